@@ -1,0 +1,6 @@
+"""Checkpoints to the networks of the model repository: `python -m export`, or `export.networks.export_networks`."""
+
+from export.errors import ExportError, SourceUnavailable
+from export.source import CAMERA_REPOSITORY, MOTION_REPOSITORY
+
+__all__ = ["CAMERA_REPOSITORY", "MOTION_REPOSITORY", "ExportError", "SourceUnavailable"]

@@ -1,0 +1,56 @@
+"""`python -m export`: the networks of the model repository from checkpoints."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from export import CAMERA_REPOSITORY, MOTION_REPOSITORY, ExportError, SourceUnavailable
+
+MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
+INTERRUPTED = 130
+UNAVAILABLE = 3
+
+EPILOG = """\
+SOURCE is a Hugging Face repository (owner/name[@revision]), a directory with the same files, or random[:seed] for
+stand-in weights whose answers mean nothing. Exit status: 0 exported, 3 a source could not be read, 1 anything else;
+the model repository is changed only by an export that ends with 0."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, export, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Export the motion predictor and the camera classifier to ONNX, into a Triton model repository.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--motion", metavar="SOURCE", default=MOTION_REPOSITORY, help="(default: %(default)s)")
+    parser.add_argument("--camera", metavar="SOURCE", default=CAMERA_REPOSITORY, help="(default: %(default)s)")
+    parser.add_argument(
+        "--model-repository", metavar="DIR", type=Path, default=MODEL_REPOSITORY, help="(default: the project's own)"
+    )
+    options = parser.parse_args(arguments)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    # torch and transformers take seconds to import: not for --help.
+    from export.networks import export_networks
+
+    try:
+        export_networks(options.motion, options.camera, options.model_repository, lambda line: print(line, flush=True))
+    except SourceUnavailable as error:
+        print(f"export: {error}; nothing was changed", file=sys.stderr)
+        return UNAVAILABLE
+    except ExportError as error:
+        print(f"export: {error}; nothing was changed", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("export: interrupted; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The camera-move classifier: any `VideoMAEForVideoClassification` checkpoint, as transformers reads it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import VideoMAEForVideoClassification
+
+from export.checkpoint import complain, read_json, read_tensors
+from export.errors import ExportError
+
+CLIP_FRAMES = 16
+CLIP_SIZE = 224
+BILINEAR = 2
+
+
+class CameraClassifier(nn.Module):
+    """CAMERA_CLIPS uint8 (clips, 16, 224, 224, 3), RGB, to CAMERA_PROBABILITIES float32 (clips, labels)."""
+
+    def __init__(self, network: nn.Module, scale: float, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, 1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(1, 1, 3, 1, 1))
+
+    def forward(self, camera_clips: Tensor) -> Tensor:
+        video = camera_clips.permute(0, 1, 4, 2, 3).float() * self.scale
+        return torch.sigmoid(self.network(pixel_values=(video - self.mean) / self.std).logits)
+
+
+@dataclass(frozen=True)
+class CameraCheckpoint:
+    """What an export needs of a classifier."""
+
+    network: CameraClassifier
+    labels: list[str]
+    """One name an output, in the order of the outputs."""
+    shortest_edge: int
+    """Frames are resized so that their shorter side has this many pixels, then cropped to 224 x 224."""
+
+
+def load_camera(directory: Path) -> CameraCheckpoint:
+    """Read a classifier from a checkpoint directory; `ExportError` names what does not fit."""
+    config = read_json(directory / "config.json")
+    if config.get("model_type") != "videomae":
+        raise ExportError(f"camera checkpoint: model_type is {config.get('model_type')!r}, expected 'videomae'")
+    for key, served in (("num_frames", CLIP_FRAMES), ("image_size", CLIP_SIZE), ("num_channels", 3)):
+        if config.get(key, served) != served:
+            raise ExportError(f"camera checkpoint: {key} is {config[key]}, clips here have {served}")
+    labels = _labels(config)
+    scale, mean, std, shortest_edge = _preprocessing(read_json(directory / "preprocessor_config.json"))
+    return CameraCheckpoint(CameraClassifier(_network(directory), scale, mean, std).eval(), labels, shortest_edge)
+
+
+def _network(directory: Path) -> VideoMAEForVideoClassification:
+    tensors = read_tensors(directory)
+    network, loading = VideoMAEForVideoClassification.from_pretrained(
+        directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
+    )
+    complain("is missing", loading["missing_keys"], "camera checkpoint")
+    complain("is left over", loading["unexpected_keys"], "camera checkpoint")
+    complain("has another shape than config.json says", map(str, loading["mismatched_keys"]), "camera checkpoint")
+    # Some releases of transformers drop q_bias and v_bias without a word: count what arrived.
+    stored = sum(tensor.double().sum().item() for name, tensor in tensors.items())
+    loaded = sum(tensor.double().sum().item() for tensor in network.parameters())
+    if abs(stored - loaded) > 1e-6 * max(1.0, abs(stored)):
+        raise ExportError(
+            "camera checkpoint: transformers did not load every tensor (the sum of all values is "
+            f"{loaded:.6f}, stored {stored:.6f}); the version that pyproject.toml pins does"
+        )
+    return network
+
+
+def _labels(config: dict[str, Any]) -> list[str]:
+    id2label = config.get("id2label")
+    if not id2label:
+        raise ExportError("camera checkpoint: config.json has no id2label")
+    try:
+        return [str(id2label[str(index)]) for index in range(len(id2label))]
+    except KeyError as error:
+        raise ExportError(f"camera checkpoint: id2label has no label {error}") from error
+
+
+def _preprocessing(config: dict[str, Any]) -> tuple[float, list[float], list[float], int]:
+    def refuse(key: str, expected: object) -> None:
+        raise ExportError(f"camera checkpoint: preprocessor_config.json has {key} {config.get(key)!r}, not {expected}")
+
+    if config.get("resample", BILINEAR) != BILINEAR:
+        refuse("resample", f"{BILINEAR} (bilinear)")
+    for step in ("do_resize", "do_center_crop", "do_normalize"):
+        if not config.get(step, True):
+            refuse(step, True)
+    crop, size = config.get("crop_size", {}), config.get("size", {})
+    if (crop.get("height"), crop.get("width")) != (CLIP_SIZE, CLIP_SIZE):
+        refuse("crop_size", f"{CLIP_SIZE} x {CLIP_SIZE}")
+    shortest_edge = size.get("shortest_edge")
+    if not isinstance(shortest_edge, int) or shortest_edge < CLIP_SIZE:
+        refuse("size", f"a shortest_edge of at least {CLIP_SIZE}")
+    scale = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
+    mean, std = config.get("image_mean"), config.get("image_std")
+    if not (isinstance(mean, list) and len(mean) == 3):
+        refuse("image_mean", "three numbers")
+    if not (isinstance(std, list) and len(std) == 3):
+        refuse("image_std", "three numbers")
+    return scale, mean, std, shortest_edge  # type: ignore[return-value]

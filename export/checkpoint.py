@@ -1,0 +1,56 @@
+"""Reading a checkpoint directory in the Hugging Face layout, with every tensor accounted for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from export.errors import ExportError, SourceUnavailable
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; `SourceUnavailable` where there is none."""
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise SourceUnavailable(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SourceUnavailable(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise SourceUnavailable(f"{path} does not hold a JSON object")
+    return content
+
+
+def read_tensors(directory: Path) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors` as float32, without the prefix that a compiled model leaves in names."""
+    path = directory / "model.safetensors"
+    if not path.is_file():
+        raise SourceUnavailable(f"{directory} has no model.safetensors")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SourceUnavailable(f"{path} cannot be read whole: {error}") from error
+    return {name.replace("_orig_mod.", ""): tensor.float() for name, tensor in tensors.items()}
+
+
+def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> None:
+    """Load `tensors` into `network`; `ExportError` that names them where one is missing, left over or misshapen."""
+    wanted = network.state_dict()
+    complain("is missing", wanted.keys() - tensors.keys(), what)
+    complain("is left over", tensors.keys() - wanted.keys(), what)
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            expected, found = tuple(wanted[name].shape), tuple(tensor.shape)
+            raise ExportError(f"{what}: tensor {name} has shape {found}, expected {expected}")
+    network.load_state_dict(tensors)
+
+
+def complain(problem: str, names: Any, what: str) -> None:
+    """Raise an `ExportError` that lists the first of `names`, if there are any."""
+    listed = sorted(names)
+    if listed:
+        more = f" (and {len(listed) - 3} more)" if len(listed) > 3 else ""
+        raise ExportError(f"{what}: tensor {', '.join(listed[:3])}{more} {problem}")

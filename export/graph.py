@@ -1,0 +1,67 @@
+"""PyTorch to ONNX, and the proof that both say the same."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.errors import ExportError
+
+# A difference in the third decimal of a score is what a user would see.
+TOLERANCE = 1e-3
+
+
+def write_graph(
+    network: nn.Module, example: torch.Tensor, path: Path, *, input_name: str, output_names: list[str]
+) -> None:
+    """Write `network` to `path` as one ONNX file whose first input axis is dynamic.
+
+    `example` needs two or more rows: torch.export takes a dimension of one for a constant.
+    """
+    rows = torch.export.Dim("rows", min=1)
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            input_names=[input_name],
+            output_names=output_names,
+            dynamic_shapes=({0: rows},),
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(path, external_data=False)
+
+
+def largest_difference(network: nn.Module, path: Path, example: torch.Tensor) -> float:
+    """Run the ONNX file at `path` and `network` on `example`; the largest absolute difference of any output.
+
+    Raises `ExportError` where it is above `TOLERANCE`.
+    """
+    with torch.inference_mode():
+        expected = network(example)
+    if isinstance(expected, torch.Tensor):
+        expected = (expected,)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found: list[NDArray[np.float32]] = session.run(None, {session.get_inputs()[0].name: example.numpy()})
+    difference = max(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, found, strict=True))
+    if not difference <= TOLERANCE:
+        raise ExportError(f"{path.name} differs from PyTorch by {difference:.2g}, more than {TOLERANCE}")
+    return difference
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the exporter's own progress off the terminal; its exceptions come through."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

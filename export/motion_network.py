@@ -1,0 +1,230 @@
+"""The motion predictor: a VideoMAEv2 backbone per 16-frame segment and a transformer head per video.
+
+Written from the published checkpoint's names and shapes, so that its tensors load by name and nothing is left over.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from export.checkpoint import load_exactly, read_json, read_tensors
+from export.errors import ExportError
+
+BACKBONE_HEADS = 12
+HEAD_HEADS = 8
+FRAMES = 16
+IMAGE_SIZE = 224
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over (batch, tokens, width); the backbone's has biases for q and v but none for k."""
+
+    def __init__(self, width: int, heads: int, *, separate_biases: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.separate_biases = separate_biases
+        self.qkv = nn.Linear(width, 3 * width, bias=not separate_biases)
+        if separate_biases:
+            self.q_bias = nn.Parameter(torch.zeros(width))
+            self.v_bias = nn.Parameter(torch.zeros(width))
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.qkv.bias
+        if self.separate_biases:
+            bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        qkv = functional.linear(x, self.qkv.weight, bias)
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them, four times as wide inside."""
+
+    def __init__(self, width: int, gelu: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+        self.gelu = gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(x), approximate=self.gelu))
+
+
+class Block(nn.Module):
+    """A pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, *, eps: float, gelu: str, separate_biases: bool) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=eps)
+        self.attn = Attention(width, heads, separate_biases=separate_biases)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
+        self.mlp = Mlp(width, gelu)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+def sine_cosine_positions(tokens: int, width: int) -> Tensor:
+    """(tokens, width) float32: even channels sine, odd cosine, of position / 10000^(2 * (channel // 2) / width)."""
+    exponent = 2 * (torch.arange(width, dtype=torch.float64) // 2) / width
+    angle = torch.arange(tokens, dtype=torch.float64)[:, None] / 10000**exponent
+    angle[:, 0::2] = angle[:, 0::2].sin()
+    angle[:, 1::2] = angle[:, 1::2].cos()
+    return angle.float()
+
+
+class Encoder(nn.Module):
+    """VideoMAEv2: normalised video (segments, 3, 16, 224, 224) to embeddings (segments, width)."""
+
+    def __init__(self, width: int, depth: int, patch: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.patch_embed = nn.Module()
+        self.patch_embed.proj = nn.Conv3d(3, width, patch, stride=patch)
+        self.blocks = nn.ModuleList(
+            Block(width, BACKBONE_HEADS, eps=1e-6, gelu="none", separate_biases=True) for _ in range(depth)
+        )
+        self.fc_norm = nn.LayerNorm(width, eps=1e-6)
+        tokens = (FRAMES // patch[0]) * (IMAGE_SIZE // patch[1]) * (IMAGE_SIZE // patch[2])
+        self.register_buffer("positions", sine_cosine_positions(tokens, width), persistent=False)
+
+    def forward(self, video: Tensor) -> Tensor:
+        x = self.patch_embed.proj(video).flatten(2).transpose(1, 2) + self.positions
+        for block in self.blocks:
+            x = block(x)
+        return self.fc_norm(x.mean(1))
+
+
+class Backbone(nn.Module):
+    """MOTION_CLIPS uint8 (segments, 16, 224, 224, 3), RGB, to SEGMENT_EMBEDDINGS float32 (segments, width)."""
+
+    def __init__(self, width: int, depth: int, patch: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.register_buffer("image_mean", torch.zeros(1, 1, 3, 1, 1))
+        self.register_buffer("image_std", torch.ones(1, 1, 3, 1, 1))
+        self.model = nn.Module()
+        self.model.model = Encoder(width, depth, patch)
+
+    def forward(self, motion_clips: Tensor) -> Tensor:
+        video = motion_clips.permute(0, 1, 4, 2, 3).float() / 255
+        video = (video - self.image_mean) / self.image_std
+        return self.model.model(video.transpose(1, 2))
+
+
+class FinalLayer(nn.Module):
+    """Linear, SiLU, Linear: the final cls token (1, width) to raw scores (1, outputs)."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)
+
+
+class Head(nn.Module):
+    """SEGMENT_EMBEDDINGS (segments, width) of one video to its final cls token and raw scores."""
+
+    def __init__(self, width: int, depth: int, outputs: int, positions: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.register_buffer("pos_embed", torch.zeros(1, positions, width))
+        self.blocks = nn.ModuleList(
+            Block(width, HEAD_HEADS, eps=1e-5, gelu="tanh", separate_biases=False) for _ in range(depth)
+        )
+        self.final_layer = FinalLayer(width, outputs)
+
+    def forward(self, segment_embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        x = torch.cat([self.cls_token, segment_embeddings[None]], dim=1)
+        x = x + self.pos_embed[:, : x.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return self.final_layer(x[:, 0]), x[:, 0]
+
+
+class MotionPredictor(nn.Module):
+    """The checkpoint as one module; `backbone` is exported as it is, the rest through `ScoredHead`."""
+
+    def __init__(self, shape: "MotionShape") -> None:
+        super().__init__()
+        # The published code pads the shorter videos of a batch with this token; one video alone never sees it.
+        self.pad_token = nn.Parameter(torch.zeros(1, shape.width))
+        self.register_buffer("targets_norm", torch.ones(1, shape.outputs))
+        self.backbone = Backbone(shape.width, shape.depth, shape.patch)
+        self.head = Head(shape.width, shape.head_depth, shape.outputs, shape.positions)
+
+
+class ScoredHead(nn.Module):
+    """SEGMENT_EMBEDDINGS (segments, width) to MOTION_SCORES (1, 3) and VIDEO_EMBEDDING (1, width)."""
+
+    def __init__(self, predictor: MotionPredictor, *, use_sigmoid: bool) -> None:
+        super().__init__()
+        self.head = predictor.head
+        self.register_buffer("targets_norm", predictor.targets_norm)
+        self.use_sigmoid = use_sigmoid
+
+    def forward(self, segment_embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        scores, embedding = self.head(segment_embeddings)
+        if self.use_sigmoid:
+            scores = torch.sigmoid(scores) * self.targets_norm
+        return scores, embedding
+
+
+@dataclass(frozen=True)
+class MotionShape:
+    """The sizes of a motion predictor, read off its tensors."""
+
+    width: int
+    depth: int
+    head_depth: int
+    outputs: int
+    positions: int
+    patch: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor]) -> "MotionShape":
+        try:
+            patch = tensors["backbone.model.model.patch_embed.proj.weight"].shape
+            outputs = tensors["head.final_layer.linear.2.bias"].shape[0]
+            positions = tensors["head.pos_embed"].shape[1]
+        except (KeyError, IndexError) as error:
+            raise ExportError(f"motion checkpoint: tensor {error.args[0]} is missing") from error
+        return cls(
+            width=patch[0],
+            depth=_count_blocks(tensors, "backbone.model.model.blocks."),
+            head_depth=_count_blocks(tensors, "head.blocks."),
+            outputs=outputs,
+            positions=positions,
+            patch=(patch[2], patch[3], patch[4]),
+        )
+
+
+def _count_blocks(tensors: dict[str, Tensor], prefix: str) -> int:
+    return 1 + max((int(name[len(prefix) :].split(".")[0]) for name in tensors if name.startswith(prefix)), default=-1)
+
+
+def load_motion(directory: Path) -> tuple[Backbone, ScoredHead]:
+    """Read a motion predictor from a checkpoint directory.
+
+    Returns the two networks in evaluation mode. Raises `ExportError` where the checkpoint is not one that this
+    design serves, naming the tensor or the key.
+    """
+    config = read_json(directory / "config.json")
+    tensors = read_tensors(directory)
+    shape = MotionShape.of(tensors)
+    if config.get("num_frames", FRAMES) != FRAMES:
+        raise ExportError(f"motion checkpoint: num_frames is {config['num_frames']}, segments here have {FRAMES}")
+    if shape.outputs != 3:
+        raise ExportError(f"motion checkpoint: {shape.outputs} outputs, expected 3 (camera, object, dynamics)")
+    if shape.width % BACKBONE_HEADS or shape.width % HEAD_HEADS:
+        heads = f"{BACKBONE_HEADS} and {HEAD_HEADS} heads"
+        raise ExportError(f"motion checkpoint: width {shape.width} cannot be divided among {heads}")
+    predictor = MotionPredictor(shape)
+    load_exactly(predictor, tensors, "motion checkpoint")
+    predictor.eval()
+    head = ScoredHead(predictor, use_sigmoid=bool(config.get("use_sigmoid", False)))
+    return predictor.backbone, head.eval()

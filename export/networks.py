@@ -1,0 +1,86 @@
+"""The export itself: two checkpoints in, three ONNX files, the labels and `weights.json` out."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from export.camera_network import load_camera
+from export.errors import ExportError
+from export.graph import largest_difference, write_graph
+from export.motion_network import load_motion
+from export.repository import Transaction
+from export.source import open_source
+
+Report = Callable[[str], None]
+
+
+def export_networks(motion: str, camera: str, model_repository: Path, report: Report = print) -> None:
+    """Write the networks of two checkpoint sources into a model repository, all or nothing.
+
+    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, or `random[:seed]`.
+    `report` is told, a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`;
+    the repository is then as it was.
+    """
+    with Transaction(model_repository) as transaction:
+        try:
+            motion_name = _export_motion(motion, transaction, report)
+            camera_name, labels, shortest_edge = _export_camera(camera, transaction, report)
+            transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
+            # weights.json goes last: it is what says that the other files belong together.
+            transaction.stage_json(
+                "weights.json",
+                {"motion": motion_name, "camera": camera_name, "labels": labels, "shortest_edge": shortest_edge},
+            )
+            transaction.commit()
+        except OSError as error:
+            raise ExportError(f"cannot write {error.filename or model_repository}: {error.strerror}") from error
+    report(f"{model_repository} is ready to be served")
+
+
+def _export_motion(source: str, transaction: Transaction, report: Report) -> str:
+    report(f"motion: reading {source}")
+    with open_source(source, "motion") as checkpoint:
+        backbone, head = load_motion(checkpoint.directory)
+    clips = _example_clips()
+    width = backbone.model.model.fc_norm.weight.shape[0]
+    embeddings = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
+    _export(backbone, "motion_backbone", clips, "MOTION_CLIPS", ["SEGMENT_EMBEDDINGS"], transaction, report)
+    outputs = ["MOTION_SCORES", "VIDEO_EMBEDDING"]
+    _export(head, "motion_head", embeddings, "SEGMENT_EMBEDDINGS", outputs, transaction, report)
+    return checkpoint.name
+
+
+def _export_camera(source: str, transaction: Transaction, report: Report) -> tuple[str, list[str], int]:
+    report(f"camera: reading {source}")
+    with open_source(source, "camera") as checkpoint:
+        camera = load_camera(checkpoint.directory)
+    outputs = ["CAMERA_PROBABILITIES"]
+    _export(camera.network, "camera_classifier", _example_clips(), "CAMERA_CLIPS", outputs, transaction, report)
+    return checkpoint.name, camera.labels, camera.shortest_edge
+
+
+def _example_clips() -> torch.Tensor:
+    """Two clips of noise, uint8 (2, 16, 224, 224, 3)."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8, generator=generator)
+
+
+def _export(
+    network: torch.nn.Module,
+    model: str,
+    example: torch.Tensor,
+    input_name: str,
+    output_names: list[str],
+    transaction: Transaction,
+    report: Report,
+) -> None:
+    started = time.monotonic()
+    parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    report(f"{model}: writing {parameters:.1f} M parameters as ONNX")
+    path = transaction.stage(f"{model}/1/model.onnx")
+    write_graph(network, example, path, input_name=input_name, output_names=output_names)
+    # One row, where the graph was traced with more: this also shows that the first axis is dynamic.
+    difference = largest_difference(network, path, example[:1])
+    report(f"{model}: {difference:.1e} from PyTorch on the same clip, {time.monotonic() - started:.0f} s")

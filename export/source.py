@@ -1,0 +1,79 @@
+"""Where weights come from: a Hugging Face repository, a directory in that layout, or the stand-in recipe."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.errors import SourceUnavailable
+from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+
+MOTION_REPOSITORY = "ai-forever/kandinsky-video-motion-predictor"
+CAMERA_REPOSITORY = "ai-forever/kandinsky-videomae-large-camera-motion"
+
+FILES = {
+    "motion": ("config.json", "model.safetensors"),
+    "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
+}
+RECIPES = {"motion": write_motion_checkpoint, "camera": write_camera_checkpoint}
+HUB_TIMEOUT_SECONDS = 10.0
+
+RANDOM = re.compile(r"random(?::(?P<seed>\d+))?")
+REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk and what to call it."""
+
+    directory: Path
+    name: str
+    """What answers say of the weights: `repository@commit`, `directory PATH`, or `random:SEED`."""
+
+
+@contextmanager
+def open_source(source: str, network: str) -> Iterator[Checkpoint]:
+    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` says why not.
+
+    A repository without a revision is resolved to the commit of its main branch first, so that all files are of one
+    commit and the answers name it.
+    """
+    if match := RANDOM.fullmatch(source):
+        seed = int(match["seed"] or 0)
+        with tempfile.TemporaryDirectory(prefix="export-") as directory:
+            RECIPES[network](Path(directory), seed)
+            yield Checkpoint(Path(directory), f"random:{seed}")
+    elif Path(source).expanduser().is_dir():
+        directory = Path(source).expanduser().resolve()
+        for file in FILES[network]:
+            if not (directory / file).is_file():
+                raise SourceUnavailable(f"{directory} has no {file}")
+        yield Checkpoint(directory, f"directory {directory}")
+    elif match := REPOSITORY.fullmatch(source):
+        yield _download(match["id"], match["revision"] or "main", network)
+    else:
+        raise SourceUnavailable(
+            f"{source!r} is neither a directory, nor a repository such as owner/name@revision, nor random[:seed]"
+        )
+
+
+def _download(repository: str, revision: str, network: str) -> Checkpoint:
+    from huggingface_hub import HfApi, hf_hub_download, errors  # not for a --help or a local directory
+
+    try:
+        commit = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT_SECONDS).sha or revision
+        paths = [Path(hf_hub_download(repository, file, revision=commit)) for file in FILES[network]]
+    except errors.RevisionNotFoundError as error:
+        raise SourceUnavailable(f"{repository} has no revision {revision}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise SourceUnavailable(f"Hugging Face has no repository {repository}, or it needs a login") from error
+    except errors.EntryNotFoundError as error:
+        raise SourceUnavailable(f"{repository}@{revision} lacks a file: {error}") from error
+    except errors.HfHubHTTPError as error:
+        raise SourceUnavailable(f"Hugging Face refused {repository}@{revision}: {error}") from error
+    except Exception as error:  # the HTTP library underneath has changed before, and its exceptions with it
+        reason = f"{type(error).__name__}: {error}"
+        raise SourceUnavailable(f"cannot download {repository}@{revision} from Hugging Face ({reason})") from error
+    return Checkpoint(paths[0].parent, f"{repository}@{commit}")
