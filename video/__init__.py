@@ -1,0 +1,22 @@
+"""Reading videos: which frames make up which clip, and those frames as clips.
+
+`sampling` decides which frames are wanted, `container` knows what a file holds, `decoding` turns the wanted frames
+into clips, and `isolation` runs the last two in a process of its own, where a bad file can only hurt itself.
+"""
+
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError
+from video.isolation import IsolatedDecoder
+from video.parameters import Parameters
+from video.sampling import Sampling, VideoInfo, sample
+
+__all__ = [
+    "DecoderFailed",
+    "InvalidParameter",
+    "InvalidVideo",
+    "IsolatedDecoder",
+    "Parameters",
+    "Sampling",
+    "VideoError",
+    "VideoInfo",
+    "sample",
+]

@@ -1,0 +1,8 @@
+"""The shape of a clip, the same for both networks."""
+
+CLIP_FRAMES = 16
+"""Frames of a clip."""
+FRAME_SIZE = 224
+"""Height and width of a frame in pixels."""
+FRAME_BYTES = FRAME_SIZE * FRAME_SIZE * 3
+"""Bytes of an RGB uint8 frame."""

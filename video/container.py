@@ -1,0 +1,173 @@
+"""Opening a video file that may be anything, and reading its table of frames.
+
+Only the demuxers and decoders of the formats that the README lists are ever reached: a playlist, for one, would make
+FFmpeg open what the file names.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from video.errors import InvalidVideo
+from video.sampling import VideoInfo
+
+DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
+DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
+CONTAINERS = "mp4, mov, mkv, webm, avi"
+CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
+STILL_IMAGES = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
+MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """What a video holds, read from its packets without decoding any."""
+
+    info: VideoInfo
+    """Duration, frames, frame rate and size."""
+    timestamps: NDArray[np.float64]
+    """(frames,) when each frame is shown, in seconds, rising."""
+    pts: NDArray[np.int64] | None
+    """(frames,) the same in the stream's time base, for finding a frame; None where the container has none."""
+
+
+@contextmanager
+def open_video(video: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container of an encoded file and its first video stream; `InvalidVideo` says why there is none."""
+    video.seek(0)
+    head = video.read(64)
+    _refuse_by_magic(head)
+    video.seek(0)
+    try:
+        container = av.open(
+            video, container_options={"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
+        )
+    except (av.FFmpegError, ValueError) as error:
+        raise InvalidVideo(_why_not_opened(video, head)) from error
+    with container:
+        yield container, _video_stream(container)
+
+
+def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTable:
+    """Read every packet of `stream` once, decoding none."""
+    time_base = stream.time_base
+    shown: list[tuple[int | None, int | None]] = []
+    packets = 0
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if packet.is_corrupt:
+                raise InvalidVideo(_truncated(packets, stream.frames))
+            packets += 1
+            if not packet.is_discard:
+                shown.append((packet.pts, packet.dts))
+    except av.FFmpegError as error:
+        raise InvalidVideo(_truncated(packets, stream.frames)) from error
+    if packets < stream.frames and container.format.name.startswith("mov"):
+        raise InvalidVideo(_truncated(packets, stream.frames))
+    if not shown or time_base is None:
+        raise InvalidVideo("the video has no frames")
+
+    rate = float(stream.average_rate or 0)
+    pts = _presentation_times(shown)
+    if pts is not None:
+        timestamps = pts * float(time_base)
+    else:
+        timestamps = np.arange(len(shown)) / (rate or 25.0)
+    last_frame_seconds = 1 / rate if rate else 0.0
+    duration = float(timestamps[-1] - timestamps[0]) + last_frame_seconds
+    if stream.duration and stream.duration > 0:
+        duration = float(stream.duration * time_base)
+    elif container.duration and container.duration > 0:
+        duration = container.duration / av.time_base
+    if not rate and duration > 0:
+        rate = len(shown) / duration
+    context = stream.codec_context
+    info = VideoInfo(duration, len(shown), rate, context.width, context.height)
+    return FrameTable(info, timestamps, pts)
+
+
+def _presentation_times(shown: list[tuple[int | None, int | None]]) -> NDArray[np.int64] | None:
+    """(frames,) pts, sorted; decoding times where there are no pts (avi); None where neither tells frames apart."""
+    for column in (0, 1):
+        times = [row[column] for row in shown]
+        if None not in times and len(set(times)) == len(times):
+            return np.sort(np.array(times, np.int64))
+    return None
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise InvalidVideo("the video has no video stream")
+    pictures = Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not streams:
+        raise InvalidVideo("the video has no video stream, only a cover picture")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None or context.codec.name not in DECODERS:
+        name = "unknown" if context is None else context.codec.name
+        raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}")
+    return stream
+
+
+def _refuse_by_magic(head: bytes) -> None:
+    """`InvalidVideo` for what the first bytes of a file show to be no video."""
+    if not head:
+        raise InvalidVideo("the file is empty")
+    for magic, kind in STILL_IMAGES.items():
+        if head.startswith(magic):
+            raise InvalidVideo(f"the file is a still image ({kind}), not a video")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        raise InvalidVideo("the file is an image (WEBP), not a video")
+    if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
+        raise InvalidVideo(f"the file is a still image ({STILL_BRANDS[head[8:12]]}), not a video")
+
+
+def _why_not_opened(video: BinaryIO, head: bytes) -> str:
+    size = video.seek(0, os.SEEK_END)
+    if head[4:8] in MP4_BOXES and not _has_moov(video, size):
+        return f"the file has no moov box, the index of an mp4: it is truncated, {size} bytes arrived"
+    if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
+        return f"the file begins like a video but cannot be read: it is damaged or truncated, {size} bytes arrived"
+    return f"the file ({size} bytes) is not a video in a container that is read here ({CONTAINERS})"
+
+
+def _has_moov(video: BinaryIO, size: int) -> bool:
+    """Whether one of the top-level boxes of an mp4 is its index and is there whole."""
+    position = 0
+    while position + 8 <= size:
+        video.seek(position)
+        header = video.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if header[4:8] == b"moov":
+            return position + length <= size
+        if length < 8:
+            break
+        position += length
+    return False
+
+
+def _truncated(packets: int, announced: int) -> str:
+    of = f" of {announced}" if announced > packets else ""
+    return f"the file ends after frame {packets}{of}: it is truncated"

@@ -1,0 +1,148 @@
+"""A process of its own for reading strangers' files, which may crash or hang without hurting who asked.
+
+The file goes there, and the clips come back, through sealed anonymous memory: nothing is copied through the socket,
+nothing has a name, and the worker cannot shrink what this side has mapped.
+"""
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video import errors
+from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
+from video.errors import DecoderFailed
+
+MESSAGE_BYTES = 1 << 20
+"""Room for the largest message, in bytes; a request names a thousand frames at most."""
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class IsolatedDecoder:
+    """One worker process, started when it is first needed and again after it died or was stopped for taking too long.
+
+    Not safe for use from several threads at once.
+    """
+
+    def __init__(self, timeout_seconds: float) -> None:
+        """`timeout_seconds`: how long one request may take before its worker is killed."""
+        self.timeout_seconds = timeout_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+
+    def start(self) -> None:
+        """Start the worker if there is none."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            # A server's own libraries are not for its workers.
+            environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        self._channel = ours
+
+    def close(self) -> None:
+        """Stop the worker."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def plan(self, video: memoryview, parameters: dict[str, object]) -> dict[str, Any]:
+        """Which frames of an encoded `video` are wanted: the lists of `video.worker.plan`.
+
+        Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
+        """
+        with _memory("video", video) as file:
+            return self._ask("plan", {"parameters": parameters}, [file])
+
+    def decode(
+        self,
+        video: memoryview,
+        frame_indices: NDArray[np.integer],
+        motion_order: NDArray[np.integer],
+        camera_order: NDArray[np.integer],
+        shortest_edge: int,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The clips of an encoded `video`: motion (segments, 16, 224, 224, 3) and camera (clips, 16, 224, 224, 3).
+
+        Raises `InvalidVideo` or `DecoderFailed`.
+        """
+        frames = len(motion_order) + len(camera_order)
+        arguments = {
+            "frame_indices": frame_indices.tolist(),
+            "motion_order": motion_order.tolist(),
+            "camera_order": camera_order.tolist(),
+            "shortest_edge": shortest_edge,
+        }
+        with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
+            self._ask("decode", arguments, [file, out])
+            clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
+        segments = len(motion_order) // CLIP_FRAMES
+        return clips[:segments], clips[segments:]
+
+    def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        self.start()
+        assert self._channel is not None
+        self._channel.settimeout(self.timeout_seconds)
+        message = json.dumps({"operation": operation, "arguments": arguments}).encode()
+        try:
+            socket.send_fds(self._channel, [message], descriptors)
+            answer = self._channel.recv(MESSAGE_BYTES)
+        except TimeoutError:
+            self.close()
+            raise DecoderFailed(f"reading the video took longer than {self.timeout_seconds:g} s") from None
+        except OSError:
+            answer = b""
+        if not answer:
+            raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}")
+        content = json.loads(answer)
+        if "result" in content:
+            return content["result"]
+        raise getattr(errors, content["error"])(content["message"])
+
+    def _cause_of_death(self) -> str:
+        assert self._process is not None
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            status = -signal.SIGKILL
+        self.close()
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+
+@contextlib.contextmanager
+def _memory(name: str, content: memoryview | None = None, size: int = 0):
+    """The descriptor of anonymous memory that holds `content`, or `size` zeros, and can be neither shrunk nor grown."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        if content is None:
+            os.ftruncate(descriptor, size)
+        else:
+            rest = content
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""The parameters of a request, checked."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from video.errors import InvalidParameter
+
+MAX_SEGMENTS = 32
+"""The most 16-frame clips that either network takes of one video: `max_batch_size` of the models."""
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "fps": (0.01, 240),
+    "max_frames": (1, (MAX_SEGMENTS - 1) * 16),
+    "clip_seconds": (0.01, 3600),
+    "clip_stride_seconds": (0.01, 3600),
+    "max_clips": (1, MAX_SEGMENTS),
+    "start_seconds": (0, math.inf),
+    "end_seconds": (0, math.inf),
+}
+_INTEGERS = ("max_frames", "max_clips")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How to sample a video; the defaults are the published ones."""
+
+    fps: float = 4.0
+    """Frames per second that the motion scores look at."""
+    max_frames: int = 240
+    """The most frames that the motion scores look at, before rounding up to whole segments of 16."""
+    clip_seconds: float = 2.0
+    """Length of a camera clip."""
+    clip_stride_seconds: float | None = None
+    """Distance from one camera clip's start to the next one's; `clip_seconds` where not given."""
+    max_clips: int = 32
+    """The most camera clips; where the video has more, that many evenly spread ones."""
+    start_seconds: float | None = None
+    """Only frames from this timestamp on are looked at."""
+    end_seconds: float | None = None
+    """Only frames before this timestamp are looked at."""
+
+    @property
+    def stride_seconds(self) -> float:
+        """`clip_stride_seconds`, or what it defaults to."""
+        return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, object]) -> "Parameters":
+        """Check a request's parameters, numbers or text that reads as one.
+
+        Raises `InvalidParameter` that names the parameter, what was given and what is allowed.
+        """
+        known = [field.name for field in fields(cls)]
+        values: dict[str, float] = {}
+        for name, value in request.items():
+            if name not in known:
+                raise InvalidParameter(f"unknown parameter {name!r}; the parameters are {', '.join(known)}")
+            values[name] = _number(name, value)
+        start, end = values.get("start_seconds"), values.get("end_seconds")
+        if start is not None and end is not None and end <= start:
+            raise InvalidParameter(f"end_seconds is {end:g}, which is not after start_seconds, {start:g}")
+        return cls(**values)  # type: ignore[arg-type]  # _number returns int where the field is int
+
+
+def _number(name: str, value: object) -> float:
+    low, high = _RANGES[name]
+    kind = "a whole number" if name in _INTEGERS else "a number"
+    allowed = f"{kind} from {low:g} to {high:g}" if math.isfinite(high) else f"{kind} of at least {low:g}"
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        number = float(value)
+        if not (math.isfinite(number) and low <= number <= high):
+            raise ValueError
+        if name in _INTEGERS:
+            if number != int(number):
+                raise ValueError
+            return int(number)
+    except (ValueError, OverflowError):
+        raise InvalidParameter(f"{name} is {value!r}, it must be {allowed}") from None
+    return number

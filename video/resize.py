@@ -1,0 +1,54 @@
+"""Frames to the size that the networks take, RGB uint8 in and out."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from video.clips import FRAME_SIZE as SIZE
+
+Frame = NDArray[np.uint8]
+
+
+def stretch(frame: Frame) -> Frame:
+    """(height, width, 3) to (224, 224, 3): bilinear, half-pixel centres, no antialiasing, as the motion rule says.
+
+    The same as `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, rounded.
+    """
+    height, width, _ = frame.shape
+    top, bottom, down = _taps(height)
+    left, right, across = _taps(width)
+    rows = _mix(frame[top], frame[bottom], down[:, None, None])
+    columns = _mix(rows[:, left], rows[:, right], across[:, None])
+    return np.rint(columns).astype(np.uint8)
+
+
+def crop(frame: Frame, shortest_edge: int) -> Frame:
+    """(height, width, 3) to (224, 224, 3): the shorter side to `shortest_edge`, antialiased, then the centre.
+
+    As the image processor of transformers does it with Pillow.
+    """
+    height, width, _ = frame.shape
+    if width < height:
+        size = (shortest_edge, int(shortest_edge * height / width))
+    else:
+        size = (int(shortest_edge * width / height), shortest_edge)
+    left, top = (size[0] - SIZE) // 2, (size[1] - SIZE) // 2
+    resized = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(resized)[top : top + SIZE, left : left + SIZE]
+
+
+@lru_cache(maxsize=64)
+def _taps(length: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each of 224 outputs, the two neighbours among `length` inputs and the weight of the second."""
+    scale = np.float32(length) / np.float32(SIZE)
+    centre = np.maximum(scale * (np.arange(SIZE, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5), 0)
+    first = centre.astype(np.intp)
+    second = np.minimum(first + 1, length - 1)
+    return first, second, (centre - first).astype(np.float32)
+
+
+def _mix(first: NDArray, second: NDArray, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    first = first.astype(np.float32)
+    return first + (second.astype(np.float32) - first) * weight

@@ -1,0 +1,126 @@
+"""Which frame goes where: pure functions of timestamps and parameters, for every profile.
+
+The motion rule is the published predictor's, the camera rule the published classifier's; both are written out in the
+README. Indices count frames in the order in which they are shown, from 0.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video.clips import CLIP_FRAMES
+from video.errors import InvalidParameter
+from video.parameters import Parameters
+
+TOLERANCE_SECONDS = 1e-6
+"""Timestamps closer than this are the same one: 5.28 - 2 is not quite 3.28."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says of its video."""
+
+    duration_seconds: float
+    """Duration of the video stream, or of the container where the stream has none."""
+    frames: int
+    """Number of frames that are shown."""
+    frames_per_second: float
+    """Average frame rate."""
+    width: int
+    """Width of a frame in pixels."""
+    height: int
+    """Height of a frame in pixels."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The frames to decode, once each, and the places that they take in the clips."""
+
+    frame_indices: Indices
+    """(wanted,) rising, without repeats."""
+    motion_order: Indices
+    """(segments * 16,) positions in `frame_indices`."""
+    camera_order: Indices
+    """(clips * 16,) positions in `frame_indices`."""
+    clip_seconds: NDArray[np.float64]
+    """(clips, 2) start and end of each camera clip."""
+
+
+def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters: Parameters) -> Sampling:
+    """Choose the frames of a video.
+
+    `timestamps` are the frames' in seconds, rising, at least one. Raises `InvalidParameter` where the part that
+    `start_seconds` and `end_seconds` ask for has no frame.
+    """
+    end = timestamps[0] + duration_seconds
+    wanted_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
+    wanted_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
+    first, stop = _frames_between(timestamps, wanted_from, wanted_to)
+    if first == stop:
+        raise InvalidParameter(
+            f"no frame lies between start_seconds {wanted_from:g} and end_seconds {wanted_to:g}: "
+            f"the video's are from {timestamps[0]:g} to {timestamps[-1]:g} s"
+        )
+    part = timestamps[first:stop]
+    part_seconds = max(0.0, min(end, wanted_to) - part[0])
+    motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
+    clip_seconds = camera_windows(part[0], part_seconds, parameters)
+    camera = first + np.concatenate([camera_frame_indices(part, start, stop) for start, stop in clip_seconds])
+    frame_indices, order = np.unique(np.concatenate([motion, camera]), return_inverse=True)
+    return Sampling(frame_indices, order[: len(motion)], order[len(motion) :], clip_seconds)
+
+
+def motion_frame_indices(frames: int, duration_seconds: float, fps: float, max_frames: int) -> Indices:
+    """(segments * 16,) the frames that the motion scores look at, evenly spread from the first to the last."""
+    wanted = int(min(fps * int(duration_seconds), max_frames))
+    return evenly_spread(0, frames - 1, (wanted // CLIP_FRAMES + 1) * CLIP_FRAMES)
+
+
+def camera_windows(start: float, duration_seconds: float, parameters: Parameters) -> NDArray[np.float64]:
+    """(clips, 2) start and end in seconds of the camera clips of a video that starts at `start`."""
+    window, stride = parameters.clip_seconds, parameters.stride_seconds
+    if duration_seconds <= window + TOLERANCE_SECONDS:
+        return np.array([[start, start + duration_seconds]])
+    whole = math.floor((duration_seconds - window + TOLERANCE_SECONDS) / stride) + 1
+    left_over = duration_seconds - ((whole - 1) * stride + window)
+    windows = whole + (left_over >= window / 2 - TOLERANCE_SECONDS)
+    chosen = np.arange(windows)
+    if windows > parameters.max_clips:
+        chosen = np.round(np.linspace(0, windows - 1, parameters.max_clips))
+    # The one past the last whole window is aligned to the end.
+    starts = start + np.where(chosen == whole, duration_seconds - window, chosen * stride)
+    return np.stack([starts, starts + window], axis=1)
+
+
+def camera_frame_indices(timestamps: NDArray[np.float64], start: float, end: float) -> Indices:
+    """(16,) frames evenly spread over those with start <= timestamp < end.
+
+    Where no frame starts in the window, the one on the screen at `start` is shown throughout.
+    """
+    first, stop = _frames_between(timestamps, start, end)
+    if first == stop:
+        first = max(first - 1, 0)
+        stop = first + 1
+    return evenly_spread(first, stop - 1, CLIP_FRAMES)
+
+
+def evenly_spread(first: int, last: int, count: int) -> Indices:
+    """`linspace(first, last, count)` in float32, truncated.
+
+    As PyTorch computes it, from both ends towards the middle: in float32 that decides which frame is taken.
+    """
+    step = np.float32(last - first) / np.float32(count - 1)
+    positions = np.arange(count, dtype=np.float32)
+    rising = np.float32(first) + step * positions
+    falling = np.float32(last) - step * positions[::-1]
+    return np.where(positions < count // 2, rising, falling).astype(np.int64)
+
+
+def _frames_between(timestamps: NDArray[np.float64], start: float, end: float) -> tuple[int, int]:
+    """The range of frames with start <= timestamp < end."""
+    first, stop = np.searchsorted(timestamps, [start - TOLERANCE_SECONDS, end - TOLERANCE_SECONDS])
+    return int(first), max(int(first), int(stop))
