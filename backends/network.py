@@ -1,0 +1,192 @@
+"""What the network backends share: an ONNX file behind an unmodified config.pbtxt.
+
+A backend is a `TritonPythonModel` that derives from `NetworkModel` and says how its runtime loads a file; naming,
+completing a configuration, batching and the fate of a failed request are the same for all of them.
+"""
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+Tensors = dict[str, NDArray[Any]]
+
+DEFAULT_FILENAME = "model.onnx"
+DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a model that batches and does not say how much
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor of a network."""
+
+    name: str
+    """Its name in the ONNX file."""
+    dtype: np.dtype
+    """Its element type."""
+    shape: tuple[int, ...]
+    """Its shape, -1 where an axis is dynamic."""
+
+
+class Network(ABC):
+    """A network, loaded."""
+
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]
+
+    @abstractmethod
+    def run(self, inputs: Tensors) -> Tensors:
+        """Every output for a set of inputs."""
+
+
+class NetworkModel:
+    """A Triton model whose network comes from an ONNX file; derived classes say how that is loaded."""
+
+    runtime: ClassVar[str]
+    """What the runtime is called in messages."""
+
+    @classmethod
+    def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
+        """Load the file at `path`; `settings` are the `parameters` of the configuration."""
+        raise NotImplementedError
+
+    @classmethod
+    def auto_complete_config(cls, config):  # noqa: ANN001, ANN206 - the type is Triton's own
+        """Fill in what the configuration leaves out of inputs, outputs and their shapes, as the native backends do."""
+        declared = config.as_dict()
+        if all(_is_complete(tensor) for tensor in [*declared["input"], *declared["output"]]) and declared["output"]:
+            return config
+        # Triton tells this method neither the path nor the version; they are in the command line of its process.
+        command = Path("/proc/self/cmdline").read_bytes().split(b"\0")
+        path = Path(command[1].decode()).parent / (declared["default_model_filename"] or DEFAULT_FILENAME)
+        complete_config(config, cls.load(path, _settings(declared)))
+        return config
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the network and check it against the configuration."""
+        config = json.loads(args["model_config"])
+        directory = Path(args["model_repository"]) / args["model_version"]
+        path = directory / (config.get("default_model_filename") or DEFAULT_FILENAME)
+        if not path.is_file():
+            raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
+        settings = _settings(config)
+        try:
+            self.network = self.load(path, settings)
+        except pb_utils.TritonModelException:
+            raise
+        except Exception as error:
+            raise pb_utils.TritonModelException(f"{self.runtime} cannot load {path}: {error}") from error
+        self.batches = config["max_batch_size"] > 0
+        # Rows that the network is given at once: a CPU is no faster with more, and needs memory for each.
+        self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
+        check_config(config, self.network)
+
+    def execute(self, requests: list) -> list:
+        """Run all requests as one batch where they fit together; a failure belongs to the request that causes it."""
+        inputs: list[Tensors] = [
+            {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
+        ]
+        if len(requests) > 1 and self.batches and _fit_together(inputs):
+            try:
+                together = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
+                outputs = self._run(together)
+                ends = np.cumsum([_rows(tensors) for tensors in inputs])[:-1]
+                split = {name: np.split(output, ends) for name, output in outputs.items()}
+                return [
+                    _response(request, {name: parts[index] for name, parts in split.items()})
+                    for index, request in enumerate(requests)
+                ]
+            except Exception as error:
+                pb_utils.Logger.log_warn(f"a batch of {len(requests)} requests failed, running each alone: {error}")
+        return [self._respond(request, tensors) for request, tensors in zip(requests, inputs, strict=True)]
+
+    def _respond(self, request: Any, inputs: Tensors) -> Any:
+        try:
+            return _response(request, self._run(inputs))
+        except Exception as error:
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{self.runtime}: {error}"))
+
+    def _run(self, inputs: Tensors) -> Tensors:
+        rows = _rows(inputs)
+        if not self.batches or rows <= self.rows:
+            return self.network.run(inputs)
+        parts = [
+            self.network.run({name: tensor[first : first + self.rows] for name, tensor in inputs.items()})
+            for first in range(0, rows, int(self.rows))
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def complete_config(config: Any, network: Network) -> None:
+    """Add to Triton's `config` the inputs and outputs of `network` that it does not have."""
+    declared = config.as_dict()
+    nothing_declared = not declared["input"] and not declared["output"]
+    can_batch = all(spec.shape[:1] == (-1,) for spec in [*network.inputs, *network.outputs])
+    if nothing_declared and can_batch and declared["max_batch_size"] == 0:
+        config.set_max_batch_size(DEFAULT_MAX_BATCH_SIZE)
+        config.set_dynamic_batching()
+    leading = 1 if declared["max_batch_size"] > 0 else 0
+    for specs, present, add in (
+        (network.inputs, declared["input"], config.add_input),
+        (network.outputs, declared["output"], config.add_output),
+    ):
+        complete = {tensor["name"] for tensor in present if _is_complete(tensor)}
+        for spec in specs:
+            if spec.name not in complete:
+                dims = list(spec.shape[leading:])
+                add({"name": spec.name, "data_type": _triton_type(spec.dtype), "dims": dims})
+
+
+def check_config(config: Mapping[str, Any], network: Network) -> None:
+    """Raise a `TritonModelException` that names the first tensor on which configuration and network differ."""
+    leading = [-1] if config["max_batch_size"] > 0 else []
+    for kind, specs in (("input", network.inputs), ("output", network.outputs)):
+        by_name = {spec.name: spec for spec in specs}
+        for tensor in config[kind]:
+            name = tensor["name"]
+            if name not in by_name:
+                raise pb_utils.TritonModelException(f"the network has no {kind} {name}; it has {', '.join(by_name)}")
+            spec = by_name[name]
+            dims = leading + [int(dim) for dim in tensor["dims"]]
+            fits = len(dims) == len(spec.shape) and all(
+                -1 in (ours, theirs) or ours == theirs for ours, theirs in zip(dims, spec.shape, strict=True)
+            )
+            if not fits or tensor["data_type"] != _triton_type(spec.dtype):
+                theirs = f"{_triton_type(spec.dtype)} {list(spec.shape)}"
+                raise pb_utils.TritonModelException(
+                    f"{kind} {name} is {theirs} in the network, {tensor['data_type']} {dims} in the configuration"
+                )
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+
+
+def _is_complete(tensor: Mapping[str, Any]) -> bool:
+    return bool(tensor["dims"]) and tensor["data_type"] != "TYPE_INVALID"
+
+
+def _triton_type(dtype: np.dtype) -> str:
+    name = dtype.name.upper()
+    return "TYPE_" + (name.replace("FLOAT", "FP") if name.startswith("FLOAT") else name)
+
+
+def _rows(tensors: Tensors) -> int:
+    return len(next(iter(tensors.values())))
+
+
+def _fit_together(inputs: Sequence[Tensors]) -> bool:
+    shapes = [{name: tensor.shape[1:] for name, tensor in tensors.items()} for tensors in inputs]
+    return all(shape == shapes[0] for shape in shapes)
+
+
+def _response(request: Any, outputs: Tensors) -> Any:
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(name, np.ascontiguousarray(outputs[name])) for name in request.requested_output_names()]
+    )

@@ -1,0 +1,65 @@
+"""The `openvino` backend from pip's OpenVINO, for a Triton that lacks the native one.
+
+Settings, as `parameters` of config.pbtxt:
+
+- PRECISION: `f32`, `bf16`, or `auto` (bf16 where the CPU has instructions for it); the environment's `PRECISION` where
+  the configuration has none, else `auto`
+- EXECUTION_BATCH_SIZE: the most rows that the network is given at once
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import openvino
+from backends.network import Network, NetworkModel, Tensors, TensorSpec
+
+PRECISIONS = ("auto", "f32", "bf16")
+
+
+def choose_precision(asked: str, capabilities: list[str]) -> str:
+    """`f32` or `bf16`; ValueError where that cannot be had on a CPU with these OpenVINO capabilities."""
+    if asked not in PRECISIONS:
+        raise ValueError(f"PRECISION is {asked!r}, it must be one of {', '.join(PRECISIONS)}")
+    if asked == "bf16" and "BF16" not in capabilities:
+        raise ValueError("PRECISION is bf16, which this CPU has no instructions for")
+    if asked == "auto":
+        return "bf16" if "BF16" in capabilities else "f32"
+    return asked
+
+
+class OpenVinoNetwork(Network):
+    """An ONNX file compiled for the CPU."""
+
+    def __init__(self, path: Path, asked: str) -> None:
+        core = openvino.Core()
+        precision = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        hints = {
+            "INFERENCE_PRECISION_HINT": precision,
+            # One request at a time, on all cores: what the stubs of Triton's python backend do.
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+        }
+        compiled = core.compile_model(core.read_model(path), "CPU", hints)
+        self.inputs = [_spec(port) for port in compiled.inputs]
+        self.outputs = [_spec(port) for port in compiled.outputs]
+        self._request = compiled.create_infer_request()
+
+    def run(self, inputs: Tensors) -> Tensors:
+        results = self._request.infer(inputs, share_inputs=True)
+        return {spec.name: results[spec.name] for spec in self.outputs}
+
+
+def _spec(port: openvino.ConstOutput) -> TensorSpec:
+    shape = tuple(-1 if axis.is_dynamic else axis.get_length() for axis in port.partial_shape)
+    return TensorSpec(port.any_name, port.element_type.to_dtype(), shape)
+
+
+class TritonPythonModel(NetworkModel):
+    """What Triton loads."""
+
+    runtime = "OpenVINO"
+
+    @classmethod
+    def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
+        return OpenVinoNetwork(path, settings.get("PRECISION") or os.environ.get("PRECISION") or "auto")
