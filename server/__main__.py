@@ -1,0 +1,87 @@
+"""`python -m server`: Triton in the foreground, until Ctrl-C. `make serve` calls it."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from server.installation import NoServer
+from server.process import ServerFailed, Settings, start
+
+MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
+
+EPILOG = """\
+The environment chooses the rest: HTTP_PORT (8000), GRPC_PORT (8001), METRICS_PORT (8002), ADDRESS (127.0.0.1: this
+machine only), PRECISION (auto, f32 or bf16: what the networks compute in without a GPU). Exit status: 0 after Ctrl-C,
+1 where the server cannot start or stops by itself."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, serve, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m server", description="Serve the model repository with Triton.", epilog=EPILOG
+    )
+    parser.add_argument(
+        "--model-repository", metavar="DIR", type=Path, default=MODEL_REPOSITORY, help="(default: the project's own)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return serve(_settings(options.model_repository))
+    except (NoServer, ServerFailed) as error:
+        print(f"server: {error}", file=sys.stderr)
+        return 1
+
+
+def serve(settings: Settings) -> int:
+    """Run a server until it is told to stop; the exit status."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    started = time.monotonic()
+    print("server: starting, the networks take some seconds to load", flush=True)
+    server = start(settings)
+    try:
+        server.wait_until_ready()
+        seconds = time.monotonic() - started
+        print(f"server: ready after {seconds:.1f} s: gRPC on {server.url}, {server.profile} profile; Ctrl-C ends it")
+        print(f"server: try  python -m client.score --url {server.url} VIDEO", flush=True)
+        server.show_log()
+        status = server.process.wait()
+        print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
+        return 1
+    except ServerFailed:
+        print(server.errors, end="", file=sys.stderr)
+        raise
+    except KeyboardInterrupt:
+        print("server: stopping", flush=True)
+        return 0
+    finally:
+        server.stop()
+
+
+def _settings(model_repository: Path) -> Settings:
+    def port(name: str, default: int) -> int:
+        text = os.environ.get(name) or str(default)
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise ServerFailed(f"{name} is {text!r}, it must be a port from 1 to 65535")
+        return int(text)
+
+    precision = os.environ.get("PRECISION") or "auto"
+    if precision not in ("auto", "f32", "bf16"):
+        raise ServerFailed(f"PRECISION is {precision!r}, it must be auto, f32 or bf16")
+    return Settings(
+        model_repository,
+        address=os.environ.get("ADDRESS") or "127.0.0.1",
+        http_port=port("HTTP_PORT", 8000),
+        grpc_port=port("GRPC_PORT", 8001),
+        metrics_port=port("METRICS_PORT", 8002),
+        precision=precision,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

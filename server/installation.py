@@ -1,0 +1,111 @@
+"""Finding Triton: a real installation where there is one, else the binary from pip with this project's backends."""
+
+import filecmp
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
+BACKENDS = Path(__file__).parent.parent / "backends"
+PROFILES = ("gpu", "cpu")
+
+
+class NoServer(Exception):
+    """There is no tritonserver to start, or it cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Triton:
+    """A tritonserver and how to start it."""
+
+    binary: Path
+    """The executable."""
+    backend_directory: Path | None = None
+    """Where its backends are, if not where it looks by itself."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables to add to its environment."""
+
+    def command(self, arguments: list[str], profile: str) -> list[str]:
+        """Its command line, with what `arguments` do not say themselves."""
+        given = {argument.split("=")[0] for argument in arguments}
+        command = [str(self.binary)]
+        if self.backend_directory is not None and "--backend-directory" not in given:
+            command.append(f"--backend-directory={self.backend_directory}")
+        if profile != "gpu" and "--model-config-name" not in given:
+            command.append(f"--model-config-name={profile}")
+        return command + arguments
+
+    def profile(self) -> str:
+        """`gpu` where there is a GPU and what decodes on it, `cpu` otherwise."""
+        if not has_gpu():
+            return "cpu"
+        if self.backend_directory is not None and not (self.backend_directory / "dali").is_dir():
+            return "cpu"
+        return "gpu"
+
+
+def has_gpu() -> bool:
+    """Whether the machine shows an NVIDIA GPU."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+def find_triton() -> Triton:
+    """The tritonserver of this machine; `NoServer` where there is none."""
+    if CONTAINER_BINARY.is_file():
+        return Triton(CONTAINER_BINARY)
+    ours = Path(sys.prefix, "bin").resolve()
+    for directory in os.environ.get("PATH", "").split(os.pathsep):
+        found = Path(directory, "tritonserver")
+        if directory and Path(directory).resolve() != ours and os.access(found, os.X_OK) and found.is_file():
+            return Triton(found)
+    return _from_wheel()
+
+
+def _from_wheel() -> Triton:
+    # find_spec, not import: the wheel's Python code wants dependencies that are not installed.
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or not spec.submodule_search_locations:
+        raise NoServer("there is no tritonserver on this machine: run `make setup`, which installs one from pip")
+    root = Path(spec.submodule_search_locations[0])
+    wheel = root / "tritonserver"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.is_file():
+        versions = ", ".join(sorted(path.name for path in (wheel / "python_backend_stubs").iterdir()))
+        raise NoServer(f"the server from pip has no stub for Python {version}, only for {versions}")
+    backends = _assemble_backends(wheel, stub)
+    libraries = root.parent / "nvidia_pytriton.libs"
+    environment = {
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, [str(libraries), os.environ.get("LD_LIBRARY_PATH")])),
+        # The stub embeds a Python of its own, which takes its packages from the first python3 in PATH.
+        "PATH": os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")]),
+    }
+    return Triton(wheel / "bin" / "tritonserver", backends, environment)
+
+
+def _assemble_backends(wheel: Path, stub: Path) -> Path:
+    """One directory with the python backend, its stub and this project's backends; copies, for Triton follows no links
+    out of it."""
+    directory = Path(sys.prefix, "share", "video-motion", "backends")
+    files = {f"python/{path.name}": path for path in (wheel / "backends" / "python").iterdir() if path.is_file()}
+    files[f"python/{stub.name}"] = stub
+    files |= {f"{model.parent.name}/model.py": model for model in BACKENDS.glob("*/model.py")}
+    try:
+        for name, source in files.items():
+            _copy(source, directory / name)
+    except OSError as error:
+        raise NoServer(f"cannot prepare {directory}: {error.strerror}") from error
+    return directory
+
+
+def _copy(source: Path, path: Path) -> None:
+    if path.is_file() and filecmp.cmp(source, path):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Made aside and renamed: another server may be starting, or running, from these files.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.copy2(source, fresh)
+    fresh.replace(path)

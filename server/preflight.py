@@ -1,0 +1,56 @@
+"""What is looked at before a server is started, so that what is wrong is said in one sentence."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY_BYTES = 512 << 20
+"""The clips of the largest request, 64 of 2.4 MB, twice (out of the decoder and into a network), and the video."""
+
+NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
+
+
+def problems(model_repository: Path, address: str, ports: dict[str, int]) -> list[str]:
+    """Why a server cannot start, a sentence each; none where it can."""
+    return [*_repository(model_repository), *_ports(address, ports), *_shared_memory()]
+
+
+def _repository(model_repository: Path) -> list[str]:
+    if not (model_repository / "video_motion" / "config.pbtxt").is_file():
+        return [f"{model_repository} is not this project's model repository: it has no video_motion/config.pbtxt"]
+    manifest = model_repository / "weights.json"
+    missing = [name for name in NETWORKS if not list((model_repository / name).glob("[0-9]*/model.*"))]
+    if not manifest.is_file() or missing:
+        return [f"{model_repository} has no networks yet: run `make export` first"]
+    try:
+        json.loads(manifest.read_text())
+    except ValueError:
+        return [f"{manifest} is damaged: run `make export` again"]
+    return []
+
+
+def _ports(address: str, ports: dict[str, int]) -> list[str]:
+    found = []
+    for variable, port in ports.items():
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                reason = "is taken" if error.errno == 98 else f"cannot be used: {error.strerror}"
+                found.append(f"port {port} {reason}; choose another with {variable}=...")
+    return found
+
+
+def _shared_memory() -> list[str]:
+    try:
+        status = os.statvfs(SHARED_MEMORY)
+    except OSError as error:
+        return [f"{SHARED_MEMORY} cannot be used: {error.strerror}"]
+    free = status.f_bavail * status.f_frsize
+    if free < SHARED_MEMORY_BYTES:
+        mebibytes = f"{free >> 20} MiB free, {SHARED_MEMORY_BYTES >> 20} MiB are needed"
+        return [f"{SHARED_MEMORY} is too small: {mebibytes} (in Docker: --shm-size=1g)"]
+    return []

@@ -1,0 +1,172 @@
+"""A tritonserver as a child process that is ready or says why not, and leaves nothing behind."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from server.installation import Triton, find_triton
+from server.preflight import problems
+
+LOG_LINES = 400
+PR_SET_PDEATHSIG = 1
+STUB_TIMEOUT_SECONDS = 300
+NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
+BACKENDS = ("python", "openvino", "onnxruntime")
+
+
+class ServerFailed(Exception):
+    """The server did not become ready; the message says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to start a server."""
+
+    model_repository: Path
+    """The directory that holds the six models."""
+    address: str = "127.0.0.1"
+    """The address that it listens on."""
+    http_port: int = 8000
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    ready_timeout_seconds: float = 300.0
+    """How long it may take to load everything."""
+    stop_timeout_seconds: float = 20.0
+    """How long requests under way may take when it is asked to stop."""
+    precision: str = "auto"
+    """`auto`, `f32` or `bf16`: what the networks of the cpu profile compute in."""
+
+
+class Server:
+    """A running tritonserver."""
+
+    def __init__(self, settings: Settings, triton: Triton) -> None:
+        self.settings = settings
+        self.profile = triton.profile()
+        self.url = f"{settings.address}:{settings.grpc_port}"
+        self._prefix = f"video_motion_{os.getpid()}_{time.monotonic_ns()}_"
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._show_log = False
+        self.process = subprocess.Popen(
+            triton.command(self._arguments(), self.profile),
+            env=os.environ | triton.environment | {"PRECISION": settings.precision},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C is for the parent, which ends the server in order
+            preexec_fn=_die_with_parent,
+        )
+        assert self.process.stdout is not None
+        self._reader = threading.Thread(target=self._read_log, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _arguments(self) -> list[str]:
+        settings = self.settings
+        arguments = [
+            f"--model-repository={settings.model_repository}",
+            f"--http-address={settings.address}",
+            f"--grpc-address={settings.address}",
+            f"--http-port={settings.http_port}",
+            f"--grpc-port={settings.grpc_port}",
+            f"--metrics-address={settings.address}",
+            f"--metrics-port={settings.metrics_port}",
+            f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
+        ]
+        for backend in BACKENDS:
+            # A name of our own for shared memory, so that what a killed server leaves can be removed.
+            arguments.append(f"--backend-config={backend},shm-region-prefix-name={self._prefix}{backend}")
+            arguments.append(f"--backend-config={backend},stub-timeout-seconds={STUB_TIMEOUT_SECONDS}")
+        return arguments
+
+    def _read_log(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._log.append(line)
+            if self._show_log:
+                print(line, end="", flush=True)
+
+    @property
+    def log(self) -> str:
+        """The last lines that the server wrote."""
+        return "".join(self._log)
+
+    @property
+    def errors(self) -> str:
+        """Of those, the ones that are neither progress nor tables nor about the GPU that is not there."""
+        return "".join(line for line in self._log if line[0] not in "IW+|\n" and not any(w in line for w in NO_GPU))
+
+    def show_log(self) -> None:
+        """Print from now on what the server writes."""
+        self._show_log = True
+
+    def wait_until_ready(self) -> None:
+        """Return when every model is loaded; `ServerFailed` where that does not come to pass."""
+        url = f"http://{self.settings.address}:{self.settings.http_port}/v2/health/ready"
+        deadline = time.monotonic() + self.settings.ready_timeout_seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                self._reader.join(timeout=5)
+                raise ServerFailed(f"tritonserver stopped before it was ready: {self._reason()}")
+            with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=5):
+                return
+            time.sleep(0.1)
+        raise ServerFailed(f"tritonserver was not ready after {self.settings.ready_timeout_seconds:g} s")
+
+    def _reason(self) -> str:
+        """What the log says of the failure: Triton writes `failed to load 'MODEL' version 1: REASON`."""
+        for line in self._log:
+            for mark in ("failed to load '", "failed to start ", "error: "):
+                if mark in line:
+                    return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('"')
+        return f"exit status {self.process.returncode}"
+
+    def stop(self) -> int:
+        """Ask the server to stop, end it if it does not, and remove what it leaves; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(self.settings.stop_timeout_seconds + 10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # the stubs, and the server itself where it did not stop
+        status = self.process.wait()
+        self._reader.join(timeout=5)
+        for path in Path("/dev/shm").glob(f"{self._prefix}*"):
+            path.unlink(missing_ok=True)
+        return status
+
+
+def start(settings: Settings) -> Server:
+    """Start a server; `ServerFailed` or `NoServer` with all reasons why it cannot be."""
+    ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
+    found = problems(settings.model_repository, settings.address, ports)
+    if found:
+        raise ServerFailed("; ".join(found))
+    return Server(settings, find_triton())
+
+
+@contextlib.contextmanager
+def running(settings: Settings) -> Iterator[Server]:
+    """A server that is ready, for the length of a `with` block."""
+    server = start(settings)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def _die_with_parent() -> None:
+    """In the child: should this process be killed, so is the server; its stubs follow it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
