@@ -1,1 +1,1 @@
-"""Python-based backends for a Triton that lacks the native ones: folders named after the backend that they stand for."""
+"""Python-based backends for a Triton that lacks the native ones; a folder has the name of the one it stands for."""

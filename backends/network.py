@@ -57,7 +57,7 @@ class NetworkModel:
         raise NotImplementedError
 
     @classmethod
-    def auto_complete_config(cls, config):  # noqa: ANN001, ANN206 - the type is Triton's own
+    def auto_complete_config(cls, config: Any) -> Any:
         """Fill in what the configuration leaves out of inputs, outputs and their shapes, as the native backends do."""
         declared = config.as_dict()
         if all(_is_complete(tensor) for tensor in [*declared["input"], *declared["output"]]) and declared["output"]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from transformers import VideoMAEForVideoClassification
+from transformers.utils import logging as transformers_logging
 
 from export.checkpoint import complain, read_json, read_tensors
 from export.errors import ExportError
@@ -18,6 +19,9 @@ BILINEAR = 2
 
 class CameraClassifier(nn.Module):
     """CAMERA_CLIPS uint8 (clips, 16, 224, 224, 3), RGB, to CAMERA_PROBABILITIES float32 (clips, labels)."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, network: nn.Module, scale: float, mean: list[float], std: list[float]) -> None:
         super().__init__()
@@ -56,10 +60,13 @@ def load_camera(directory: Path) -> CameraCheckpoint:
 
 
 def _network(directory: Path) -> VideoMAEForVideoClassification:
+    transformers_logging.disable_progress_bar()
     tensors = read_tensors(directory)
-    network, loading = VideoMAEForVideoClassification.from_pretrained(
+    # Typed as if output_loading_info did not make it a pair.
+    loaded_pair: Any = VideoMAEForVideoClassification.from_pretrained(
         directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
     )
+    network, loading = loaded_pair
     complain("is missing", loading["missing_keys"], "camera checkpoint")
     complain("is left over", loading["unexpected_keys"], "camera checkpoint")
     complain("has another shape than config.json says", map(str, loading["mismatched_keys"]), "camera checkpoint")
@@ -85,7 +92,7 @@ def _labels(config: dict[str, Any]) -> list[str]:
 
 
 def _preprocessing(config: dict[str, Any]) -> tuple[float, list[float], list[float], int]:
-    def refuse(key: str, expected: object) -> None:
+    def refuse(key: str, expected: object) -> NoReturn:
         raise ExportError(f"camera checkpoint: preprocessor_config.json has {key} {config.get(key)!r}, not {expected}")
 
     if config.get("resample", BILINEAR) != BILINEAR:
@@ -105,4 +112,4 @@ def _preprocessing(config: dict[str, Any]) -> tuple[float, list[float], list[flo
         refuse("image_mean", "three numbers")
     if not (isinstance(std, list) and len(std) == 3):
         refuse("image_std", "three numbers")
-    return scale, mean, std, shortest_edge  # type: ignore[return-value]
+    return scale, mean, std, shortest_edge

@@ -33,7 +33,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = self.qkv.bias
+        bias: Tensor = self.qkv.bias
         if self.separate_biases:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = functional.linear(x, self.qkv.weight, bias)
@@ -78,13 +78,25 @@ def sine_cosine_positions(tokens: int, width: int) -> Tensor:
     return angle.float()
 
 
+class PatchEmbedding(nn.Module):
+    """Video (segments, 3, 16, 224, 224) to tokens (segments, tokens, width), a patch each."""
+
+    def __init__(self, width: int, patch: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.proj = nn.Conv3d(3, width, patch, stride=patch)
+
+    def forward(self, video: Tensor) -> Tensor:
+        return self.proj(video).flatten(2).transpose(1, 2)
+
+
 class Encoder(nn.Module):
     """VideoMAEv2: normalised video (segments, 3, 16, 224, 224) to embeddings (segments, width)."""
 
+    positions: Tensor
+
     def __init__(self, width: int, depth: int, patch: tuple[int, int, int]) -> None:
         super().__init__()
-        self.patch_embed = nn.Module()
-        self.patch_embed.proj = nn.Conv3d(3, width, patch, stride=patch)
+        self.patch_embed = PatchEmbedding(width, patch)
         self.blocks = nn.ModuleList(
             Block(width, BACKBONE_HEADS, eps=1e-6, gelu="none", separate_biases=True) for _ in range(depth)
         )
@@ -93,7 +105,7 @@ class Encoder(nn.Module):
         self.register_buffer("positions", sine_cosine_positions(tokens, width), persistent=False)
 
     def forward(self, video: Tensor) -> Tensor:
-        x = self.patch_embed.proj(video).flatten(2).transpose(1, 2) + self.positions
+        x = self.patch_embed(video) + self.positions
         for block in self.blocks:
             x = block(x)
         return self.fc_norm(x.mean(1))
@@ -102,17 +114,19 @@ class Encoder(nn.Module):
 class Backbone(nn.Module):
     """MOTION_CLIPS uint8 (segments, 16, 224, 224, 3), RGB, to SEGMENT_EMBEDDINGS float32 (segments, width)."""
 
+    image_mean: Tensor
+    image_std: Tensor
+
     def __init__(self, width: int, depth: int, patch: tuple[int, int, int]) -> None:
         super().__init__()
         self.register_buffer("image_mean", torch.zeros(1, 1, 3, 1, 1))
         self.register_buffer("image_std", torch.ones(1, 1, 3, 1, 1))
-        self.model = nn.Module()
-        self.model.model = Encoder(width, depth, patch)
+        self.model = nn.ModuleDict({"model": Encoder(width, depth, patch)})
 
     def forward(self, motion_clips: Tensor) -> Tensor:
         video = motion_clips.permute(0, 1, 4, 2, 3).float() / 255
         video = (video - self.image_mean) / self.image_std
-        return self.model.model(video.transpose(1, 2))
+        return self.model["model"](video.transpose(1, 2))
 
 
 class FinalLayer(nn.Module):
@@ -128,6 +142,8 @@ class FinalLayer(nn.Module):
 
 class Head(nn.Module):
     """SEGMENT_EMBEDDINGS (segments, width) of one video to its final cls token and raw scores."""
+
+    pos_embed: Tensor
 
     def __init__(self, width: int, depth: int, outputs: int, positions: int) -> None:
         super().__init__()
@@ -149,6 +165,8 @@ class Head(nn.Module):
 class MotionPredictor(nn.Module):
     """The checkpoint as one module; `backbone` is exported as it is, the rest through `ScoredHead`."""
 
+    targets_norm: Tensor
+
     def __init__(self, shape: "MotionShape") -> None:
         super().__init__()
         # The published code pads the shorter videos of a batch with this token; one video alone never sees it.
@@ -160,6 +178,8 @@ class MotionPredictor(nn.Module):
 
 class ScoredHead(nn.Module):
     """SEGMENT_EMBEDDINGS (segments, width) to MOTION_SCORES (1, 3) and VIDEO_EMBEDDING (1, width)."""
+
+    targets_norm: Tensor
 
     def __init__(self, predictor: MotionPredictor, *, use_sigmoid: bool) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -25,13 +26,24 @@ def export_networks(motion: str, camera: str, model_repository: Path, report: Re
     """
     with Transaction(model_repository) as transaction:
         try:
-            motion_name = _export_motion(motion, transaction, report)
-            camera_name, labels, shortest_edge = _export_camera(camera, transaction, report)
+            with ExitStack() as sources:
+                # Both are read before either is exported, which takes a minute.
+                report(f"motion: reading {motion}")
+                motion_checkpoint = sources.enter_context(open_source(motion, "motion"))
+                report(f"camera: reading {camera}")
+                camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
+                _export_motion(motion_checkpoint.directory, transaction, report)
+                labels, shortest_edge = _export_camera(camera_checkpoint.directory, transaction, report)
             transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
             # weights.json goes last: it is what says that the other files belong together.
             transaction.stage_json(
                 "weights.json",
-                {"motion": motion_name, "camera": camera_name, "labels": labels, "shortest_edge": shortest_edge},
+                {
+                    "motion": motion_checkpoint.name,
+                    "camera": camera_checkpoint.name,
+                    "labels": labels,
+                    "shortest_edge": shortest_edge,
+                },
             )
             transaction.commit()
         except OSError as error:
@@ -39,26 +51,22 @@ def export_networks(motion: str, camera: str, model_repository: Path, report: Re
     report(f"{model_repository} is ready to be served")
 
 
-def _export_motion(source: str, transaction: Transaction, report: Report) -> str:
-    report(f"motion: reading {source}")
-    with open_source(source, "motion") as checkpoint:
-        backbone, head = load_motion(checkpoint.directory)
+def _export_motion(directory: Path, transaction: Transaction, report: Report) -> None:
+    backbone, head = load_motion(directory)
     clips = _example_clips()
-    width = backbone.model.model.fc_norm.weight.shape[0]
+    width = head.head.cls_token.shape[-1]
     embeddings = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
     _export(backbone, "motion_backbone", clips, "MOTION_CLIPS", ["SEGMENT_EMBEDDINGS"], transaction, report)
     outputs = ["MOTION_SCORES", "VIDEO_EMBEDDING"]
     _export(head, "motion_head", embeddings, "SEGMENT_EMBEDDINGS", outputs, transaction, report)
-    return checkpoint.name
 
 
-def _export_camera(source: str, transaction: Transaction, report: Report) -> tuple[str, list[str], int]:
-    report(f"camera: reading {source}")
-    with open_source(source, "camera") as checkpoint:
-        camera = load_camera(checkpoint.directory)
+def _export_camera(directory: Path, transaction: Transaction, report: Report) -> tuple[list[str], int]:
+    """The labels, in the order of the outputs, and the shorter side that frames are resized to."""
+    camera = load_camera(directory)
     outputs = ["CAMERA_PROBABILITIES"]
     _export(camera.network, "camera_classifier", _example_clips(), "CAMERA_CLIPS", outputs, transaction, report)
-    return checkpoint.name, camera.labels, camera.shortest_edge
+    return camera.labels, camera.shortest_edge
 
 
 def _example_clips() -> torch.Tensor:

@@ -27,7 +27,7 @@ class Transaction:
 
     def __enter__(self) -> "Transaction":
         if not (self.root / "video_motion" / "config.pbtxt").is_file():
-            raise ExportError(f"{self.root} is not this project's model repository: it has no video_motion/config.pbtxt")
+            raise ExportError(f"{self.root} is not a model repository of this project: it has no video_motion")
         self._lock = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,7 +60,9 @@ class Transaction:
             for path in self._staged:
                 path.replace(path.with_name(path.name.removesuffix(SUFFIX)))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for path in self._staged:
             path.unlink(missing_ok=True)
         os.close(self._lock)

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ FILES = {
     "motion": ("config.json", "model.safetensors"),
     "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
 }
-RECIPES = {"motion": write_motion_checkpoint, "camera": write_camera_checkpoint}
+RECIPES: dict[str, Callable[[Path, int], None]] = {"motion": write_motion_checkpoint, "camera": write_camera_checkpoint}
 HUB_TIMEOUT_SECONDS = 10.0
 
 RANDOM = re.compile(r"random(?::(?P<seed>\d+))?")
@@ -30,7 +30,7 @@ class Checkpoint:
 
     directory: Path
     name: str
-    """What answers say of the weights: `repository@commit`, `directory PATH`, or `random:SEED`."""
+    """What answers say of the weights: `repository@commit`, `directory PATH`, or `random:SEED (...)`."""
 
 
 @contextmanager
@@ -42,9 +42,9 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
     """
     if match := RANDOM.fullmatch(source):
         seed = int(match["seed"] or 0)
-        with tempfile.TemporaryDirectory(prefix="export-") as directory:
-            RECIPES[network](Path(directory), seed)
-            yield Checkpoint(Path(directory), f"random:{seed}")
+        with tempfile.TemporaryDirectory(prefix="export-") as temporary:
+            RECIPES[network](Path(temporary), seed)
+            yield Checkpoint(Path(temporary), f"random:{seed} (stand-in weights, the figures mean nothing)")
     elif Path(source).expanduser().is_dir():
         directory = Path(source).expanduser().resolve()
         for file in FILES[network]:
@@ -60,7 +60,7 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
 
 
 def _download(repository: str, revision: str, network: str) -> Checkpoint:
-    from huggingface_hub import HfApi, hf_hub_download, errors  # not for a --help or a local directory
+    from huggingface_hub import HfApi, errors, hf_hub_download  # not for a --help or a local directory
 
     try:
         commit = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT_SECONDS).sha or revision

@@ -1,6 +1,6 @@
-"""Starting Triton: `python -m server` in the foreground, `tritonserver` as NVIDIA's own command, `server.run` in code."""
+"""Starting Triton: `python -m server` in the foreground, `tritonserver` as a command, `running` in code."""
 
 from server.installation import NoServer, Triton, find_triton
-from server.process import ServerFailed, running
+from server.process import Server, ServerFailed, Settings, running
 
-__all__ = ["NoServer", "ServerFailed", "Triton", "find_triton", "running"]
+__all__ = ["NoServer", "Server", "ServerFailed", "Settings", "Triton", "find_triton", "running"]

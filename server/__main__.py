@@ -36,11 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Run a server until it is told to stop; the exit status."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     started = time.monotonic()
     print("server: starting, the networks take some seconds to load", flush=True)
     server = start(settings)

@@ -87,8 +87,10 @@ def _from_wheel() -> Triton:
 
 
 def _assemble_backends(wheel: Path, stub: Path) -> Path:
-    """One directory with the python backend, its stub and this project's backends; copies, for Triton follows no links
-    out of it."""
+    """One directory with the python backend, its stub and this project's backends.
+
+    Copies, because Triton follows no links out of a backend's directory.
+    """
     directory = Path(sys.prefix, "share", "video-motion", "backends")
     files = {f"python/{path.name}": path for path in (wheel / "backends" / "python").iterdir() if path.is_file()}
     files[f"python/{stub.name}"] = stub

@@ -55,10 +55,9 @@ def open_video(video: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
     head = video.read(64)
     _refuse_by_magic(head)
     video.seek(0)
+    options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     try:
-        container = av.open(
-            video, container_options={"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
-        )
+        container = av.open(video, "r", container_options=options)
     except (av.FFmpegError, ValueError) as error:
         raise InvalidVideo(_why_not_opened(video, head)) from error
     with container:
@@ -88,10 +87,7 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
 
     rate = float(stream.average_rate or 0)
     pts = _presentation_times(shown)
-    if pts is not None:
-        timestamps = pts * float(time_base)
-    else:
-        timestamps = np.arange(len(shown)) / (rate or 25.0)
+    timestamps = np.arange(len(shown)) / (rate or 25.0) if pts is None else pts * float(time_base)
     last_frame_seconds = 1 / rate if rate else 0.0
     duration = float(timestamps[-1] - timestamps[0]) + last_frame_seconds
     if stream.duration and stream.duration > 0:

@@ -40,7 +40,7 @@ def decode(
             position = wanted.pop(index, None)
             if position is None:
                 continue
-            picture = frame.to_ndarray(format="rgb24")
+            picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             for_motion, for_camera = motion_order == position, camera_order == position
             if for_motion.any():
                 motion[for_motion] = stretch(picture)

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ class IsolatedDecoder:
 
 
 @contextlib.contextmanager
-def _memory(name: str, content: memoryview | None = None, size: int = 0):
+def _memory(name: str, content: memoryview | None = None, size: int = 0) -> Iterator[int]:
     """The descriptor of anonymous memory that holds `content`, or `size` zeros, and can be neither shrunk nor grown."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

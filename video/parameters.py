@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from video.errors import InvalidParameter
 
@@ -52,7 +53,7 @@ class Parameters:
         Raises `InvalidParameter` that names the parameter, what was given and what is allowed.
         """
         known = [field.name for field in fields(cls)]
-        values: dict[str, float] = {}
+        values: dict[str, Any] = {}
         for name, value in request.items():
             if name not in known:
                 raise InvalidParameter(f"unknown parameter {name!r}; the parameters are {', '.join(known)}")
@@ -60,7 +61,7 @@ class Parameters:
         start, end = values.get("start_seconds"), values.get("end_seconds")
         if start is not None and end is not None and end <= start:
             raise InvalidParameter(f"end_seconds is {end:g}, which is not after start_seconds, {start:g}")
-        return cls(**values)  # type: ignore[arg-type]  # _number returns int where the field is int
+        return cls(**values)
 
 
 def _number(name: str, value: object) -> float:

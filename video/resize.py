@@ -20,8 +20,7 @@ def stretch(frame: Frame) -> Frame:
     top, bottom, down = _taps(height)
     left, right, across = _taps(width)
     rows = _mix(frame[top], frame[bottom], down[:, None, None])
-    columns = _mix(rows[:, left], rows[:, right], across[:, None])
-    return np.rint(columns).astype(np.uint8)
+    return np.rint(_mix(rows[:, left], rows[:, right], across[:, None])).astype(np.uint8)
 
 
 def crop(frame: Frame, shortest_edge: int) -> Frame:
@@ -50,5 +49,5 @@ def _taps(length: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.f
 
 
 def _mix(first: NDArray, second: NDArray, weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    first = first.astype(np.float32)
-    return first + (second.astype(np.float32) - first) * weight
+    first = first.astype(np.float32, copy=False)
+    return first + (second - first) * weight

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,15 +62,13 @@ def decode_into(
         os.close(clips_descriptor)
         out = np.frombuffer(memory, np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
         try:
-            decode(
-                file, np.array(frame_indices), np.array(motion_order), np.array(camera_order), shortest_edge, out
-            )
+            decode(file, np.array(frame_indices), np.array(motion_order), np.array(camera_order), shortest_edge, out)
         finally:
             del out  # the mapping cannot be closed while an array looks at it
     return {}
 
 
-OPERATIONS = {"plan": plan, "decode": decode_into}
+OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": decode_into}
 
 
 def main() -> None:
@@ -84,7 +83,9 @@ def main() -> None:
                 return
             request = json.loads(message)
             try:
-                answer = {"result": OPERATIONS[request["operation"]](*descriptors, **request["arguments"])}
+                answer: dict[str, Any] = {
+                    "result": OPERATIONS[request["operation"]](*descriptors, **request["arguments"])
+                }
             except VideoError as error:
                 answer = {"error": type(error).__name__, "message": str(error)}
             except Exception as error:

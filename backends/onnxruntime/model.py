@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
 from backends.network import Network, NetworkModel, Tensors, TensorSpec
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import openvino
+
 from backends.network import Network, NetworkModel, Tensors, TensorSpec
 
 PRECISIONS = ("auto", "f32", "bf16")

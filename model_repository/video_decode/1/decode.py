@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+
 from video import DecoderFailed, IsolatedDecoder, VideoError
 
 
@@ -40,9 +41,13 @@ class TritonPythonModel:
                 self.shortest_edge,
             )
         except VideoError as error:
-            code = pb_utils.TritonError.INTERNAL if isinstance(error, DecoderFailed) else pb_utils.TritonError.INVALID_ARG
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+            return _error(error)
         clips = {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera}
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor(name, clips[name]) for name in request.requested_output_names()]
         )
+
+
+def _error(error: VideoError) -> pb_utils.InferenceResponse:
+    code = pb_utils.TritonError.INTERNAL if isinstance(error, DecoderFailed) else pb_utils.TritonError.INVALID_ARG
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

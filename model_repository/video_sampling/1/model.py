@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+
 from video import DecoderFailed, IsolatedDecoder, VideoError
 
 
@@ -35,8 +36,7 @@ class TritonPythonModel:
             try:
                 outputs |= self._sample(request)
             except VideoError as error:
-                code = pb_utils.TritonError.INTERNAL if isinstance(error, DecoderFailed) else pb_utils.TritonError.INVALID_ARG
-                return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+                return _error(error)
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in wanted])
 
     def _sample(self, request) -> dict[str, np.ndarray]:
@@ -49,3 +49,8 @@ class TritonPythonModel:
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
+
+
+def _error(error: VideoError) -> pb_utils.InferenceResponse:
+    code = pb_utils.TritonError.INTERNAL if isinstance(error, DecoderFailed) else pb_utils.TritonError.INVALID_ARG
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

