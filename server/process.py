@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from server.installation import Triton, find_triton
 from server.preflight import problems
@@ -46,6 +47,15 @@ class Settings:
     """How long requests under way may take when it is asked to stop."""
     precision: str = "auto"
     """`auto`, `f32` or `bf16`: what the networks of the cpu profile compute in."""
+
+    @classmethod
+    def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
+        """Settings with ports that nobody listens on, for a server beside others."""
+        listeners = [socket.create_server((cls.address, 0)) for _ in range(3)]
+        http, grpc, metrics = (listener.getsockname()[1] for listener in listeners)
+        for listener in listeners:
+            listener.close()
+        return cls(model_repository, http_port=http, grpc_port=grpc, metrics_port=metrics, **others)
 
 
 class Server:

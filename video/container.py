@@ -45,7 +45,7 @@ class FrameTable:
     timestamps: NDArray[np.float64]
     """(frames,) when each frame is shown, in seconds, rising."""
     pts: NDArray[np.int64] | None
-    """(frames,) the same in the stream's time base, for finding a frame; None where the container has none."""
+    """(frames,) the same in the stream's time base, to know a decoded frame by; None where the container has none."""
 
 
 @contextmanager
@@ -86,8 +86,10 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
         raise InvalidVideo("the video has no frames")
 
     rate = float(stream.average_rate or 0)
-    pts = _presentation_times(shown)
-    timestamps = np.arange(len(shown)) / (rate or 25.0) if pts is None else pts * float(time_base)
+    # An avi stores no timestamps; what FFmpeg makes up for it is in decoding order.
+    pts = None if container.format.name == "avi" else _rising([pts for pts, _ in shown])
+    times = _rising([dts for _, dts in shown]) if pts is None else pts
+    timestamps = np.arange(len(shown)) / (rate or 25.0) if times is None else times * float(time_base)
     last_frame_seconds = 1 / rate if rate else 0.0
     duration = float(timestamps[-1] - timestamps[0]) + last_frame_seconds
     if stream.duration and stream.duration > 0:
@@ -101,13 +103,11 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
     return FrameTable(info, timestamps, pts)
 
 
-def _presentation_times(shown: list[tuple[int | None, int | None]]) -> NDArray[np.int64] | None:
-    """(frames,) pts, sorted; decoding times where there are no pts (avi); None where neither tells frames apart."""
-    for column in (0, 1):
-        times = [row[column] for row in shown]
-        if None not in times and len(set(times)) == len(times):
-            return np.sort(np.array(times, np.int64))
-    return None
+def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
+    """(frames,) the times sorted; None where they do not tell frames apart."""
+    if None in times or len(set(times)) < len(times):
+        return None
+    return np.sort(np.array(times, np.int64))
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

@@ -88,9 +88,8 @@ def camera_windows(start: float, duration_seconds: float, parameters: Parameters
     whole = math.floor((duration_seconds - window + TOLERANCE_SECONDS) / stride) + 1
     left_over = duration_seconds - ((whole - 1) * stride + window)
     windows = whole + (left_over >= window / 2 - TOLERANCE_SECONDS)
-    chosen = np.arange(windows)
-    if windows > parameters.max_clips:
-        chosen = np.round(np.linspace(0, windows - 1, parameters.max_clips))
+    # By number, never as a list of all: a container may claim a duration of years.
+    chosen = np.round(np.linspace(0, windows - 1, min(windows, parameters.max_clips)))
     # The one past the last whole window is aligned to the end.
     starts = start + np.where(chosen == whole, duration_seconds - window, chosen * stride)
     return np.stack([starts, starts + window], axis=1)

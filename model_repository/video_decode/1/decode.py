@@ -1,5 +1,7 @@
 """VIDEO and the frames that `video_sampling` chose, to clips. `video.decoding` does it; this is its Triton face."""
 
+from __future__ import annotations  # the types of pb_utils exist only after this file was imported
+
 import json
 from pathlib import Path
 

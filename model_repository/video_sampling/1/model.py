@@ -1,5 +1,7 @@
 """VIDEO to the frames that make up its clips. The rules are in `video.sampling`; this is their Triton face."""
 
+from __future__ import annotations  # the types of pb_utils exist only after this file was imported
+
 import json
 from pathlib import Path
 

@@ -1,0 +1,43 @@
+"""Finding the processes that a server runs, for the tests that hurt them."""
+
+import os
+from pathlib import Path
+
+
+def descendants(root: int) -> list[int]:
+    """The process ids of every child, grandchild and so on of `root`."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # gone meanwhile
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, queue = [], [root]
+    while queue:
+        queue = [child for parent in queue for child in children.get(parent, [])]
+        found += queue
+    return found
+
+
+def command(pid: int) -> str:
+    """The command line of a process, empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def workers(root: int, model: str) -> list[int]:
+    """The processes that read videos for `model` of the server `root`."""
+    stubs = [pid for pid in descendants(root) if f"/{model}/" in command(pid)]
+    return [pid for stub in stubs for pid in descendants(stub) if "video.worker" in command(pid)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

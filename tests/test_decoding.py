@@ -1,0 +1,120 @@
+"""Containers and frames: what is decided from packets, and whether the frames that arrive are the ones asked for."""
+
+from fractions import Fraction
+from io import BytesIO
+
+import av
+import numpy as np
+import pytest
+
+from tests.synthetic import decode_all, encode
+from video import InvalidVideo, Parameters, sample
+from video.container import FrameTable, open_video, read_frame_table
+from video.decoding import decode
+from video.resize import crop, stretch
+
+FORMATS = [
+    ("libx264", "mp4"),
+    ("libx264", "mov"),
+    ("libx264", "matroska"),
+    ("libx264", "avi"),
+    ("libx265", "mp4"),
+    ("libvpx-vp9", "webm"),
+    ("libvpx", "webm"),
+    ("libsvtav1", "mp4"),
+    ("mpeg4", "avi"),
+    ("mpeg4", "mp4"),
+    ("mjpeg", "avi"),
+    ("mjpeg", "mov"),
+]
+
+
+def frame_table(video: bytes) -> FrameTable:
+    with open_video(BytesIO(video)) as (container, stream):
+        return read_frame_table(container, stream)
+
+
+def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The frames that the decoder gives for a video, and those that decoding everything and picking gives."""
+    table = frame_table(video)
+    sampling = sample(table.timestamps, table.info.duration_seconds, parameters or Parameters())
+    motion, camera = sampling.motion_order, sampling.camera_order
+    out = np.zeros((len(motion) + len(camera), 224, 224, 3), np.uint8)
+    decode(BytesIO(video), sampling.frame_indices, motion, camera, 224, out)
+    every = decode_all(video)
+    frames = [every[index] for index in sampling.frame_indices]
+    plain = [*(stretch(frames[place]) for place in motion), *(crop(frames[place], 224) for place in camera)]
+    return out, np.stack(plain)
+
+
+@pytest.mark.parametrize(("codec", "container"), FORMATS)
+def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str):
+    video = encode(75, codec=codec, container=container)
+    info = frame_table(video).info
+    assert (info.frames, info.width, info.height) == (75, 160, 120)
+    assert info.frames_per_second == pytest.approx(25, rel=0.02)
+    assert info.duration_seconds == pytest.approx(3.0, abs=0.1)
+    found, plain = clips(video)
+    assert np.array_equal(found, plain)
+
+
+@pytest.mark.parametrize(("width", "height"), [(426, 240), (64, 360), (16, 16), (1280, 720)])
+def test_sizes(width: int, height: int):
+    found, plain = clips(encode(30, width=width, height=height))
+    assert np.array_equal(found, plain)
+
+
+def test_odd_sizes():
+    video = encode(30, width=427, height=241, pixel_format="yuv444p")
+    assert frame_table(video).info.width == 427
+    found, plain = clips(video)
+    assert np.array_equal(found, plain)
+
+
+def test_a_variable_frame_rate_is_sampled_by_timestamps():
+    pts = [*range(0, 50), *range(50, 250, 10)]
+    video = encode(70, pts=pts, container="matroska")
+    table = frame_table(video)
+    assert np.allclose(table.timestamps, np.array(pts) / 25, atol=1e-3)
+    found, plain = clips(video)
+    assert np.array_equal(found, plain)
+
+
+def test_reordered_frames_are_counted_as_they_are_shown():
+    video = encode(75, options={"bf": "3", "g": "250", "x264-params": "b-pyramid=normal"})
+    assert np.allclose(np.diff(frame_table(video).timestamps), 0.04)
+    found, plain = clips(video)
+    assert np.array_equal(found, plain)
+
+
+def test_a_part_in_the_middle():
+    found, plain = clips(encode(250), Parameters(start_seconds=4.0, end_seconds=7.0))
+    assert np.array_equal(found, plain)
+
+
+def test_ntsc_rates_keep_their_duration():
+    info = frame_table(encode(120, rate=Fraction(30000, 1001))).info
+    assert info.duration_seconds == pytest.approx(4.004)
+
+
+def test_a_damaged_packet_costs_its_frame_only():
+    video = encode(50, codec="mjpeg", container="mov")
+    whole = decode_all(video)
+    with av.open(BytesIO(video)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][20]
+    video = video[: packet.pos] + bytes(packet.size) + video[packet.pos + packet.size :]
+    wanted = np.array([10, 30])
+    out = np.zeros((2, 224, 224, 3), np.uint8)
+    decode(BytesIO(video), wanted, np.array([0, 1]), np.array([], int), 224, out)
+    assert np.array_equal(out, np.stack([stretch(whole[10]), stretch(whole[30])]))
+    with pytest.raises(InvalidVideo, match="frame 20 of 50 cannot be decoded"):
+        decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out[:1])
+
+
+def test_a_playlist_is_not_followed(tmp_path):
+    (tmp_path / "real.mp4").write_bytes(encode(30))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/real.mp4\n#EXT-X-ENDLIST\n"
+    concat = f"ffconcat version 1.0\nfile {tmp_path}/real.mp4\n"
+    for text in (playlist, concat):
+        with pytest.raises(InvalidVideo, match="is not a video in a container that is read here"):
+            frame_table(text.encode())

@@ -1,0 +1,95 @@
+"""The process that reads videos: it may die or hang, and the next request finds another one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests.processes import alive, descendants
+from tests.synthetic import encode
+from video import DecoderFailed, InvalidVideo, IsolatedDecoder
+
+VIDEO = encode(30)
+
+
+@pytest.fixture
+def decoder() -> Iterator[IsolatedDecoder]:
+    made = IsolatedDecoder(timeout_seconds=2.0)
+    made.start()
+    made.plan(memoryview(VIDEO), {})  # up and running
+    yield made
+    made.close()
+
+
+def worker_of(decoder: IsolatedDecoder) -> int:
+    assert decoder._process is not None
+    return decoder._process.pid
+
+
+def test_clips_come_back_as_decoded(decoder: IsolatedDecoder):
+    plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
+    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    motion, camera = decoder.decode(memoryview(VIDEO), *orders, 224)
+    assert motion.shape == (1, 16, 224, 224, 3)
+    assert camera.shape == (1, 16, 224, 224, 3)
+    assert motion.std() > 10
+    assert camera.std() > 10
+
+
+def test_a_bad_file_is_the_files_fault_and_leaves_the_worker_alive(decoder: IsolatedDecoder):
+    worker = worker_of(decoder)
+    with pytest.raises(InvalidVideo, match="the file is empty"):
+        decoder.plan(memoryview(b""), {})
+    decoder.plan(memoryview(VIDEO), {})
+    assert worker_of(decoder) == worker
+
+
+def test_a_worker_that_died_between_requests_is_replaced_unnoticed(decoder: IsolatedDecoder):
+    os.kill(worker_of(decoder), signal.SIGKILL)
+    time.sleep(0.2)
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+
+
+def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder):
+    worker = worker_of(decoder)
+    os.kill(worker, signal.SIGSTOP)  # so that it holds the request when it dies
+    threading.Timer(0.3, os.kill, (worker, signal.SIGSEGV)).start()
+    threading.Timer(0.4, os.kill, (worker, signal.SIGCONT)).start()
+    with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV"):
+        decoder.plan(memoryview(VIDEO), {})
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+
+
+def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
+    worker = worker_of(decoder)
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(DecoderFailed, match="reading the video took longer than 2 s"):
+        decoder.plan(memoryview(VIDEO), {})
+    assert not alive(worker)
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+
+
+def test_no_worker_outlives_the_process_that_asked():
+    program = (
+        "import time; from video import IsolatedDecoder; d = IsolatedDecoder(9); d.start(); print(flush=True);"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        deadline = time.monotonic() + 10
+        while not (children := descendants(parent.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.0)  # long enough for the child to have asked to die with its parent
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while any(map(alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert children
+    assert not any(map(alive, children))

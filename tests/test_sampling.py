@@ -1,0 +1,148 @@
+"""The frame rules, against PyTorch's linspace and the reference's figures."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import REFERENCE, REFERENCE_VIDEOS
+from video import InvalidParameter, Parameters, sample
+from video.sampling import camera_windows, evenly_spread, motion_frame_indices
+
+REFERENCE_TIMES = {
+    "bikes": (250, Fraction(25), 10.0),
+    "bigbuckbunny": (132, Fraction(25), 5.28),
+    "carphone_pristine": (120, Fraction(30000, 1001), 4.004),
+}
+
+
+def timestamps(frames: int, rate: float | Fraction) -> np.ndarray:
+    return np.arange(frames) / float(rate)
+
+
+def test_frame_indices_are_those_of_the_float32_rule_for_every_length():
+    for frames in range(1, 2001):
+        for wanted in range(16, 257, 16):
+            expected = torch.linspace(0, frames - 1, wanted).long().numpy()
+            assert np.array_equal(evenly_spread(0, frames - 1, wanted), expected), (frames, wanted)
+
+
+@pytest.mark.parametrize("name", REFERENCE_VIDEOS)
+def test_reference_videos_are_sampled_like_the_reference(name: str):
+    frames, rate, duration = REFERENCE_TIMES[name]
+    sampling = sample(timestamps(frames, rate), duration, Parameters())
+    motion = np.load(REFERENCE / "motion_seed0.npz")
+    camera = np.load(REFERENCE / "camera_seed0.npz")
+    assert np.array_equal(sampling.frame_indices[sampling.motion_order], motion[f"{name}_mp4/frame_indices"])
+    clips = sampling.frame_indices[sampling.camera_order].reshape(-1, 16)
+    assert np.array_equal(clips, camera[f"{name}_mp4/frame_indices"])
+    assert np.allclose(sampling.clip_seconds, camera[f"{name}_mp4/clip_seconds"], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("duration", "fps", "max_frames", "segments"),
+    [(0.04, 4, 240, 1), (3.99, 4, 240, 1), (4.0, 4, 240, 2), (10, 4, 240, 3), (1e6, 4, 240, 16), (10, 0.5, 240, 1),
+     (1e6, 4, 496, 32), (1e6, 4, 15, 1)],
+)  # fmt: skip
+def test_number_of_segments(duration: float, fps: float, max_frames: int, segments: int):
+    assert len(motion_frame_indices(5000, duration, fps, max_frames)) == 16 * segments
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        (1.0, [(0, 1)]),
+        (2.0, [(0, 2)]),
+        (2.9, [(0, 2)]),
+        (3.0, [(0, 2), (1, 3)]),
+        (4.004, [(0, 2), (2, 4)]),
+        (5.28, [(0, 2), (2, 4), (3.28, 5.28)]),
+        (6.0, [(0, 2), (2, 4), (4, 6)]),
+    ],
+)
+def test_camera_windows(duration: float, expected: list[tuple[float, float]]):
+    assert camera_windows(0.0, duration, Parameters()).tolist() == [pytest.approx(window) for window in expected]
+
+
+def test_camera_windows_overlap_with_a_short_stride_and_start_at_the_first_frame():
+    windows = camera_windows(1.5, 4.0, Parameters(clip_stride_seconds=1.0))
+    assert windows.tolist() == [[1.5, 3.5], [2.5, 4.5], [3.5, 5.5]]
+
+
+def test_more_windows_than_allowed_are_thinned_out_evenly():
+    windows = camera_windows(0.0, 100.0, Parameters(max_clips=3))
+    assert windows.tolist() == [[0, 2], [48, 50], [98, 100]]
+
+
+def test_a_duration_that_lies_costs_no_memory():
+    assert camera_windows(0.0, 1e15, Parameters(clip_seconds=0.01)).shape == (32, 2)
+
+
+def test_one_frame_fills_every_clip():
+    sampling = sample(np.array([0.0]), 0.04, Parameters())
+    assert sampling.frame_indices.tolist() == [0]
+    assert sampling.motion_order.tolist() == [0] * 16
+    assert sampling.camera_order.tolist() == [0] * 16
+
+
+def test_a_window_in_which_no_frame_starts_shows_the_one_on_the_screen():
+    sampling = sample(np.array([0.0, 7.0]), 8.0, Parameters())
+    clips = sampling.frame_indices[sampling.camera_order].reshape(-1, 16)
+    assert clips[:, 0].tolist() == [0, 0, 0, 1]
+
+
+def test_every_wanted_frame_is_decoded_once_and_none_besides():
+    sampling = sample(timestamps(250, 25), 10.0, Parameters())
+    used = np.concatenate([sampling.motion_order, sampling.camera_order])
+    assert np.array_equal(np.unique(used), np.arange(len(sampling.frame_indices)))
+    assert np.all(np.diff(sampling.frame_indices) > 0)
+
+
+def test_a_part_is_sampled_as_if_it_were_the_video():
+    whole = timestamps(500, 25)
+    part = sample(whole, 20.0, Parameters(start_seconds=5.0, end_seconds=15.0))
+    alone = sample(timestamps(250, 25), 10.0, Parameters())
+    assert np.array_equal(part.frame_indices, alone.frame_indices + 125)
+    assert np.array_equal(part.motion_order, alone.motion_order)
+    assert np.allclose(part.clip_seconds, alone.clip_seconds + 5.0)
+
+
+def test_an_end_after_the_videos_is_the_videos():
+    part = sample(timestamps(250, 25), 10.0, Parameters(end_seconds=99.0))
+    assert np.array_equal(part.frame_indices, sample(timestamps(250, 25), 10.0, Parameters()).frame_indices)
+
+
+def test_a_part_without_frames_is_refused():
+    with pytest.raises(
+        InvalidParameter, match=r"no frame lies between start_seconds 11 and end_seconds inf: .* 9.96 s"
+    ):
+        sample(timestamps(250, 25), 10.0, Parameters(start_seconds=11.0))
+
+
+@pytest.mark.parametrize(
+    ("request_parameters", "message"),
+    [
+        ({"fpps": 4}, "unknown parameter 'fpps'; the parameters are fps, max_frames"),
+        ({"fps": 0}, "fps is 0, it must be a number from 0.01 to 240"),
+        ({"fps": float("nan")}, "fps is nan"),
+        ({"fps": "fast"}, "fps is 'fast'"),
+        ({"fps": True}, "fps is True"),
+        ({"max_frames": 497}, "max_frames is 497, it must be a whole number from 1 to 496"),
+        ({"max_clips": 2.5}, "max_clips is 2.5"),
+        ({"max_clips": 33}, "max_clips is 33, it must be a whole number from 1 to 32"),
+        ({"clip_seconds": -2}, "clip_seconds is -2"),
+        ({"clip_stride_seconds": 0}, "clip_stride_seconds is 0"),
+        ({"start_seconds": -1}, "start_seconds is -1, it must be a number of at least 0"),
+        ({"end_seconds": "1e999"}, "end_seconds is '1e999'"),
+        ({"start_seconds": 4, "end_seconds": 4}, "end_seconds is 4, which is not after start_seconds, 4"),
+    ],
+)
+def test_bad_parameters_are_named_with_what_is_allowed(request_parameters: dict[str, object], message: str):
+    with pytest.raises(InvalidParameter) as raised:
+        Parameters.from_request(request_parameters)
+    assert message in str(raised.value)
+
+
+def test_numbers_may_come_as_text():
+    assert Parameters.from_request({"fps": "2.5", "max_clips": "3"}) == Parameters(fps=2.5, max_clips=3)
