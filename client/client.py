@@ -72,6 +72,13 @@ class Client:
         answer = self._infer(WEIGHTS_MODEL, np.zeros((1, 1), np.uint8), ("WEIGHTS",), {})
         return parse_weights(answer.as_numpy("WEIGHTS"))
 
+    def is_ready(self) -> bool:
+        """Whether the server answers and has everything loaded."""
+        try:
+            return self._triton.is_server_ready(client_timeout=self.timeout_seconds)
+        except InferenceServerException:
+            return False
+
     def close(self) -> None:
         """Close the connection."""
         self._triton.close()

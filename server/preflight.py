@@ -19,7 +19,7 @@ def problems(model_repository: Path, address: str, ports: dict[str, int]) -> lis
 
 def _repository(model_repository: Path) -> list[str]:
     if not (model_repository / "video_motion" / "config.pbtxt").is_file():
-        return [f"{model_repository} is not this project's model repository: it has no video_motion/config.pbtxt"]
+        return [f"{model_repository} is not a model repository of this project: it has no video_motion"]
     manifest = model_repository / "weights.json"
     missing = [name for name in NETWORKS if not list((model_repository / name).glob("[0-9]*/model.*"))]
     if not manifest.is_file() or missing:

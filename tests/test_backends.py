@@ -1,0 +1,210 @@
+"""The Python-based backends, through a real server, with ONNX files that are not this project's."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from backends.precision import choose_precision
+from server import Server, ServerFailed, Settings, find_triton
+
+BACKENDS = ("openvino", "onnxruntime")
+MERGING = "dynamic_batching { max_queue_delay_microseconds: 300000 }"
+
+
+def fp32(name: str, dims: int) -> str:
+    """A float32 tensor as config.pbtxt has it."""
+    return f'{{ name: "{name}" data_type: TYPE_FP32 dims: [ {dims} ] }}'
+
+
+def write_model(path: Path, nodes: list, inputs: list, outputs: list, constants: dict[str, np.ndarray]) -> None:
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "toy", inputs, outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+
+
+def write_product(path: Path) -> None:
+    """X float32 (rows, columns) times a (4, 2) matrix of ones: fails where there are not 4 columns."""
+    write_model(
+        path,
+        [helper.make_node("MatMul", ["X", "W"], ["Y"]), helper.make_node("Neg", ["X"], ["MINUS_X"])],
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["rows", "columns"])],
+        [
+            helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["rows", 2]),
+            helper.make_tensor_value_info("MINUS_X", TensorProto.FLOAT, ["rows", "columns"]),
+        ],
+        {"W": np.ones((4, 2), np.float32)},
+    )
+
+
+def write_lookup(path: Path) -> None:
+    """I int64 (rows, 1) looked up in a table of three: fails where one is out of it."""
+    write_model(
+        path,
+        [helper.make_node("Gather", ["TABLE", "I"], ["V"])],
+        [helper.make_tensor_value_info("I", TensorProto.INT64, ["rows", 1])],
+        [helper.make_tensor_value_info("V", TensorProto.FLOAT, ["rows", 1])],
+        {"TABLE": np.array([10, 20, 30], np.float32)},
+    )
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    repository = tmp_path_factory.mktemp("toys")
+    for backend in BACKENDS:
+        file = f'backend: "{backend}"\ndefault_model_filename: "toy.onnx"\n'
+        for name, write, config in (
+            ("plain", write_product, file),
+            ("merged", write_product, f"{file}max_batch_size: 8\n{MERGING}"),
+            ("partly", write_product, f"{file}max_batch_size: 8\ninput [{fp32('X', 4)}]"),
+            ("chunks", write_product, f"{file}max_batch_size: 8\n"
+             'parameters { key: "EXECUTION_BATCH_SIZE" value { string_value: "3" } }'),
+            ("lookup", write_lookup, f"{file}max_batch_size: 8\n{MERGING}"),
+        ):  # fmt: skip
+            model = repository / f"{name}_{backend}"
+            write(model / "1" / "toy.onnx")
+            (model / "config.pbtxt").write_text(config)
+    server = Server(Settings.on_free_ports(repository), find_triton())
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def infer(server: Server, model: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    tensors = []
+    for name, value in inputs.items():
+        tensors.append(grpc.InferInput(name, list(value.shape), "INT64" if value.dtype == np.int64 else "FP32"))
+        tensors[-1].set_data_from_numpy(value)
+    with grpc.InferenceServerClient(server.url) as triton:
+        answer = triton.infer(model, tensors)
+    return {output.name: answer.as_numpy(output.name) for output in answer.get_response().outputs}
+
+
+def executions(server: Server, model: str) -> tuple[int, int]:
+    """Requests' rows and runs of the network so far."""
+    with grpc.InferenceServerClient(server.url) as triton:
+        statistics = triton.get_inference_statistics(model).model_stats[0]
+    return statistics.inference_count, statistics.execution_count
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_configuration_is_completed_from_the_file(toys: Server, backend: str):
+    with grpc.InferenceServerClient(toys.url) as triton:
+        config = triton.get_model_config(f"plain_{backend}").config
+        metadata = triton.get_model_metadata(f"plain_{backend}")
+    assert config.max_batch_size == 4
+    assert [(tensor.name, list(tensor.dims)) for tensor in config.input] == [("X", [-1])]
+    assert [(tensor.name, list(tensor.dims)) for tensor in config.output] == [("Y", [2]), ("MINUS_X", [-1])]
+    assert [list(tensor.shape) for tensor in metadata.outputs] == [[-1, 2], [-1, -1]]
+    outputs = infer(toys, f"plain_{backend}", X=np.arange(8, dtype=np.float32).reshape(2, 4))
+    assert outputs["Y"].tolist() == [[6, 6], [22, 22]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_a_configuration_says_is_kept_and_the_rest_completed(toys: Server, backend: str):
+    with grpc.InferenceServerClient(toys.url) as triton:
+        config = triton.get_model_config(f"partly_{backend}").config
+    assert list(config.input[0].dims) == [4]
+    assert [tensor.name for tensor in config.output] == ["Y", "MINUS_X"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_requests_are_run_together_and_get_their_own_rows_back(toys: Server, backend: str):
+    model = f"merged_{backend}"
+    values = [np.full((1 + index % 2, 4), index, np.float32) for index in range(4)]
+    before = executions(toys, model)
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(lambda value: infer(toys, model, X=value), values))
+    rows, runs = (after - earlier for after, earlier in zip(executions(toys, model), before, strict=True))
+    assert rows == 6
+    assert runs < 4
+    for value, output in zip(values, outputs, strict=True):
+        np.testing.assert_array_equal(output["Y"], value.sum(1, keepdims=True).repeat(2, 1))
+        np.testing.assert_array_equal(output["MINUS_X"], -value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_large_batch_may_be_run_in_chunks(toys: Server, backend: str):
+    value = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+    outputs = infer(toys, f"chunks_{backend}", X=value)
+    np.testing.assert_allclose(outputs["Y"], value.sum(1, keepdims=True).repeat(2, 1), rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(outputs["MINUS_X"], -value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_request_that_the_network_refuses_fails_and_its_neighbours_do_not(toys: Server, backend: str):
+    model = f"merged_{backend}"
+    values = [np.ones((1, 5 if index == 1 else 4), np.float32) for index in range(4)]
+
+    def ask(value: np.ndarray) -> object:
+        try:
+            return infer(toys, model, X=value)["Y"].tolist()
+        except InferenceServerException as error:
+            return error.message()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, values))
+    assert [answers[index] for index in (0, 2, 3)] == [[[4, 4]]] * 3
+    assert "OpenVINO" in str(answers[1]) or "ONNX Runtime" in str(answers[1])
+
+
+def test_a_batch_that_fails_is_run_again_one_by_one(toys: Server):
+    """Only ONNX Runtime: OpenVINO takes an index out of range for a zero."""
+    model = "lookup_onnxruntime"
+
+    def ask(index: int) -> object:
+        try:
+            return infer(toys, model, I=np.array([[index]], np.int64))["V"].tolist()
+        except InferenceServerException as error:
+            return error.message()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, [0, 9, 1, 2]))
+    assert [answers[index] for index in (0, 2, 3)] == [[[10]], [[20]], [[30]]]
+    assert "out of data bounds" in str(answers[1])
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "message"),
+    [
+        (f"input [{fp32('Z', 4)}] output [{fp32('Y', 2)}]",
+         "toy.onnx", "the network has no input Z; it has X"),
+        (f"input [{fp32('X', 4)}] output [{fp32('Y', 3)}]",
+         "toy.onnx", "output Y is TYPE_FP32 [-1, 2] in the network, TYPE_FP32 [-1, 3] in the configuration"),
+        (f"input [{fp32('X', 4)}] output [{fp32('Y', 2)}]",
+         "other.onnx", "toy.onnx is missing: has `make export` been run?"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_that_cannot_be_served_says_why(backend: str, config: str, file: str, message: str, tmp_path: Path):
+    write_product(tmp_path / "model" / "1" / file)
+    name = f'backend: "{backend}" default_model_filename: "toy.onnx" max_batch_size: 4\n'
+    (tmp_path / "model" / "config.pbtxt").write_text(name + config)
+    server = Server(Settings.on_free_ports(tmp_path), find_triton())
+    try:
+        with pytest.raises(ServerFailed) as raised:
+            server.wait_until_ready()
+    finally:
+        server.stop()
+    assert message in str(raised.value)
+
+
+def test_precision_is_chosen_by_what_the_cpu_can_do():
+    assert choose_precision("auto", ["FP32", "BF16"]) == "bf16"
+    assert choose_precision("auto", ["FP32"]) == "f32"
+    assert choose_precision("f32", ["FP32", "BF16"]) == "f32"
+    with pytest.raises(ValueError, match="which this CPU has no instructions for"):
+        choose_precision("bf16", ["FP32"])
+    with pytest.raises(ValueError, match="it must be one of auto, f32, bf16"):
+        choose_precision("fp8", ["FP32"])

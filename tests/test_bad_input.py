@@ -1,0 +1,136 @@
+"""What is sent by mistake or on purpose: each gets its sentence, and the server goes on as before."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from client import Client, InvalidRequest
+from server import Server
+from tests.synthetic import encode, encode_audio, encode_still
+from tests.test_ensemble import infer
+
+GOOD = encode(60)
+
+
+def cut_in_half_with_its_index() -> bytes:
+    """A mp4 whose moov comes first, cut in the middle of its frames."""
+    video = encode(100, options={"crf": "10"})
+    mdat, moov = video.index(b"mdat") - 4, video.index(b"moov") - 4
+    assert mdat < moov
+    # The index first, without correcting its offsets: what it points to is then beyond what a download got.
+    return video[:mdat] + video[moov:] + video[mdat : mdat + (moov - mdat) // 2]
+
+
+def faststart(video: bytes) -> bytes:
+    """The same mp4 with its index first, offsets corrected, as a web server would have it."""
+    mdat, moov = video.index(b"mdat") - 4, video.index(b"moov") - 4
+    index = bytearray(video[moov:])
+    table = index.index(b"stco")
+    for entry in range(int.from_bytes(index[table + 8 : table + 12], "big")):
+        place = table + 12 + 4 * entry
+        index[place : place + 4] = (int.from_bytes(index[place : place + 4], "big") + len(index)).to_bytes(4, "big")
+    return video[:mdat] + bytes(index) + video[mdat:moov]
+
+
+def half(video: bytes) -> bytes:
+    return video[: len(video) // 2]
+
+
+def without_frames() -> bytes:
+    """A mp4 whose video track has no samples."""
+    video = bytearray(encode(1))
+    for box, fields in ((b"stsz", (8,)), (b"stts", (4,)), (b"stsc", (4,)), (b"stco", (4,))):
+        start = video.index(box) + 4
+        for field in fields:
+            video[start + field : start + field + 4] = bytes(4)
+    return bytes(video)
+
+
+BAD: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "the file is empty"),
+    "text": (lambda: b"not a video, but a letter\n" * 40, "the file (1040 bytes) is not a video in a container that"),
+    "random bytes": (lambda: np.random.default_rng(0).bytes(5000), "is not a video in a container that is read here"),
+    "moov missing": (lambda: half(GOOD), "the file has no moov box, the index of an mp4: it is truncated"),
+    "data cut in half": (lambda: half(faststart(encode(100))), "of 100: it is truncated"),
+    "data beyond the end": (cut_in_half_with_its_index, "truncated"),
+    "audio only": (encode_audio, "the video has no video stream"),
+    "png": (encode_still, "the file is a still image (PNG), not a video"),
+    "jpeg": (lambda: encode_still("mjpeg"), "the file is a still image (JPEG), not a video"),
+    "zero-length video stream": (without_frames, "the video has no frames"),
+    "unsupported codec": (
+        lambda: encode(10, codec="prores", container="mov", pixel_format="yuv422p10le"),
+        "the video's codec is prores; what is read here is H.264, HEVC",
+    ),
+    "unsupported container": (lambda: encode(10, container="mpegts"), "is not a video in a container that is read"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_gets_a_sentence_and_the_next_good_one_its_scores(server: Server, name: str):
+    before = infer(server, GOOD)
+    make, message = BAD[name]
+    with pytest.raises(InferenceServerException) as raised:
+        infer(server, make())
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in raised.value.message()
+    assert "\n" not in raised.value.message().strip()
+    after = infer(server, GOOD)
+    np.testing.assert_array_equal(before["MOTION_SCORES"], after["MOTION_SCORES"])
+    np.testing.assert_array_equal(before["CAMERA_PROBABILITIES"], after["CAMERA_PROBABILITIES"])
+
+
+@pytest.mark.parametrize(
+    ("frames", "width", "height", "pixel_format"),
+    [(1, 160, 120, None), (30, 8, 8, None), (30, 427, 241, "yuv444p"), (30, 1000, 16, None)],
+    ids=["one frame", "8 x 8", "odd sizes", "very wide"],
+)
+def test_unusual_videos_are_scored(client: Client, frames: int, width: int, height: int, pixel_format: str | None):
+    score = client.score(encode(frames, width=width, height=height, pixel_format=pixel_format))
+    assert (score.info.frames, score.info.width, score.info.height) == (frames, width, height)
+    assert len(score.camera) == 1
+    assert all(0 <= value <= 3 for value in vars(score.motion).values())
+    assert all(0 <= value <= 1 for value in score.camera[0].probabilities.values())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"fpps": 4}, "unknown parameter 'fpps'; the parameters are fps, max_frames, clip_seconds"),
+        ({"fps": -1.5}, "fps is -1.5, it must be a number from 0.01 to 240"),
+        ({"max_clips": 33}, "max_clips is 33, it must be a whole number from 1 to 32"),
+        ({"clip_seconds": "long"}, "clip_seconds is 'long', it must be a number"),
+        ({"start_seconds": 100.0}, "no frame lies between start_seconds 100"),
+        ({"start_seconds": 3.0, "end_seconds": 2.0}, "end_seconds is 2, which is not after start_seconds, 3"),
+    ],
+)
+def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, object], message: str):
+    with pytest.raises(InferenceServerException) as raised:
+        infer(server, GOOD, **parameters)
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in raised.value.message()
+
+
+@pytest.mark.parametrize(
+    ("video", "dtype", "message"),
+    [
+        (np.zeros((1, 4), np.float32), "FP32", "data-type is 'FP32', but model 'video_motion' expects 'UINT8'"),
+        (np.zeros(4, np.uint8), "UINT8", "Expected [1,-1], got [4]"),
+        (np.zeros((2, 4), np.uint8), "UINT8", "Expected [1,-1], got [2,4]"),
+    ],
+)
+def test_a_wrong_type_or_shape_is_refused(server: Server, video: np.ndarray, dtype: str, message: str):
+    tensor = grpc.InferInput("VIDEO", list(video.shape), dtype)
+    tensor.set_data_from_numpy(video)
+    with grpc.InferenceServerClient(server.url) as triton, pytest.raises(InferenceServerException) as raised:
+        triton.infer("video_motion", [tensor])
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in raised.value.message()
+
+
+def test_the_sentence_arrives_alone(client: Client):
+    with pytest.raises(InvalidRequest) as raised:
+        client.score(encode_audio())
+    assert str(raised.value) == "the video has no video stream"

@@ -1,0 +1,170 @@
+"""The client as its users meet it: the library, and the command line as a process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import client.client
+from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
+from client.result import CameraClip, parse_score
+from server import Server
+from tests.processes import workers
+from tests.synthetic import encode
+
+VIDEO = encode(130, width=240, height=136)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "a video.mp4"
+    path.write_bytes(VIDEO)
+    return path
+
+
+def score(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "client.score", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_json_is_the_object_of_the_readme(server: Server, video: Path):
+    result = score("--url", server.url, video)
+    assert result.returncode == 0
+    answer = json.loads(result.stdout)
+    assert list(answer) == ["video", "motion", "camera", "info", "weights"]
+    assert answer["video"] == str(video)
+    assert list(answer["motion"]) == ["camera_movement_score", "object_movement_score", "dynamics_score"]
+    clip = answer["camera"][2]
+    assert list(clip) == ["start_seconds", "end_seconds", "labels", "probabilities"]
+    assert (clip["start_seconds"], clip["end_seconds"]) == (3.2, 5.2)
+    assert set(clip["labels"]) == {label for label, value in clip["probabilities"].items() if value >= 0.5}
+    assert len(clip["probabilities"]) == 21
+    assert answer["info"] == {
+        "duration_seconds": 5.2,
+        "frames": 130,
+        "frames_per_second": 25.0,
+        "width": 240,
+        "height": 136,
+    }
+    assert list(answer["weights"]) == ["motion", "camera"]
+
+
+def test_the_table_names_what_it_shows(server: Server, video: Path):
+    result = score("--url", server.url, "--format", "table", video)
+    first, motion, *clips = result.stdout.splitlines()
+    assert first == f"{video}  5.20 s, 130 frames, 25.00 frames/s, 240 x 136"
+    assert re.fullmatch(r"  motion   camera \d\.\d{3}   object \d\.\d{3}   dynamics \d\.\d{3}", motion)
+    assert len(clips) == 3
+    assert clips[2].split()[1:4] == ["3.20", "-", "5.20"]
+
+
+def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, video: Path, tmp_path: Path):
+    text = tmp_path / "letter.txt"
+    text.write_text("not a video\n")
+    result = score("--url", server.url, video, text, tmp_path / "gone.mp4", tmp_path, video)
+    assert result.returncode == 1
+    assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [str(video), str(video)]
+    assert result.stderr.splitlines() == [
+        f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
+        f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
+        f"{tmp_path}: cannot read the file: Is a directory",
+        "3 of 5 videos were not scored",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--format", "xml", "v.mp4"], ["--timeout", "0", "v.mp4"], ["--timeout", "soon", "v.mp4"]]
+)
+def test_wrong_usage_is_status_2(arguments: list[str]):
+    result = score(*arguments)
+    assert result.returncode == 2
+    assert "usage: python -m client.score" in result.stderr
+
+
+def test_a_server_that_is_down_is_said_to_be_down(video: Path):
+    result = score("--url", "localhost:9", video)
+    assert result.returncode == 1
+    assert result.stderr == f"{video}: no server answers at localhost:9 (Connection refused); is it running?\n"
+
+
+def test_an_empty_file_is_not_even_sent(tmp_path: Path):
+    (tmp_path / "empty.mp4").touch()
+    with Client("localhost:9") as unconnected, pytest.raises(InvalidRequest, match="the file is empty"):
+        unconnected.score(tmp_path / "empty.mp4")
+
+
+def test_a_reader_that_goes_away_is_no_traceback(server: Server, video: Path):
+    command = f"{sys.executable} -m client.score --url {server.url} '{video}' '{video}' '{video}' | head -c 1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "{"
+    assert result.stderr == ""
+
+
+def test_bytes_and_paths_are_the_same_video(client: Client, video: Path):
+    assert client.score(VIDEO) == client.score(video) == client.score(str(video))
+
+
+def test_a_deadline_is_kept(server: Server, client: Client):
+    client.score(VIDEO)
+    stopped = workers(server.process.pid, "video_sampling")
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        with Client(server.url, timeout_seconds=0.5) as hasty, pytest.raises(DeadlineExceeded, match="no answer from"):
+            hasty.score(VIDEO)
+    finally:
+        for worker in stopped:
+            os.kill(worker, signal.SIGCONT)
+    assert client.score(VIDEO).info.frames == 130
+
+
+def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
+    with Client("localhost:9") as unconnected:
+        with pytest.raises(ServerUnavailable):
+            unconnected.score(VIDEO)
+        with pytest.raises(ServerUnavailable):
+            unconnected.weights()
+        with pytest.raises(UnreadableFile):
+            unconnected.score(tmp_path / "gone.mp4")
+        monkeypatch.setattr(client.client, "MAX_BYTES", 1000)
+        with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
+            unconnected.score(VIDEO)
+
+
+def test_readiness_is_a_question_and_not_an_exception(client: Client):
+    assert client.is_ready()
+    with Client("localhost:9") as unconnected:
+        assert not unconnected.is_ready()
+
+
+def test_labels_are_reported_from_one_half_on():
+    clip = CameraClip(0, 2, {"pan_left": 0.5, "shake": 0.9, "static": 0.499999})
+    assert clip.labels == ["shake", "pan_left"]
+
+
+def test_answers_are_read_with_the_labels_of_the_checkpoint():
+    outputs = {
+        "WEIGHTS": np.array([b'{"motion": "a@1", "camera": "random:0", "labels": ["left", "right"]}'], object),
+        "MOTION_SCORES": np.array([[0.1, 1.2, 2.3]], np.float32),
+        "VIDEO_INFO": np.array([[1.0, 25, 25.0, 64, 48]]),
+        "CLIP_SECONDS": np.array([[0, 3.28]], np.float32),
+        "CAMERA_PROBABILITIES": np.array([[0.25, 0.7]], np.float32),
+    }
+    answer = parse_score(outputs)
+    assert vars(answer.motion) == {"camera_movement_score": 0.1, "object_movement_score": 1.2, "dynamics_score": 2.3}
+    assert answer.camera == (CameraClip(0.0, 3.28, {"left": 0.25, "right": 0.7}),)
+    assert answer.weights == Weights("a@1", "random:0", ("left", "right"))
+    assert answer.weights.stand_in
+
+
+def test_the_client_needs_nothing_heavy():
+    heavy = "{'torch', 'av', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
+    program = f"import client, client.score, sys; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,58 @@
+"""A decoder that dies or hangs costs one request; everything else goes on."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from client import Client, ServerError
+from server import Server
+from tests.conftest import DECODE_TIMEOUT_SECONDS
+from tests.processes import alive, workers
+from tests.synthetic import encode
+
+GOOD = encode(60)
+
+
+@pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
+def test_workers_that_die_cost_the_requests_they_hold(server: Server, client: Client, model: str):
+    before = client.score(GOOD)
+    stopped = workers(server.process.pid, model)
+    assert stopped
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)  # so that they hold the request when they die
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(client.score, GOOD)
+        time.sleep(0.5)
+        for worker in stopped:
+            os.kill(worker, signal.SIGKILL)
+        with pytest.raises(ServerError, match="the process that reads the video was killed by SIGKILL"):
+            held.result()
+    assert client.score(GOOD) == before
+
+
+@pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
+def test_workers_that_hang_are_stopped_in_time(server: Server, client: Client, model: str):
+    before = client.score(GOOD)
+    stopped = workers(server.process.pid, model)
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+    started = time.monotonic()
+    with pytest.raises(ServerError, match=f"reading the video took longer than {DECODE_TIMEOUT_SECONDS} s"):
+        client.score(GOOD)
+    assert time.monotonic() - started < DECODE_TIMEOUT_SECONDS + 3
+    for worker in stopped:
+        if alive(worker):
+            os.kill(worker, signal.SIGCONT)  # those that were not asked
+    assert client.score(GOOD) == before
+
+
+def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client):
+    before = client.score(GOOD)
+    for model in ("video_sampling", "video_decode"):
+        for worker in workers(server.process.pid, model):
+            os.kill(worker, signal.SIGKILL)
+    time.sleep(0.2)
+    assert client.score(GOOD) == before

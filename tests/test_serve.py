@@ -1,0 +1,209 @@
+"""Starting and ending a server: `make serve`, and NVIDIA's own command in the virtual environment."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client import Client
+from server import Settings, find_triton, installation, preflight
+from tests.conftest import copy_repository
+from tests.processes import alive, command, descendants
+from tests.synthetic import encode
+
+LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
+
+
+def environment(settings: Settings, **others: str) -> dict[str, str]:
+    ports = {
+        "HTTP_PORT": str(settings.http_port),
+        "GRPC_PORT": str(settings.grpc_port),
+        "METRICS_PORT": str(settings.metrics_port),
+    }
+    return os.environ | ports | others
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """`python -m server` that has said that it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if "ready after" in line:
+                break
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run_server(settings: Settings, **others: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)],
+        env=environment(settings, **others),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_ends_when_told_to_and_leaves_nothing(how: signal.Signals, tiny_repository: Path):
+    settings = Settings.on_free_ports(tiny_repository)
+    shared_memory = set(Path("/dev/shm").iterdir())
+    with serving(settings) as process:
+        with Client(f"localhost:{settings.grpc_port}") as client:
+            assert client.score(encode(30)).info.frames == 30
+        running = descendants(process.pid)
+        assert any("video.worker" in command(pid) for pid in running)
+        process.send_signal(how)
+        output, _ = process.communicate(timeout=40)
+    assert process.returncode == 0
+    assert "server: stopping" in output
+    assert "Traceback" not in output
+    assert not any(map(alive, running))
+    assert set(Path("/dev/shm").iterdir()) <= shared_memory
+
+
+def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path):
+    with serving(Settings.on_free_ports(tiny_repository)) as process:
+        running = descendants(process.pid)
+        assert len(running) > 6
+        process.kill()
+        assert wait_until_gone(running)
+
+
+def test_a_server_that_dies_is_said_to_have_died(tiny_repository: Path):
+    with serving(Settings.on_free_ports(tiny_repository)) as process:
+        running = descendants(process.pid)
+        triton = next(pid for pid in running if "bin/tritonserver" in command(pid))
+        os.kill(triton, signal.SIGKILL)
+        output, _ = process.communicate(timeout=40)
+        assert process.returncode == 1
+        assert "tritonserver ended by itself with status -9" in output
+        assert wait_until_gone(running)
+
+
+def test_a_taken_port_is_named(tiny_repository: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run_server(Settings.on_free_ports(tiny_repository), GRPC_PORT=str(port))
+    assert result.returncode == 1
+    assert f"port {port} is taken; choose another with GRPC_PORT=..." in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_an_export_the_command_for_it_is_named(tmp_path: Path):
+    repository = copy_repository(tmp_path / "model_repository")
+    result = run_server(Settings.on_free_ports(repository))
+    assert result.returncode == 1
+    assert "has no networks yet: run `make export` first" in result.stderr
+
+
+def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path):
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+    network = repository / "motion_head" / "1" / "model.onnx"
+    network.write_bytes(network.read_bytes()[: network.stat().st_size // 2])
+    result = run_server(Settings.on_free_ports(repository))
+    assert result.returncode == 1
+    assert "failed to load 'motion_head'" in result.stderr
+    assert "OpenVINO cannot load" in result.stderr
+
+
+def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path):
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+    (repository / "weights.json").write_text("{")
+    result = run_server(Settings.on_free_ports(repository))
+    assert result.returncode == 1
+    assert "weights.json is damaged: run `make export` again" in result.stderr
+
+
+def test_a_directory_that_is_no_model_repository_is_named(tmp_path: Path):
+    result = run_server(Settings.on_free_ports(tmp_path))
+    assert result.returncode == 1
+    assert f"{tmp_path} is not a model repository of this project" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [("GRPC_PORT", "many", "it must be a port from 1 to 65535"), ("PRECISION", "fp8", "it must be auto, f32 or bf16")],
+)
+def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_repository: Path):
+    result = run_server(Settings.on_free_ports(tiny_repository), **{variable: value})
+    assert result.returncode == 1
+    assert f"{variable} is '{value}', {message}" in result.stderr
+
+
+def test_too_little_shared_memory_is_said_before_anything_fails(tiny_repository: Path, monkeypatch):
+    monkeypatch.setattr(preflight, "SHARED_MEMORY_BYTES", 1 << 60)
+    (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {})
+    assert "/dev/shm is too small" in problem
+    assert "--shm-size" in problem
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = preflight.problems(tmp_path, "127.0.0.1", {"HTTP_PORT": taken.getsockname()[1]})
+    assert len(found) == 2
+
+
+def test_tritonserver_works_as_typed(tiny_repository: Path):
+    settings = Settings.on_free_ports(tiny_repository)
+    with subprocess.Popen(
+        [LAUNCHER, f"--model-repository={tiny_repository}", f"--grpc-port={settings.grpc_port}",
+         f"--http-port={settings.http_port}", f"--metrics-port={settings.metrics_port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"},
+    ) as process:  # fmt: skip
+        try:
+            with Client(f"localhost:{settings.grpc_port}") as client:
+                deadline = time.monotonic() + 60
+                while not client.is_ready() and time.monotonic() < deadline:
+                    time.sleep(0.2)
+                assert client.score(encode(30)).info.frames == 30
+            running = descendants(process.pid)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+    assert wait_until_gone(running)
+
+
+def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
+    real = tmp_path / "tritonserver"
+    real.write_text('#!/bin/sh\necho "real: $@"\n')
+    real.chmod(0o755)
+    result = subprocess.run(
+        [LAUNCHER, "--model-repository=here", "--log-verbose=1"],
+        env=os.environ | {"PATH": f"{LAUNCHER.parent}:{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    profile = "" if installation.has_gpu() else "--model-config-name=cpu "
+    assert result.stdout == f"real: {profile}--model-repository=here --log-verbose=1\n"
+
+
+def test_a_flag_that_is_given_wins():
+    command = find_triton().command(["--model-config-name=tensorrt", "--backend-directory=/elsewhere"], "cpu")
+    assert command[1:] == ["--model-config-name=tensorrt", "--backend-directory=/elsewhere"]
