@@ -1,0 +1,1 @@
+"""`python -m bench`: the server beside plain PyTorch, in one run on one machine."""

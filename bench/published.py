@@ -1,0 +1,94 @@
+"""`python -m bench.published MOTION CAMERA VIDEO`: what the published code does, in plain PyTorch float32.
+
+Every frame is decoded to RGB and kept; the wanted ones are resized as floats and go through eager networks. Prints one
+JSON object: seconds without loading the networks, peak memory of the process, and the answers. It uses this project's
+reading of the checkpoints, and none of its decoding, resizing or sampling.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+
+from export.camera_network import load_camera
+from export.motion_network import load_motion
+
+
+def read_frames(path: str) -> tuple[list[np.ndarray], np.ndarray, float]:
+    """Every frame as RGB, their timestamps, and the duration, in seconds."""
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        decoded = [(frame.to_ndarray(format="rgb24"), frame.time) for frame in container.decode(stream)]
+        own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
+        duration = own or (container.duration or 0) / av.time_base
+    return [frame for frame, _ in decoded], np.array([time for _, time in decoded]), duration
+
+
+def motion_segments(frames: list[np.ndarray], duration: float) -> torch.Tensor:
+    """Frames at 4 a second, 240 at most, stretched: float (segments, 16, 224, 224, 3) in 0 to 255."""
+    wanted = min(4 * int(duration), 240)
+    indices = torch.linspace(0, len(frames) - 1, (wanted // 16 + 1) * 16).long()
+    resized = [
+        torch.nn.functional.interpolate(
+            torch.from_numpy(frames[index]).permute(2, 0, 1)[None].float(), size=(224, 224), mode="bilinear"
+        )
+        for index in indices
+    ]
+    return torch.cat(resized).permute(0, 2, 3, 1).reshape(-1, 16, 224, 224, 3)
+
+
+def camera_clips(frames: list[np.ndarray], times: np.ndarray, duration: float) -> torch.Tensor:
+    """16 frames of every 2 seconds, resized and cropped by Pillow: (clips, 16, 224, 224, 3)."""
+    end = times[0] + duration
+    starts = list(np.arange(times[0], max(end - 2, times[0]) + 1e-6, 2.0))
+    if end - (starts[-1] + 2) >= 1:
+        starts.append(end - 2)
+    starts = [starts[index] for index in np.linspace(0, len(starts) - 1, min(len(starts), 32)).round().astype(int)]
+    clips = []
+    for start in starts:
+        inside = np.flatnonzero((times >= start - 1e-6) & (times < start + 2 - 1e-6))
+        for index in torch.linspace(inside[0], inside[-1], 16).long():
+            picture = Image.fromarray(frames[index])
+            scale = 224 / min(picture.size)
+            width, height = (max(224, int(side * scale + 1e-6)) for side in picture.size)
+            left, top = (width - 224) // 2, (height - 224) // 2
+            resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+            clips.append(np.asarray(resized.crop((left, top, left + 224, top + 224))))
+    return torch.from_numpy(np.stack(clips)).reshape(-1, 16, 224, 224, 3)
+
+
+def main(motion: str, camera: str, video: str) -> None:
+    """Score one video and print what it took."""
+    backbone, head = load_motion(Path(motion))
+    classifier = load_camera(Path(camera)).network
+    started = time.perf_counter()
+    with torch.inference_mode():
+        frames, times, duration = read_frames(video)
+        decoded = time.perf_counter()
+        segments = motion_segments(frames, duration)
+        clips = camera_clips(frames, times, duration)
+        prepared = time.perf_counter()
+        scores, _ = head(torch.cat([backbone(segment[None]) for segment in segments]))
+        probabilities = torch.cat([classifier(clip[None]) for clip in clips])
+    ended = time.perf_counter()
+    answer = {
+        "seconds": ended - started,
+        "decode_seconds": decoded - started,
+        "resize_seconds": prepared - decoded,
+        "network_seconds": ended - prepared,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "scores": scores[0].tolist(),
+        "probabilities": probabilities.tolist(),
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

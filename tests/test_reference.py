@@ -1,0 +1,55 @@
+"""The full-size networks through the whole path, against figures of the published implementation.
+
+`tests/reference` holds, for weights of the recipe with seed 0, what the published motion predictor and transformers
+4.46 answered on the three real videos. The bounds are those that a user would notice; what was seen is far below them.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+from export.networks import export_networks
+from server import Settings, running
+from tests.conftest import REFERENCE, copy_repository
+
+BOUNDS = {"f32": (0.001, 0.001), "bf16": (0.02, 0.01)}
+
+
+@pytest.fixture(scope="module")
+def full_size_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = copy_repository(tmp_path_factory.mktemp("full") / "model_repository")
+    export_networks("random:0", "random:0", repository)
+    return repository
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_scores_and_probabilities_are_the_references(
+    precision: str, full_size_repository: Path, reference_videos: dict[str, Path]
+):
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "bf16" and "BF16" not in capabilities:
+        pytest.skip("this CPU has no bf16 instructions")
+    motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
+    score_bound, probability_bound = BOUNDS[precision]
+    with running(Settings.on_free_ports(full_size_repository, precision=precision)) as server:
+        command = [sys.executable, "-m", "client.score", "--url", server.url, *map(str, reference_videos.values())]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    assert "stand-in weights: these figures mean nothing" in result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    for name, answer in zip(reference_videos, answers, strict=True):
+        assert answer["weights"]["motion"] == "random:0 (stand-in weights, the figures mean nothing)"
+        scores = np.array(list(answer["motion"].values()))
+        probabilities = np.array([list(clip["probabilities"].values()) for clip in answer["camera"]])
+        clip_seconds = [[clip["start_seconds"], clip["end_seconds"]] for clip in answer["camera"]]
+        score_difference = np.abs(scores - motion[f"{name}_mp4/scores"]).max()
+        probability_difference = np.abs(probabilities - camera[f"{name}_mp4/probabilities"]).max()
+        print(f"{precision} {name}: scores {score_difference:.1e}, probabilities {probability_difference:.1e}")
+        assert score_difference < score_bound
+        assert probability_difference < probability_bound
+        np.testing.assert_allclose(clip_seconds, camera[f"{name}_mp4/clip_seconds"], atol=1e-6)
+        assert answer["info"]["frames"] == motion[f"{name}_mp4/decoded_frames"]
