@@ -14,7 +14,7 @@ help:
 	@echo "make demo     from nothing to the scores of a real video"
 	@echo "make test     the whole test suite, from nothing"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    time and memory of server and client beside plain PyTorch"
+	@echo "make bench    the server beside plain PyTorch; half an hour (bench --quick: minutes)"
 	@echo "make clean    remove .venv and what was exported"
 
 setup: $(READY)
@@ -47,7 +47,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m bench
 
 clean:
 	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/camera_classifier/labels.txt

@@ -62,7 +62,12 @@ class Client:
             "start_seconds": start_seconds,
             "end_seconds": end_seconds,
         }
-        given = {name: value for name, value in parameters.items() if value is not None}
+        # Plain numbers: tritonclient takes none of numpy's.
+        given = {
+            name: int(value) if name in ("max_frames", "max_clips") and value == int(value) else float(value)
+            for name, value in parameters.items()
+            if value is not None
+        }
         answer = self._infer(MODEL, _as_tensor(video), OUTPUTS, given)
         return parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
 
@@ -111,13 +116,21 @@ class Client:
 
 def _as_tensor(video: str | PathLike[str] | bytes) -> NDArray[np.uint8]:
     """(1, size) uint8 of a whole encoded file."""
-    if not isinstance(video, bytes):
-        try:
-            video = Path(video).read_bytes()
-        except OSError as error:
-            raise UnreadableFile(f"cannot read the file: {error.strerror}") from error
-    if not video:
+    if isinstance(video, bytes):
+        _check_size(len(video))
+        return np.frombuffer(video, np.uint8)[None]
+    try:
+        path = Path(video)
+        if path.exists() and not path.is_file():
+            raise UnreadableFile("cannot read the file: it is a directory or a device")
+        _check_size(path.stat().st_size)
+        return np.fromfile(path, np.uint8)[None]
+    except OSError as error:
+        raise UnreadableFile(f"cannot read the file: {error.strerror or error}") from error
+
+
+def _check_size(size: int) -> None:
+    if size == 0:
         raise InvalidRequest("the file is empty")
-    if len(video) > MAX_BYTES:
-        raise InvalidRequest(f"the file has {len(video) / 2**30:.1f} GiB, a request carries 2 GiB at most")
-    return np.frombuffer(video, np.uint8)[None]
+    if size > MAX_BYTES:
+        raise InvalidRequest(f"the file has {size / 2**30:.1f} GiB, a request carries 2 GiB at most")

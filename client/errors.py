@@ -45,7 +45,7 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
     """The exception for what tritonclient raised while talking to `url`."""
     status = (error.status() or "").removeprefix("StatusCode.")
     message = _PREFIXES.sub("", error.message() or "").strip()
-    if status == "INVALID_ARGUMENT":
+    if status in ("INVALID_ARGUMENT", ""):  # none: tritonclient refused to send it
         return InvalidRequest(message)
     if status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(f"no answer from {url} in the time allowed")

@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A polite kill is a Ctrl-C; and a shell starts what runs in its background with Ctrl-C ignored.
+        signal.signal(number, signal.default_int_handler)
     # torch and transformers take seconds to import: not for --help.
     from export.networks import export_networks
 

@@ -11,7 +11,7 @@ from export.camera_network import load_camera
 from export.errors import ExportError
 from export.graph import largest_difference, write_graph
 from export.motion_network import load_motion
-from export.repository import Transaction
+from export.repository import MANIFEST, Transaction
 from export.source import open_source
 
 Report = Callable[[str], None]
@@ -37,7 +37,7 @@ def export_networks(motion: str, camera: str, model_repository: Path, report: Re
             transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
             # weights.json goes last: it is what says that the other files belong together.
             transaction.stage_json(
-                "weights.json",
+                MANIFEST,
                 {
                     "motion": motion_checkpoint.name,
                     "camera": camera_checkpoint.name,
@@ -47,7 +47,8 @@ def export_networks(motion: str, camera: str, model_repository: Path, report: Re
             )
             transaction.commit()
         except OSError as error:
-            raise ExportError(f"cannot write {error.filename or model_repository}: {error.strerror}") from error
+            where = error.filename or model_repository
+            raise ExportError(f"cannot write {where}: {error.strerror or error}") from error
     report(f"{model_repository} is ready to be served")
 
 

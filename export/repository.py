@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from export.errors import ExportError
 
+MANIFEST = "weights.json"
 SUFFIX = ".partial"
+PREVIOUS = ".previous.partial"
 
 
 class Transaction:
@@ -52,13 +55,40 @@ class Transaction:
         self.stage_text(name, json.dumps(content, indent=2) + "\n")
 
     def commit(self) -> None:
-        """Flush everything to disk, then rename each file into place."""
+        """Flush everything to disk, then let each file take its place; all go back where one cannot.
+
+        Should the machine stop in the middle, the manifest, which goes first and comes last, is missing, and a server
+        says that there is nothing to serve.
+        """
         for path in self._staged:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            _flush(path)
+        manifest = self.root / MANIFEST
         with _uninterrupted():
-            for path in self._staged:
-                path.replace(path.with_name(path.name.removesuffix(SUFFIX)))
+            replaced: list[Path] = []
+            try:
+                for path in self._staged:
+                    target = path.with_name(path.name.removesuffix(SUFFIX))
+                    if target.exists():
+                        target.with_name(target.name + PREVIOUS).unlink(missing_ok=True)
+                        os.link(target, target.with_name(target.name + PREVIOUS))
+                manifest.unlink(missing_ok=True)
+                for path in self._staged:
+                    target = path.with_name(path.name.removesuffix(SUFFIX))
+                    path.replace(target)
+                    replaced.append(target)
+            except OSError:
+                for target in [*replaced, manifest]:
+                    previous = target.with_name(target.name + PREVIOUS)
+                    if previous.exists():
+                        previous.replace(target)
+                    else:
+                        target.unlink(missing_ok=True)
+                raise
+            finally:
+                for path in self._staged:
+                    path.with_name(path.name.removesuffix(SUFFIX) + PREVIOUS).unlink(missing_ok=True)
+            for directory in {path.parent for path in self._staged}:
+                _flush(directory)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -68,12 +98,26 @@ class Transaction:
         os.close(self._lock)
 
 
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and a polite kill for the moment that the renames take."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    """Do without Ctrl-C and a polite kill for the moment that the renames take: they come too late.
+
+    By handler, not by mask: a mask holds for one thread, and PyTorch has started others.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no signal is handled anyway
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Run a server until it is told to stop; the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A polite kill is a Ctrl-C; and a shell starts what runs in its background with Ctrl-C ignored.
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     print("server: starting, the networks take some seconds to load", flush=True)
     server = start(settings)
@@ -56,6 +58,8 @@ def serve(settings: Settings) -> int:
         print("server: stopping", flush=True)
         return 0
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # being impatient leaves nothing behind
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.stop()
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from server.installation import Triton, find_triton
-from server.preflight import problems
+from server.preflight import SHARED_MEMORY, problems
 
 LOG_LINES = 400
+SHARED_MEMORY_PREFIX = "video_motion_"
 PR_SET_PDEATHSIG = 1
 STUB_TIMEOUT_SECONDS = 300
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
@@ -65,7 +66,7 @@ class Server:
         self.settings = settings
         self.profile = triton.profile()
         self.url = f"{settings.address}:{settings.grpc_port}"
-        self._prefix = f"video_motion_{os.getpid()}_{time.monotonic_ns()}_"
+        self._prefix = f"{SHARED_MEMORY_PREFIX}{os.getpid()}_{time.monotonic_ns()}_"
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
         self.process = subprocess.Popen(
@@ -105,7 +106,10 @@ class Server:
         for line in stream:
             self._log.append(line)
             if self._show_log:
-                print(line, end="", flush=True)
+                try:
+                    print(line, end="", flush=True)
+                except OSError:  # nobody reads our output any more; the server's is read on, or it would block
+                    self._show_log = False
 
     @property
     def log(self) -> str:
@@ -124,12 +128,13 @@ class Server:
     def wait_until_ready(self) -> None:
         """Return when every model is loaded; `ServerFailed` where that does not come to pass."""
         url = f"http://{self.settings.address}:{self.settings.http_port}/v2/health/ready"
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
         deadline = time.monotonic() + self.settings.ready_timeout_seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 self._reader.join(timeout=5)
                 raise ServerFailed(f"tritonserver stopped before it was ready: {self._reason()}")
-            with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=5):
+            with contextlib.suppress(OSError, urllib.error.URLError), direct.open(url, timeout=5):
                 return
             time.sleep(0.1)
         raise ServerFailed(f"tritonserver was not ready after {self.settings.ready_timeout_seconds:g} s")
@@ -152,7 +157,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)  # the stubs, and the server itself where it did not stop
         status = self.process.wait()
         self._reader.join(timeout=5)
-        for path in Path("/dev/shm").glob(f"{self._prefix}*"):
+        for path in SHARED_MEMORY.glob(f"{self._prefix}*"):
             path.unlink(missing_ok=True)
         return status
 
@@ -163,7 +168,16 @@ def start(settings: Settings) -> Server:
     found = problems(settings.model_repository, settings.address, ports)
     if found:
         raise ServerFailed("; ".join(found))
+    _remove_leftovers()
     return Server(settings, find_triton())
+
+
+def _remove_leftovers() -> None:
+    """Remove shared memory of servers whose parent was killed before it could."""
+    for path in SHARED_MEMORY.glob(f"{SHARED_MEMORY_PREFIX}*"):
+        pid = path.name.removeprefix(SHARED_MEMORY_PREFIX).partition("_")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def server(tiny_repository: Path) -> Iterator[Server]:
     """A real tritonserver with tiny networks in float32."""
     with running(Settings.on_free_ports(tiny_repository, precision="f32")) as started:
         yield started
+        died = started.process.poll()
+    assert died is None, f"the server died with status {died}:\n{started.log}"
 
 
 @pytest.fixture

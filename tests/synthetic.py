@@ -25,11 +25,14 @@ def encode(
     container: str = "mp4",
     pixel_format: str | None = None,
     pts: list[int] | None = None,
+    metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
 ) -> bytes:
     """A whole file; `pts`, in units of 1 / rate, makes the frame rate variable."""
     file = BytesIO()
-    with av.open(file, "w", format=container) as output:
+    with av.open(file, "w", format=container, container_options=container_options or {}) as output:
+        output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = width, height
         stream.pix_fmt = pixel_format or ("yuvj420p" if codec == "mjpeg" else "yuv420p")

@@ -15,13 +15,12 @@ from tests.test_ensemble import infer
 GOOD = encode(60)
 
 
-def cut_in_half_with_its_index() -> bytes:
-    """A mp4 whose moov comes first, cut in the middle of its frames."""
-    video = encode(100, options={"crf": "10"})
+def half_with_its_index(video: bytes) -> bytes:
+    """A mp4 whose boxes are whole, but whose frames are half of what its index says."""
     mdat, moov = video.index(b"mdat") - 4, video.index(b"moov") - 4
-    assert mdat < moov
-    # The index first, without correcting its offsets: what it points to is then beyond what a download got.
-    return video[:mdat] + video[moov:] + video[mdat : mdat + (moov - mdat) // 2]
+    kept = (moov - mdat) // 2
+    # The index first, in as many bytes as it had: its offsets then point beyond the frames that are left.
+    return video[:mdat] + video[moov:] + kept.to_bytes(4, "big") + video[mdat + 4 : mdat + kept]
 
 
 def faststart(video: bytes) -> bytes:
@@ -53,9 +52,11 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"not a video, but a letter\n" * 40, "the file (1040 bytes) is not a video in a container that"),
     "random bytes": (lambda: np.random.default_rng(0).bytes(5000), "is not a video in a container that is read here"),
-    "moov missing": (lambda: half(GOOD), "the file has no moov box, the index of an mp4: it is truncated"),
-    "data cut in half": (lambda: half(faststart(encode(100))), "of 100: it is truncated"),
-    "data beyond the end": (cut_in_half_with_its_index, "truncated"),
+    "moov missing": (lambda: GOOD[: GOOD.index(b"moov") - 4], "the file has no moov box, the index of an mp4: it is"),
+    "cut in half": (lambda: half(GOOD), "bytes are missing at its end"),
+    "cut in half, index first": (lambda: half(faststart(encode(100))), "bytes are missing at its end"),
+    "index points beyond the end": (lambda: half_with_its_index(encode(100)), "of 100: the file is truncated or"),
+    "mkv cut in half": (lambda: half(encode(60, container="matroska")), "bytes are missing at its end"),
     "audio only": (encode_audio, "the video has no video stream"),
     "png": (encode_still, "the file is a still image (PNG), not a video"),
     "jpeg": (lambda: encode_still("mjpeg"), "the file is a still image (JPEG), not a video"),

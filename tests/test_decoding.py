@@ -1,5 +1,6 @@
 """Containers and frames: what is decided from packets, and whether the frames that arrive are the ones asked for."""
 
+import dataclasses
 from fractions import Fraction
 from io import BytesIO
 
@@ -109,6 +110,104 @@ def test_a_damaged_packet_costs_its_frame_only():
     assert np.array_equal(out, np.stack([stretch(whole[10]), stretch(whole[30])]))
     with pytest.raises(InvalidVideo, match="frame 20 of 50 cannot be decoded"):
         decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out[:1])
+
+
+def test_metadata_in_an_old_encoding_is_no_damage():
+    video = encode(30, metadata={"title": "caf_"}).replace(b"caf_", b"caf\xe9")
+    assert b"caf\xe9" in video
+    assert frame_table(video).info.frames == 30
+
+
+def trimmed(video: bytes, *, start: int, frames: int) -> bytes:
+    """A mp4 without reordered frames whose edit list shows `frames` frames from frame `start` on."""
+    content = bytearray(video)
+    entry = content.index(b"elst") + 12
+    length, media_time = (int.from_bytes(content[place : place + 4], "big") for place in (entry, entry + 4))
+    content[entry : entry + 4] = (length * frames // 100).to_bytes(4, "big")
+    content[entry + 4 : entry + 8] = (media_time + start * 512).to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("start", "frames"), [(0, 50), (24, 50), (24, 76)])
+def test_what_an_edit_list_cuts_off_is_not_looked_at(start: int, frames: int):
+    video = encode(100, options={"bf": "0", "g": "12"})
+    table = frame_table(trimmed(video, start=start, frames=frames))
+    assert table.info.frames == pytest.approx(frames, abs=1)
+    found, plain = clips(trimmed(video, start=start, frames=frames))
+    assert np.array_equal(found, plain)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "matroska", "webm", "avi"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float):
+    video = encode(100, codec="libvpx" if container == "webm" else "libx264", container=container)
+    assert frame_table(video).info.frames == 100
+    with pytest.raises(InvalidVideo, match="truncated"):
+        frame_table(video[: int(len(video) * share)])
+
+
+def test_a_live_recording_without_sizes_is_read():
+    video = encode(60, container="matroska", container_options={"live": "1"})
+    assert frame_table(video).info.frames == 60
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4", "webm"])
+def test_a_video_that_does_not_start_at_zero_has_its_own_duration(container: str):
+    codec = "libvpx" if container == "webm" else "libx264"
+    video = encode(50, container=container, codec=codec, pts=list(range(50, 100)))
+    table = frame_table(video)
+    assert table.info.duration_seconds == pytest.approx(2.0, abs=0.05)
+    found, plain = clips(video)
+    assert len(found) == 32  # one segment, one clip
+    assert np.array_equal(found, plain)
+
+
+def cut_at_second_keyframe(video: bytes) -> bytes:
+    """A stream copy, as scene splitters make it."""
+    file = BytesIO()
+    with av.open(BytesIO(video)) as source, av.open(file, "w", format="matroska") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        keyframes = 0
+        for packet in source.demux(video=0):
+            keyframes += packet.is_keyframe
+            if packet.size and keyframes >= 2:
+                packet.stream = stream
+                target.mux(packet)
+    return file.getvalue()
+
+
+def test_frames_that_a_cut_made_undecodable_are_not_counted():
+    options = {"x265-params": "open-gop=1:keyint=24:min-keyint=24:bframes=4:scenecut=0:log-level=1"}
+    video = cut_at_second_keyframe(encode(100, codec="libx265", container="matroska", options=options))
+    shown = len(decode_all(video))
+    assert 60 < shown < 80
+    assert frame_table(video).info.frames == shown
+    found, plain = clips(video)
+    assert np.array_equal(found, plain)
+
+
+def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
+    """One that the container lists, and whose packet the decoder takes without showing anything."""
+    video = encode(50)
+    with open_video(BytesIO(video)) as (container, stream):
+        table = read_frame_table(container, stream)
+    doubled = np.insert(table.timestamps, 20, table.timestamps[20] - 0.02)
+    assert np.all(np.diff(doubled) > 0)
+    assert table.pts is not None
+    extra = dataclasses.replace(
+        table, pts=np.insert(table.pts, 20, table.pts[20] - 1), info=dataclasses.replace(table.info, frames=51)
+    )
+    out = np.zeros((1, 224, 224, 3), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("video.decoding.read_frame_table", lambda *_: extra)
+        decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out)
+    assert np.array_equal(out[0], stretch(decode_all(video)[19]))
+
+
+def test_a_frame_too_large_to_read_is_refused_by_its_size():
+    video = encode(2, width=16384, height=2304, codec="mjpeg", container="mov")
+    with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; frames of up to 35651584 pixels"):
+        frame_table(video)
 
 
 def test_a_playlist_is_not_followed(tmp_path):

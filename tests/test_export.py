@@ -287,6 +287,33 @@ def test_a_full_disk_is_said_in_a_sentence(tiny_repository: Path, tmp_path: Path
     assert snapshot(repository) == before
 
 
+@pytest.mark.parametrize("failing", [0, 1, 3])
+def test_a_rename_that_fails_takes_back_those_before_it(
+    failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch
+):
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+    names = ["motion_head/1/model.onnx", "camera_classifier/labels.txt", "new.txt", "weights.json"]
+    before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(OSError, match="rename failed"),
+        Transaction(repository) as transaction,
+    ):
+        for name in names:
+            transaction.stage_text(name, "new")
+        broken = repository / (names[failing] + ".partial")
+        plain = Path.replace
+
+        def replace(self: Path, target: Path) -> Path:
+            if self == broken:
+                raise OSError("rename failed")
+            return plain(self, target)
+
+        patch.setattr(Path, "replace", replace)
+        transaction.commit()
+    assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
+
+
 def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     repository = copy_repository(tmp_path / "model_repository")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from client import Client, ServerError
+from client import Client, ServerError, ServerUnavailable
 from server import Server
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import alive, workers
@@ -56,3 +56,30 @@ def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client):
             os.kill(worker, signal.SIGKILL)
     time.sleep(0.2)
     assert client.score(GOOD) == before
+
+
+def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Server, client: Client):
+    before = client.score(GOOD)
+    stopped = workers(server.process.pid, "video_sampling")
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+
+    def ask(_: int) -> object:
+        started = time.monotonic()
+        try:
+            return client.score(GOOD)
+        except ServerUnavailable as error:
+            return str(error), time.monotonic() - started
+
+    with ThreadPoolExecutor(100) as pool:
+        asked = [pool.submit(ask, index) for index in range(100)]
+        time.sleep(2)
+        for worker in stopped:
+            os.kill(worker, signal.SIGCONT)
+        answers = [one.result() for one in asked]
+    refused = [answer for answer in answers if answer != before]
+    # 64 wait, 2 are in the hands of the stopped workers, and Triton may have taken 2 more out of the queue.
+    assert 30 <= len(refused) <= 34
+    for message, seconds in refused:
+        assert "queue" in message
+        assert seconds < 2

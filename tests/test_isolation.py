@@ -1,19 +1,21 @@
 """The process that reads videos: it may die or hang, and the next request finds another one."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.processes import alive, descendants
 from tests.synthetic import encode
-from video import DecoderFailed, InvalidVideo, IsolatedDecoder
+from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, VideoError
 
 VIDEO = encode(30)
 
@@ -48,6 +50,64 @@ def test_a_bad_file_is_the_files_fault_and_leaves_the_worker_alive(decoder: Isol
         decoder.plan(memoryview(b""), {})
     decoder.plan(memoryview(VIDEO), {})
     assert worker_of(decoder) == worker
+
+
+def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder):
+    def open_files() -> int:
+        return len(list(Path(f"/proc/{worker_of(decoder)}/fd").iterdir()))
+
+    before = open_files()
+    orders = np.array([5000]), np.zeros(16, int), np.zeros(16, int)
+    for _ in range(5):
+        with pytest.raises(InvalidVideo):
+            decoder.plan(memoryview(b"text"), {})
+        with pytest.raises(InvalidParameter):
+            decoder.plan(memoryview(VIDEO), {"start_seconds": 99})
+        with pytest.raises(InvalidVideo):
+            decoder.decode(memoryview(b"text"), *orders, 224)
+    assert open_files() == before
+
+
+def test_what_is_wrong_while_decoding_is_the_files_fault_too(decoder: IsolatedDecoder):
+    video = bytearray(encode(30, codec="mjpeg", container="mov"))
+    start = video.index(b"mdat") + 4
+    end = video.index(b"moov") - 4
+    video[start:end] = bytes(end - start)
+    orders = np.array([7]), np.zeros(16, int), np.zeros(0, int)
+    with pytest.raises(InvalidVideo, match="frame 7 of 30 cannot be decoded: the file is damaged"):
+        decoder.decode(memoryview(bytes(video)), *orders, 224)
+
+
+@pytest.mark.parametrize(
+    ("motion", "camera", "message"),
+    [
+        (np.zeros(17, int), np.zeros(16, int), "an order has 17 places, it must be a multiple of 16 of at most 512"),
+        (np.zeros(16, int), np.zeros(528, int), "an order has 528 places"),
+        (np.full(16, 1), np.zeros(16, int), "an order has places outside the 1 frames to decode"),
+        (np.zeros(16, int), np.full(16, -1), "an order has places outside the 1 frames to decode"),
+    ],
+)
+def test_orders_that_nobody_sampled_are_refused(motion, camera, message: str, decoder: IsolatedDecoder):
+    with pytest.raises(InvalidParameter, match=message):
+        decoder.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
+
+
+@pytest.mark.parametrize("value", ["x" * 300_000, "é\x01" * 40_000])
+def test_a_parameter_as_long_as_a_book_is_refused_in_a_sentence(value: str, decoder: IsolatedDecoder):
+    worker = worker_of(decoder)
+    for parameters in ({"fps": value}, {value: 1}):
+        with pytest.raises(InvalidParameter) as raised:
+            decoder.plan(memoryview(VIDEO), parameters)
+        assert len(str(raised.value)) < 400
+    assert worker_of(decoder) == worker
+
+
+def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder):
+    resource.prlimit(worker_of(decoder), resource.RLIMIT_AS, (1 << 20, 1 << 20))
+    with pytest.raises(VideoError):
+        decoder.plan(memoryview(encode(30, width=1920, height=1080)), {})
+    decoder.close()
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
 def test_a_worker_that_died_between_requests_is_replaced_unnoticed(decoder: IsolatedDecoder):

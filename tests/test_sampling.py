@@ -108,6 +108,15 @@ def test_a_part_is_sampled_as_if_it_were_the_video():
     assert np.allclose(part.clip_seconds, alone.clip_seconds + 5.0)
 
 
+@pytest.mark.parametrize("start", [0.1, 0.2, 0.7, 1.3, 7.9])
+def test_a_whole_number_of_seconds_is_counted_as_one_wherever_it_starts(start: float):
+    alone = sample(start + timestamps(100, 25), 4.0, Parameters())
+    part = sample(timestamps(1000, 25), 40.0, Parameters(start_seconds=start, end_seconds=start + 4))
+    assert len(alone.motion_order) == 32
+    if round(start * 25) == pytest.approx(start * 25):  # a frame starts there
+        assert len(part.motion_order) == 32
+
+
 def test_an_end_after_the_videos_is_the_videos():
     part = sample(timestamps(250, 25), 10.0, Parameters(end_seconds=99.0))
     assert np.array_equal(part.frame_indices, sample(timestamps(250, 25), 10.0, Parameters()).frame_indices)

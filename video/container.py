@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from video.errors import InvalidVideo
 from video.sampling import VideoInfo
+from video.structure import has_moov, missing_bytes
 
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
+MAX_PIXELS = 8192 * 4352
+DURATION_TOLERANCE_SECONDS = 0.5
 CONTAINERS = "mp4, mov, mkv, webm, avi"
 CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
 STILL_IMAGES = {
@@ -55,9 +58,12 @@ def open_video(video: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
     head = video.read(64)
     _refuse_by_magic(head)
     video.seek(0)
+    if missing := missing_bytes(video):
+        raise InvalidVideo(f"the file is truncated: {missing} bytes are missing at its end")
+    video.seek(0)
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     try:
-        container = av.open(video, "r", container_options=options)
+        container = av.open(video, "r", container_options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise InvalidVideo(_why_not_opened(video, head)) from error
     with container:
@@ -68,20 +74,22 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
     """Read every packet of `stream` once, decoding none."""
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
-    packets = 0
+    first_key_pts: int | None = None
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             if packet.is_corrupt:
-                raise InvalidVideo(_truncated(packets, stream.frames))
-            packets += 1
+                raise InvalidVideo(_ends_early(len(shown), stream.frames))
+            if packet.is_keyframe and first_key_pts is None:
+                first_key_pts = packet.pts
             if not packet.is_discard:
                 shown.append((packet.pts, packet.dts))
     except av.FFmpegError as error:
-        raise InvalidVideo(_truncated(packets, stream.frames)) from error
-    if packets < stream.frames and container.format.name.startswith("mov"):
-        raise InvalidVideo(_truncated(packets, stream.frames))
+        raise InvalidVideo(_ends_early(len(shown), stream.frames)) from error
+    if first_key_pts is not None:
+        # A stream cut out of a longer one may begin with frames that need what was cut off: they are never shown.
+        shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
     if not shown or time_base is None:
         raise InvalidVideo("the video has no frames")
 
@@ -90,17 +98,27 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
     pts = None if container.format.name == "avi" else _rising([pts for pts, _ in shown])
     times = _rising([dts for _, dts in shown]) if pts is None else pts
     timestamps = np.arange(len(shown)) / (rate or 25.0) if times is None else times * float(time_base)
-    last_frame_seconds = 1 / rate if rate else 0.0
-    duration = float(timestamps[-1] - timestamps[0]) + last_frame_seconds
-    if stream.duration and stream.duration > 0:
-        duration = float(stream.duration * time_base)
-    elif container.duration and container.duration > 0:
-        duration = container.duration / av.time_base
+    duration = _duration(container, stream, float(timestamps[-1] - timestamps[0]) + (1 / rate if rate else 0.0))
     if not rate and duration > 0:
         rate = len(shown) / duration
     context = stream.codec_context
     info = VideoInfo(duration, len(shown), rate, context.width, context.height)
     return FrameTable(info, timestamps, pts)
+
+
+def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
+    """The video stream's duration in seconds; the container's where it has none; `shown_seconds` where neither fits.
+
+    A container's duration counts from its own zero and includes sound that goes on after the picture: it is that of the
+    video only where it is within half a second of what the frames say.
+    """
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration and container.duration > 0:
+        seconds = container.duration / av.time_base
+        if abs(seconds - shown_seconds) < DURATION_TOLERANCE_SECONDS:
+            return seconds
+    return shown_seconds
 
 
 def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
@@ -122,6 +140,9 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
         raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}")
+    if context.width * context.height > MAX_PIXELS:
+        size = f"{context.width} x {context.height} pixels"
+        raise InvalidVideo(f"the video has {size}; frames of up to {MAX_PIXELS} pixels are read")
     return stream
 
 
@@ -140,30 +161,13 @@ def _refuse_by_magic(head: bytes) -> None:
 
 def _why_not_opened(video: BinaryIO, head: bytes) -> str:
     size = video.seek(0, os.SEEK_END)
-    if head[4:8] in MP4_BOXES and not _has_moov(video, size):
+    if head[4:8] in MP4_BOXES and not has_moov(video):
         return f"the file has no moov box, the index of an mp4: it is truncated, {size} bytes arrived"
     if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
         return f"the file begins like a video but cannot be read: it is damaged or truncated, {size} bytes arrived"
     return f"the file ({size} bytes) is not a video in a container that is read here ({CONTAINERS})"
 
 
-def _has_moov(video: BinaryIO, size: int) -> bool:
-    """Whether one of the top-level boxes of an mp4 is its index and is there whole."""
-    position = 0
-    while position + 8 <= size:
-        video.seek(position)
-        header = video.read(16)
-        length = int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        if header[4:8] == b"moov":
-            return position + length <= size
-        if length < 8:
-            break
-        position += length
-    return False
-
-
-def _truncated(packets: int, announced: int) -> str:
-    of = f" of {announced}" if announced > packets else ""
-    return f"the file ends after frame {packets}{of}: it is truncated"
+def _ends_early(frames: int, announced: int) -> str:
+    of = f" of {announced}" if announced > frames else ""
+    return f"reading stopped at frame {frames}{of}: the file is truncated or damaged"

@@ -13,18 +13,23 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from video import errors
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
-from video.errors import DecoderFailed
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError
+from video.parameters import MAX_SEGMENTS, Parameters
 
 MESSAGE_BYTES = 1 << 20
 """Room for the largest message, in bytes; a request names a thousand frames at most."""
+FAILURES: dict[str, type[VideoError]] = {
+    failure.__name__: failure for failure in (InvalidVideo, InvalidParameter, DecoderFailed)
+}
+"""What a worker may say of a request."""
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -45,17 +50,17 @@ class IsolatedDecoder:
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # A server's own libraries are not for its workers.
             environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+            environment["MALLOC_ARENA_MAX"] = "4"  # an arena a thread would use up the worker's address space
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=environment,
             )
-        self._channel = ours
 
     def close(self) -> None:
         """Stop the worker."""
@@ -67,13 +72,15 @@ class IsolatedDecoder:
             self._process.wait()
             self._process = None
 
-    def plan(self, video: memoryview, parameters: dict[str, object]) -> dict[str, Any]:
+    def plan(self, video: memoryview, parameters: Mapping[str, object]) -> dict[str, Any]:
         """Which frames of an encoded `video` are wanted: the lists of `video.worker.plan`.
 
         Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
+        # Checked on this side, so that nothing of a request but numbers reaches the worker.
+        checked = asdict(Parameters.from_request(parameters))
         with _memory("video", video) as file:
-            return self._ask("plan", {"parameters": parameters}, [file])
+            return self._ask("plan", {"parameters": checked}, [file])
 
     def decode(
         self,
@@ -85,8 +92,10 @@ class IsolatedDecoder:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion (segments, 16, 224, 224, 3) and camera (clips, 16, 224, 224, 3).
 
-        Raises `InvalidVideo` or `DecoderFailed`.
+        Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
+        for order in (motion_order, camera_order):
+            _check_order(order, len(frame_indices))
         frames = len(motion_order) + len(camera_order)
         arguments = {
             "frame_indices": frame_indices.tolist(),
@@ -101,27 +110,36 @@ class IsolatedDecoder:
         return clips[:segments], clips[segments:]
 
     def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        self.start()
-        assert self._channel is not None
-        self._channel.settimeout(self.timeout_seconds)
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
         try:
+            self.start()
+            assert self._channel is not None
+            self._channel.settimeout(self.timeout_seconds)
             socket.send_fds(self._channel, [message], descriptors)
             answer = self._channel.recv(MESSAGE_BYTES)
         except TimeoutError:
             self.close()
             raise DecoderFailed(f"reading the video took longer than {self.timeout_seconds:g} s") from None
-        except OSError:
+        except (BrokenPipeError, ConnectionResetError):
             answer = b""
+        except OSError as error:
+            self.close()
+            raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
         if not answer:
             raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}")
-        content = json.loads(answer)
-        if "result" in content:
-            return content["result"]
-        raise getattr(errors, content["error"])(content["message"])
+        try:
+            content = json.loads(answer)
+            if "result" in content:
+                return content["result"]
+            failure, sentence = FAILURES[content["error"]], str(content["message"])
+        except (ValueError, KeyError, TypeError):
+            self.close()  # it says what no worker of ours says
+            raise DecoderFailed("the process that reads the video gave no sensible answer") from None
+        raise failure(sentence)
 
     def _cause_of_death(self) -> str:
-        assert self._process is not None
+        if self._process is None:
+            return "could not be started"
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -130,6 +148,14 @@ class IsolatedDecoder:
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
+
+
+def _check_order(order: NDArray[np.integer], frames: int) -> None:
+    """`InvalidParameter` for places that `video_sampling` would not ask for: a client may call the decoder itself."""
+    if len(order) % CLIP_FRAMES or len(order) > MAX_SEGMENTS * CLIP_FRAMES:
+        raise InvalidParameter(f"an order has {len(order)} places, it must be a multiple of 16 of at most 512")
+    if len(order) and not (order.min() >= 0 and order.max() < frames):
+        raise InvalidParameter(f"an order has places outside the {frames} frames to decode")
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class Parameters:
         values: dict[str, Any] = {}
         for name, value in request.items():
             if name not in known:
-                raise InvalidParameter(f"unknown parameter {name!r}; the parameters are {', '.join(known)}")
+                raise InvalidParameter(f"unknown parameter {name[:40]!r}; the parameters are {', '.join(known)}")
             values[name] = _number(name, value)
         start, end = values.get("start_seconds"), values.get("end_seconds")
         if start is not None and end is not None and end <= start:
@@ -79,5 +79,6 @@ def _number(name: str, value: object) -> float:
                 raise ValueError
             return int(number)
     except (ValueError, OverflowError):
-        raise InvalidParameter(f"{name} is {value!r}, it must be {allowed}") from None
+        shown = repr(value[:40] if isinstance(value, str) else value)
+        raise InvalidParameter(f"{name} is {shown}, it must be {allowed}") from None
     return number

@@ -56,7 +56,6 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     `timestamps` are the frames' in seconds, rising, at least one. Raises `InvalidParameter` where the part that
     `start_seconds` and `end_seconds` ask for has no frame.
     """
-    end = timestamps[0] + duration_seconds
     wanted_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
     wanted_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
     first, stop = _frames_between(timestamps, wanted_from, wanted_to)
@@ -66,7 +65,10 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
             f"the video's are from {timestamps[0]:g} to {timestamps[-1]:g} s"
         )
     part = timestamps[first:stop]
-    part_seconds = max(0.0, min(end, wanted_to) - part[0])
+    part_seconds = duration_seconds
+    if parameters.start_seconds is not None or parameters.end_seconds is not None:
+        # Rounded, for (0.1 + 4) - 0.1 is not quite 4 and the motion rule counts whole seconds.
+        part_seconds = round(max(0.0, min(timestamps[0] + duration_seconds, wanted_to) - part[0]), 6)
     motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
     clip_seconds = camera_windows(part[0], part_seconds, parameters)
     camera = first + np.concatenate([camera_frame_indices(part, start, stop) for start, stop in clip_seconds])

@@ -5,15 +5,19 @@ file, and for decoding the memory to fill, as descriptors beside it; an answer i
 `error` and `message`. Only numbers and text come back: this process is the one that a hostile file may own.
 """
 
+import contextlib
 import ctypes
 import json
 import mmap
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,31 +30,26 @@ from video.parameters import Parameters
 from video.sampling import sample
 
 PR_SET_PDEATHSIG = 1
+MEMORY_BYTES = 8 << 30
+"""Address space of a worker, in bytes."""
 
 
-def plan(video_descriptor: int, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Which frames of a video are wanted, and what it is."""
-    checked = Parameters.from_request(parameters)
-    with open(video_descriptor, "rb", buffering=0) as file, open_video(file) as (container, stream):
+def plan(video: BinaryIO, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Which frames of a video are wanted, and what it is; `parameters` are the fields of `Parameters`."""
+    with open_video(video) as (container, stream):
         table = read_frame_table(container, stream)
-    sampling = sample(table.timestamps, table.info.duration_seconds, checked)
+    sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
         "camera_order": sampling.camera_order.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
-        "info": [
-            table.info.duration_seconds,
-            table.info.frames,
-            table.info.frames_per_second,
-            table.info.width,
-            table.info.height,
-        ],
+        "info": list(astuple(table.info)),
     }
 
 
 def decode_into(
-    video_descriptor: int,
+    video: BinaryIO,
     clips_descriptor: int,
     frame_indices: list[int],
     motion_order: list[int],
@@ -58,13 +57,9 @@ def decode_into(
     shortest_edge: int,
 ) -> dict[str, Any]:
     """Fill the shared memory `clips_descriptor` with the wanted frames."""
-    with open(video_descriptor, "rb", buffering=0) as file, mmap.mmap(clips_descriptor, 0) as memory:
-        os.close(clips_descriptor)
-        out = np.frombuffer(memory, np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
-        try:
-            decode(file, np.array(frame_indices), np.array(motion_order), np.array(camera_order), shortest_edge, out)
-        finally:
-            del out  # the mapping cannot be closed while an array looks at it
+    # Unmapped when nothing refers to it any more; an exception on its way out still may.
+    out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
+    decode(video, np.array(frame_indices), np.array(motion_order), np.array(camera_order), shortest_edge, out)
     return {}
 
 
@@ -76,21 +71,39 @@ def main() -> None:
     # Whatever happens to the process that asked, no worker outlives it.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the socket
+    limit()
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         while True:
             message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 2)
             if not message:
                 return
-            request = json.loads(message)
             try:
-                answer: dict[str, Any] = {
-                    "result": OPERATIONS[request["operation"]](*descriptors, **request["arguments"])
-                }
-            except VideoError as error:
-                answer = {"error": type(error).__name__, "message": str(error)}
-            except Exception as error:
-                answer = {"error": "DecoderFailed", "message": f"the decoder failed: {type(error).__name__}: {error}"}
+                answer = respond(json.loads(message), descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
             channel.sendall(json.dumps(answer).encode())
+
+
+def respond(request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    """The answer to one request."""
+    try:
+        with open(descriptors[0], "rb", buffering=0, closefd=False) as video:
+            return {"result": OPERATIONS[request["operation"]](video, *descriptors[1:], **request["arguments"])}
+    except VideoError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except MemoryError:
+        return {"error": "InvalidVideo", "message": f"decoding the video needs more than {MEMORY_BYTES >> 30} GiB"}
+    except Exception as error:
+        return {"error": "DecoderFailed", "message": f"the decoder failed: {type(error).__name__}: {error}"[:500]}
+
+
+def limit() -> None:
+    """No more memory than the largest video needs, and the first to go where the machine runs out of it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

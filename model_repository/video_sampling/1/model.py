@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from video import DecoderFailed, IsolatedDecoder, VideoError
+from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder
 
 
 class TritonPythonModel:
@@ -37,7 +37,7 @@ class TritonPythonModel:
         if set(wanted) - outputs.keys():
             try:
                 outputs |= self._sample(request)
-            except VideoError as error:
+            except Exception as error:
                 return _error(error)
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in wanted])
 
@@ -53,6 +53,9 @@ class TritonPythonModel:
         }
 
 
-def _error(error: VideoError) -> pb_utils.InferenceResponse:
-    code = pb_utils.TritonError.INTERNAL if isinstance(error, DecoderFailed) else pb_utils.TritonError.INVALID_ARG
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+def _error(error: Exception) -> pb_utils.InferenceResponse:
+    """INVALID_ARGUMENT for what is wrong with the video or the request, INTERNAL for anything else."""
+    if isinstance(error, (InvalidVideo, InvalidParameter)):
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
+    message = str(error) if isinstance(error, DecoderFailed) else f"unexpected {type(error).__name__}: {error}"
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INTERNAL))

