@@ -294,23 +294,20 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     names = ["motion_head/1/model.onnx", "camera_classifier/labels.txt", "new.txt", "weights.json"]
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(OSError, match="rename failed"),
-        Transaction(repository) as transaction,
-    ):
+    broken = repository / (names[failing] + ".partial")
+    plain = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if self == broken:
+            raise OSError("rename failed")
+        return plain(self, target)
+
+    with Transaction(repository) as transaction:
         for name in names:
             transaction.stage_text(name, "new")
-        broken = repository / (names[failing] + ".partial")
-        plain = Path.replace
-
-        def replace(self: Path, target: Path) -> Path:
-            if self == broken:
-                raise OSError("rename failed")
-            return plain(self, target)
-
-        patch.setattr(Path, "replace", replace)
-        transaction.commit()
+        monkeypatch.setattr(Path, "replace", replace)
+        with pytest.raises(OSError, match="rename failed"):
+            transaction.commit()
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
 
 
