@@ -91,10 +91,9 @@ def main() -> int:
                 if not options.without_published:
                     measure_published(results[name], path)
                 measure_server(results[name], path, server, client, idle_mib)
+                measure_bare_networks(results[name], repository, options.precision)
                 measure_bare_decode(results[name], path)
         loads = [] if options.quick else [measure_load(server, videos, count) for count in (1, 2, 4, 8)]
-    for name in results:
-        measure_bare_networks(results[name], repository, options.precision)
     report = {
         "machine": machine(),
         "ready_seconds": ready_seconds,
@@ -230,11 +229,14 @@ def measure_load(server: Server, videos: dict[str, Path], in_flight: int) -> Loa
 def client_peak_mib(path: Path) -> float:
     """Peak memory of a client process that has a whole file in its hands."""
     program = (
-        "import resource, sys, client.score; from client.client import _as_tensor; from tritonclient import grpc\n"
+        "import sys, client.score; from bench.memory import peak_mib\n"
+        "from client.client import _as_tensor; from tritonclient import grpc\n"
         "video = _as_tensor(sys.argv[1]); tensor = grpc.InferInput('VIDEO', list(video.shape), 'UINT8')\n"
-        "tensor.set_data_from_numpy(video); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "tensor.set_data_from_numpy(video); print(peak_mib())"
     )
-    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return float(run.stdout)
 
 
@@ -274,7 +276,7 @@ def print_report(report: dict[str, Any]) -> None:
             f"{median(video['bare_decode_seconds']):6.2f} {sampling:6.2f} {decode:6.2f} "
             f"{server - networks - decode - sampling:6.2f}"
         )
-    print("\n(b) MiB: above idle. sample, decode: in the server. else: (b) less those and (c).")
+    print("\n(a) MiB: with networks; (b) MiB: above idle. sample, decode: in the server. else: (b) less those and (c).")
     if report["loads"]:
         print(f"\n{'in flight':>9} {'videos/s':>9} {'clips/s':>8} {'p50':>7} {'p95':>7} {'p99':>7}")
     for load in report["loads"]:

@@ -6,7 +6,6 @@ reading of the checkpoints, and none of its decoding, resizing or sampling.
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.memory import peak_mib
 from export.camera_network import load_camera
 from export.motion_network import load_motion
 
@@ -83,7 +83,7 @@ def main(motion: str, camera: str, video: str) -> None:
         "decode_seconds": decoded - started,
         "resize_seconds": prepared - decoded,
         "network_seconds": ended - prepared,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_mib(),
         "scores": scores[0].tolist(),
         "probabilities": probabilities.tolist(),
     }

@@ -1,6 +1,8 @@
 """Finding the processes that a server runs, for the tests that hurt them."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 
@@ -41,3 +43,23 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def cpu_ticks(pid: int) -> int:
+    """CPU time that a process has used, in hundredths of a second; 0 where it is gone."""
+    try:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    except OSError:
+        return 0
+
+
+def kill_when_busy(pids: list[int], how: signal.Signals) -> None:
+    """Kill the first of some idle processes that starts to work, while it is at it."""
+    before = {pid: cpu_ticks(pid) for pid in pids}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid in pids:
+            if cpu_ticks(pid) > before[pid] + 5:
+                os.kill(pid, how)
+                return
+        time.sleep(0.005)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.processes import alive, descendants
+from tests.processes import alive, descendants, kill_when_busy
 from tests.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, VideoError
 
@@ -110,19 +110,24 @@ def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: Isolate
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
-def test_a_worker_that_died_between_requests_is_replaced_unnoticed(decoder: IsolatedDecoder):
+def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(decoder: IsolatedDecoder):
     os.kill(worker_of(decoder), signal.SIGKILL)
-    time.sleep(0.2)
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+    worker = worker_of(decoder)
+    os.kill(worker, signal.SIGSTOP)  # it does not take the request before it dies
+    threading.Timer(0.3, os.kill, (worker, signal.SIGKILL)).start()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
 def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder):
-    worker = worker_of(decoder)
-    os.kill(worker, signal.SIGSTOP)  # so that it holds the request when it dies
-    threading.Timer(0.3, os.kill, (worker, signal.SIGSEGV)).start()
-    threading.Timer(0.4, os.kill, (worker, signal.SIGCONT)).start()
+    video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
+    plan = decoder.plan(video, {"fps": 25})
+    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
+    killer.start()
     with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV"):
-        decoder.plan(memoryview(VIDEO), {})
+        decoder.decode(video, *orders, 224)
+    killer.join()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 

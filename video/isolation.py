@@ -26,6 +26,8 @@ from video.parameters import MAX_SEGMENTS, Parameters
 
 MESSAGE_BYTES = 1 << 20
 """Room for the largest message, in bytes; a request names a thousand frames at most."""
+TAKEN = b"taken"
+"""What a worker says when it has taken a request, before it looks at it."""
 FAILURES: dict[str, type[VideoError]] = {
     failure.__name__: failure for failure in (InvalidVideo, InvalidParameter, DecoderFailed)
 }
@@ -112,16 +114,13 @@ class IsolatedDecoder:
     def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
         try:
-            self.start()
-            assert self._channel is not None
-            self._channel.settimeout(self.timeout_seconds)
-            socket.send_fds(self._channel, [message], descriptors)
-            answer = self._channel.recv(MESSAGE_BYTES)
+            answer = b""
+            # A worker that dies before it has taken a request costs nothing: the next one takes it.
+            if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
+                answer = self._receive()
         except TimeoutError:
             self.close()
             raise DecoderFailed(f"reading the video took longer than {self.timeout_seconds:g} s") from None
-        except (BrokenPipeError, ConnectionResetError):
-            answer = b""
         except OSError as error:
             self.close()
             raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
@@ -136,6 +135,26 @@ class IsolatedDecoder:
             self.close()  # it says what no worker of ours says
             raise DecoderFailed("the process that reads the video gave no sensible answer") from None
         raise failure(sentence)
+
+    def _hand_over(self, message: bytes, descriptors: list[int]) -> bool:
+        """Whether a worker has taken the request."""
+        self.start()
+        assert self._channel is not None
+        self._channel.settimeout(self.timeout_seconds)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._channel, [message], descriptors)
+            if self._receive() == TAKEN:
+                return True
+        self.close()
+        return False
+
+    def _receive(self) -> bytes:
+        """The next message of the worker; nothing where it is gone."""
+        assert self._channel is not None
+        try:
+            return self._channel.recv(MESSAGE_BYTES)
+        except ConnectionResetError:
+            return b""
 
     def _cause_of_death(self) -> str:
         if self._process is None:

@@ -1,8 +1,9 @@
 """`python -m video.worker FD`: the process that opens strangers' files.
 
 It answers one request at a time over the socket FD until the other end closes. A request is a JSON object with the
-file, and for decoding the memory to fill, as descriptors beside it; an answer is a JSON object with `result`, or with
-`error` and `message`. Only numbers and text come back: this process is the one that a hostile file may own.
+file, and for decoding the memory to fill, as descriptors beside it. The worker says at once that it has taken it; the
+answer is a JSON object with `result`, or with `error` and `message`. Only numbers and text come back: this process is
+the one that a hostile file may own.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import decode
 from video.errors import VideoError
-from video.isolation import MESSAGE_BYTES
+from video.isolation import MESSAGE_BYTES, TAKEN
 from video.parameters import Parameters
 from video.sampling import sample
 
@@ -77,6 +78,7 @@ def main() -> None:
             message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 2)
             if not message:
                 return
+            channel.sendall(TAKEN)
             try:
                 answer = respond(json.loads(message), descriptors)
             finally:

@@ -5,8 +5,10 @@ Settings, as `parameters` of config.pbtxt:
 - PRECISION: `f32`, `bf16`, or `auto` (bf16 where the CPU has instructions for it); the environment's `PRECISION` where
   the configuration has none, else `auto`
 - EXECUTION_BATCH_SIZE: the most rows that the network is given at once
+- TAKE_TURNS: `true` for a network that computes only while no other such network of the server does
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +17,13 @@ import openvino
 
 from backends.network import Network, NetworkModel, Tensors, TensorSpec
 from backends.precision import choose_precision
+from backends.turns import Turns
 
 
 class OpenVinoNetwork(Network):
     """An ONNX file compiled for the CPU."""
 
-    def __init__(self, path: Path, asked: str) -> None:
+    def __init__(self, path: Path, asked: str, *, take_turns: bool) -> None:
         core = openvino.Core()
         precision = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         hints = {
@@ -34,8 +37,11 @@ class OpenVinoNetwork(Network):
         self.outputs = [_spec(port) for port in compiled.outputs]
         self._request = compiled.create_infer_request()
 
+        self._turn = Turns().take if take_turns else contextlib.nullcontext
+
     def run(self, inputs: Tensors) -> Tensors:
-        results = self._request.infer(inputs, share_inputs=True)
+        with self._turn():
+            results = self._request.infer(inputs, share_inputs=True)
         return {spec.name: results[spec.name] for spec in self.outputs}
 
 
@@ -51,4 +57,5 @@ class TritonPythonModel(NetworkModel):
 
     @classmethod
     def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
-        return OpenVinoNetwork(path, settings.get("PRECISION") or os.environ.get("PRECISION") or "auto")
+        precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
+        return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true")
