@@ -21,12 +21,13 @@ import numpy as np
 import openvino
 from tritonclient import grpc
 
-from bench.memory import PeakMemory, cpu_seconds, proportional_mib
-from bench.videos import made_videos, real_videos
+from bench.memory import PeakMemory, cpu_seconds, proportional_mib, resident_mib
+from bench.videos import made_videos
 from client import Client
 from export.networks import export_networks
 from export.recipe import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
+from server.demo import real_videos
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench"
@@ -85,12 +86,13 @@ def main() -> int:
         ready_seconds = time.monotonic() - started
         client.score(videos["carphone_pristine"])
         idle_mib = proportional_mib(server.process.pid)
+        idle_resident_mib = resident_mib(server.process.pid)
         for round_number in range(options.rounds):
             for name, path in videos.items():
                 print(f"bench: round {round_number + 1}, {name}", flush=True)
                 if not options.without_published:
                     measure_published(results[name], path)
-                measure_server(results[name], path, server, client, idle_mib)
+                measure_server(results[name], path, server, client, idle_resident_mib)
                 measure_bare_networks(results[name], repository, options.precision)
                 measure_bare_decode(results[name], path)
         loads = [] if options.quick else [measure_load(server, videos, count) for count in (1, 2, 4, 8)]

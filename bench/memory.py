@@ -31,6 +31,22 @@ def proportional_mib(root: int) -> float:
     return total / 1024
 
 
+def resident_mib(root: int) -> float:
+    """Memory of a process tree in MiB that is no file's; what processes share is counted for each of them.
+
+    Cheap to ask for, unlike PSS, which takes the kernel a walk through gigabytes of page tables: asking ten times a
+    second for that made what was measured half as slow again.
+    """
+    total = 0
+    for pid in tree(root):
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem")))
+    return total / 1024
+
+
 def cpu_seconds(root: int) -> float:
     """CPU time of a process tree so far, its ended and awaited children included."""
     ticks = 0
@@ -50,11 +66,11 @@ def peak_mib() -> float:
 
 
 class PeakMemory:
-    """The largest memory of a process tree while a `with` block runs, looked at ten times a second."""
+    """The largest `resident_mib` of a process tree while a `with` block runs, looked at ten times a second."""
 
     def __init__(self, root: int) -> None:
         self.root = root
-        self.peak_mib = proportional_mib(root)
+        self.peak_mib = resident_mib(root)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -68,4 +84,4 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(0.1):
-            self.peak_mib = max(self.peak_mib, proportional_mib(self.root))
+            self.peak_mib = max(self.peak_mib, resident_mib(self.root))

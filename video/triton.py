@@ -1,0 +1,73 @@
+"""What the two models that read videos share: the face that they show to Triton.
+
+Only a stub of Triton's python backend can import this module.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo
+from video.isolation import IsolatedDecoder
+
+
+class VideoModel(ABC):
+    """A Triton model with a worker process of its own for strangers' files, one request at a time.
+
+    TIMEOUT_SECONDS, a parameter of its configuration, is how long the worker may take for one.
+    """
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Read what was exported, and start the worker so that the first request need not wait for it."""
+        settings = json.loads(args["model_config"])["parameters"]
+        path = Path(args["model_repository"]).parent / "weights.json"
+        if not path.is_file():
+            raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
+        self.manifest: dict[str, Any] = json.loads(path.read_text())
+        self.decoder = IsolatedDecoder(float(settings["TIMEOUT_SECONDS"]["string_value"]))
+        self.decoder.start()
+
+    @abstractmethod
+    def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
+        """The outputs of one request, at least those that it asks for."""
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """One response a request; what goes wrong with one is its own error."""
+        return [self._respond(request) for request in requests]
+
+    def finalize(self) -> None:
+        """Stop the worker."""
+        self.decoder.close()
+
+    def _respond(self, request: Any) -> Any:
+        try:
+            outputs = self.outputs(request)
+        except (InvalidVideo, InvalidParameter) as error:
+            return _error(str(error), pb_utils.TritonError.INVALID_ARG)
+        except DecoderFailed as error:
+            return _error(str(error), pb_utils.TritonError.INTERNAL)
+        except Exception as error:
+            return _error(f"unexpected {type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
+        )
+
+
+def input_values(request: Any, name: str) -> NDArray[Any]:
+    """The values of an input, flat."""
+    return pb_utils.get_input_tensor_by_name(request, name).as_numpy().reshape(-1)
+
+
+def text(content: str) -> NDArray[np.object_]:
+    """A TYPE_STRING tensor of one element."""
+    return np.array([content.encode()], dtype=np.object_)
+
+
+def _error(message: str, code: int) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
