@@ -45,16 +45,16 @@ class Network(ABC):
         """Every output for a set of inputs."""
 
 
-class NetworkModel:
+class NetworkModel(ABC):
     """A Triton model whose network comes from an ONNX file; derived classes say how that is loaded."""
 
     runtime: ClassVar[str]
     """What the runtime is called in messages."""
 
     @classmethod
+    @abstractmethod
     def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
         """Load the file at `path`; `settings` are the `parameters` of the configuration."""
-        raise NotImplementedError
 
     @classmethod
     def auto_complete_config(cls, config: Any) -> Any:

@@ -21,14 +21,7 @@ def tree(root: int) -> list[int]:
 
 def proportional_mib(root: int) -> float:
     """Memory of a process tree in MiB; what processes share is counted once (PSS)."""
-    total = 0
-    for pid in tree(root):
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-    return total / 1024
+    return _sum_mib(root, "smaps_rollup", ("Pss:",))
 
 
 def resident_mib(root: int) -> float:
@@ -37,14 +30,19 @@ def resident_mib(root: int) -> float:
     Cheap to ask for, unlike PSS, which takes the kernel a walk through gigabytes of page tables: asking ten times a
     second for that made what was measured half as slow again.
     """
-    total = 0
+    return _sum_mib(root, "status", ("RssAnon", "RssShmem"))
+
+
+def _sum_mib(root: int, file: str, fields: tuple[str, ...]) -> float:
+    """The sum of some fields of /proc/PID/`file`, which are in KiB, over a process tree."""
+    kib = 0
     for pid in tree(root):
         try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
         except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem")))
-    return total / 1024
+            continue  # gone meanwhile
+        kib += sum(int(line.split()[1]) for line in lines if line.startswith(fields))
+    return kib / 1024
 
 
 def cpu_seconds(root: int) -> float:
