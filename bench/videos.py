@@ -1,6 +1,7 @@
 """The videos of the benchmark: three real ones, and longer and larger ones made from them."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -58,7 +59,7 @@ def _encode(made: Made, source: Path, target: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = made.width, made.height, "yuv420p"
         for index in range(made.seconds * RATE):
             frame = frames[index % len(frames)]
-            frame.pts, frame.time_base = index, stream.codec_context.time_base
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
             frame.pict_type = av.video.frame.PictureType.NONE
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
