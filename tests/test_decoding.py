@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.synthetic import decode_all, encode
-from video import InvalidVideo, Parameters, sample
+from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
 from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import decode
 from video.resize import crop, stretch
+from video.skipping import packet_uses
 
 FORMATS = [
     ("libx264", "mp4"),
@@ -86,6 +87,86 @@ def test_reordered_frames_are_counted_as_they_are_shown():
     assert np.allclose(np.diff(frame_table(video).timestamps), 0.04)
     found, plain = clips(video)
     assert np.array_equal(found, plain)
+
+
+SPARSE = Parameters(fps=0.5, max_clips=1)
+PART = Parameters(start_seconds=4.0, end_seconds=7.0)
+GROUPS_OF_PICTURES = {
+    "h264": ("libx264", "mp4", {"g": "20", "bf": "3", "x264-params": "b-pyramid=normal"}),
+    "h264, open": ("libx264", "matroska", {"g": "20", "bf": "3", "x264-params": "open-gop=1"}),
+    "h264, one keyframe": ("libx264", "mp4", {"g": "1000", "bf": "3"}),
+    "h264, two fields": ("libx264", "mp4", {"g": "20", "bf": "3", "x264-params": "tff=1"}),
+    "h264, slices": ("libx264", "mp4", {"g": "20", "bf": "3", "x264-params": "slices=4"}),
+    "hevc": ("libx265", "mp4", {"x265-params": "keyint=20:open-gop=0:log-level=1"}),
+    "hevc, open": ("libx265", "mp4", {"x265-params": "keyint=20:min-keyint=20:open-gop=1:log-level=1"}),
+    "hevc, layers": ("libx265", "mp4", {"x265-params": "keyint=20:temporal-layers=3:log-level=1"}),
+    "vp8": ("libvpx", "webm", {"g": "20", "auto-alt-ref": "1", "lag-in-frames": "16"}),
+    "vp9": ("libvpx-vp9", "webm", {"g": "20", "auto-alt-ref": "1", "lag-in-frames": "16"}),
+    "av1": ("libsvtav1", "mp4", {"g": "20", "preset": "12"}),
+    "mpeg4": ("mpeg4", "mp4", {"g": "20", "bf": "2"}),
+    "mjpeg": ("mjpeg", "mov", {}),
+}
+
+
+@pytest.mark.parametrize("wanted", [SPARSE, PART, Parameters()], ids=["sparse", "part", "all"])
+@pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
+def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch):
+    def fall_back(*arguments: object) -> None:
+        raise AssertionError("a wanted frame did not come")
+
+    monkeypatch.setattr(decoding, "_place_or_repeat_frames", fall_back)
+    codec, container, options = GROUPS_OF_PICTURES[kind]
+    found, plain = clips(encode(240, codec=codec, container=container, options=options), wanted)
+    assert np.array_equal(found, plain)
+
+
+def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginning():
+    """Its keyframes are marked before the picture is whole; what comes out of them is not taken."""
+    options = {"g": "20", "x264-params": "intra-refresh=1:bframes=0"}
+    found, plain = clips(encode(240, container="matroska", options=options), PART)
+    assert np.array_equal(found, plain)
+
+
+def frames_decoded(video: bytes, parameters: Parameters) -> tuple[int, int]:
+    """Frames that come out of the decoder, and frames wanted."""
+    table = frame_table(video)
+    wanted = sample(table.timestamps, table.info.duration_seconds, parameters).frame_indices
+    assert table.pts is not None
+    assert table.packet_pts is not None
+    uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
+    with open_video(BytesIO(video)) as (container, stream):
+        return sum(1 for _ in decoding._frames_of(container, stream, table, decoding.Damage(), uses)), len(wanted)
+
+
+def test_groups_of_pictures_that_nobody_wants_are_not_decoded():
+    video = encode(240, options={"g": "20", "bf": "0"})
+    decoded, _ = frames_decoded(video, PART)
+    assert decoded == 75  # from the keyframe at 100 to the last wanted at 174
+
+
+def test_frames_that_nothing_refers_to_are_not_decoded():
+    video = encode(240, options={"g": "240", "bf": "3", "x264-params": "b-adapt=0:b-pyramid=none"})
+    decoded, wanted = frames_decoded(video, Parameters(fps=1, max_clips=1))
+    assert wanted == 31
+    assert decoded < 110  # 60 of 240 frames are referred to
+
+
+def test_which_packets_are_of_use():
+    # Decoding order; groups begin at packets 0, 3 and 6; packet 7 is shown before its group's keyframe.
+    pts = np.array([0, 2, 1, 3, 5, 4, 9, 7, 8, 10])
+    keyframes = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0, 0], bool)
+    assert packet_uses(pts, keyframes, np.array([4])).tolist() == [0, 0, 0, 1, 1, 2, 0, 0, 0, 0]
+    assert packet_uses(pts, keyframes, np.array([7])).tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 0, 0]
+    assert packet_uses(pts, keyframes, np.array([0, 10])).tolist() == [2, 0, 0, 0, 0, 0, 1, 1, 1, 2]
+    assert packet_uses(pts, np.zeros(10, bool), np.array([1])).tolist() == [1, 1, 2, 0, 0, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("frames", [[], [3, 3], [5, 4], [-1, 4], [4, 30]])
+def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: list[int]):
+    out = np.zeros((0, 224, 224, 3), np.uint8)
+    nowhere = np.array([], int)
+    with pytest.raises(InvalidParameter, match="must rise, from 0 on, and be below 30"):
+        decode(BytesIO(encode(30)), np.array(frames, int), nowhere, nowhere, 224, out)
 
 
 def test_a_part_in_the_middle():

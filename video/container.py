@@ -49,6 +49,10 @@ class FrameTable:
     """(frames,) when each frame is shown, in seconds, rising."""
     pts: NDArray[np.int64] | None
     """(frames,) the same in the stream's time base, to know a decoded frame by; None where the container has none."""
+    packet_pts: NDArray[np.int64] | None
+    """(packets,) when each packet's frame is shown, in decoding order; None where some do not say."""
+    packet_is_keyframe: NDArray[np.bool_]
+    """(packets,) whether decoding can begin there."""
 
 
 @contextmanager
@@ -74,6 +78,8 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
     """Read every packet of `stream` once, decoding none."""
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
+    packet_pts: list[int | None] = []
+    packet_is_keyframe: list[bool] = []
     first_key_pts: int | None = None
     try:
         for packet in container.demux(stream):
@@ -81,6 +87,8 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
                 continue
             if packet.is_corrupt:
                 raise InvalidVideo(_ends_early(len(shown), stream.frames))
+            packet_pts.append(packet.pts)
+            packet_is_keyframe.append(packet.is_keyframe)
             if packet.is_keyframe and first_key_pts is None:
                 first_key_pts = packet.pts
             if not packet.is_discard:
@@ -103,7 +111,8 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
         rate = len(shown) / duration
     context = stream.codec_context
     info = VideoInfo(duration, len(shown), rate, context.width, context.height)
-    return FrameTable(info, timestamps, pts)
+    in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
+    return FrameTable(info, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
 
 
 def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:

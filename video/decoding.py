@@ -1,23 +1,27 @@
-"""The wanted frames of a video as clips: one pass over the file, only those frames converted and resized."""
+"""The wanted frames of a video as clips: only those frames are converted and resized, and few others decoded."""
 
+import contextlib
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.container import FrameTable, open_video, read_frame_table
-from video.errors import InvalidVideo
+from video.errors import InvalidParameter, InvalidVideo
 from video.resize import crop, stretch
+from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
 
 Order = NDArray[np.integer]
+Uses = NDArray[np.int8]
 
 MAX_THREADS = 16
 """Of the decoder: more gain little and take memory each."""
@@ -48,27 +52,59 @@ def decode(
         if for_camera.any():
             camera[for_camera] = crop(picture, shortest_edge)
 
-    wanted = deque((int(index), position) for position, index in enumerate(frame_indices))
+    wanted = [int(index) for index in frame_indices]
+    if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
+        raise InvalidParameter(f"the frames to decode must rise, from 0 on, and be below {table.info.frames}")
+    if table.pts is not None and table.packet_pts is not None:
+        uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
+        with open_video(video) as (container, stream):
+            if _place_frames(_frames_of(container, stream, table, Damage(), uses), wanted, place):
+                return
+    # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong is given a name.
+    with open_video(video) as (container, stream):
+        _place_or_repeat_frames(container, stream, table, wanted, place)
+
+
+Place = Callable[[int, VideoFrame], None]
+"""Puts a frame, the one at that position of the wanted ones, where it belongs."""
+
+
+def _place_frames(frames: Iterator[tuple[int, VideoFrame]], wanted: list[int], place: Place) -> bool:
+    """Place the wanted frames out of `frames`; False where one of them does not come."""
+    position = 0
+    for index, frame in frames:
+        if index > wanted[position]:
+            return False
+        if index == wanted[position]:
+            place(position, frame)
+            position += 1
+            if position == len(wanted):
+                return True
+    return False
+
+
+def _place_or_repeat_frames(
+    container: InputContainer, stream: VideoStream, table: FrameTable, wanted: list[int], place: Place
+) -> None:
+    """Place the wanted frames out of all; one that is not shown, though nothing is damaged, repeats the one before."""
     damage = Damage()
     on_screen: VideoFrame | None = None
+    waiting = deque(enumerate(wanted))
 
     def place_missing(until: int) -> None:
-        """Frames that the decoder does not show, though nothing is wrong with them, repeat the one on the screen."""
-        while wanted and wanted[0][0] < until:
+        while waiting and waiting[0][1] < until:
             if damage.packets or on_screen is None:
-                frame = f"frame {wanted[0][0]} of {table.info.frames}"
+                frame = f"frame {waiting[0][1]} of {table.info.frames}"
                 raise InvalidVideo(f"{frame} cannot be decoded: the file is damaged")
-            place(wanted.popleft()[1], on_screen)
+            place(waiting.popleft()[0], on_screen)
 
-    # Opened anew rather than rewound: not every container can seek to its start.
-    with open_video(video) as (container, stream):
-        for index, frame in _shown_frames(container, stream, table, damage):
-            place_missing(until=index)
-            if wanted and wanted[0][0] == index:
-                place(wanted.popleft()[1], frame)
-            if not wanted:
-                return
-            on_screen = frame
+    for index, frame in _frames_of(container, stream, table, damage):
+        place_missing(until=index)
+        if waiting and waiting[0][1] == index:
+            place(waiting.popleft()[0], frame)
+        if not waiting:
+            return
+        on_screen = frame
     place_missing(until=table.info.frames)
 
 
@@ -80,28 +116,52 @@ class Damage:
     """Packets that it refused."""
 
 
-def _shown_frames(
-    container: InputContainer, stream: VideoStream, table: FrameTable, damage: Damage
+def _frames_of(
+    container: InputContainer, stream: VideoStream, table: FrameTable, damage: Damage, uses: Uses | None = None
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Each frame that the decoder gives, with its index; what it refuses is counted in `damage`.
 
     The index comes from the frame's timestamp, so that a packet which cannot be decoded costs its own frame only and
-    moves no other; in a container without timestamps frames are counted.
+    moves no other; in a container without timestamps frames are counted. With `uses`, packets without one are left out.
     """
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    packets = container.demux(stream)
     count = 0
-    for packet in container.demux(stream):
+    for frame in _decode_all(packets, damage) if uses is None else _decode_used(packets, stream, uses):
+        index = count
+        if table.pts is not None and frame.pts is not None:
+            index = int(np.searchsorted(table.pts, frame.pts))
+            if index == len(table.pts) or table.pts[index] != frame.pts:
+                continue
+        count += 1
+        yield index, frame
+
+
+def _decode_all(packets: Iterator[Packet], damage: Damage) -> Iterator[VideoFrame]:
+    for packet in packets:
         try:
-            frames = packet.decode()
+            yield from packet.decode()
         except av.FFmpegError:
             damage.packets += 1
+
+
+def _decode_used(packets: Iterator[Packet], stream: VideoStream, uses: Uses) -> Iterator[VideoFrame]:
+    """The frames of packets that are of use; after a gap the decoder begins anew, as after seeking."""
+    context = stream.codec_context
+    marked = context.codec.name in UNREFERENCED_ARE_MARKED
+    gap = False
+    for packet, use in zip((packet for packet in packets if packet.size), uses, strict=False):
+        if use == PacketUse.NONE:
+            gap = True
             continue
-        for frame in frames:
-            index = count
-            if table.pts is not None and frame.pts is not None:
-                index = int(np.searchsorted(table.pts, frame.pts))
-                if index == len(table.pts) or table.pts[index] != frame.pts:
-                    continue
-            count += 1
-            yield index, frame
+        with contextlib.suppress(av.FFmpegError):
+            if gap:
+                yield from context.decode(None)
+                context.flush_buffers()
+                gap = False
+            if marked:
+                context.skip_frame = "NONREF" if use == PacketUse.REFERENCE else "DEFAULT"
+            yield from packet.decode()
+    with contextlib.suppress(av.FFmpegError):
+        yield from context.decode(None)
