@@ -45,7 +45,7 @@ def decode(
         table = read_frame_table(container, stream)
 
     def place(position: int, frame: VideoFrame) -> None:
-        picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        picture = _rgb(frame)
         for_motion, for_camera = motion_order == position, camera_order == position
         if for_motion.any():
             motion[for_motion] = stretch(picture)
@@ -106,6 +106,13 @@ def _place_or_repeat_frames(
             return
         on_screen = frame
     place_missing(until=table.info.frames)
+
+
+def _rgb(frame: VideoFrame) -> NDArray[np.uint8]:
+    """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes."""
+    (plane,) = frame.reformat(format="rgb24").planes
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
 
 
 @dataclass

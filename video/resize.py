@@ -19,8 +19,10 @@ def stretch(frame: Frame) -> Frame:
     height, width, _ = frame.shape
     top, bottom, down = _taps(height)
     left, right, across = _taps(width)
-    rows = _mix(frame[top], frame[bottom], down[:, None, None])
-    return np.rint(_mix(rows[:, left], rows[:, right], across[:, None])).astype(np.uint8)
+    # Only the columns that are looked at become floats: a large frame costs little more than a small one.
+    above, below = frame[top], frame[bottom]
+    on_left, on_right = (_mix(above[:, columns], below[:, columns], down[:, None, None]) for columns in (left, right))
+    return np.rint(_mix(on_left, on_right, across[:, None])).astype(np.uint8)
 
 
 def crop(frame: Frame, shortest_edge: int) -> Frame:
