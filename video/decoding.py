@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -111,7 +111,8 @@ def _place_or_repeat_frames(
 def _rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes."""
     (plane,) = frame.reformat(format="rgb24").planes
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    # A plane offers its bytes as a buffer, which PyAV's type stubs do not say.
+    rows = np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
 
 
