@@ -50,4 +50,4 @@ bench: setup
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/camera_classifier/labels.txt
+	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt

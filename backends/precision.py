@@ -1,14 +1,52 @@
-"""What a CPU computes in."""
+"""What a CPU computes in: the type in which it multiplies matrices fastest, or the one that it is told to use."""
 
-PRECISIONS = ("auto", "f32", "bf16")
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import openvino
+from openvino import opset13
+
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+BF16_GAIN = 1.2
+"""How much faster than float32 bf16 must be to be worth its rounding: 2 or more where it pays, below 1 where not."""
 
 
-def choose_precision(asked: str, capabilities: list[str]) -> str:
-    """`f32` or `bf16`; ValueError where that cannot be had on a CPU with these OpenVINO capabilities."""
+def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Mapping[str, float]]) -> str:
+    """`f32`, `bf16` or `int8`; ValueError where that cannot be had on a CPU with these OpenVINO capabilities.
+
+    For `auto`, `rates` tells how fast matrices are multiplied in `f32` and `bf16`: a CPU may have instructions for
+    bf16 that are slower than those for float32, as Intel's with AVX512-BF16 and without AMX are.
+    """
     if asked not in PRECISIONS:
         raise ValueError(f"PRECISION is {asked!r}, it must be one of {', '.join(PRECISIONS)}")
     if asked == "bf16" and "BF16" not in capabilities:
         raise ValueError("PRECISION is bf16, which this CPU has no instructions for")
-    if asked == "auto":
-        return "bf16" if "BF16" in capabilities else "f32"
-    return asked
+    if asked != "auto":
+        return asked
+    if "BF16" not in capabilities:
+        return "f32"
+    measured = rates()
+    return "bf16" if measured["bf16"] > BF16_GAIN * measured["f32"] else "f32"
+
+
+def precision_of_this_cpu(asked: str = "auto") -> str:
+    """`choose_precision` for the CPU that this runs on; `auto` takes about half a second."""
+    core = openvino.Core()
+    capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return choose_precision(asked, capabilities, lambda: {name: matrix_rate(core, name) for name in ("f32", "bf16")})
+
+
+def matrix_rate(core: openvino.Core, precision: str, *, rows: int = 1568, width: int = 1536, runs: int = 4) -> float:
+    """FLOP/s of a (rows, width) by (width, width) product in `precision` on all cores, the best of `runs`."""
+    left = opset13.parameter([rows, width], np.float32)
+    weights = np.random.default_rng(0).standard_normal((width, width), np.float32)
+    model = openvino.Model([opset13.matmul(left, opset13.constant(weights), False, False)], [left])
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision}).create_infer_request()
+    values = np.ones((rows, width), np.float32)
+    seconds = []
+    for _ in range(runs + 1):  # the first is slower
+        started = time.perf_counter()
+        request.infer([values], share_inputs=True)
+        seconds.append(time.perf_counter() - started)
+    return 2.0 * rows * width * width / min(seconds)

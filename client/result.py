@@ -70,6 +70,8 @@ class Weights:
     """Of the camera labels."""
     labels: tuple[str, ...]
     """The camera labels, in the order of the server's probabilities."""
+    precision: str = "unknown"
+    """What the server computes in: `f32`, `bf16`, `int8` or `fp16`; `unknown` where it does not say."""
 
     @property
     def stand_in(self) -> bool:
@@ -104,14 +106,19 @@ class Score:
                 for clip in self.camera
             ],
             "info": vars(self.info),
-            "weights": {"motion": self.weights.motion, "camera": self.weights.camera},
+            "weights": {
+                "motion": self.weights.motion,
+                "camera": self.weights.camera,
+                "precision": self.weights.precision,
+            },
         }
 
 
 def parse_weights(tensor: NDArray[np.object_]) -> Weights:
     """The `WEIGHTS` output: one JSON text."""
     content = json.loads(tensor.reshape(-1)[0])
-    return Weights(content["motion"], content["camera"], tuple(content["labels"]))
+    precision = content.get("precision", "unknown")
+    return Weights(content["motion"], content["camera"], tuple(content["labels"]), precision)
 
 
 def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:

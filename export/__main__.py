@@ -29,6 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--model-repository", metavar="DIR", type=Path, default=MODEL_REPOSITORY, help="(default: the project's own)"
     )
+    parser.add_argument(
+        "--int8",
+        metavar="VIDEO",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="write 8-bit networks as well, for PRECISION=int8, calibrated on these videos",
+    )
     options = parser.parse_args(arguments)
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -38,7 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     from export.networks import export_networks
 
     try:
-        export_networks(options.motion, options.camera, options.model_repository, lambda line: print(line, flush=True))
+        export_networks(
+            options.motion,
+            options.camera,
+            options.model_repository,
+            lambda line: print(line, flush=True),
+            calibration_videos=options.int8,
+        )
     except SourceUnavailable as error:
         print(f"export: {error}; nothing was changed", file=sys.stderr)
         return UNAVAILABLE

@@ -1,7 +1,7 @@
 """The export itself: two checkpoints in, three ONNX files, the labels and `weights.json` out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,11 +16,22 @@ from export.source import open_source
 
 Report = Callable[[str], None]
 
+QUANTIZED = ("motion_backbone", "camera_classifier")
+INT8_FILES = ("model_int8.xml", "model_int8.bin")
 
-def export_networks(motion: str, camera: str, model_repository: Path, report: Report = print) -> None:
+
+def export_networks(
+    motion: str,
+    camera: str,
+    model_repository: Path,
+    report: Report = print,
+    *,
+    calibration_videos: Sequence[Path] = (),
+) -> None:
     """Write the networks of two checkpoint sources into a model repository, all or nothing.
 
     `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, or `random[:seed]`.
+    With `calibration_videos`, 8-bit networks are written as well; without, those of an earlier export are removed.
     `report` is told, a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`;
     the repository is then as it was.
     """
@@ -34,6 +45,12 @@ def export_networks(motion: str, camera: str, model_repository: Path, report: Re
                 camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
                 _export_motion(motion_checkpoint.directory, transaction, report)
                 labels, shortest_edge = _export_camera(camera_checkpoint.directory, transaction, report)
+            if calibration_videos:
+                _export_int8(calibration_videos, shortest_edge, transaction, report)
+            else:
+                for model in QUANTIZED:
+                    for name in INT8_FILES:
+                        transaction.remove(f"{model}/1/{name}")
             transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
             # weights.json goes last: it is what says that the other files belong together.
             transaction.stage_json(
@@ -68,6 +85,17 @@ def _export_camera(directory: Path, transaction: Transaction, report: Report) ->
     outputs = ["CAMERA_PROBABILITIES"]
     _export(camera.network, "camera_classifier", _example_clips(), "CAMERA_CLIPS", outputs, transaction, report)
     return camera.labels, camera.shortest_edge
+
+
+def _export_int8(videos: Sequence[Path], shortest_edge: int, transaction: Transaction, report: Report) -> None:
+    from export.quantization import quantize, read_clips  # what it needs is not installed for every export
+
+    for model, clips in zip(QUANTIZED, read_clips(videos, shortest_edge), strict=True):
+        started = time.monotonic()
+        report(f"{model}: in 8 bits, calibrated on {len(clips)} clips")
+        network = transaction.staged(f"{model}/1/model.onnx")
+        difference = quantize(network, clips, *(transaction.stage(f"{model}/1/{name}") for name in INT8_FILES))
+        report(f"{model}: {difference:.1e} from float32 on the same clip, {time.monotonic() - started:.0f} s")
 
 
 def _example_clips() -> torch.Tensor:

@@ -27,6 +27,7 @@ class Transaction:
     def __init__(self, model_repository: Path) -> None:
         self.root = model_repository
         self._staged: list[Path] = []
+        self._removed: list[Path] = []
 
     def __enter__(self) -> "Transaction":
         if not (self.root / "video_motion" / "config.pbtxt").is_file():
@@ -41,10 +42,18 @@ class Transaction:
 
     def stage(self, name: str) -> Path:
         """Where to write the new content of file `name` (relative to the repository)."""
-        path = self.root / (name + SUFFIX)
+        path = self.staged(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._staged.append(path)
         return path
+
+    def staged(self, name: str) -> Path:
+        """Where the new content of file `name` was written."""
+        return self.root / (name + SUFFIX)
+
+    def remove(self, name: str) -> None:
+        """Let file `name` go where there is one; it, too, stays until `commit`."""
+        self._removed.append(self.root / name)
 
     def stage_text(self, name: str, text: str) -> None:
         """Stage a small text file."""
@@ -65,15 +74,17 @@ class Transaction:
         manifest = self.root / MANIFEST
         with _uninterrupted():
             replaced: list[Path] = []
+            targets = [path.with_name(path.name.removesuffix(SUFFIX)) for path in self._staged]
             try:
-                for path in self._staged:
-                    target = path.with_name(path.name.removesuffix(SUFFIX))
+                for target in [*targets, *self._removed]:
                     if target.exists():
                         target.with_name(target.name + PREVIOUS).unlink(missing_ok=True)
                         os.link(target, target.with_name(target.name + PREVIOUS))
                 manifest.unlink(missing_ok=True)
-                for path in self._staged:
-                    target = path.with_name(path.name.removesuffix(SUFFIX))
+                for target in self._removed:
+                    target.unlink(missing_ok=True)
+                    replaced.append(target)
+                for path, target in zip(self._staged, targets, strict=True):
                     path.replace(target)
                     replaced.append(target)
             except OSError:
@@ -85,8 +96,8 @@ class Transaction:
                         target.unlink(missing_ok=True)
                 raise
             finally:
-                for path in self._staged:
-                    path.with_name(path.name.removesuffix(SUFFIX) + PREVIOUS).unlink(missing_ok=True)
+                for target in [*targets, *self._removed]:
+                    target.with_name(target.name + PREVIOUS).unlink(missing_ok=True)
             for directory in {path.parent for path in self._staged}:
                 _flush(directory)
 

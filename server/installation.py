@@ -64,6 +64,21 @@ def find_triton() -> Triton:
     return _from_wheel()
 
 
+def precision_environment(profile: str, asked: str) -> dict[str, str]:
+    """The variable that tells the models of the cpu profile what to compute in; `NoServer` where `asked` is no choice.
+
+    Decided here, once: every model computes in the same type, and callers are told which.
+    """
+    if profile != "cpu" or importlib.util.find_spec("openvino") is None:
+        return {}
+    from backends.precision import precision_of_this_cpu
+
+    try:
+        return {"PRECISION": precision_of_this_cpu(asked)}
+    except ValueError as error:
+        raise NoServer(str(error)) from error
+
+
 def _from_wheel() -> Triton:
     # find_spec, not import: the wheel's Python code wants dependencies that are not installed.
     spec = importlib.util.find_spec("pytriton")

@@ -7,17 +7,19 @@ import os
 import sys
 from typing import NoReturn
 
-from server.installation import NoServer, find_triton
+from server.installation import NoServer, find_triton, precision_environment
 
 
 def main() -> NoReturn:
     """Become tritonserver."""
     try:
         triton = find_triton()
+        profile = triton.profile()
+        precision = precision_environment(profile, os.environ.get("PRECISION") or "auto")
     except NoServer as error:
         sys.exit(f"tritonserver: {error}")
-    command = triton.command(sys.argv[1:], triton.profile())
-    os.execve(command[0], command, os.environ | triton.environment)
+    command = triton.command(sys.argv[1:], profile)
+    os.execve(command[0], command, os.environ | triton.environment | precision)
 
 
 if __name__ == "__main__":

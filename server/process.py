@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from server.installation import Triton, find_triton
+from server.installation import Triton, find_triton, precision_environment
 from server.preflight import SHARED_MEMORY, problems
 
 LOG_LINES = 400
@@ -47,7 +47,7 @@ class Settings:
     stop_timeout_seconds: float = 20.0
     """How long requests under way may take when it is asked to stop."""
     precision: str = "auto"
-    """`auto`, `f32` or `bf16`: what the networks of the cpu profile compute in."""
+    """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
 
     @classmethod
     def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
@@ -71,7 +71,7 @@ class Server:
         self._show_log = False
         self.process = subprocess.Popen(
             triton.command(self._arguments(), self.profile),
-            env=os.environ | triton.environment | {"PRECISION": settings.precision},
+            env=os.environ | triton.environment | precision_environment(self.profile, settings.precision),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -165,7 +165,7 @@ class Server:
 def start(settings: Settings) -> Server:
     """Start a server; `ServerFailed` or `NoServer` with all reasons why it cannot be."""
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
-    found = problems(settings.model_repository, settings.address, ports)
+    found = problems(settings.model_repository, settings.address, ports, settings.precision)
     if found:
         raise ServerFailed("; ".join(found))
     _remove_leftovers()

@@ -14,7 +14,7 @@ from server.demo import real_videos
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 REFERENCE = Path(__file__).parent / "reference"
-BUILT = ("model.onnx", "labels.txt", "weights.json", "*.partial", "__pycache__")
+BUILT = ("model.onnx", "model_int8.*", ".openvino", "labels.txt", "weights.json", "*.partial", "__pycache__")
 DECODE_TIMEOUT_SECONDS = 4
 
 

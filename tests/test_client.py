@@ -52,7 +52,8 @@ def test_json_is_the_object_of_the_readme(server: Server, video: Path):
         "width": 240,
         "height": 136,
     }
-    assert list(answer["weights"]) == ["motion", "camera"]
+    assert list(answer["weights"]) == ["motion", "camera", "precision"]
+    assert answer["weights"]["precision"] == "f32"
 
 
 def test_the_table_names_what_it_shows(server: Server, video: Path):

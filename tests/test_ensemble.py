@@ -140,6 +140,7 @@ def test_a_caller_learns_which_weights_are_served_without_a_video(server: Server
     assert weights.motion == f"directory {tiny_checkpoints[0]}"
     assert weights.camera == f"directory {tiny_checkpoints[1]}"
     assert weights.labels[:2] == ("arc_left", "arc_right")
+    assert weights.precision == "f32"
     assert not weights.stand_in
     assert json.loads(infer(server, outputs=["WEIGHTS"])["WEIGHTS"][0])["motion"] == weights.motion
 

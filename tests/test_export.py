@@ -15,6 +15,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import VideoMAEForVideoClassification
 
+from client import Client
 from export import ExportError, SourceUnavailable
 from export.camera_network import load_camera
 from export.motion_network import load_motion, sine_cosine_positions
@@ -22,6 +23,7 @@ from export.networks import export_networks
 from export.recipe import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
 from export.source import open_source
+from server import Settings, running
 from tests.conftest import copy_repository
 
 Q_BIAS = "videomae.encoder.layer.0.attention.attention.q_bias"
@@ -305,10 +307,49 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     with Transaction(repository) as transaction:
         for name in names:
             transaction.stage_text(name, "new")
+        transaction.remove("motion_backbone/1/model.onnx")
         monkeypatch.setattr(Path, "replace", replace)
         with pytest.raises(OSError, match="rename failed"):
             transaction.commit()
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
+
+
+def test_8_bit_networks_are_served_and_go_with_the_next_export(tiny_checkpoints, reference_videos, tmp_path: Path):
+    repository = copy_repository(tmp_path / "model_repository")
+    sources = [str(path) for path in tiny_checkpoints]
+    video = reference_videos["carphone_pristine"]
+    export_networks(*sources, repository, report=lambda _: None, calibration_videos=[video])
+    scores = {}
+    for precision in ("f32", "int8"):
+        with running(Settings.on_free_ports(repository, precision=precision)) as server, Client(server.url) as client:
+            scores[precision] = client.score(video)
+            assert scores[precision].weights.precision == precision
+    motion = [list(vars(score.motion).values()) for score in scores.values()]
+    camera = [[list(clip.probabilities.values()) for clip in score.camera] for score in scores.values()]
+    for exact, rounded in (motion, camera):
+        assert exact != rounded  # or the 8-bit networks were not run
+        np.testing.assert_allclose(rounded, exact, atol=0.1)
+    export_networks(*sources, repository, report=lambda _: None)
+    assert not list(repository.rglob("model_int8*"))
+
+
+def test_a_video_that_cannot_be_calibrated_on_is_named(tiny_checkpoints, tmp_path: Path):
+    repository = copy_repository(tmp_path / "model_repository")
+    before = snapshot(repository)
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    motion, camera = map(str, tiny_checkpoints)
+    for video, message in (
+        (text, "is not a video in a container that is read here"),
+        (tmp_path / "none.mp4", "No such"),
+    ):
+        result = run_export(
+            "--motion", motion, "--camera", camera, "--model-repository", str(repository), "--int8", str(video)
+        )
+        assert result.returncode == 1
+        assert f"cannot calibrate on {video}" in result.stderr
+        assert message in result.stderr
+        assert snapshot(repository) == before
 
 
 def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch):

@@ -132,6 +132,13 @@ def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path):
     assert "OpenVINO cannot load" in result.stderr
 
 
+def test_8_bit_networks_that_were_not_exported_are_missed_by_name(tiny_repository: Path):
+    result = run_server(Settings.on_free_ports(tiny_repository), PRECISION="int8")
+    assert result.returncode == 1
+    assert "PRECISION is int8" in result.stderr
+    assert "has no 8-bit networks: export with --int8" in result.stderr
+
+
 def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path):
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     (repository / "weights.json").write_text("{")
@@ -148,7 +155,10 @@ def test_a_directory_that_is_no_model_repository_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
-    [("GRPC_PORT", "many", "it must be a port from 1 to 65535"), ("PRECISION", "fp8", "it must be auto, f32 or bf16")],
+    [
+        ("GRPC_PORT", "many", "it must be a port from 1 to 65535"),
+        ("PRECISION", "fp8", "it must be one of auto, f32, bf16, int8"),
+    ],
 )
 def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_repository: Path):
     result = run_server(Settings.on_free_ports(tiny_repository), **{variable: value})

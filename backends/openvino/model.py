@@ -2,8 +2,9 @@
 
 Settings, as `parameters` of config.pbtxt:
 
-- PRECISION: `f32`, `bf16`, or `auto` (bf16 where the CPU has instructions for it); the environment's `PRECISION` where
-  the configuration has none, else `auto`
+- PRECISION: `f32`, `bf16`, `int8` (the file NAME_int8.xml that lies beside NAME.onnx, the rest in float32), or `auto`
+  (f32 or bf16, what is faster on this CPU); the environment's `PRECISION` where the configuration has none, else `auto`
+- CACHE_DIR: where compiled networks are kept for the next start, relative to the file; nowhere without it
 - EXECUTION_BATCH_SIZE: the most rows that the network is given at once
 - TAKE_TURNS: `true` for a network that computes only while no other such network of the server does
 """
@@ -14,35 +15,53 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import openvino
+import triton_python_backend_utils as pb_utils
 
 from backends.network import Network, NetworkModel, Tensors, TensorSpec
-from backends.precision import choose_precision
+from backends.precision import precision_of_this_cpu
 from backends.turns import Turns
 
 
 class OpenVinoNetwork(Network):
-    """An ONNX file compiled for the CPU."""
+    """A file compiled for the CPU."""
 
-    def __init__(self, path: Path, asked: str, *, take_turns: bool) -> None:
-        core = openvino.Core()
-        precision = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    def __init__(self, path: Path, asked: str, *, take_turns: bool, cache: Path | None = None) -> None:
+        precision = precision_of_this_cpu(asked)
+        if precision == "int8":
+            path = path.with_name(f"{path.stem}_int8.xml")
+            if not path.is_file():
+                raise ValueError(f"PRECISION is int8, and {path} is missing: export with --int8")
         hints = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
             # One request at a time, on all cores: what the stubs of Triton's python backend do.
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
         }
-        compiled = core.compile_model(core.read_model(path), "CPU", hints)
+        if cache is not None and _prepare_cache(cache, path):
+            hints["CACHE_DIR"] = str(cache)
+        compiled = openvino.Core().compile_model(path, "CPU", hints)
         self.inputs = [_spec(port) for port in compiled.inputs]
         self.outputs = [_spec(port) for port in compiled.outputs]
         self._request = compiled.create_infer_request()
-
         self._turn = Turns().take if take_turns else contextlib.nullcontext
 
     def run(self, inputs: Tensors) -> Tensors:
         with self._turn():
             results = self._request.infer(inputs, share_inputs=True)
         return {spec.name: results[spec.name] for spec in self.outputs}
+
+
+def _prepare_cache(directory: Path, network: Path) -> bool:
+    """Whether `directory` can hold compiled networks; those that are older than `network` are removed."""
+    try:
+        directory.mkdir(exist_ok=True)
+        for blob in directory.glob("*.blob"):
+            if blob.stat().st_mtime < network.stat().st_mtime:
+                blob.unlink(missing_ok=True)
+    except OSError as error:
+        pb_utils.Logger.log_warn(f"{directory} cannot be used ({error.strerror}): networks are compiled at every start")
+        return False
+    return os.access(directory, os.W_OK)
 
 
 def _spec(port: openvino.ConstOutput) -> TensorSpec:
@@ -58,4 +77,5 @@ class TritonPythonModel(NetworkModel):
     @classmethod
     def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
         precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
-        return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true")
+        cache = path.parent / settings["CACHE_DIR"] if settings.get("CACHE_DIR") else None
+        return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true", cache=cache)

@@ -1,6 +1,7 @@
 """VIDEO to the frames that make up its clips. The rules are in `video.sampling`; this is their Triton face."""
 
 import json
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ class TritonPythonModel(VideoModel):
     def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is looked at where only WEIGHTS is wanted."""
         served = {name: self.manifest[name] for name in ("motion", "camera", "labels")}
+        served["precision"] = os.environ.get("PRECISION", "unknown")
         weights = {"WEIGHTS": text(json.dumps(served))}
         if set(request.requested_output_names()) == weights.keys():
             return weights
