@@ -40,9 +40,13 @@ def precision_of_this_cpu(asked: str = "auto") -> str:
 def matrix_rate(core: openvino.Core, precision: str, *, rows: int = 1568, width: int = 1536, runs: int = 4) -> float:
     """FLOP/s of a (rows, width) by (width, width) product in `precision` on all cores, the best of `runs`."""
     left = opset13.parameter([rows, width], np.float32)
-    weights = np.random.default_rng(0).standard_normal((width, width), np.float32)
-    model = openvino.Model([opset13.matmul(left, opset13.constant(weights), False, False)], [left])
-    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision}).create_infer_request()
+    right = opset13.constant(np.random.default_rng(0).uniform(-1, 1, (width, width)).astype(np.float32))
+    sides = [left, right]
+    if precision == "int8":
+        sides = [opset13.fake_quantize(side, *map(np.float32, (-1, 1, -1, 1)), levels=255) for side in sides]
+    model = openvino.Model([opset13.matmul(*sides, False, False)], [left])
+    hint = "f32" if precision == "int8" else precision
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
     values = np.ones((rows, width), np.float32)
     seconds = []
     for _ in range(runs + 1):  # the first is slower

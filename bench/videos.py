@@ -1,5 +1,6 @@
 """The videos of the benchmark: three real ones, and longer and larger ones made from them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -35,10 +36,12 @@ MADE = (
 RATE = 25
 
 
-def made_videos(directory: Path) -> dict[str, Path]:
-    """The made ones, encoded into `directory` where they are not there yet."""
+def made_videos(directory: Path, names: Collection[str]) -> dict[str, Path]:
+    """Those of `names` that are made, encoded into `directory` where they are not there yet."""
     paths = {}
     for made in MADE:
+        if made.name not in names:
+            continue
         paths[made.name] = directory / f"{made.name}.mp4"
         if not paths[made.name].is_file():
             print(f"bench: making {made.name}", flush=True)

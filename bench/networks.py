@@ -1,0 +1,66 @@
+"""(c) the networks in the server's runtime, without the server."""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from backends.precision import matrix_rate
+from bench.results import Rates
+
+TOKENS = 8 * 14 * 14
+SHAPES = {"motion_backbone": (12, 768), "camera_classifier": (24, 1024)}
+"""Depth and width of the published networks."""
+CLIP = np.random.default_rng(0).integers(0, 256, (1, 16, 224, 224, 3), np.uint8)
+TIMED_RUNS = 2
+
+
+def clip_flop(network: str) -> float:
+    """Floating-point operations of a clip.
+
+    A block of a vision transformer multiplies every token by 12 width^2 weights, and queries by keys and weights by
+    values; the patches of 2 x 16 x 16 x 3 are embedded once.
+    """
+    depth, width = SHAPES[network]
+    blocks = depth * (24 * width**2 * TOKENS + 4 * TOKENS**2 * width)
+    return blocks + 2 * TOKENS * (2 * 16 * 16 * 3) * width
+
+
+class BareNetworks:
+    """The backbone and the classifier of a model repository, compiled in one precision."""
+
+    def __init__(self, repository: Path, precision: str) -> None:
+        self.repository = repository
+        self.precision = precision
+        self._requests = {name: self._compile(name).create_infer_request() for name in SHAPES}
+        for request in self._requests.values():
+            request.infer([CLIP])  # the first is slower
+
+    def _compile(self, name: str, **hints: object) -> openvino.CompiledModel:
+        file = "model_int8.xml" if self.precision == "int8" else "model.onnx"
+        hints["INFERENCE_PRECISION_HINT"] = "f32" if self.precision == "int8" else self.precision
+        return openvino.Core().compile_model(self.repository / name / "1" / file, "CPU", hints)
+
+    def seconds(self, name: str) -> float:
+        """Seconds a clip, the mean of a few runs."""
+        started = time.perf_counter()
+        for _ in range(TIMED_RUNS):
+            self._requests[name].infer([CLIP], share_inputs=True)
+        return (time.perf_counter() - started) / TIMED_RUNS
+
+    def rates(self) -> Rates:
+        """How fast they compute, beside plain products of matrices in the same precision."""
+        rates = {name: clip_flop(name) / min(self.seconds(name) for _ in range(2)) / 1e9 for name in SHAPES}
+        matrix = matrix_rate(openvino.Core(), self.precision, width=3072) / 1e9
+        return Rates(matrix, rates["motion_backbone"], rates["camera_classifier"], self._profile())
+
+    def _profile(self) -> dict[str, float]:
+        request = self._compile("motion_backbone", PERF_COUNT=True).create_infer_request()
+        for _ in range(2):
+            request.infer([CLIP])
+        by_kind: dict[str, float] = defaultdict(float)
+        for layer in request.profiling_info:
+            by_kind[layer.node_type] += layer.real_time.total_seconds() * 1e3
+        return dict(sorted(by_kind.items(), key=lambda item: -item[1])[:6])
