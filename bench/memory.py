@@ -25,12 +25,14 @@ def proportional_mib(root: int) -> float:
 
 
 def resident_mib(root: int) -> float:
-    """Memory of a process tree in MiB that is no file's; what processes share is counted for each of them.
+    """Memory in MiB of a process tree's own, and of all shared memory of the machine: use it where nothing else runs.
 
     Cheap to ask for, unlike PSS, which takes the kernel a walk through gigabytes of page tables: asking ten times a
     second for that made what was measured half as slow again.
     """
-    return _sum_mib(root, "status", ("RssAnon", "RssShmem"))
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    shared_kib = next(int(line.split()[1]) for line in lines if line.startswith("Shmem:"))
+    return _sum_mib(root, "status", ("RssAnon",)) + shared_kib / 1024
 
 
 def _sum_mib(root: int, file: str, fields: tuple[str, ...]) -> float:

@@ -50,6 +50,10 @@ class BareNetworks:
             self._requests[name].infer([CLIP], share_inputs=True)
         return (time.perf_counter() - started) / TIMED_RUNS
 
+    def seconds_of_both(self) -> tuple[float, float]:
+        """Seconds a segment of the backbone, and a clip of the classifier."""
+        return self.seconds("motion_backbone"), self.seconds("camera_classifier")
+
     def rates(self) -> Rates:
         """How fast they compute, beside plain products of matrices in the same precision."""
         rates = {name: clip_flop(name) / min(self.seconds(name) for _ in range(2)) / 1e9 for name in SHAPES}
