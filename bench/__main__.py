@@ -64,6 +64,7 @@ def main() -> int:
             # (a) is measured once a round, between the server's videos.
             published = precision == precisions[0] and not options.without_published
             measure_precision(report, repository, videos, precision, published=published)
+            options.json.write_text(json.dumps(asdict(report), indent=2) + "\n")
     if not options.quick and not options.without_load:
         measure_loads(report, repository)
         plot_loads(report.loads, options.json.with_suffix(".png"))
