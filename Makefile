@@ -14,7 +14,7 @@ help:
 	@echo "make demo     from nothing to the scores of a real video"
 	@echo "make test     the whole test suite, from nothing"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    the server beside plain PyTorch; half an hour (bench --quick: minutes)"
+	@echo "make bench    the server beside plain PyTorch; an hour or more (python -m bench --help: less)"
 	@echo "make clean    remove .venv and what was exported"
 
 setup: $(READY)

@@ -13,12 +13,11 @@ import openvino
 from numpy.typing import NDArray
 
 from export.errors import ExportError
-from video import InvalidVideo, Parameters, sample
-from video.clips import CLIP_FRAMES, FRAME_SIZE
-from video.container import open_video, read_frame_table
-from video.decoding import decode
+from video import IsolatedDecoder, VideoError
 
 Clips = NDArray[np.uint8]
+TIMEOUT_SECONDS = 600.0
+"""How long reading one calibration video may take."""
 
 
 def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips]:
@@ -27,21 +26,19 @@ def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips
     Raises `ExportError` where one cannot be read.
     """
     motion, camera = [], []
-    for path in videos:
-        try:
-            with path.open("rb") as video:
-                with open_video(video) as (container, stream):
-                    table = read_frame_table(container, stream)
-                sampling = sample(table.timestamps, table.info.duration_seconds, Parameters())
-                orders = sampling.motion_order, sampling.camera_order
-                frames = np.empty((sum(map(len, orders)), FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-                decode(video, sampling.frame_indices, *orders, shortest_edge, frames)
-        except (OSError, InvalidVideo) as error:
-            raise ExportError(f"cannot calibrate on {path}: {error}") from error
-        clips = frames.reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
-        segments = len(sampling.motion_order) // CLIP_FRAMES
-        motion.append(clips[:segments])
-        camera.append(clips[segments:])
+    with contextlib.closing(IsolatedDecoder(TIMEOUT_SECONDS)) as decoder:
+        for path in videos:
+            try:
+                video = memoryview(path.read_bytes())
+                plan = decoder.plan(video, {})
+                frames, motion_order, camera_order = (
+                    np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")
+                )
+                segments, clips = decoder.decode(video, frames, motion_order, camera_order, shortest_edge)
+            except (OSError, VideoError) as error:
+                raise ExportError(f"cannot calibrate on {path}: {error}") from error
+            motion.append(segments)
+            camera.append(clips)
     return np.concatenate(motion), np.concatenate(camera)
 
 
