@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from export import CAMERA_REPOSITORY, MOTION_REPOSITORY, ExportError, SourceUnavailable
+from export.targets import DEFAULT_TARGET, TARGETS
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 INTERRUPTED = 130
@@ -21,13 +22,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, export, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m export",
-        description="Export the motion predictor and the camera classifier to ONNX, into a Triton model repository.",
+        description="Export the motion predictor and the camera classifier into a Triton model repository.",
         epilog=EPILOG,
     )
     parser.add_argument("--motion", metavar="SOURCE", default=MOTION_REPOSITORY, help="(default: %(default)s)")
     parser.add_argument("--camera", metavar="SOURCE", default=CAMERA_REPOSITORY, help="(default: %(default)s)")
     parser.add_argument(
         "--model-repository", metavar="DIR", type=Path, default=MODEL_REPOSITORY, help="(default: the project's own)"
+    )
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default=DEFAULT_TARGET,
+        help="cpu: float32, for OpenVINO; gpu: fp16 as well, for ONNX Runtime with CUDA; tensorrt: plans as well, for "
+        "the GPU of this machine (default: %(default)s)",
     )
     parser.add_argument(
         "--int8",
@@ -51,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.camera,
             options.model_repository,
             lambda line: print(line, flush=True),
+            target=options.target,
             calibration_videos=options.int8,
         )
     except SourceUnavailable as error:

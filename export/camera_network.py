@@ -11,19 +11,22 @@ from transformers.utils import logging as transformers_logging
 
 from export.checkpoint import complain, read_json, read_tensors
 from export.errors import ExportError
+from export.half import FUSED, Halvable, PatchProduct
 
 CLIP_FRAMES = 16
 CLIP_SIZE = 224
 BILINEAR = 2
 
 
-class CameraClassifier(nn.Module):
+class CameraClassifier(Halvable):
     """CAMERA_CLIPS uint8 (clips, 16, 224, 224, 3), RGB, to CAMERA_PROBABILITIES float32 (clips, labels)."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, scale: float, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self, network: VideoMAEForVideoClassification, scale: float, mean: list[float], std: list[float]
+    ) -> None:
         super().__init__()
         self.network = network
         self.scale = scale
@@ -31,8 +34,25 @@ class CameraClassifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(1, 1, 3, 1, 1))
 
     def forward(self, camera_clips: Tensor) -> Tensor:
-        video = camera_clips.permute(0, 1, 4, 2, 3).float() * self.scale
-        return torch.sigmoid(self.network(pixel_values=(video - self.mean) / self.std).logits)
+        # TensorRT does nothing with uint8 but cast it: that comes first.
+        video = camera_clips.float().permute(0, 1, 4, 2, 3) * self.scale
+        video = ((video - self.mean) / self.std).to(self.network.videomae.dtype)
+        # The rest of transformers' forward, in float32 whatever the encoder is in: a sum of 1568 tokens loses too much.
+        tokens = self.network.videomae(video).last_hidden_state.float()
+        pooled = tokens[:, 0] if self.network.fc_norm is None else self.network.fc_norm(tokens.mean(1))
+        return torch.sigmoid(self.network.classifier(pooled))
+
+    def to_half(self, dtype: torch.dtype = torch.float16) -> None:
+        """Compute in `dtype` from here on, all but the normalisation of frames and what follows the encoder."""
+        embedding: Any = self.network.videomae.embeddings.patch_embeddings
+        embedding.projection = PatchProduct(embedding.projection)
+        encoder: nn.Module = self.network.videomae
+        encoder.to(dtype)
+
+    def fuse_attention(self) -> int:
+        """Take `export.half.multi_head_attention` from here on, and be exported only; the number of layers."""
+        self.network.set_attn_implementation(FUSED)
+        return self.network.config.num_hidden_layers
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -42,20 +43,30 @@ def write_graph(
         program.save(path, external_data=False)
 
 
-def largest_difference(network: nn.Module, path: Path, example: torch.Tensor) -> float:
-    """Run the ONNX file at `path` and `network` on `example`; the largest absolute difference of any output.
+def count_nodes(path: Path, operator: str) -> int:
+    """How many nodes of the ONNX file at `path` are of this type."""
+    return sum(node.op_type == operator for node in onnx.load(path, load_external_data=False).graph.node)
 
-    Raises `ExportError` where it is above `TOLERANCE`.
-    """
+
+def outputs_of(network: nn.Module, example: torch.Tensor) -> list[NDArray[np.float32]]:
+    """What `network` makes of `example`."""
     with torch.inference_mode():
-        expected = network(example)
-    if isinstance(expected, torch.Tensor):
-        expected = (expected,)
+        outputs = network(example)
+    return [output.numpy() for output in ([outputs] if isinstance(outputs, torch.Tensor) else outputs)]
+
+
+def largest_difference(
+    expected: list[NDArray[np.float32]], path: Path, example: torch.Tensor, tolerance: float = TOLERANCE
+) -> float:
+    """Run the ONNX file at `path` on `example`; the largest absolute difference of any output from `expected`.
+
+    Raises `ExportError` where it is above `tolerance`.
+    """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found: list[NDArray[np.float32]] = session.run(None, {session.get_inputs()[0].name: example.numpy()})
-    difference = max(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, found, strict=True))
-    if not difference <= TOLERANCE:
-        raise ExportError(f"{path.name} differs from PyTorch by {difference:.2g}, more than {TOLERANCE}")
+    difference = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
+    if not difference <= tolerance:
+        raise ExportError(f"{path.name} differs from PyTorch by {difference:.2g}, more than {tolerance}")
     return difference
 
 

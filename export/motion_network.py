@@ -5,6 +5,7 @@ Written from the published checkpoint's names and shapes, so that its tensors lo
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from export.checkpoint import load_exactly, read_json, read_tensors
 from export.errors import ExportError
+from export.half import Halvable, PatchProduct, multi_head_attention
 
 BACKBONE_HEADS = 12
 HEAD_HEADS = 8
@@ -25,6 +27,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, *, separate_biases: bool) -> None:
         super().__init__()
         self.heads = heads
+        self.fused = False
         self.separate_biases = separate_biases
         self.qkv = nn.Linear(width, 3 * width, bias=not separate_biases)
         if separate_biases:
@@ -37,6 +40,9 @@ class Attention(nn.Module):
         if self.separate_biases:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = functional.linear(x, self.qkv.weight, bias)
+        if self.fused:
+            query, key, value = qkv.chunk(3, dim=-1)
+            return self.proj(multi_head_attention(query, key, value, self.heads))
         q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
@@ -83,7 +89,7 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, width: int, patch: tuple[int, int, int]) -> None:
         super().__init__()
-        self.proj = nn.Conv3d(3, width, patch, stride=patch)
+        self.proj: nn.Module = nn.Conv3d(3, width, patch, stride=patch)
 
     def forward(self, video: Tensor) -> Tensor:
         return self.proj(video).flatten(2).transpose(1, 2)
@@ -105,13 +111,14 @@ class Encoder(nn.Module):
         self.register_buffer("positions", sine_cosine_positions(tokens, width), persistent=False)
 
     def forward(self, video: Tensor) -> Tensor:
-        x = self.patch_embed(video) + self.positions
+        x = self.patch_embed(video.to(self.positions.dtype)) + self.positions
         for block in self.blocks:
             x = block(x)
-        return self.fc_norm(x.mean(1))
+        # In float32 whatever the rest is in: a sum of 1568 tokens loses too much in fp16.
+        return self.fc_norm(x.float().mean(1))
 
 
-class Backbone(nn.Module):
+class Backbone(Halvable):
     """MOTION_CLIPS uint8 (segments, 16, 224, 224, 3), RGB, to SEGMENT_EMBEDDINGS float32 (segments, width)."""
 
     image_mean: Tensor
@@ -123,10 +130,31 @@ class Backbone(nn.Module):
         self.register_buffer("image_std", torch.ones(1, 1, 3, 1, 1))
         self.model = nn.ModuleDict({"model": Encoder(width, depth, patch)})
 
+    @property
+    def encoder(self) -> Encoder:
+        """What the checkpoint's names call model.model."""
+        return cast(Encoder, self.model["model"])
+
     def forward(self, motion_clips: Tensor) -> Tensor:
-        video = motion_clips.permute(0, 1, 4, 2, 3).float() / 255
+        # TensorRT does nothing with uint8 but cast it: that comes first.
+        video = motion_clips.float().permute(0, 1, 4, 2, 3) / 255
         video = (video - self.image_mean) / self.image_std
-        return self.model["model"](video.transpose(1, 2))
+        return self.encoder(video.transpose(1, 2))
+
+    def to_half(self, dtype: torch.dtype = torch.float16) -> None:
+        """Compute in `dtype` from here on, all but the normalisation of frames and the mean over tokens."""
+        embedding = self.encoder.patch_embed
+        assert isinstance(embedding.proj, nn.Conv3d)
+        embedding.proj = PatchProduct(embedding.proj)
+        self.encoder.to(dtype)
+        self.encoder.fc_norm.float()
+
+    def fuse_attention(self) -> int:
+        """Take `export.half.multi_head_attention` from here on, and be exported only; the number of layers."""
+        layers = [module for module in self.encoder.modules() if isinstance(module, Attention)]
+        for attention in layers:
+            attention.fused = True
+        return len(layers)
 
 
 class FinalLayer(nn.Module):

@@ -1,4 +1,4 @@
-"""The export itself: two checkpoints in, three ONNX files, the labels and `weights.json` out."""
+"""The export itself: two checkpoints in, the networks of a target, the labels and `weights.json` out."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
-from export.camera_network import load_camera
+from export.camera_network import CameraCheckpoint, load_camera
 from export.errors import ExportError
-from export.graph import largest_difference, write_graph
+from export.exporter import Exporter
 from export.motion_network import load_motion
+from export.plans import Plans
 from export.repository import MANIFEST, Transaction
 from export.source import open_source
+from export.targets import DEFAULT_TARGET, includes
 
 Report = Callable[[str], None]
 
@@ -26,25 +28,31 @@ def export_networks(
     model_repository: Path,
     report: Report = print,
     *,
+    target: str = DEFAULT_TARGET,
     calibration_videos: Sequence[Path] = (),
 ) -> None:
     """Write the networks of two checkpoint sources into a model repository, all or nothing.
 
     `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, or `random[:seed]`.
-    With `calibration_videos`, 8-bit networks are written as well; without, those of an earlier export are removed.
-    `report` is told, a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`;
-    the repository is then as it was.
+    `target` is one of `export.targets.TARGETS`, each of which includes those before it. With `calibration_videos`,
+    8-bit networks are written as well. What an earlier export wrote and this one does not is removed. `report` is told,
+    a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`; the repository is then
+    as it was.
     """
     with Transaction(model_repository) as transaction:
         try:
+            # First, for there may be nothing that builds plans, and the rest takes minutes.
+            plans = Plans(transaction, report) if includes(target, "tensorrt") else None
+            exporter = Exporter(transaction, report, half=includes(target, "gpu"), plans=plans)
             with ExitStack() as sources:
-                # Both are read before either is exported, which takes a minute.
+                # Both are read before either is exported.
                 report(f"motion: reading {motion}")
                 motion_checkpoint = sources.enter_context(open_source(motion, "motion"))
                 report(f"camera: reading {camera}")
                 camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
-                _export_motion(motion_checkpoint.directory, transaction, report)
-                labels, shortest_edge = _export_camera(camera_checkpoint.directory, transaction, report)
+                _export_motion(motion_checkpoint.directory, exporter)
+                classifier = _export_camera(camera_checkpoint.directory, exporter)
+            labels, shortest_edge = classifier.labels, classifier.shortest_edge
             if calibration_videos:
                 _export_int8(calibration_videos, shortest_edge, transaction, report)
             else:
@@ -69,22 +77,18 @@ def export_networks(
     report(f"{model_repository} is ready to be served")
 
 
-def _export_motion(directory: Path, transaction: Transaction, report: Report) -> None:
+def _export_motion(directory: Path, exporter: Exporter) -> None:
     backbone, head = load_motion(directory)
-    clips = _example_clips()
     width = head.head.cls_token.shape[-1]
     embeddings = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
-    _export(backbone, "motion_backbone", clips, "MOTION_CLIPS", ["SEGMENT_EMBEDDINGS"], transaction, report)
-    outputs = ["MOTION_SCORES", "VIDEO_EMBEDDING"]
-    _export(head, "motion_head", embeddings, "SEGMENT_EMBEDDINGS", outputs, transaction, report)
+    exporter.write(backbone, "motion_backbone", "MOTION_CLIPS", ["SEGMENT_EMBEDDINGS"], _example_clips())
+    exporter.write(head, "motion_head", "SEGMENT_EMBEDDINGS", ["MOTION_SCORES", "VIDEO_EMBEDDING"], embeddings)
 
 
-def _export_camera(directory: Path, transaction: Transaction, report: Report) -> tuple[list[str], int]:
-    """The labels, in the order of the outputs, and the shorter side that frames are resized to."""
-    camera = load_camera(directory)
-    outputs = ["CAMERA_PROBABILITIES"]
-    _export(camera.network, "camera_classifier", _example_clips(), "CAMERA_CLIPS", outputs, transaction, report)
-    return camera.labels, camera.shortest_edge
+def _export_camera(directory: Path, exporter: Exporter) -> CameraCheckpoint:
+    classifier = load_camera(directory)
+    exporter.write(classifier.network, "camera_classifier", "CAMERA_CLIPS", ["CAMERA_PROBABILITIES"], _example_clips())
+    return classifier
 
 
 def _export_int8(videos: Sequence[Path], shortest_edge: int, transaction: Transaction, report: Report) -> None:
@@ -102,22 +106,3 @@ def _example_clips() -> torch.Tensor:
     """Two clips of noise, uint8 (2, 16, 224, 224, 3)."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8, generator=generator)
-
-
-def _export(
-    network: torch.nn.Module,
-    model: str,
-    example: torch.Tensor,
-    input_name: str,
-    output_names: list[str],
-    transaction: Transaction,
-    report: Report,
-) -> None:
-    started = time.monotonic()
-    parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    report(f"{model}: writing {parameters:.1f} M parameters as ONNX")
-    path = transaction.stage(f"{model}/1/model.onnx")
-    write_graph(network, example, path, input_name=input_name, output_names=output_names)
-    # One row, where the graph was traced with more: this also shows that the first axis is dynamic.
-    difference = largest_difference(network, path, example[:1])
-    report(f"{model}: {difference:.1e} from PyTorch on the same clip, {time.monotonic() - started:.0f} s")

@@ -1,10 +1,12 @@
 """The real server with tiny networks, and the videos that tests send to it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from client import Client
 from export.networks import export_networks
@@ -14,8 +16,18 @@ from server.demo import real_videos
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 REFERENCE = Path(__file__).parent / "reference"
-BUILT = ("model.onnx", "model_int8.*", ".openvino", "labels.txt", "weights.json", "*.partial", "__pycache__")
-DECODE_TIMEOUT_SECONDS = 4
+BUILT = (
+    "model.onnx",
+    "model_fp16.onnx",
+    "model_int8.*",
+    "model.plan*",
+    ".openvino",
+    "labels.txt",
+    "weights.json",
+    "*.partial",
+    "__pycache__",
+)
+DECODE_TIMEOUT_SECONDS = 8
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +39,18 @@ def reference_videos() -> dict[str, Path]:
 def copy_repository(directory: Path) -> Path:
     """A model repository as git has it, without networks."""
     return Path(shutil.copytree(MODEL_REPOSITORY, directory, ignore=shutil.ignore_patterns(*BUILT)))
+
+
+def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup: bool) -> None:
+    """Give `models` the configuration of the gpu profile where no GPU is asked for, all but the kind of instances."""
+    for model in models:
+        config = text_format.Parse((repository / model / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+        for group in config.instance_group:
+            group.kind = model_config_pb2.ModelInstanceGroup.KIND_CPU
+        if not warmup:
+            config.ClearField("model_warmup")
+        (repository / model / "configs").mkdir(exist_ok=True)
+        (repository / model / "configs" / "cpu.pbtxt").write_text(text_format.MessageToString(config))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +71,7 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: 
         timeout = f'parameters {{ key: "TIMEOUT_SECONDS" value {{ string_value: "{DECODE_TIMEOUT_SECONDS}" }} }}'
         config.write_text("\n".join(timeout if "TIMEOUT_SECONDS" in line else line for line in lines))
     motion, camera = tiny_checkpoints
-    export_networks(str(motion), str(camera), repository, report=lambda _: None)
+    export_networks(str(motion), str(camera), repository, lambda _: None, target="cpu")
     return repository
 
 

@@ -1,19 +1,31 @@
 """Every config.pbtxt of every profile, read with Triton's own protobuf."""
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from tests.conftest import MODEL_REPOSITORY
+from video.decoding import decode
 
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier", "video_motion")
+LARGE = ("motion_backbone", "camera_classifier")
+PROFILES = ("gpu", "cpu", "tensorrt")
 CONFIGS = sorted(MODEL_REPOSITORY.glob("*/config.pbtxt")) + sorted(MODEL_REPOSITORY.glob("*/configs/*.pbtxt"))
 
 
 def parse(path: Path) -> model_config_pb2.ModelConfig:
     return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+
+
+def config_of(model: str, profile: str) -> model_config_pb2.ModelConfig:
+    """What Triton takes for a profile: the default where a model has no configuration of that name."""
+    path = MODEL_REPOSITORY / model / "configs" / f"{profile}.pbtxt"
+    return parse(path if path.is_file() else MODEL_REPOSITORY / model / "config.pbtxt")
 
 
 def full_shapes(config: model_config_pb2.ModelConfig) -> dict[str, tuple[int, list[int]]]:
@@ -34,15 +46,91 @@ def test_a_config_parses_and_has_its_models_name(path: Path):
 
 @pytest.mark.parametrize("model", ["motion_backbone", "motion_head", "camera_classifier"])
 def test_profiles_differ_in_how_a_network_runs_and_not_in_what_it_takes_and_gives(model: str):
-    gpu, cpu = (parse(MODEL_REPOSITORY / model / name) for name in ("config.pbtxt", "configs/cpu.pbtxt"))
-    assert full_shapes(gpu) == full_shapes(cpu)
-    assert gpu.max_batch_size == cpu.max_batch_size
+    gpu, cpu, tensorrt = (config_of(model, profile) for profile in ("gpu", "cpu", "tensorrt"))
+    assert full_shapes(gpu) == full_shapes(tensorrt)
+    # The cpu profile leaves open what depends on the checkpoint; native backends for GPUs take no -1 there.
+    for name, (dtype, shape) in full_shapes(cpu).items():
+        exact_dtype, exact = full_shapes(gpu)[name]
+        assert dtype == exact_dtype
+        assert all(ours in (-1, theirs) for ours, theirs in zip(shape, exact, strict=True))
+    assert gpu.max_batch_size == cpu.max_batch_size == tensorrt.max_batch_size
     assert (gpu.backend, cpu.backend) == ("onnxruntime", "openvino")
 
 
-def test_the_ensemble_and_the_sampling_are_the_same_for_every_profile():
-    for model in ("video_motion", "video_sampling"):
-        assert [path.name for path in (MODEL_REPOSITORY / model).rglob("*.pbtxt")] == ["config.pbtxt"]
+def test_the_large_networks_of_the_tensorrt_profile_are_plans_and_the_rest_is_the_gpu_profiles():
+    for model in MODELS:
+        config = config_of(model, "tensorrt")
+        if model in LARGE:
+            assert (config.backend, config.platform) == ("tensorrt", "tensorrt_plan")
+            assert config.default_model_filename == PLAN
+        else:
+            assert config == config_of(model, "gpu")
+
+
+def test_a_plan_takes_the_batches_that_its_configuration_sends():
+    for model in LARGE:
+        config = config_of(model, "tensorrt")
+        assert config.max_batch_size == MAXIMUM_BATCH
+        assert config.dynamic_batching.preferred_batch_size == [OPTIMUM_BATCH, MAXIMUM_BATCH]
+
+
+@pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
+def test_what_production_expects_of_a_model_on_a_gpu(profile: str):
+    for model in ("video_decode", "motion_backbone", "motion_head", "camera_classifier"):
+        config = config_of(model, profile)
+        assert [group.kind for group in config.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_GPU]
+        assert config.version_policy.latest.num_versions == 1
+        policy = config.dynamic_batching.default_queue_policy
+        assert policy.max_queue_size == 64
+        assert policy.default_timeout_microseconds == 60_000_000
+        assert policy.allow_timeout_override
+    for model in LARGE:
+        config = config_of(model, profile)
+        assert 0 < config.dynamic_batching.max_queue_delay_microseconds <= 5000
+        # A batch that a video alone may fill is warmed up, and so is the smallest.
+        assert [warmup.batch_size for warmup in config.model_warmup] == [1, config.max_batch_size]
+
+
+def test_warmup_gives_every_input_in_its_type_and_shape():
+    warmed = [path for path in CONFIGS if parse(path).model_warmup]
+    assert {path.relative_to(MODEL_REPOSITORY).parts[0] for path in warmed} == {"video_decode", "motion_head", *LARGE}
+    for path in warmed:
+        config = parse(path)
+        for warmup in config.model_warmup:
+            assert warmup.batch_size <= config.max_batch_size or not config.max_batch_size
+            assert set(warmup.inputs) == {tensor.name for tensor in config.input}
+            for tensor in config.input:
+                given = warmup.inputs[tensor.name]
+                assert given.data_type == tensor.data_type
+                assert all(-1 in pair or pair[0] == pair[1] for pair in zip(given.dims, tensor.dims, strict=True))
+                if not given.zero_data:
+                    size = (MODEL_REPOSITORY / config.name / "warmup" / given.input_data_file).stat().st_size
+                    assert (
+                        size
+                        == given.dims[0]
+                        * {model_config_pb2.TYPE_UINT8: 1, model_config_pb2.TYPE_INT32: 4}[given.data_type]
+                    )
+
+
+def test_the_video_of_the_warmup_is_one_that_can_be_decoded():
+    directory = MODEL_REPOSITORY / "video_decode" / "warmup"
+    indices, *orders = (
+        np.fromfile(directory / name, np.int32) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
+    )
+    out = np.zeros((32, 224, 224, 3), np.uint8)
+    decode(BytesIO((directory / "VIDEO").read_bytes()), indices, *orders, 224, out)
+    assert (out.reshape(32, -1).std(axis=1) > 10).all()
+
+
+def test_the_ensemble_is_the_same_for_every_profile():
+    assert [path.name for path in (MODEL_REPOSITORY / "video_motion").rglob("*.pbtxt")] == ["config.pbtxt"]
+
+
+def test_the_sampling_differs_in_what_it_says_of_the_networks_and_how_much_is_decoded_at_once():
+    gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
+    assert gpu.parameters.pop("PRECISION").string_value == "fp16"
+    assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
+    assert gpu == cpu
 
 
 def test_the_contract_of_the_ensemble():
@@ -67,14 +155,12 @@ def test_no_output_of_the_ensemble_is_the_input_of_a_step():
     assert not outputs & inputs
 
 
-@pytest.mark.parametrize("profile", ["config.pbtxt", "configs/cpu.pbtxt"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_the_steps_fit_together_in_every_profile(profile: str):
     ensemble = parse(MODEL_REPOSITORY / "video_motion" / "config.pbtxt")
     shapes = full_shapes(ensemble)
     for step in ensemble.ensemble_scheduling.step:
-        path = MODEL_REPOSITORY / step.model_name / profile
-        config = parse(path if path.is_file() else MODEL_REPOSITORY / step.model_name / "config.pbtxt")
-        own = full_shapes(config)
+        own = full_shapes(config_of(step.model_name, profile))
         for name, tensor in [*step.input_map.items(), *step.output_map.items()]:
             dtype, shape = own[name]
             known_dtype, known = shapes.setdefault(tensor, (dtype, shape))

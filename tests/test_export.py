@@ -283,7 +283,7 @@ def test_a_full_disk_is_said_in_a_sentence(tiny_repository: Path, tmp_path: Path
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device", str(repository / "motion_backbone"))
 
-    monkeypatch.setattr("export.networks.write_graph", full)
+    monkeypatch.setattr("export.exporter.write_graph", full)
     with pytest.raises(ExportError, match=r"cannot write .*motion_backbone: No space left on device"):
         export_networks(str(tiny_checkpoints[0]), str(tiny_checkpoints[1]), repository, report=lambda _: None)
     assert snapshot(repository) == before

@@ -1,0 +1,371 @@
+"""What an export writes for a GPU: fp16 graphs, and TensorRT's plans, made here by stand-ins for its two builders."""
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from export import ExportError
+from export.camera_network import load_camera
+from export.graph import outputs_of
+from export.half import PatchProduct
+from export.motion_network import load_motion
+from export.networks import export_networks
+from export.plans import PLAN, STAMP, Plans
+from export.repository import Transaction
+from tests.conftest import MODEL_REPOSITORY, copy_repository
+
+LAYERS = {"motion_backbone": 2, "camera_classifier": 2}  # of the tiny networks
+HALF = {f"{model}/1/model_fp16.onnx" for model in LAYERS}
+CLIP = (16, 224, 224, 3)
+PLANS = {f"{model}/1/model.plan" for model in LAYERS}
+
+TENSORRT = '''
+"""What export/tensorrt.py uses of TensorRT {version}: a "plan" says what it would have been built of."""
+import hashlib, json, pathlib
+
+__version__ = "{version}"
+{flags}
+
+class NetworkDefinitionCreationFlag:
+    STRONGLY_TYPED = 1
+
+class ILogger:
+    class Severity:
+        INTERNAL_ERROR, ERROR, WARNING = range(3)
+    def __init__(self): pass
+
+class Network:
+    pass
+
+class OnnxParser:
+    num_errors = 1
+    def __init__(self, network, logger): self.network = network
+    def parse_from_file(self, path):
+        self.network.onnx = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        return {parses}
+    def get_error(self, index):
+        class Error:
+            def desc(self): return "no importer for Frobnicate"
+        return Error()
+
+class Profile(dict):
+    def set_shape(self, name, minimum, optimum, maximum): self[name] = [minimum, optimum, maximum]
+
+class Config:
+    profiles = ()
+    def add_optimization_profile(self, profile): self.profiles = [*self.profiles, profile]
+
+class Builder:
+    def __init__(self, logger): self.logger = logger
+    def create_network(self, flags):
+        network = Network()
+        network.strongly_typed = {always} or bool(flags & 2)
+        return network
+    def create_optimization_profile(self): return Profile()
+    def create_builder_config(self): return Config()
+    def build_serialized_network(self, network, config):
+        if not network.strongly_typed or not {builds}:
+            self.logger.log(ILogger.Severity.WARNING, "it is hot today")
+            self.logger.log(ILogger.Severity.ERROR, "no tactic for Softmax")
+            self.logger.log(ILogger.Severity.WARNING, "it is warm today")
+            return None
+        return json.dumps(dict(onnx=network.onnx, profiles=config.profiles)).encode()
+'''
+
+NVIDIA_SMI = """#!/bin/sh
+[ "$3" = --id=1 ] || echo 'NVIDIA H200, 9.0'
+echo 'NVIDIA L40S, 8.9'
+"""
+
+TRTEXEC = """#!{python}
+import hashlib, json, pathlib, sys
+options = dict(argument[2:].partition("=")[::2] for argument in sys.argv[1:])
+print("&&&& RUNNING TensorRT.trtexec [TensorRT v{version}] # trtexec")
+if "help" in options:
+    sys.exit(0)
+if "stronglyTyped" not in options or not {builds}:
+    print("[11/22/2026-10:00:00] [E] Error[4]: no tactic for Softmax")
+    print("&&&& FAILED TensorRT.trtexec")
+    sys.exit(1)
+assert "skipInference" in options
+shapes = dict(options[bound + "Shapes"].split(":") for bound in ("opt",))
+profiles = [{{name: [[int(size) for size in options[bound + "Shapes"].split(":")[1].split("x")]
+                     for bound in ("min", "opt", "max")] for name in shapes}}]
+graph = hashlib.sha256(pathlib.Path(options["onnx"]).read_bytes()).hexdigest()
+pathlib.Path(options["saveEngine"]).write_text(json.dumps(dict(onnx=graph, profiles=profiles)))
+"""
+
+
+class Machine:
+    """A GPU and TensorRT, as far as an export sees them."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        directory.mkdir()
+        self.gpu("NVIDIA H200, 9.0")
+        monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
+        monkeypatch.syspath_prepend(str(directory))
+        monkeypatch.setattr("export.tensorrt.TRTEXEC_DIRECTORIES", ())
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr("sys.dont_write_bytecode", True)  # the package changes faster than its date
+        monkeypatch.setitem(sys.modules, "tensorrt", None)
+        self._monkeypatch = monkeypatch
+
+    def gpu(self, line: str) -> None:
+        self.script("nvidia-smi", f"#!/bin/sh\necho '{line}'\n")
+
+    def python_package(self, version: str, *, parses: bool = True, builds: bool = True) -> None:
+        eleven = version.startswith("11")
+        # TensorRT 11 has no flag for fp16 any more: what asks for one fails.
+        flags = "" if eleven else "class BuilderFlag:\n    FP16 = 0"
+        text = TENSORRT
+        for name, value in {
+            "version": version, "flags": flags, "always": eleven, "parses": parses, "builds": builds,
+        }.items():  # fmt: skip
+            text = text.replace(f"{{{name}}}", str(value))
+        self.package(text)
+
+    def package(self, text: str) -> None:
+        (self.directory / "tensorrt.py").write_text(text)
+        importlib.invalidate_caches()
+        self._monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+
+    def trtexec(self, version: str, *, builds: bool = True) -> None:
+        self.script("trtexec", TRTEXEC.format(python=sys.executable, version=version, builds=builds))
+
+    def script(self, name: str, text: str) -> None:
+        (self.directory / name).write_text(text)
+        (self.directory / name).chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path / "machine", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def half_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Path:
+    repository = copy_repository(tmp_path_factory.mktemp("half") / "model_repository")
+    export_networks(*map(str, tiny_checkpoints), repository, lambda _: None)
+    return repository
+
+
+def written(repository: Path) -> set[str]:
+    files = [*repository.rglob("model_fp16.onnx"), *repository.rglob("model.plan")]
+    return {str(path.relative_to(repository)) for path in files}
+
+
+def test_each_target_includes_those_before_it(
+    half_repository: Path, tiny_repository: Path, tiny_checkpoints, tmp_path: Path, machine: Machine
+):
+    assert (written(tiny_repository), written(half_repository)) == (set(), HALF)
+    machine.python_package("10.13.3.9")
+    repository = Path(shutil.copytree(half_repository, tmp_path / "model_repository"))
+    for target, expected in (("tensorrt", HALF | PLANS), ("cpu", set())):
+        export_networks(*map(str, tiny_checkpoints), repository, lambda _: None, target=target)
+        assert written(repository) == expected
+        assert len(list(repository.rglob("model.onnx"))) == 3
+        assert bool(list(repository.rglob("model.plan.json"))) == (target == "tensorrt")
+
+
+@pytest.mark.parametrize("model", list(LAYERS))
+def test_an_fp16_graph_computes_in_fp16_but_for_what_rounds_badly(model: str, half_repository: Path):
+    graph = onnx.load(half_repository / model / "1" / "model_fp16.onnx").graph
+    half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    for node in graph.node:
+        assert node.op_type != "Softmax"
+        if node.op_type == "MatMul":
+            assert half & set(node.input), node.name
+        if node.op_type == "LayerNormalization":
+            # 1: mean and variance in float32, which is the default
+            assert next((a.i for a in node.attribute if a.name == "stash_type"), 1) == 1
+    values = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.output]}
+    (mean,) = (node for node in graph.node if node.op_type == "ReduceMean")
+    assert values[mean.output[0]] == onnx.TensorProto.FLOAT
+    assert all(values[tensor.name] == onnx.TensorProto.FLOAT for tensor in graph.output)
+
+
+@pytest.mark.parametrize("model", list(LAYERS))
+def test_fp16_answers_are_those_of_float32(model: str, half_repository: Path, tiny_checkpoints):
+    motion, camera = tiny_checkpoints
+    network = load_motion(motion)[0] if model == "motion_backbone" else load_camera(camera).network
+    clips = torch.randint(0, 256, (3, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
+    path = half_repository / model / "1" / "model_fp16.onnx"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: clips.numpy()})
+    (expected,) = outputs_of(network, clips)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.005)
+    assert not np.array_equal(found, expected)  # or it was float32
+
+
+def test_the_patch_embedding_as_a_product_is_the_convolution():
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(3, 24, (2, 16, 16), stride=(2, 16, 16))
+    video = torch.randn(2, 3, 4, 32, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(PatchProduct(convolution)(video), convolution(video))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return copy_repository(tmp_path / "model_repository")
+
+
+def build_plan(repository: Path, graph: bytes = b"a graph") -> list[str]:
+    """What is reported while the plan of the backbone is written."""
+    lines: list[str] = []
+    onnx_file = repository.parent / "graph.onnx"
+    onnx_file.write_bytes(graph)
+    with Transaction(repository) as transaction:
+        Plans(transaction, lines.append).write(onnx_file, "motion_backbone", "MOTION_CLIPS", CLIP)
+        transaction.commit()
+    return lines
+
+
+def check_plan(repository: Path, version: str, graph: bytes = b"a graph") -> None:
+    plan, stamp = (json.loads((repository / "motion_backbone" / "1" / name).read_text()) for name in (PLAN, STAMP))
+    assert plan["profiles"] == [{"MOTION_CLIPS": [[1, *CLIP], [16, *CLIP], [32, *CLIP]]}]
+    assert stamp["onnx_sha256"] == plan["onnx"] == hashlib.sha256(graph).hexdigest()
+    assert (stamp["gpu"], stamp["tensorrt"]) == ("NVIDIA H200, 9.0", version)
+
+
+@pytest.mark.parametrize("version", ["10.13.3.9", "11.4.0.106"])
+def test_plans_by_the_python_package(version: str, repository: Path, machine: Machine):
+    machine.python_package(version)
+    machine.trtexec("100000", builds=False)  # the package comes first
+    build_plan(repository)
+    check_plan(repository, version)
+
+
+@pytest.mark.parametrize("version", ["101303", "110400"])
+def test_plans_by_trtexec(version: str, repository: Path, machine: Machine):
+    machine.trtexec(version)
+    build_plan(repository)
+    check_plan(repository, f"trtexec v{version}")
+
+
+def test_a_plan_is_built_again_where_what_it_depends_on_has_changed_and_only_then(repository: Path, machine: Machine):
+    machine.python_package("10.13.3.9")
+    assert "motion_backbone: building the plan, which takes minutes" in build_plan(repository)
+    plan = repository / "motion_backbone" / "1" / PLAN
+
+    def is_rebuilt(graph: bytes = b"a graph") -> bool:
+        before = plan.stat().st_ino if plan.is_file() else None
+        lines = build_plan(repository, graph)
+        rebuilt = plan.stat().st_ino != before
+        assert ("motion_backbone: the plan that is there is of this network, GPU and TensorRT" in lines) != rebuilt
+        return rebuilt
+
+    assert not is_rebuilt()
+    machine.gpu("NVIDIA L40S, 8.9")
+    assert is_rebuilt()
+    assert not is_rebuilt()
+    machine.python_package("11.4.0.106")
+    assert is_rebuilt()
+    assert is_rebuilt(b"another graph")
+    assert not is_rebuilt(b"another graph")
+    plan.unlink()
+    assert is_rebuilt(b"another graph")
+    (repository / "motion_backbone" / "1" / STAMP).write_text("{")
+    assert is_rebuilt(b"another graph")
+
+
+def test_what_is_missing_for_plans_is_said_before_anything_is_exported(
+    tiny_checkpoints, repository: Path, machine: Machine
+):
+
+    def message() -> str:
+        with pytest.raises(ExportError) as caught:
+            export_networks(*map(str, tiny_checkpoints), repository, pytest.fail, target="tensorrt")
+        return str(caught.value)
+
+    assert message() == (
+        "there is no TensorRT here, neither as the Python package tensorrt nor as trtexec: export in NVIDIA's container"
+    )
+    machine.package("raise ImportError('libnvinfer.so.11: cannot open shared object file')")
+    assert "tensorrt is here, but cannot be used: libnvinfer.so.11: cannot open" in message()
+    machine.python_package("11.4.0.106")
+    (machine.directory / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert "a plan is built on the GPU that runs it, and nvidia-smi finds none here" in message()
+    machine.gpu("")
+    assert "a plan is built on the GPU" in message()
+
+
+def test_among_gpus_that_differ_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch):
+    machine.python_package("11.4.0.106")
+    machine.script("nvidia-smi", NVIDIA_SMI)
+    with pytest.raises(
+        ExportError, match=r"choose a GPU with CUDA_VISIBLE_DEVICES: this machine has NVIDIA H200, 9\.0; NV"
+    ):
+        build_plan(repository)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert "plans: for NVIDIA L40S, 8.9, by TensorRT 11.4.0.106" in build_plan(repository)
+
+
+def test_configurations_of_gpus_get_the_shapes_of_another_network(half_repository: Path):
+    def dims(name: str) -> dict[str, list[int]]:
+        text = (half_repository / name).read_text()
+        config = text_format.Parse(text, model_config_pb2.ModelConfig())
+        warmups = {
+            f"warmup {index}": list(next(iter(warmup.inputs.values())).dims)
+            for index, warmup in enumerate(config.model_warmup)
+        }
+        return {tensor.name: list(tensor.dims) for tensor in [*config.input, *config.output]} | warmups
+
+    for name in ("config.pbtxt", "configs/tensorrt.pbtxt"):
+        assert dims(f"motion_backbone/{name}")["SEGMENT_EMBEDDINGS"] == [48]
+        assert dims(f"motion_backbone/{name}")["MOTION_CLIPS"] == list(CLIP)
+        assert dims(f"camera_classifier/{name}")["CAMERA_PROBABILITIES"] == [21]
+    assert dims("motion_head/config.pbtxt") == {
+        "SEGMENT_EMBEDDINGS": [-1, 48], "MOTION_SCORES": [1, 3], "VIDEO_EMBEDDING": [1, 48],
+        "warmup 0": [1, 48], "warmup 1": [16, 48],
+    }  # fmt: skip
+    # The published networks have the shapes that are in git, and leave the files alone.
+    unchanged = (half_repository / "camera_classifier" / "config.pbtxt").read_text()
+    assert unchanged == (MODEL_REPOSITORY / "camera_classifier" / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("parses", "TensorRT 11.4.0.106 cannot read graph.onnx: no importer for Frobnicate"),
+        ("builds", "TensorRT 11.4.0.106 cannot build graph.onnx: no tactic for Softmax"),
+        ("trtexec", r"trtexec cannot build graph.onnx: .*\[E\] Error\[4\]: no tactic for Softmax"),
+    ],
+)
+def test_a_plan_that_cannot_be_built_changes_nothing(fault: str, message: str, repository: Path, machine: Machine):
+    if fault == "trtexec":
+        machine.trtexec("110400", builds=False)
+    else:
+        machine.python_package("11.4.0.106", **{fault: False})
+    before = {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()}
+    with pytest.raises(ExportError, match=message):
+        build_plan(repository)
+    assert {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()} == before
+
+
+def test_the_command_line_takes_a_target(tmp_path: Path):
+    repository = copy_repository(tmp_path / "model_repository")
+    command = [sys.executable, "-m", "export", "--model-repository", str(repository), "--target", "tensorrt"]
+    environment = os.environ | {"PATH": "/usr/bin:/bin"}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert result.returncode == 1
+    assert "export: there is no TensorRT here" in result.stderr
+    assert "nothing was changed" in result.stderr
+    result = subprocess.run([*command[:-1], "tpu"], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 2
+    assert "invalid choice: 'tpu'" in result.stderr
