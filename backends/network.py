@@ -50,11 +50,16 @@ class NetworkModel(ABC):
 
     runtime: ClassVar[str]
     """What the runtime is called in messages."""
+    strict: ClassVar[bool] = False
+    """Whether a -1 of the configuration is refused where the network says more, as the native backend does."""
 
     @classmethod
     @abstractmethod
-    def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
-        """Load the file at `path`; `settings` are the `parameters` of the configuration."""
+    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:
+        """Load the file at `path` for the GPU with this number, or for the CPU.
+
+        `settings` are the `parameters` of the configuration.
+        """
 
     @classmethod
     def auto_complete_config(cls, config: Any) -> Any:
@@ -65,7 +70,7 @@ class NetworkModel(ABC):
         # Triton tells this method neither the path nor the version; they are in the command line of its process.
         command = Path("/proc/self/cmdline").read_bytes().split(b"\0")
         path = Path(command[1].decode()).parent / (declared["default_model_filename"] or DEFAULT_FILENAME)
-        complete_config(config, cls.load(path, _settings(declared)))
+        complete_config(config, cls.load(path, _settings(declared), gpu=None))
         return config
 
     def initialize(self, args: Mapping[str, str]) -> None:
@@ -77,7 +82,7 @@ class NetworkModel(ABC):
             raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
         settings = _settings(config)
         try:
-            self.network = self.load(path, settings)
+            self.network = self.load(path, settings, gpu_of(args))
         except pb_utils.TritonModelException:
             raise
         except Exception as error:
@@ -85,7 +90,7 @@ class NetworkModel(ABC):
         self.batches = config["max_batch_size"] > 0
         # Rows that the network is given at once: a CPU is no faster with more, and needs memory for each.
         self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
-        check_config(config, self.network)
+        check_config(config, self.network, strict=self.strict)
 
     def execute(self, requests: list) -> list:
         """Run all requests as one batch where they fit together; a failure belongs to the request that causes it."""
@@ -123,6 +128,11 @@ class NetworkModel(ABC):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def gpu_of(args: Mapping[str, str]) -> int | None:
+    """The number of the GPU that an instance is to run on, from what Triton tells `initialize`; None for the CPU."""
+    return int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
+
+
 def complete_config(config: Any, network: Network) -> None:
     """Add to Triton's `config` the inputs and outputs of `network` that it does not have."""
     declared = config.as_dict()
@@ -143,8 +153,11 @@ def complete_config(config: Any, network: Network) -> None:
                 add({"name": spec.name, "data_type": _triton_type(spec.dtype), "dims": dims})
 
 
-def check_config(config: Mapping[str, Any], network: Network) -> None:
-    """Raise a `TritonModelException` that names the first tensor on which configuration and network differ."""
+def check_config(config: Mapping[str, Any], network: Network, *, strict: bool) -> None:
+    """Raise a `TritonModelException` that names the first tensor on which configuration and network differ.
+
+    An axis that only the configuration leaves open is a difference where it is to be `strict`.
+    """
     leading = [-1] if config["max_batch_size"] > 0 else []
     for kind, specs in (("input", network.inputs), ("output", network.outputs)):
         by_name = {spec.name: spec for spec in specs}
@@ -155,7 +168,8 @@ def check_config(config: Mapping[str, Any], network: Network) -> None:
             spec = by_name[name]
             dims = leading + [int(dim) for dim in tensor["dims"]]
             fits = len(dims) == len(spec.shape) and all(
-                -1 in (ours, theirs) or ours == theirs for ours, theirs in zip(dims, spec.shape, strict=True)
+                theirs == ours or theirs == -1 or (ours == -1 and not strict)
+                for ours, theirs in zip(dims, spec.shape, strict=True)
             )
             if not fits or tensor["data_type"] != _triton_type(spec.dtype):
                 theirs = f"{_triton_type(spec.dtype)} {list(spec.shape)}"

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 
 import av
 import numpy as np
@@ -40,6 +41,24 @@ def encode(
             frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
             frame.pts = index if pts is None else pts[index]
             frame.time_base = 1 / Fraction(rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def transcode(
+    path: Path, frames: int, *, codec: str, container: str, width: int, height: int, rate: Fraction | int = 25
+) -> bytes:
+    """The first frames of a real video in another size, rate, codec and container."""
+    file = BytesIO()
+    fast = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8"} if codec == "libvpx-vp9" else {}
+    with av.open(path) as source, av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate, options=fast)
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for index, decoded in zip(range(frames), source.decode(source.streams.video[0]), strict=False):
+            frame = decoded.reformat(width, height, stream.pix_fmt)
+            frame.pts, frame.time_base = index, 1 / Fraction(rate)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return file.getvalue()

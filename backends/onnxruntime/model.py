@@ -1,7 +1,7 @@
 """The `onnxruntime` backend from pip's ONNX Runtime, for a Triton that lacks the native one.
 
-CUDA where the installed ONNX Runtime has it, the CPU otherwise, in the precision of the ONNX file. Settings, as
-`parameters` of config.pbtxt:
+CUDA for an instance on a GPU, the CPU otherwise, in the precision of the ONNX file. Settings, as `parameters` of
+config.pbtxt:
 
 - EXECUTION_BATCH_SIZE: the most rows that the network is given at once
 """
@@ -9,25 +9,33 @@ CUDA where the installed ONNX Runtime has it, the CPU otherwise, in the precisio
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from backends.network import Network, NetworkModel, Tensors, TensorSpec
 
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 
 class OnnxRuntimeNetwork(Network):
     """An ONNX file in an inference session."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, gpu: int | None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
-        available = onnxruntime.get_available_providers()
-        providers = [provider for provider in PROVIDERS if provider in available]
+        providers: list[Any] = [CPU]
+        if gpu is not None:
+            if CUDA not in onnxruntime.get_available_providers():
+                raise ValueError("its instance is to run on a GPU, and this ONNX Runtime has no CUDA: `make setup-gpu`")
+            onnxruntime.preload_dlls()  # CUDA's libraries, where pip put them
+            providers = [(CUDA, {"device_id": gpu}), CPU]
         self._session = onnxruntime.InferenceSession(path, options, providers=providers)
+        if gpu is not None and self._session.get_providers()[0] != CUDA:
+            # It goes on with the CPU, with a line in the log, where CUDA's libraries do not load.
+            raise ValueError("ONNX Runtime cannot start CUDA here: its log says why")
         self.inputs = [_spec(tensor) for tensor in self._session.get_inputs()]
         self.outputs = [_spec(tensor) for tensor in self._session.get_outputs()]
 
@@ -46,7 +54,8 @@ class TritonPythonModel(NetworkModel):
     """What Triton loads."""
 
     runtime = "ONNX Runtime"
+    strict = True
 
     @classmethod
-    def load(cls, path: Path, settings: Mapping[str, str]) -> Network:  # noqa: ARG003 - none are for the runtime
-        return OnnxRuntimeNetwork(path)
+    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - none for it
+        return OnnxRuntimeNetwork(path, gpu)

@@ -75,7 +75,7 @@ class TritonPythonModel(NetworkModel):
     runtime = "OpenVINO"
 
     @classmethod
-    def load(cls, path: Path, settings: Mapping[str, str]) -> Network:
+    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - for CPUs
         precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
         cache = path.parent / settings["CACHE_DIR"] if settings.get("CACHE_DIR") else None
         return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true", cache=cache)

@@ -13,47 +13,58 @@ from nvidia.dali.plugin.triton import autoserialize
 
 SIZE = 224
 FRAMES_OF_CLIP = 16
+ROUNDED_DOWN = (1.0, 1.48, 1.0)
+"""Levels by which FFmpeg's conversion to RGB, which the networks were trained with, is darker than DALI's exact one."""
 MANIFEST = Path(__file__).parents[2] / "weights.json"
 
 
 @autoserialize
-@pipeline_def(
-    batch_size=1, num_threads=2, device_id=0, exec_dynamic=True, output_dtype=[types.UINT8] * 2, output_ndim=[5] * 2
-)
+@pipeline_def(batch_size=1, num_threads=2, device_id=0, output_dtype=[types.UINT8] * 2, output_ndim=[5] * 2)
 def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
     """MOTION_CLIPS and CAMERA_CLIPS, each (clips, 16, 224, 224, 3) uint8 RGB."""
     video = fn.external_source(name="VIDEO", dtype=types.UINT8, ndim=1)
     frame_indices = fn.external_source(name="FRAME_INDICES", dtype=types.INT32, ndim=1)
     motion_order = fn.external_source(name="MOTION_ORDER", dtype=types.INT32, ndim=1)
     camera_order = fn.external_source(name="CAMERA_ORDER", dtype=types.INT32, ndim=1)
+    # Asked of the frames, it would have to come back from the GPU, which the native backend's executor does not do.
+    height_and_width = fn.external_source(name="FRAME_SIZE", dtype=types.INT32, ndim=1)
 
     frames = fn.decoders.video(video, frames=frame_indices, device=device)
     motion = clips(stretch(frames), motion_order, "MOTION_CLIPS")
-    camera = clips(crop(frames), camera_order, "CAMERA_CLIPS")
+    camera = clips(crop(frames, height_and_width), camera_order, "CAMERA_CLIPS")
     return motion, camera
 
 
 def stretch(frames: DataNode) -> DataNode:
     """The motion rule: bilinear without antialiasing, the aspect ratio given up."""
-    return fn.resize(frames, size=[SIZE, SIZE], interp_type=types.INTERP_LINEAR, antialias=False)
+    return as_trained(
+        fn.resize(frames, size=[SIZE, SIZE], dtype=types.FLOAT, interp_type=types.INTERP_LINEAR, antialias=False)
+    )
 
 
-def crop(frames: DataNode) -> DataNode:
+def crop(frames: DataNode, height_and_width: DataNode) -> DataNode:
     """The camera rule: the shorter side to `shortest_edge`, antialiased, and the centre of that."""
     shortest_edge = json.loads(MANIFEST.read_text())["shortest_edge"]
-    height_and_width = fn.cast(frames.shape(device="cpu")[1:3], dtype=types.INT32)
     # Truncated, as the image processor of the checkpoint does it.
     resized = height_and_width * shortest_edge // fn.reductions.min(height_and_width)
     first = (resized - SIZE) // 2
     scale = height_and_width / resized
-    return fn.resize(
-        frames,
-        size=[SIZE, SIZE],
-        roi_start=first * scale,
-        roi_end=(first + SIZE) * scale,
-        interp_type=types.INTERP_LINEAR,
-        antialias=True,
+    return as_trained(
+        fn.resize(
+            frames,
+            size=[SIZE, SIZE],
+            roi_start=first * scale,
+            roi_end=(first + SIZE) * scale,
+            dtype=types.FLOAT,
+            interp_type=types.INTERP_LINEAR,
+            antialias=True,
+        )
     )
+
+
+def as_trained(frames: DataNode) -> DataNode:
+    """Frames in the colours that FFmpeg gives, which the networks were trained on, uint8."""
+    return fn.cast(frames - types.Constant(ROUNDED_DOWN), dtype=types.UINT8)
 
 
 def clips(frames: DataNode, order: DataNode, name: str) -> DataNode:

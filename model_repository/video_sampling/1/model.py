@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from video.errors import InvalidVideo
 from video.triton import VideoModel, input_values, text
 
 
@@ -16,15 +17,28 @@ class TritonPythonModel(VideoModel):
     def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is looked at where only WEIGHTS is wanted."""
         served = {name: self.manifest[name] for name in ("motion", "camera", "labels")}
-        served["precision"] = os.environ.get("PRECISION", "unknown")
+        served["precision"] = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
         weights = {"WEIGHTS": text(json.dumps(served))}
         if set(request.requested_output_names()) == weights.keys():
             return weights
         plan = self.decoder.plan(input_values(request, "VIDEO").data, json.loads(request.parameters()))
+        self._check_size(plan)
         return weights | {
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
+            "FRAME_SIZE": np.array([[plan["info"][4], plan["info"][3]]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
+
+    def _check_size(self, plan: dict[str, Any]) -> None:
+        """Refuse a video whose wanted frames are more than the decoder can hold, where it holds them all at once."""
+        limit = int(self.parameters.get("MAX_DECODED_BYTES", "0"))
+        frames, width, height = len(plan["frame_indices"]), int(plan["info"][3]), int(plan["info"][4])
+        size = frames * width * height * 3
+        if limit and size > limit:
+            raise InvalidVideo(
+                f"the {frames} frames wanted of this {width} x {height} video are {size / 1e9:.2f} GB when decoded, "
+                f"more than the {limit / 1e9:.2f} GB that this server takes: ask for fewer (max_frames, max_clips)"
+            )

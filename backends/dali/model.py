@@ -1,0 +1,74 @@
+"""The `dali` backend from pip's DALI, for a Triton that lacks the native one: serves the pipeline of `1/dali.py`.
+
+Parameters of config.pbtxt, the first as the native backend has it:
+
+- split_along_outer_axis: outputs, separated by `:`, whose samples' outer axis becomes the batch; all must be here
+- DEVICE: what the pipeline's argument `device` is given, `mixed` (the GPU) or `cpu`; without it by the instance's kind
+
+Outputs are handed over where they are: what is on the GPU stays there, as far as Triton's python backend lets it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+from nvidia.dali import Pipeline
+
+from backends.dali_definition import pipeline_definition
+from backends.network import gpu_of
+
+DEFAULT_FILENAME = "dali.py"
+
+
+class TritonPythonModel:
+    """What Triton loads: one pipeline, one video at a time."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Build the pipeline."""
+        config = json.loads(args["model_config"])
+        parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+        directory = Path(args["model_repository"]) / args["model_version"]
+        self.path = directory / (config.get("default_model_filename") or DEFAULT_FILENAME)
+        gpu = gpu_of(args)
+        # One video is one run: nothing is prepared ahead of it, and what comes out lives while something refers to it.
+        self.arguments = {
+            "exec_dynamic": True,
+            "device": parameters.get("DEVICE") or ("cpu" if gpu is None else "mixed"),
+            "device_id": gpu,
+            "prefetch_queue_depth": 1,
+        }
+        self.inputs = [tensor["name"] for tensor in config["input"]]
+        # A pipeline's outputs have an order and no names, in the native backend as well.
+        self.outputs = [tensor["name"] for tensor in config["output"]]
+        missing = set(self.outputs) - set(parameters.get("split_along_outer_axis", "").split(":"))
+        if missing:
+            raise pb_utils.TritonModelException(f"{', '.join(missing)} must be in split_along_outer_axis")
+        try:
+            self._build()
+        except Exception as error:
+            raise pb_utils.TritonModelException(f"DALI cannot build {self.path}: {error}") from error
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """One run of the pipeline a request; what goes wrong with one is its own error."""
+        return [self._respond(request) for request in requests]
+
+    def _build(self) -> None:
+        self.pipeline: Pipeline = pipeline_definition(self.path)(**self.arguments)
+        self.pipeline.build()
+
+    def _respond(self, request: Any) -> Any:
+        try:
+            for name in self.inputs:
+                samples = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+                self.pipeline.feed_input(name, list(samples))
+            samples_of_outputs = [output[0] for output in self.pipeline.run()]
+        except Exception as error:
+            self._build()  # an operator's error leaves a pipeline unusable
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"DALI: {error}"))
+        wanted = request.requested_output_names()
+        tensors = zip(self.outputs, samples_of_outputs, strict=True)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor.from_dlpack(name, sample) for name, sample in tensors if name in wanted]
+        )
