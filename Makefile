@@ -5,16 +5,22 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export serve demo test lint bench clean
+DALI := $(VENV)/.dali
+GPU := $(VENV)/.gpu
+
+.PHONY: help setup setup-gpu export serve demo test lint bench gpu-check clean
 
 help:
 	@echo "make setup    a virtual environment with everything, in .venv"
-	@echo "make export   the published checkpoints to ONNX (others: .venv/bin/python -m export --help)"
+	@echo "make setup-gpu  and what the gpu profile needs without NVIDIA's container"
+	@echo "make export   the published checkpoints, for CPUs and GPUs (others: .venv/bin/python -m export --help);"
+	@echo "              TARGET=tensorrt builds TensorRT's plans as well, TARGET=cpu leaves out what only GPUs need"
 	@echo "make serve    the server in the foreground (HTTP_PORT, GRPC_PORT, METRICS_PORT, PRECISION)"
 	@echo "make demo     from nothing to the scores of a real video"
 	@echo "make test     the whole test suite, from nothing"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the server beside plain PyTorch; an hour or more (python -m bench --help: less)"
+	@echo "make gpu-check  the gpu profile on this machine's GPU, against float32's figures; says what it skips"
 	@echo "make clean    remove .venv and what was exported"
 
 setup: $(READY)
@@ -29,8 +35,22 @@ $(READY): pyproject.toml Makefile
 	chmod +x $(BIN)/tritonserver
 	touch $@
 
+setup-gpu: $(GPU)
+
+# Both onnxruntimes put their files into the same place: what was there goes first.
+$(GPU): $(READY)
+	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes onnxruntime onnxruntime-gpu
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu]'
+	touch $@ $(DALI)
+
+# The tests run the gpu profile's decoding on the CPU. What DALI loads on a GPU only, a gigabyte, is left out.
+$(DALI): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'nvidia-dali-cuda130>=2.4,<3' \
+		astunparse gast libcst makefun nvtx optree packaging pyyaml six typing_extensions
+	touch $@
+
 export: setup
-	$(BIN)/python -m export
+	$(BIN)/python -m export $(if $(TARGET),--target $(TARGET))
 
 serve: setup
 	@exec $(BIN)/python -m server
@@ -38,7 +58,7 @@ serve: setup
 demo: setup
 	@$(BIN)/python -m server.demo
 
-test: setup lint
+test: $(DALI) lint
 	$(BIN)/python -m pytest
 
 lint: setup
@@ -49,5 +69,8 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench
 
+gpu-check: setup-gpu
+	$(BIN)/python -m bench.gpu
+
 clean:
-	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt
+	rm -rf $(VENV) model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt

@@ -88,7 +88,7 @@ def prepare() -> Path:
         write_motion_checkpoint(CACHE / "motion")
         write_camera_checkpoint(CACHE / "camera")
         sources = str(CACHE / "motion"), str(CACHE / "camera")
-        export_networks(*sources, repository, calibration_videos=list(real_videos().values()))
+        export_networks(*sources, repository, target="cpu", calibration_videos=list(real_videos().values()))
     return repository
 
 

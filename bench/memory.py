@@ -3,20 +3,12 @@
 import threading
 from pathlib import Path
 
+from server.processes import descendants
+
 
 def tree(root: int) -> list[int]:
     """`root` and its descendants."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # gone meanwhile
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [root]
-    for pid in found:
-        found += children.get(pid, [])
-    return found
+    return [root, *(process.pid for process in descendants(root))]
 
 
 def proportional_mib(root: int) -> float:

@@ -33,13 +33,19 @@ MADE = (
     Made("360p_10s", "bikes", 640, 360, 10, "libx264", FAST),
     Made("360p_600s", "bikes", 640, 360, 600, "libx264", FAST),
 )  # fmt: skip
+CAPACITY = tuple(
+    Made(f"{height}p_{seconds}s", source, width, height, seconds, "libx264", FAST)
+    for source, width, height in (("bikes", 640, 360), ("bigbuckbunny", 1920, 1080))
+    for seconds in (5, 10, 60)
+)
+"""What a GPU's capacity is told by."""
 RATE = 25
 
 
-def made_videos(directory: Path, names: Collection[str]) -> dict[str, Path]:
-    """Those of `names` that are made, encoded into `directory` where they are not there yet."""
+def made_videos(directory: Path, names: Collection[str], known: Collection[Made] = MADE) -> dict[str, Path]:
+    """Those of `names` that are `known`, encoded into `directory` where they are not there yet."""
     paths = {}
-    for made in MADE:
+    for made in known:
         if made.name not in names:
             continue
         paths[made.name] = directory / f"{made.name}.mp4"

@@ -1,0 +1,237 @@
+"""`python -m bench.gpu`: the gpu profile on this machine's GPU, as far as what is installed goes, in one table."""
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from bench.gpu import decoding, rates, serving
+from bench.gpu.steps import Figure, Row, Skipped, run_step, table
+from bench.networks import SHAPES, clip_flop
+from bench.videos import CAPACITY, RATE, made_videos
+from client import Client
+from export import ExportError
+from export.camera_network import load_camera
+from export.exporter import GRAPH, HALF_TOLERANCE
+from export.half import Halvable
+from export.motion_network import load_motion
+from export.networks import export_networks
+from export.plans import PLAN
+from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.tensorrt import find_builder, name_of_gpu
+from server import Server, Settings, find_triton, running
+from server.demo import real_videos
+from video import Parameters
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".bench" / "gpu"
+BATCH = 16
+IN_FLIGHT = 16
+STREAMS = 4
+"""As many as video_decode has instances: what the server can reach."""
+TARGET_SHARE = 0.6
+"""Of the measured matrix rate, in the networks at a batch of 16."""
+
+EPILOG = """\
+The weights are the recipe's, for which tests/reference has the published implementation's answers. Exit status: 0 when
+everything that could be run is right, slow or not; 1 when something is wrong or failed, or there is no GPU."""
+
+
+class Check:
+    """The steps, and what they share: a model repository, what is known of the GPU, how long to measure."""
+
+    def __init__(self, directory: Path, seconds: float) -> None:
+        self.directory = directory
+        self.seconds = seconds
+        self.repository = directory / "model_repository"
+        self.matrix_rate: float | None = None
+        self.no_plans: str | None = None
+        self.rows: list[Row] = []
+
+    def step(self, what: str, function: Callable[[], dict[str, Figure]]) -> None:
+        """Do a step and print its rows."""
+        rows = run_step(what, function)
+        print(table(rows), flush=True)
+        self.rows += rows
+
+    def gpu(self) -> dict[str, Figure]:
+        """Its name."""
+        if shutil.which("nvidia-smi") is None:
+            raise Skipped("there is no NVIDIA GPU: nvidia-smi is not installed")
+        query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+        return {"": Figure(subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0])}
+
+    def export(self) -> dict[str, Figure]:
+        """The recipe's weights, for as many profiles as can be built here."""
+        target = "tensorrt"
+        try:
+            find_builder()
+            name_of_gpu()
+        except ExportError as error:
+            target, self.no_plans = "gpu", str(error)
+        if not (self.directory / "camera").is_dir():
+            write_motion_checkpoint(self.directory / "motion")
+            write_camera_checkpoint(self.directory / "camera")
+        shutil.copytree(ROOT / "model_repository", self.repository, dirs_exist_ok=True, ignore=_exported)
+        export_networks(str(self.directory / "motion"), str(self.directory / "camera"), self.repository, target=target)
+        return {"": Figure(f"for {target}")}
+
+    def matrices(self) -> dict[str, Figure]:
+        """The rate that the networks are measured by."""
+        _need_torch()
+        self.matrix_rate = rates.matrix_rate("cuda", self.seconds)
+        return {"": Figure(f"{self.matrix_rate / 1e12:.0f} TFLOP/s (PyTorch, {rates.MATRIX_WIDTH} x as many)")}
+
+    def onnxruntime(self, name: str) -> dict[str, Figure]:
+        """A network as the default profile has it."""
+        if rates.PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+            raise Skipped("this ONNX Runtime has no CUDA: make setup-gpu")
+        path = self.repository / name / "1" / "model_fp16.onnx"
+        return self._rate(name, rates.onnxruntime_seconds(path, BATCH, "cuda", self.seconds), TARGET_SHARE)
+
+    def tensorrt(self, name: str) -> dict[str, Figure]:
+        """A network as the tensorrt profile has it."""
+        if self.no_plans is not None:
+            raise Skipped(self.no_plans)
+        if importlib.util.find_spec("tensorrt") is None:
+            raise Skipped("the plan is built, but TensorRT's Python package, to run it here, is not installed")
+        _need_torch()
+        files = self.repository / name / "1"
+        seconds, found = rates.tensorrt_seconds(files / PLAN, BATCH, self.seconds)
+        off = float(np.abs(found - rates.onnxruntime_output(files / GRAPH, BATCH)).max())
+        difference = Figure(f"{off:.4f} from float32 (bound {HALF_TOLERANCE})", right=off < HALF_TOLERANCE)
+        return self._rate(name, seconds, TARGET_SHARE) | {"output": difference}
+
+    def pytorch(self, name: str) -> dict[str, Figure]:
+        """A network in PyTorch, compiled, in bfloat16: what the others are to be ahead of."""
+        _need_torch()
+        network: Halvable
+        if name == "motion_backbone":
+            network = load_motion(self.directory / "motion")[0]
+        else:
+            network = load_camera(self.directory / "camera").network
+        network.to_half(torch.bfloat16)
+        return self._rate(name, rates.torch_seconds(network, BATCH, "cuda", self.seconds, compiled=True))
+
+    def nvdec(self, path: Path, frames: int) -> dict[str, Figure]:
+        """Decoding alone."""
+        _need_dali()
+        found = decoding.frames_per_second(path.read_bytes(), frames, "mixed", STREAMS, self.seconds)
+        return {"": Figure(f"{found:.0f} frames/s ({STREAMS} videos at once)")}
+
+    def clips(self, path: Path) -> dict[str, Figure]:
+        """The clips of a real video, beside those of the cpu profile."""
+        _need_dali()
+        from backends.dali_definition import pipeline_definition
+
+        edge = json.loads((self.repository / "weights.json").read_text())["shortest_edge"]
+        definition = pipeline_definition(self.repository / "video_decode" / "1" / "dali.py")
+        _, found, expected = decoding.both_decoders(path.read_bytes(), definition, "mixed", edge, Parameters())
+        worst = float(decoding.frame_differences(found, expected).max())
+        return {"": Figure(f"the worst frame {worst:.2f} of 255 from the cpu profile's (bound 1)", right=worst < 1)}
+
+    def serve(self, stack: ExitStack, servers: list[Server]) -> dict[str, Figure]:
+        """Start a server that ends with `stack`, and add it to `servers`."""
+        triton = find_triton()
+        if triton.profile() != "gpu":
+            raise Skipped(triton.notice() or "this Triton has no gpu profile")
+        settings = Settings.on_free_ports(self.repository, ready_timeout_seconds=900.0)
+        servers.append(stack.enter_context(running(settings)))
+        return {
+            "": Figure("native backends" if triton.backend_directory is None else "Python-based backends, from pip")
+        }
+
+    def latency(self, server: Server) -> dict[str, Figure]:
+        """Whether the first request is as fast as the tenth."""
+        return {"": serving.first_and_tenth(server, real_videos()["bikes"])}
+
+    def throughput(self, server: Server, video: Path) -> dict[str, Figure]:
+        """Videos a second of one kind."""
+        return {"": serving.videos_per_second(server, [video], IN_FLIGHT, self.seconds)}
+
+    def answers(self, server: Server) -> dict[str, Figure]:
+        """The three real videos, beside the reference figures."""
+        videos = real_videos()
+        with Client(server.url, timeout_seconds=600) as client:
+            scores = {name: client.score(path) for name, path in videos.items()}
+        return serving.differences(videos, scores)
+
+    def _rate(self, name: str, seconds: float, goal: float = 0.0) -> dict[str, Figure]:
+        flop = clip_flop(name) * BATCH / seconds
+        text = f"{flop / 1e12:.0f} TFLOP/s, {BATCH / seconds:.0f} clips/s at a batch of {BATCH}"
+        if self.matrix_rate is None:
+            return {"": Figure(text)}
+        share = flop / self.matrix_rate
+        goal_text = f" (goal: {goal:.0%})" if goal else ""
+        return {"": Figure(f"{text}, {share:.0%} of the matrix rate{goal_text}", fast=share >= goal)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run every step, print the table, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each figure is measured (%(default)s)")
+    parser.add_argument("--directory", type=Path, default=CACHE, help="where what it makes is kept (%(default)s)")
+    options = parser.parse_args(arguments)
+    check = Check(options.directory, options.seconds)
+    check.step("GPU", check.gpu)
+    if check.rows[-1].state != "ok":
+        print("gpu-check: everything else needs the GPU, and is skipped", file=sys.stderr)
+        return 1
+    options.directory.mkdir(parents=True, exist_ok=True)
+    check.step("export", check.export)
+    check.step("matrices, fp16", check.matrices)
+    for name in SHAPES:
+        check.step(f"{name}, ONNX Runtime fp16", partial(check.onnxruntime, name))
+        check.step(f"{name}, TensorRT fp16", partial(check.tensorrt, name))
+        check.step(f"{name}, PyTorch bf16 compiled", partial(check.pytorch, name))
+    videos = made_videos(options.directory, [made.name for made in CAPACITY], CAPACITY)
+    for made in CAPACITY:
+        if made.seconds == 5:
+            check.step(f"NVDEC, {made.name}", partial(check.nvdec, videos[made.name], made.seconds * RATE))
+    for name, path in real_videos().items():
+        check.step(f"NVDEC's clips, {name}", partial(check.clips, path))
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        check.step("server", partial(check.serve, stack, servers))
+        for server in servers:
+            check.step("latency", partial(check.latency, server))
+            check.step("answers", partial(check.answers, server))
+            for name, path in videos.items():
+                check.step(f"throughput, {name}", partial(check.throughput, server, path))
+    print(f"\n{table(check.rows)}")
+    (options.directory / "gpu.json").write_text(json.dumps([asdict(row) for row in check.rows], indent=2) + "\n")
+    if check.matrix_rate is None:
+        print("gpu-check: no goal was checked, for the GPU's matrix rate is not known", file=sys.stderr)
+    return 0 if all(row.state in ("ok", "slow", "skipped") for row in check.rows) else 1
+
+
+def _need_dali() -> None:
+    if importlib.util.find_spec("nvidia") is None or importlib.util.find_spec("nvidia.dali") is None:
+        raise Skipped("DALI is not installed: make setup-gpu")
+
+
+def _need_torch() -> None:
+    if not torch.cuda.is_available():
+        raise Skipped("this PyTorch has no CUDA")
+
+
+def _exported(directory: str, names: list[str]) -> set[str]:
+    """What is not copied from the project's own repository: networks of another export."""
+    kept = (".pbtxt", ".py", "")
+    return {name for name in names if Path(directory, name).is_file() and os.path.splitext(name)[1] not in kept}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""How many frames a second DALI decodes, on NVDEC where it is given a GPU, and whether they are the right ones."""
+
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video import Parameters, Sampling, sample
+from video.container import open_video, read_frame_table
+from video.decoding import decode
+
+Frames = NDArray[np.uint8]
+
+
+def both_decoders(
+    video: bytes, definition: Callable[..., Any], device: str, shortest_edge: int, parameters: Parameters
+) -> tuple[Sampling, Frames, Frames]:
+    """What is wanted of a video, and it as a DALI pipeline and as the cpu profile decode it.
+
+    Frames are (frames, 224, 224, 3), the motion clips' and then the camera clips'. `definition` is the function of the
+    model repository's `dali.py`, `device` what it is given: `mixed`, the GPU, or `cpu`.
+    """
+    with open_video(BytesIO(video)) as (container, stream):
+        table = read_frame_table(container, stream)
+    sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
+    orders = sampling.motion_order, sampling.camera_order
+    pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
+    pipeline.build()
+    size = np.array([table.info.height, table.info.width])
+    pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
+    numbers = {"FRAME_INDICES": sampling.frame_indices, "MOTION_ORDER": orders[0], "CAMERA_ORDER": orders[1]}
+    for name, value in (numbers | {"FRAME_SIZE": size}).items():
+        pipeline.feed_input(name, [value.astype(np.int32)])
+    found = [_on_cpu(output) for output in pipeline.run()]
+    for clips, order in zip(found, orders, strict=True):
+        assert clips.shape == (len(order) // 16, 16, 224, 224, 3), clips.shape
+    expected = np.zeros((sum(map(len, orders)), 224, 224, 3), np.uint8)
+    decode(BytesIO(video), sampling.frame_indices, *orders, shortest_edge, expected)
+    return sampling, np.concatenate(found).reshape(expected.shape), expected
+
+
+def frame_differences(found: Frames, expected: Frames) -> NDArray[np.float64]:
+    """The mean absolute difference of each frame, in levels of 255."""
+    return np.array([np.abs(a.astype(np.int16) - b).mean() for a, b in zip(found, expected, strict=True)])
+
+
+def _on_cpu(output: Any) -> Frames:
+    return np.array((output.as_cpu() if hasattr(output, "as_cpu") else output)[0])
+
+
+def frames_per_second(video: bytes, frames: int, device: str, streams: int, seconds: float) -> float:
+    """Frames a second of a video of so many frames, decoded whole, so many times at once.
+
+    `device` is `mixed`, the GPU, or `cpu`. The same operator as the model repository's, without what follows it.
+    """
+    from nvidia.dali import fn, pipeline_def, types
+
+    @pipeline_def(batch_size=streams, num_threads=streams, device_id=None if device == "cpu" else 0)
+    def decoded() -> object:
+        encoded = fn.external_source(name="VIDEO", dtype=types.UINT8, ndim=1)
+        # One value a video is kept, and not the frames: what is measured is decoding.
+        return fn.reductions.max(fn.decoders.video(encoded, device=device))
+
+    pipeline = decoded(prefetch_queue_depth=1)
+    pipeline.build()
+    batch = [np.frombuffer(video, np.uint8)] * streams
+
+    def run() -> None:
+        pipeline.feed_input("VIDEO", batch)
+        for output in pipeline.run():
+            _on_cpu(output)
+
+    run()
+    runs, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        run()
+        runs += 1
+    return runs * streams * frames / (time.perf_counter() - started)
