@@ -1,7 +1,15 @@
 """The thin client: `Client` to call from Python, `python -m client.score` for the command line."""
 
 from client.client import Client
-from client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerError, ServerUnavailable, UnreadableFile
+from client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ServerAway,
+    ServerError,
+    ServerUnavailable,
+    UnreadableFile,
+)
 from client.result import CameraClip, MotionScores, Score, VideoInfo, Weights
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "InvalidRequest",
     "MotionScores",
     "Score",
+    "ServerAway",
     "ServerError",
     "ServerUnavailable",
     "UnreadableFile",

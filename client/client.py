@@ -1,5 +1,7 @@
 """A connection to the server."""
 
+import time
+from itertools import chain, repeat
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -9,11 +11,13 @@ from numpy.typing import NDArray
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from client.errors import InvalidRequest, UnreadableFile, from_triton
+from client.errors import InvalidRequest, ServerAway, UnreadableFile, from_triton
 from client.result import OUTPUTS, Score, Weights, parse_score, parse_weights
 
 MODEL = "video_motion"
 WEIGHTS_MODEL = "video_sampling"
+FIRST_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+"""Between tries while a server is away; the last for all that follow."""
 MAX_BYTES = 2**31 - 2**20  # what a gRPC message carries, less room for its other fields
 
 
@@ -26,10 +30,19 @@ class Client:
     Methods raise the exceptions of `client.errors`.
     """
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_seconds: float = 600.0) -> None:
-        """`url`: host and gRPC port. `timeout_seconds`: how long to wait for each answer."""
+    def __init__(
+        self, url: str = "localhost:8001", *, timeout_seconds: float = 600.0, away_seconds: float = 30.0
+    ) -> None:
+        """Connect when first asked.
+
+        url: host and gRPC port.
+        timeout_seconds: how long to wait for each answer.
+        away_seconds: how long a server that has answered before may be away, or start a part of itself again.
+        """
         self.url = url
         self.timeout_seconds = timeout_seconds
+        self.away_seconds = away_seconds
+        self._has_answered = False
         self._triton = grpc.InferenceServerClient(url)
 
     def score(
@@ -102,16 +115,26 @@ class Client:
         tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
         tensor.set_data_from_numpy(video)
         requested = [grpc.InferRequestedOutput(name) for name in outputs]
-        try:
-            return self._triton.infer(
-                model,
-                [tensor],
-                outputs=requested,
-                parameters=parameters or None,
-                client_timeout=self.timeout_seconds,
-            )
-        except InferenceServerException as error:
-            raise from_triton(error, self.url) from error
+        away_since: float | None = None
+        for pause in chain(FIRST_PAUSES_SECONDS, repeat(FIRST_PAUSES_SECONDS[-1])):
+            try:
+                result = self._triton.infer(
+                    model,
+                    [tensor],
+                    outputs=requested,
+                    parameters=parameters or None,
+                    client_timeout=self.timeout_seconds,
+                )
+                self._has_answered = True
+                break
+            except InferenceServerException as error:
+                failure = from_triton(error, self.url)
+                away_since = away_since or time.monotonic()
+                waits = isinstance(failure, ServerAway) and self._has_answered
+                if not waits or time.monotonic() + pause > away_since + self.away_seconds:
+                    raise failure from error
+            time.sleep(pause)
+        return result
 
 
 def _as_tensor(video: str | PathLike[str] | bytes) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ ClientError
 ├── UnreadableFile       the file cannot be read on this machine
 ├── InvalidRequest       the server says what is wrong with the video or with a parameter
 ├── ServerUnavailable    no server there, or its queue is full: worth another try
+│   └── ServerAway       it, or a part of it, is starting; a client that has had an answer before waits for it
 ├── DeadlineExceeded     no answer in the time allowed
 └── ServerError          the server failed on this request
 
@@ -14,6 +15,8 @@ import re
 
 from tritonclient.utils import InferenceServerException
 
+# What Triton says while the supervisor loads a model again, and before that of a request that the dead process held.
+_STARTING = ("has no available versions", "is not healthy", "is not ready")
 _PREFIXES = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")
 
 
@@ -33,6 +36,10 @@ class ServerUnavailable(ClientError):
     """No server there, or its queue is full."""
 
 
+class ServerAway(ServerUnavailable):
+    """No server there, or one that is starting a part of itself again."""
+
+
 class DeadlineExceeded(ClientError):
     """No answer in the time allowed."""
 
@@ -50,8 +57,11 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
     if status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(f"no answer from {url} in the time allowed")
     if status == "UNAVAILABLE":
-        if "connect" in message or "resolution" in message or "Socket closed" in message:
-            reason = message.splitlines()[0].rpartition(": ")[2]
-            return ServerUnavailable(f"no server answers at {url} ({reason}); is it running?")
-        return ServerUnavailable(message)
+        if "queue" in message:
+            return ServerUnavailable(message)
+        # gRPC's own words for a connection that is refused, reset or closed, of which the last ones say most.
+        reason = message.splitlines()[0].rpartition(": ")[2] if message else "no reason given"
+        return ServerAway(f"no server answers at {url} ({reason}); is it running?")
+    if any(sign in message for sign in _STARTING):
+        return ServerAway(f"the server at {url} is starting a part of itself again ({message})")
     return ServerError(message or f"the server at {url} failed ({status or 'no status'})")

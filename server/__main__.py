@@ -5,11 +5,17 @@ import os
 import signal
 import sys
 import time
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
-from server.installation import NoServer
+from server.installation import NoServer, find_triton, precision_environment
 from server.process import ServerFailed, Settings, start
+from server.supervisor import Supervisor
 
+MAX_DEATHS = 3
+DEATHS_SECONDS = 120
+"""tritonserver is started again when it dies, but not the third time within this time."""
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
 EPILOG = """\
@@ -39,28 +45,49 @@ def serve(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # A polite kill is a Ctrl-C; and a shell starts what runs in its background with Ctrl-C ignored.
         signal.signal(number, signal.default_int_handler)
+    # Measured once: a server that is started again computes in what the one before did.
+    precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
+    settings = replace(settings, precision=precision)
+    deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+    try:
+        while True:
+            status = _serve_once(settings)
+            print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
+            deaths.append(time.monotonic())
+            if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_SECONDS:
+                print(f"server: that was the third time within {DEATHS_SECONDS} s: giving up", file=sys.stderr)
+                return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve_once(settings: Settings) -> int:
+    """Run a server, kept whole, until tritonserver ends; its exit status."""
     started = time.monotonic()
     print("server: starting, the networks take some seconds to load", flush=True)
     server = start(settings)
     try:
+        if server.notice:
+            print(f"server: {server.notice}", file=sys.stderr)
         server.wait_until_ready()
         seconds = time.monotonic() - started
         print(f"server: ready after {seconds:.1f} s: gRPC on {server.url}, {server.profile} profile; Ctrl-C ends it")
         print(f"server: try  python -m client.score --url {server.url} VIDEO", flush=True)
         server.show_log()
-        status = server.process.wait()
-        print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
-        return 1
+        return Supervisor(server, lambda line: print(f"server: {line}", flush=True)).watch()
     except ServerFailed:
         print(server.errors, end="", file=sys.stderr)
         raise
     except KeyboardInterrupt:
         print("server: stopping", flush=True)
-        return 0
+        raise
     finally:
+        interrupts = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # being impatient leaves nothing behind
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.stop()
+        signal.signal(signal.SIGINT, interrupts[0])
+        signal.signal(signal.SIGTERM, interrupts[1])
 
 
 def _settings(model_repository: Path) -> Settings:

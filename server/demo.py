@@ -9,7 +9,7 @@ from pathlib import Path
 from client import Client, ClientError
 from client.score import table
 from server.__main__ import MODEL_REPOSITORY
-from server.installation import NoServer
+from server.installation import NoServer, find_triton
 from server.process import ServerFailed, Settings, running
 
 REAL_VIDEOS = ("bikes", "bigbuckbunny", "carphone_pristine")
@@ -24,10 +24,10 @@ STAND_IN = """\
 
 def main() -> int:
     """Export if need be, start a server, score a video, print, stop; the exit status."""
-    status = _export()
-    if status:
-        return status
     try:
+        status = _export()
+        if status:
+            return status
         print("demo: starting the server, the networks take some seconds to load", flush=True)
         with running(Settings.on_free_ports(MODEL_REPOSITORY)) as server, Client(server.url) as client:
             video = real_videos()["bikes"]
@@ -53,14 +53,16 @@ def _export() -> int:
         print(f"demo: using what was exported before: {served['motion']}, {served['camera']}")
         return 0
     print("demo: exporting the published weights", flush=True)
-    status = subprocess.run([sys.executable, "-m", "export"]).returncode
+    # What this machine serves, and no more: fp16 would take two minutes that a CPU has no use for.
+    export = [sys.executable, "-m", "export", "--target", find_triton().profile()]
+    status = subprocess.run(export).returncode
     if status != UNAVAILABLE:
         return status
     print(STAND_IN, flush=True)
     if served:
         print("demo: using the stand-in weights that were exported before")
         return 0
-    return subprocess.run([sys.executable, "-m", "export", "--motion", "random", "--camera", "random"]).returncode
+    return subprocess.run([*export, "--motion", "random", "--camera", "random"]).returncode
 
 
 def real_videos() -> dict[str, Path]:

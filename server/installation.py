@@ -1,6 +1,7 @@
 """Finding Triton: a real installation where there is one, else the binary from pip with this project's backends."""
 
 import filecmp
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -10,7 +11,10 @@ from pathlib import Path
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
 BACKENDS = Path(__file__).parent.parent / "backends"
-PROFILES = ("gpu", "cpu")
+CUDA_POOL_BYTES = 2 << 30
+"""On each GPU; the clips of a minute are 115 MB, and 64 requests may wait."""
+PINNED_POOL_BYTES = 1 << 30
+GPU_PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda")
 
 
 class NoServer(Exception):
@@ -36,15 +40,36 @@ class Triton:
             command.append(f"--backend-directory={self.backend_directory}")
         if profile != "gpu" and "--model-config-name" not in given:
             command.append(f"--model-config-name={profile}")
+        if profile == "gpu" and self.backend_directory is None:
+            command += [flag for flag in _memory_pools() if flag.split("=")[0] not in given]
         return command + arguments
 
     def profile(self) -> str:
-        """`gpu` where there is a GPU and what decodes on it, `cpu` otherwise."""
-        if not has_gpu():
-            return "cpu"
-        if self.backend_directory is not None and not (self.backend_directory / "dali").is_dir():
-            return "cpu"
-        return "gpu"
+        """`gpu` where there is a GPU and what computes on it, `cpu` otherwise."""
+        return "gpu" if has_gpu() and not self._missing_for_gpu() else "cpu"
+
+    def notice(self) -> str | None:
+        """Why a GPU of this machine is not used, where there is one and it is not."""
+        missing = self._missing_for_gpu()
+        if not has_gpu() or not missing:
+            return None
+        return f"the GPU is not used, for {' and '.join(missing)} are not installed: `make setup-gpu` installs them"
+
+    def _missing_for_gpu(self) -> list[str]:
+        """The packages that the gpu profile needs and this Triton, being one from pip, lacks."""
+        if self.backend_directory is None:
+            return []
+        installed = {distribution.name.lower() for distribution in importlib.metadata.distributions()}
+        return [name for name in GPU_PACKAGES if not any(found.startswith(name) for found in installed)]
+
+
+def _memory_pools() -> list[str]:
+    """Room for the clips of the videos under way where the native backends hand them on; Triton's own is for 64 MB."""
+    gpus = range(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+    return [
+        *(f"--cuda-memory-pool-byte-size={gpu}:{CUDA_POOL_BYTES}" for gpu in gpus),
+        f"--pinned-memory-pool-byte-size={PINNED_POOL_BYTES}",
+    ]
 
 
 def has_gpu() -> bool:

@@ -18,6 +18,8 @@ def main() -> NoReturn:
         precision = precision_environment(profile, os.environ.get("PRECISION") or "auto")
     except NoServer as error:
         sys.exit(f"tritonserver: {error}")
+    if notice := triton.notice():
+        print(f"tritonserver: {notice}", file=sys.stderr)
     command = triton.command(sys.argv[1:], profile)
     os.execve(command[0], command, os.environ | triton.environment | precision)
 

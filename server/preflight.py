@@ -12,12 +12,14 @@ SHARED_MEMORY_BYTES = 512 << 20
 NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
 
 
-def problems(model_repository: Path, address: str, ports: dict[str, int], precision: str = "auto") -> list[str]:
+def problems(
+    model_repository: Path, address: str, ports: dict[str, int], profile: str = "cpu", precision: str = "auto"
+) -> list[str]:
     """Why a server cannot start, a sentence each; none where it can."""
-    return [*_repository(model_repository, precision), *_ports(address, ports), *_shared_memory()]
+    return [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory()]
 
 
-def _repository(model_repository: Path, precision: str) -> list[str]:
+def _repository(model_repository: Path, profile: str, precision: str) -> list[str]:
     if not (model_repository / "video_motion" / "config.pbtxt").is_file():
         return [f"{model_repository} is not a model repository of this project: it has no video_motion"]
     manifest = model_repository / "weights.json"
@@ -28,7 +30,9 @@ def _repository(model_repository: Path, precision: str) -> list[str]:
         json.loads(manifest.read_text())
     except ValueError:
         return [f"{manifest} is damaged: run `make export` again"]
-    if precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
+    if profile == "gpu" and not list(model_repository.glob("*/1/model_fp16.onnx")):
+        return [f"{model_repository} has no fp16 networks, for the GPU: run `make export` without --target cpu"]
+    if profile == "cpu" and precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
         return [f"PRECISION is int8, and {model_repository} has no 8-bit networks: export with --int8"]
     return []
 

@@ -3,9 +3,11 @@
 import contextlib
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -18,13 +20,20 @@ from typing import IO, Any
 
 from server.installation import Triton, find_triton, precision_environment
 from server.preflight import SHARED_MEMORY, problems
+from server.processes import Progress, descendants, model_of
 
 LOG_LINES = 400
 SHARED_MEMORY_PREFIX = "video_motion_"
 PR_SET_PDEATHSIG = 1
-STUB_TIMEOUT_SECONDS = 300
+STUB_TIMEOUT_SECONDS = 60
+"""For a process of the python backend to come up, which takes a moment; loading its model is not in it."""
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
-BACKENDS = ("python", "openvino", "onnxruntime")
+CLOSED = ("model-repository", "shared-memory", "trace", "logging")
+"""APIs for whoever has the server's key: the rest of them change nothing that another caller would notice."""
+KEY_NAME = "video-motion-key"
+GRPC_KEY_NAME = f"triton-grpc-protocol-{KEY_NAME}"
+"""The name of the key in gRPC's metadata."""
+BACKENDS_FROM_PIP = ("python", "openvino", "onnxruntime", "dali")
 
 
 class ServerFailed(Exception):
@@ -44,6 +53,8 @@ class Settings:
     metrics_port: int = 8002
     ready_timeout_seconds: float = 300.0
     """How long it may take to load everything."""
+    idle_timeout_seconds: float = 30.0
+    """How long nothing may happen meanwhile."""
     stop_timeout_seconds: float = 20.0
     """How long requests under way may take when it is asked to stop."""
     precision: str = "auto"
@@ -65,13 +76,22 @@ class Server:
     def __init__(self, settings: Settings, triton: Triton) -> None:
         self.settings = settings
         self.profile = triton.profile()
+        self.notice = triton.notice()
         self.url = f"{settings.address}:{settings.grpc_port}"
+        self.http_url = f"http://{settings.address}:{settings.http_port}"
+        self.key = secrets.token_urlsafe(32)
+        """What the APIs in `CLOSED` ask for."""
         self._prefix = f"{SHARED_MEMORY_PREFIX}{os.getpid()}_{time.monotonic_ns()}_"
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
+        self._command = triton.command(self._arguments(from_pip=triton.backend_directory is not None), self.profile)
+        self._environment = os.environ | triton.environment | precision_environment(self.profile, settings.precision)
+        self._start()
+
+    def _start(self) -> None:
         self.process = subprocess.Popen(
-            triton.command(self._arguments(), self.profile),
-            env=os.environ | triton.environment | precision_environment(self.profile, settings.precision),
+            self._command,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,7 +104,7 @@ class Server:
         self._reader = threading.Thread(target=self._read_log, args=(self.process.stdout,), daemon=True)
         self._reader.start()
 
-    def _arguments(self) -> list[str]:
+    def _arguments(self, *, from_pip: bool) -> list[str]:
         settings = self.settings
         arguments = [
             f"--model-repository={settings.model_repository}",
@@ -95,8 +115,13 @@ class Server:
             f"--metrics-address={settings.address}",
             f"--metrics-port={settings.metrics_port}",
             f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
+            # All models at the start, and again when the supervisor says so.
+            "--model-control-mode=explicit",
+            "--load-model=*",
+            f"--http-restricted-api={','.join(CLOSED)}:{KEY_NAME}={self.key}",
+            f"--grpc-restricted-protocol={','.join(CLOSED)}:{KEY_NAME}={self.key}",
         ]
-        for backend in BACKENDS:
+        for backend in BACKENDS_FROM_PIP if from_pip else ("python",):
             # A name of our own for shared memory, so that what a killed server leaves can be removed.
             arguments.append(f"--backend-config={backend},shm-region-prefix-name={self._prefix}{backend}")
             arguments.append(f"--backend-config={backend},stub-timeout-seconds={STUB_TIMEOUT_SECONDS}")
@@ -110,6 +135,11 @@ class Server:
                     print(line, end="", flush=True)
                 except OSError:  # nobody reads our output any more; the server's is read on, or it would block
                     self._show_log = False
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """The HTTP header that opens the closed APIs."""
+        return {KEY_NAME: self.key}
 
     @property
     def log(self) -> str:
@@ -126,18 +156,40 @@ class Server:
         self._show_log = True
 
     def wait_until_ready(self) -> None:
-        """Return when every model is loaded; `ServerFailed` where that does not come to pass."""
-        url = f"http://{self.settings.address}:{self.settings.http_port}/v2/health/ready"
+        """Return when every model is loaded; `ServerFailed` where that does not come to pass.
+
+        A tritonserver of which nothing more comes, as one start in hundreds was seen to end, is started again, once.
+        """
+        url = f"{self.http_url}/v2/health/ready"
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
         deadline = time.monotonic() + self.settings.ready_timeout_seconds
+        progress, may_start_again = Progress(self.process.pid), True
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 self._reader.join(timeout=5)
                 raise ServerFailed(f"tritonserver stopped before it was ready: {self._reason()}")
             with contextlib.suppress(OSError, urllib.error.URLError), direct.open(url, timeout=5):
                 return
+            if may_start_again and progress.idle_seconds() > self.settings.idle_timeout_seconds:
+                idle = f"nothing happened for {self.settings.idle_timeout_seconds:g} s"
+                print(f"server: {idle}, starting tritonserver again; {self._what_runs()}", file=sys.stderr, flush=True)
+                self._end()
+                self._start()
+                may_start_again = False
             time.sleep(0.1)
-        raise ServerFailed(f"tritonserver was not ready after {self.settings.ready_timeout_seconds:g} s")
+        waited = f"{self.settings.ready_timeout_seconds:g} s"
+        raise ServerFailed(f"tritonserver was not ready after {waited}; {self._what_runs()}")
+
+    def _what_runs(self) -> str:
+        """Each process with its state and CPU time: what is busy is slow, and what is not waits in vain."""
+        said = [
+            f"{model_of(process) or Path(command[0]).name} {process.pid} "
+            f"({process.state}, {process.cpu_seconds:.1f} s of CPU)"
+            for process in descendants(self.process.pid)
+            if (command := process.command)
+        ]
+        last = "".join([*self._log][-3:]).strip()
+        return f"its processes are {', '.join(said) or 'none'}; the last that it said: {last}"
 
     def _reason(self) -> str:
         """What the log says of the failure: Triton writes `failed to load 'MODEL' version 1: REASON`."""
@@ -153,6 +205,9 @@ class Server:
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.settings.stop_timeout_seconds + 10)
+        return self._end()
+
+    def _end(self) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # the stubs, and the server itself where it did not stop
         status = self.process.wait()
@@ -165,11 +220,12 @@ class Server:
 def start(settings: Settings) -> Server:
     """Start a server; `ServerFailed` or `NoServer` with all reasons why it cannot be."""
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
-    found = problems(settings.model_repository, settings.address, ports, settings.precision)
+    triton = find_triton()
+    found = problems(settings.model_repository, settings.address, ports, triton.profile(), settings.precision)
     if found:
         raise ServerFailed("; ".join(found))
     _remove_leftovers()
-    return Server(settings, find_triton())
+    return Server(settings, triton)
 
 
 def _remove_leftovers() -> None:

@@ -5,21 +5,13 @@ import signal
 import time
 from pathlib import Path
 
+from server import processes
+from server.processes import model_of
+
 
 def descendants(root: int) -> list[int]:
     """The process ids of every child, grandchild and so on of `root`."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # gone meanwhile
-        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found, queue = [], [root]
-    while queue:
-        queue = [child for parent in queue for child in children.get(parent, [])]
-        found += queue
-    return found
+    return [process.pid for process in processes.descendants(root)]
 
 
 def command(pid: int) -> str:
@@ -30,10 +22,14 @@ def command(pid: int) -> str:
         return ""
 
 
+def stubs(root: int, model: str) -> list[int]:
+    """The processes of Triton's python backend that serve `model` of the server `root`."""
+    return [process.pid for process in processes.descendants(root) if model_of(process) == model]
+
+
 def workers(root: int, model: str) -> list[int]:
     """The processes that read videos for `model` of the server `root`."""
-    stubs = [pid for pid in descendants(root) if f"/{model}/" in command(pid)]
-    return [pid for stub in stubs for pid in descendants(stub) if "video.worker" in command(pid)]
+    return [pid for stub in stubs(root, model) for pid in descendants(stub) if "video.worker" in command(pid)]
 
 
 def alive(pid: int) -> bool:

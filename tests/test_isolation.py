@@ -15,7 +15,7 @@ import pytest
 
 from tests.processes import alive, descendants, kill_when_busy
 from tests.synthetic import encode
-from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, VideoError
+from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder
 
 VIDEO = encode(30)
 
@@ -103,9 +103,15 @@ def test_a_parameter_as_long_as_a_book_is_refused_in_a_sentence(value: str, deco
 
 
 def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder):
-    resource.prlimit(worker_of(decoder), resource.RLIMIT_AS, (1 << 20, 1 << 20))
-    with pytest.raises(VideoError):
-        decoder.plan(memoryview(encode(30, width=1920, height=1080)), {})
+    video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
+    plan = decoder.plan(video, {"fps": 25})
+    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
+    # Room to take a request, and none for a frame of 6 MB.
+    limit = pages * resource.getpagesize() + (4 << 20)
+    resource.prlimit(worker_of(decoder), resource.RLIMIT_AS, (limit, limit))
+    with pytest.raises(InvalidVideo, match="decoding the video needs more than 8 GiB"):
+        decoder.decode(video, *orders, 224)
     decoder.close()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 

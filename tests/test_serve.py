@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from client import Client
-from server import Settings, find_triton, installation, preflight
+from server import Settings, Triton, find_triton, installation, preflight, processes
+from server.process import ServerFailed, start
 from tests.conftest import copy_repository
-from tests.processes import alive, command, descendants
+from tests.processes import alive, command, descendants, stubs
 from tests.synthetic import encode
 
 LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
@@ -95,17 +96,6 @@ def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path):
         assert wait_until_gone(running)
 
 
-def test_a_server_that_dies_is_said_to_have_died(tiny_repository: Path):
-    with serving(Settings.on_free_ports(tiny_repository)) as process:
-        running = descendants(process.pid)
-        triton = next(pid for pid in running if "bin/tritonserver" in command(pid))
-        os.kill(triton, signal.SIGKILL)
-        output, _ = process.communicate(timeout=40)
-        assert process.returncode == 1
-        assert "tritonserver ended by itself with status -9" in output
-        assert wait_until_gone(running)
-
-
 def test_a_taken_port_is_named(tiny_repository: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -130,6 +120,45 @@ def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path):
     assert result.returncode == 1
     assert "failed to load 'motion_head'" in result.stderr
     assert "OpenVINO cannot load" in result.stderr
+
+
+def stop_while_it_starts(triton: int, model: str) -> int:
+    """The process of a model that is being loaded, stopped. One that completes the configuration may just be ending."""
+    while True:
+        for pid in stubs(triton, model):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if any(process.pid == pid and process.state == "T" for process in processes.descendants(triton)):
+                return pid
+
+
+def test_a_server_that_waits_in_vain_says_for_what(tiny_repository: Path):
+    started = start(Settings.on_free_ports(tiny_repository, precision="f32", ready_timeout_seconds=1))
+    try:
+        found = stop_while_it_starts(started.process.pid, "motion_head")
+        expected = rf"not ready after 1 s; its processes are .*motion_head {found} \(T, 0\.\d s of CPU\)"
+        with pytest.raises(ServerFailed, match=expected):
+            started.wait_until_ready()
+    finally:
+        started.process.kill()  # it would wait for the process that is stopped
+        started.stop()
+
+
+def test_a_start_that_comes_to_nothing_is_tried_again(tiny_repository: Path, capfd):
+    started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
+    try:
+        first = started.process.pid
+        found = stop_while_it_starts(first, "motion_head")
+        started.wait_until_ready()
+        with Client(started.url) as client:
+            client.score(encode(20))
+        assert started.process.pid != first
+        assert wait_until_gone([first, found])
+    finally:
+        started.stop()
+    said = capfd.readouterr().err
+    assert "server: nothing happened for 4 s, starting tritonserver again; its processes are " in said
+    assert f"motion_head {found} (T, " in said
 
 
 def test_8_bit_networks_that_were_not_exported_are_missed_by_name(tiny_repository: Path):
@@ -217,3 +246,30 @@ def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
 def test_a_flag_that_is_given_wins():
     command = find_triton().command(["--model-config-name=tensorrt", "--backend-directory=/elsewhere"], "cpu")
     assert command[1:] == ["--model-config-name=tensorrt", "--backend-directory=/elsewhere"]
+
+
+def test_a_gpu_that_is_not_used_is_said_to_be(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("server.installation.has_gpu", lambda: True)
+    monkeypatch.setattr("server.installation.GPU_PACKAGES", ("onnxruntime-gpu", "no-such-package"))
+    from_pip, native = Triton(tmp_path, backend_directory=tmp_path), Triton(tmp_path)
+    assert (from_pip.profile(), native.profile()) == ("cpu", "gpu")
+    assert native.notice() is None
+    assert from_pip.notice() == (
+        "the GPU is not used, for onnxruntime-gpu and no-such-package are not installed: `make setup-gpu` installs them"
+    )
+    monkeypatch.setattr("server.installation.has_gpu", lambda: False)
+    assert (from_pip.profile(), from_pip.notice()) == ("cpu", None)
+
+
+def test_native_backends_get_room_for_clips_unless_the_caller_says_otherwise(tmp_path: Path):
+    native = Triton(tmp_path)
+    pinned = "--pinned-memory-pool-byte-size"
+    assert f"{pinned}=1073741824" in native.command([], "gpu")
+    assert [flag for flag in native.command([f"{pinned}=5"], "gpu") if flag.startswith(pinned)] == [f"{pinned}=5"]
+    assert not any(flag.startswith(pinned) for flag in native.command([], "cpu"))
+    assert not any(flag.startswith(pinned) for flag in Triton(tmp_path, backend_directory=tmp_path).command([], "gpu"))
+
+
+def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path):
+    (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
+    assert "has no fp16 networks, for the GPU: run `make export` without --target cpu" in problem

@@ -7,12 +7,15 @@ nothing has a name, and the worker cannot shrink what this side has mapped.
 import contextlib
 import fcntl
 import json
+import math
 import mmap
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -141,12 +144,22 @@ class IsolatedDecoder:
         self.start()
         assert self._channel is not None
         self._channel.settimeout(self.timeout_seconds)
+        self._allow_cpu_seconds(self.timeout_seconds * len(os.sched_getaffinity(0)))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._channel, [message], descriptors)
             if self._receive() == TAKEN:
                 return True
         self.close()
         return False
+
+    def _allow_cpu_seconds(self, seconds: float) -> None:
+        """End the worker by SIGXCPU should it compute longer than that from now on, whatever happens to this side."""
+        assert self._process is not None
+        with contextlib.suppress(OSError):  # it is gone, which the next step notices
+            # The clock of another process's CPU time, as clock_getcpuclockid(3) numbers it.
+            used = time.clock_gettime(~self._process.pid << 3 | 2)
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (math.ceil(used + seconds) + 1, hard))
 
     def _receive(self) -> bytes:
         """The next message of the worker; nothing where it is gone."""

@@ -25,12 +25,13 @@ class VideoModel(ABC):
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Read what was exported, and start the worker so that the first request need not wait for it."""
-        settings = json.loads(args["model_config"])["parameters"]
+        parameters = json.loads(args["model_config"])["parameters"]
+        self.parameters: dict[str, str] = {name: value["string_value"] for name, value in parameters.items()}
         path = Path(args["model_repository"]).parent / "weights.json"
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
         self.manifest: dict[str, Any] = json.loads(path.read_text())
-        self.decoder = IsolatedDecoder(float(settings["TIMEOUT_SECONDS"]["string_value"]))
+        self.decoder = IsolatedDecoder(float(self.parameters["TIMEOUT_SECONDS"]))
         self.decoder.start()
 
     @abstractmethod

@@ -8,9 +8,12 @@ the one that a hostile file may own.
 
 import contextlib
 import ctypes
+import errno
+import importlib
 import json
 import mmap
 import os
+import pkgutil
 import resource
 import signal
 import socket
@@ -20,19 +23,23 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import av
 import numpy as np
 
+from video import sandbox
 from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import decode
 from video.errors import VideoError
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.parameters import Parameters
+from video.resize import crop, stretch
 from video.sampling import sample
 
 PR_SET_PDEATHSIG = 1
 MEMORY_BYTES = 8 << 30
 """Address space of a worker, in bytes."""
+NEEDS_TOO_MUCH = {"error": "InvalidVideo", "message": f"decoding the video needs more than {MEMORY_BYTES >> 30} GiB"}
 
 
 def plan(video: BinaryIO, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +81,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the socket
     limit()
     with socket.socket(fileno=int(sys.argv[1])) as channel:
+        prepare()
+        for barrier in sandbox.enter():
+            print(f"the process that reads videos runs without {barrier}", file=sys.stderr, flush=True)
         while True:
             message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 2)
             if not message:
@@ -95,15 +105,26 @@ def respond(request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
     except VideoError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except MemoryError:
-        return {"error": "InvalidVideo", "message": f"decoding the video needs more than {MEMORY_BYTES >> 30} GiB"}
+        return NEEDS_TOO_MUCH
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return NEEDS_TOO_MUCH
         return {"error": "DecoderFailed", "message": f"the decoder failed: {type(error).__name__}: {error}"[:500]}
+
+
+def prepare() -> None:
+    """Import what libraries import when they first need it: the sandbox has no files."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    picture = np.zeros((FRAME_SIZE * 2, FRAME_SIZE * 2, 3), np.uint8)
+    stretch(picture)
+    crop(picture, FRAME_SIZE)
 
 
 def limit() -> None:
     """No more memory than the largest video needs, and the first to go where the machine runs out of it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -1,0 +1,217 @@
+"""Processes of a server that are killed or stopped under load: it is whole again by itself, and callers get answers."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from client import Client, ClientError, Score, ServerAway, ServerError
+from server import Server, Settings
+from server.process import GRPC_KEY_NAME
+from tests.processes import command, descendants, stubs, workers
+from tests.synthetic import encode
+from tests.test_serve import serving, wait_until_gone
+
+GOOD = encode(60)
+WHOLE_SECONDS = 30
+"""On an idle machine it takes two to four, six where tritonserver went as well."""
+PROCESSES = {"video_sampling": 2, "video_decode": 2, "motion_backbone": 1, "motion_head": 1, "camera_classifier": 1}
+
+
+class Served:
+    """A server that `python -m server` looks after."""
+
+    def __init__(self, supervisor: int, url: str) -> None:
+        self.supervisor = supervisor
+        self.url = url
+
+    @property
+    def triton(self) -> int:
+        """tritonserver, which is another one after it has died; 0 while there is none."""
+        found = (pid for pid in descendants(self.supervisor) if "bin/tritonserver" in command(pid))
+        return next(found, 0)
+
+    def wait_until_whole(self, killed: int) -> None:
+        """Return when every model has its processes again, none of them being `killed`, and the server is ready."""
+        started = time.monotonic()
+        with Client(self.url, timeout_seconds=5) as client:
+            while True:
+                there = {model: stubs(self.triton, model) for model in PROCESSES}
+                # One that is being unloaded may have others for a while.
+                counts = all(len(set(there[model]) - {killed}) >= count for model, count in PROCESSES.items())
+                if counts and not any(killed in pids for pids in there.values()) and client.is_ready():
+                    return
+                assert time.monotonic() - started < WHOLE_SECONDS, f"not whole: {there}"
+                time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def served(tiny_repository: Path) -> Iterator[Served]:
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    with serving(settings) as supervisor:
+        lines = drain(supervisor.stdout)
+        yield Served(supervisor.pid, f"localhost:{settings.grpc_port}")
+        print("".join(lines))  # for whoever reads of a failure
+
+
+def drain(stream) -> list[str]:
+    """The lines that a stream will have had, read in the background so that whoever writes it is never held up."""
+    lines: list[str] = []
+    threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
+    return lines
+
+
+@contextmanager
+def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
+    """Callers that ask for the same video over and over; yields what they were told that was not the answer."""
+    wrong: list[object] = []
+    answers: list[Score] = []
+    ended = threading.Event()
+
+    def call() -> None:
+        with Client(url, timeout_seconds=30, away_seconds=60) as client:
+            client.weights()
+            while not ended.is_set():
+                try:
+                    answers.append(client.score(GOOD))
+                    if answers[-1] != expected:
+                        wrong.append(answers[-1])
+                except ClientError as error:
+                    wrong.append(error)
+
+    with ThreadPoolExecutor(callers) as pool:
+        asked = [pool.submit(call) for _ in range(callers)]
+        try:
+            yield wrong
+        finally:
+            ended.set()
+        for one in asked:
+            one.result()
+    assert len(answers) >= callers
+
+
+def wait_until_whole(triton: int, model: str, before: list[int], killed: int) -> None:
+    """Return when `model` has all its processes anew and the one that was killed is gone.
+
+    Others of `before` may still be busy with what they had.
+    """
+    started = time.monotonic()
+    while True:
+        there = stubs(triton, model)
+        if killed not in there and len(set(there) - set(before)) == PROCESSES[model]:
+            return
+        assert time.monotonic() - started < WHOLE_SECONDS, f"not whole: {before} before, {there} now"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("model", list(PROCESSES))
+def test_a_process_of_a_model_that_dies_or_stops_is_replaced_and_nobody_loses_an_answer(
+    how: signal.Signals, model: str, served: Served
+):
+    with Client(served.url, away_seconds=60) as client:
+        expected = client.score(GOOD)
+        with load(served.url, expected) as wrong:
+            time.sleep(0.3)
+            victim = stubs(served.triton, model)[-1]
+            os.kill(victim, how)
+            served.wait_until_whole(victim)
+            assert client.score(GOOD) == expected
+    assert wrong == []
+
+
+def test_a_reader_of_videos_that_is_stopped_costs_its_request_and_not_the_next(served: Served):
+    with Client(served.url, away_seconds=60) as client:
+        expected = client.score(GOOD)
+        for model in ("video_sampling", "video_decode"):
+            for worker in workers(served.triton, model):
+                os.kill(worker, signal.SIGSTOP)
+            started = time.monotonic()
+            with contextlib.suppress(ServerError):
+                assert client.score(GOOD) == expected
+            assert time.monotonic() - started < WHOLE_SECONDS
+            assert client.score(GOOD) == expected
+
+
+def test_random_kills_under_load(served: Served):
+    choose = random.Random(0)
+    with Client(served.url, away_seconds=60) as client:
+        expected = client.score(GOOD)
+        with load(served.url, expected) as wrong:
+            for _ in range(8):
+                time.sleep(choose.random())
+                model = choose.choice(list(PROCESSES))
+                victim = choose.choice(stubs(served.triton, model) + workers(served.triton, model))
+                os.kill(victim, choose.choice([signal.SIGKILL, signal.SIGSTOP]))
+                served.wait_until_whole(victim)
+        assert client.score(GOOD) == expected
+    # A reader that is killed takes the request that it holds with it.
+    assert all("the process that reads the video was killed" in str(error) for error in wrong)
+    assert len(wrong) <= 8
+
+
+def test_tritonserver_is_started_again_and_given_up_when_it_keeps_dying(tiny_repository: Path):
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    with serving(settings) as process:
+        lines = drain(process.stdout)
+        served = Served(process.pid, f"localhost:{settings.grpc_port}")
+        with Client(served.url, timeout_seconds=30, away_seconds=60) as client:
+            expected = client.score(GOOD)
+            for _ in range(2):
+                os.kill(served.triton, signal.SIGKILL)
+                assert client.score(GOOD) == expected
+            last = descendants(process.pid)
+            os.kill(served.triton, signal.SIGKILL)
+            assert process.wait(timeout=60) == 1
+            with pytest.raises(ServerAway, match="no server answers"):
+                Client(served.url).score(GOOD)
+        assert wait_until_gone(last)
+    output = "".join(lines)
+    assert output.count("server: tritonserver ended by itself with status -9") == 3
+    assert "server: that was the third time within 120 s: giving up" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_what_changes_the_server_is_closed_to_who_has_no_key(with_key: bool, server: Server):
+    headers = {GRPC_KEY_NAME: server.key} if with_key else {}
+    http_headers = server.key_header if with_key else {}
+    with grpc.InferenceServerClient(server.url) as triton:
+        closed = {
+            "repository": lambda: triton.get_model_repository_index(headers=headers),
+            "load": lambda: triton.load_model("video_sampling", headers=headers),
+            "shared memory": lambda: triton.get_system_shared_memory_status(headers=headers),
+            "trace": lambda: triton.get_trace_settings(headers=headers),
+            "log settings": lambda: triton.get_log_settings(headers=headers),
+        }
+        for what, ask in closed.items():
+            if with_key and what != "load":
+                ask()
+            elif not with_key:
+                with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+                    ask()
+        assert triton.is_server_ready()
+    for path in ("repository/index", "systemsharedmemory/status", "trace/setting", "logging"):
+        post = path == "repository/index"
+        request = urllib.request.Request(
+            f"{server.http_url}/v2/{path}", data=b"{}" if post else None, headers=http_headers
+        )
+        if with_key:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.status == 200
+        else:
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(request, timeout=10)
+            assert caught.value.code == 403
