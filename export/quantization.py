@@ -13,7 +13,7 @@ import openvino
 from numpy.typing import NDArray
 
 from export.errors import ExportError
-from video import IsolatedDecoder, VideoError
+from video import IsolatedDecoder, Limits, VideoError
 
 Clips = NDArray[np.uint8]
 TIMEOUT_SECONDS = 600.0
@@ -26,7 +26,7 @@ def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips
     Raises `ExportError` where one cannot be read.
     """
     motion, camera = [], []
-    with contextlib.closing(IsolatedDecoder(TIMEOUT_SECONDS)) as decoder:
+    with contextlib.closing(IsolatedDecoder(Limits(timeout_seconds=TIMEOUT_SECONDS))) as decoder:
         for path in videos:
             try:
                 video = memoryview(path.read_bytes())

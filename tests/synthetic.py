@@ -29,14 +29,20 @@ def encode(
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
+    rotation_degrees: int = 0,
 ) -> bytes:
-    """A whole file; `pts`, in units of 1 / rate, makes the frame rate variable."""
+    """A whole file; `pts`, in units of 1 / rate, makes the frame rate variable.
+
+    With `rotation_degrees` it says that it is to be turned clockwise by that much.
+    """
     file = BytesIO()
     with av.open(file, "w", format=container, container_options=container_options or {}) as output:
         output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = width, height
         stream.pix_fmt = pixel_format or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
+        if rotation_degrees:
+            stream.set_display_rotation(-rotation_degrees)
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
             frame.pts = index if pts is None else pts[index]

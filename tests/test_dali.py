@@ -66,6 +66,16 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     assert differences.max() < 1
 
 
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path: Path):
+    # 398 pixels wide when its height is 224: 174 are cropped away, and of 399 it would be an odd number.
+    for width in (320, 322):
+        video = encode(30, codec="mjpeg", container="mov", width=width, height=180, rotation_degrees=rotation)
+        pipeline = definition(tmp_path / str(width), 224)
+        _, found, expected = both_decoders(video, pipeline, "cpu", 224, PARAMETERS)
+        assert frame_differences(found, expected).max() < 2
+
+
 @pytest.mark.parametrize(("codec", "container", "width", "height", "rate"), KINDS)
 def test_the_same_frames_are_chosen(
     codec: str, container: str, width: int, height: int, rate: Fraction | int, tmp_path: Path

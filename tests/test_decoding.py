@@ -1,6 +1,7 @@
 """Containers and frames: what is decided from packets, and whether the frames that arrive are the ones asked for."""
 
 import dataclasses
+import struct
 from fractions import Fraction
 from io import BytesIO
 
@@ -14,6 +15,7 @@ from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import decode
 from video.resize import crop, stretch
 from video.skipping import packet_uses
+from video.structure import rotation_degrees
 
 FORMATS = [
     ("libx264", "mp4"),
@@ -33,7 +35,7 @@ FORMATS = [
 
 def frame_table(video: bytes) -> FrameTable:
     with open_video(BytesIO(video)) as (container, stream):
-        return read_frame_table(container, stream)
+        return read_frame_table(container, stream, BytesIO(video))
 
 
 def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -271,7 +273,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
     """One that the container lists, and whose packet the decoder takes without showing anything."""
     video = encode(50)
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream)
+        table = read_frame_table(container, stream, BytesIO(video))
     doubled = np.insert(table.timestamps, 20, table.timestamps[20] - 0.02)
     assert np.all(np.diff(doubled) > 0)
     assert table.pts is not None
@@ -298,3 +300,33 @@ def test_a_playlist_is_not_followed(tmp_path):
     for text in (playlist, concat):
         with pytest.raises(InvalidVideo, match="is not a video in a container that is read here"):
             frame_table(text.encode())
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, container: str):
+    video = encode(20, width=160, height=90, container=container, rotation_degrees=rotation)
+    table = frame_table(video)
+    with av.open(BytesIO(video)) as opened:
+        first = next(opened.decode(video=0))
+    assert table.rotation_degrees == rotation == -first.rotation % 360
+    turned = [np.rot90(frame, -rotation // 90) for frame in decode_all(video)]
+    assert (table.info.height, table.info.width) == turned[0].shape[:2]
+    indices = np.array([0, 7, 19])
+    out = np.zeros((6, 224, 224, 3), np.uint8)
+    order = np.arange(3)
+    decode(BytesIO(video), indices, order, order, 224, out, rotation_degrees=table.rotation_degrees)
+    for place, index in enumerate(indices):
+        assert np.array_equal(out[place], stretch(turned[index]))
+        assert np.array_equal(out[3 + place], crop(turned[index], 224))
+
+
+def test_a_mirror_and_another_tracks_rotation_turn_nothing():
+    video = bytearray(encode(5, rotation_degrees=90))
+    header = video.index(b"tkhd") + 4
+    matrix = header + 40
+    mirrored = video.copy()
+    mirrored[matrix : matrix + 20] = struct.pack(">5i", -65536, 0, 0, 0, 65536)
+    assert frame_table(bytes(mirrored)).rotation_degrees == 0
+    assert rotation_degrees(BytesIO(bytes(video)), 1) == 90
+    assert rotation_degrees(BytesIO(bytes(video)), 2) == 0

@@ -15,14 +15,14 @@ import pytest
 
 from tests.processes import alive, descendants, kill_when_busy
 from tests.synthetic import encode
-from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder
+from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
 
 VIDEO = encode(30)
 
 
 @pytest.fixture
 def decoder() -> Iterator[IsolatedDecoder]:
-    made = IsolatedDecoder(timeout_seconds=2.0)
+    made = IsolatedDecoder(Limits(timeout_seconds=2.0))
     made.start()
     made.plan(memoryview(VIDEO), {})  # up and running
     yield made
@@ -148,7 +148,8 @@ def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
 
 def test_no_worker_outlives_the_process_that_asked():
     program = (
-        "import time; from video import IsolatedDecoder; d = IsolatedDecoder(9); d.start(); print(flush=True);"
+        "import time; from video import IsolatedDecoder, Limits; d = IsolatedDecoder(Limits()); d.start();"
+        "print(flush=True);"
         "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:

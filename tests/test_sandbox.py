@@ -15,7 +15,7 @@ from client import Client
 from server import Server
 from tests.processes import workers
 from tests.synthetic import encode
-from video.isolation import IsolatedDecoder
+from video import IsolatedDecoder, Limits
 
 FORBIDDEN = {
     "open a file": "open('/etc/passwd')",
@@ -103,7 +103,7 @@ def test_the_readers_of_a_server_are_in_the_sandbox(model: str, server: Server, 
 
 
 def test_computing_time_is_limited_by_request():
-    decoder = IsolatedDecoder(timeout_seconds=30)
+    decoder = IsolatedDecoder(Limits(timeout_seconds=30))
     video = encode(20)
     seen = []
     try:

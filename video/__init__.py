@@ -6,6 +6,7 @@ into clips, and `isolation` runs the last two in a process of its own, where a b
 
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError
 from video.isolation import IsolatedDecoder
+from video.limits import Limits
 from video.parameters import Parameters
 from video.sampling import Sampling, VideoInfo, sample
 
@@ -14,6 +15,7 @@ __all__ = [
     "InvalidParameter",
     "InvalidVideo",
     "IsolatedDecoder",
+    "Limits",
     "Parameters",
     "Sampling",
     "VideoError",

@@ -18,12 +18,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo
+from video.limits import Limits
 from video.sampling import VideoInfo
-from video.structure import has_moov, missing_bytes
+from video.structure import has_moov, missing_bytes, rotation_degrees
 
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
-MAX_PIXELS = 8192 * 4352
+DEFAULT_LIMITS = Limits()
 DURATION_TOLERANCE_SECONDS = 0.5
 CONTAINERS = "mp4, mov, mkv, webm, avi"
 CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
@@ -44,7 +45,9 @@ class FrameTable:
     """What a video holds, read from its packets without decoding any."""
 
     info: VideoInfo
-    """Duration, frames, frame rate and size."""
+    """Duration, frames, frame rate and size, as it is to be shown."""
+    rotation_degrees: int
+    """By how much a decoded frame is to be turned clockwise to be shown: 0, 90, 180 or 270."""
     timestamps: NDArray[np.float64]
     """(frames,) when each frame is shown, in seconds, rising."""
     pts: NDArray[np.int64] | None
@@ -56,7 +59,7 @@ class FrameTable:
 
 
 @contextmanager
-def open_video(video: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container of an encoded file and its first video stream; `InvalidVideo` says why there is none."""
     video.seek(0)
     head = video.read(64)
@@ -71,11 +74,13 @@ def open_video(video: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
     except (av.FFmpegError, ValueError) as error:
         raise InvalidVideo(_why_not_opened(video, head)) from error
     with container:
-        yield container, _video_stream(container)
+        yield container, _video_stream(container, limits)
 
 
-def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTable:
-    """Read every packet of `stream` once, decoding none."""
+def read_frame_table(
+    container: InputContainer, stream: VideoStream, video: BinaryIO, limits: Limits = DEFAULT_LIMITS
+) -> FrameTable:
+    """Read every packet of `stream`, a stream of `video`, once, decoding none."""
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
@@ -87,6 +92,8 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
                 continue
             if packet.is_corrupt:
                 raise InvalidVideo(_ends_early(len(shown), stream.frames))
+            if len(packet_pts) == limits.max_frames:
+                raise InvalidVideo(f"the video has more than {limits.max_frames} frames, the most that are read")
             packet_pts.append(packet.pts)
             packet_is_keyframe.append(packet.is_keyframe)
             if packet.is_keyframe and first_key_pts is None:
@@ -110,9 +117,11 @@ def read_frame_table(container: InputContainer, stream: VideoStream) -> FrameTab
     if not rate and duration > 0:
         rate = len(shown) / duration
     context = stream.codec_context
-    info = VideoInfo(duration, len(shown), rate, context.width, context.height)
+    rotation = rotation_degrees(video, stream.id) if "mp4" in container.format.name.split(",") else 0
+    width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
+    info = VideoInfo(duration, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
-    return FrameTable(info, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
+    return FrameTable(info, rotation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
 
 
 def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
@@ -137,7 +146,7 @@ def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
     return np.sort(np.array(times, np.int64))
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
+def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
     if not container.streams.video:
         raise InvalidVideo("the video has no video stream")
     pictures = Disposition.attached_pic
@@ -149,10 +158,15 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
         raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}")
-    if context.width * context.height > MAX_PIXELS:
-        size = f"{context.width} x {context.height} pixels"
-        raise InvalidVideo(f"the video has {size}; frames of up to {MAX_PIXELS} pixels are read")
+    check_size(context.width, context.height, limits)
     return stream
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """`InvalidVideo` for frames that have too many pixels."""
+    if width * height > limits.max_pixels:
+        size = f"{width} x {height} pixels"
+        raise InvalidVideo(f"the video has {size}; frames of up to {limits.max_pixels} pixels are read")
 
 
 def _refuse_by_magic(head: bytes) -> None:

@@ -15,8 +15,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from video.container import FrameTable, open_video, read_frame_table
+from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
 from video.errors import InvalidParameter, InvalidVideo
+from video.limits import Limits
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
 
@@ -34,18 +35,22 @@ def decode(
     camera_order: Order,
     shortest_edge: int,
     out: NDArray[np.uint8],
+    *,
+    rotation_degrees: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """Decode the frames `frame_indices` of `video` into `out`, in the order that each kind of clip wants them.
 
-    `out` is (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Raises
-    `InvalidVideo` where a wanted frame cannot be had.
+    `out` is (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned
+    clockwise by `rotation_degrees`, a multiple of 90. Raises `InvalidVideo` where a wanted frame cannot be had.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
-    with open_video(video) as (container, stream):
-        table = read_frame_table(container, stream)
+    with open_video(video, limits) as (container, stream):
+        table = read_frame_table(container, stream, video, limits)
 
     def place(position: int, frame: VideoFrame) -> None:
-        picture = _rgb(frame)
+        check_size(frame.width, frame.height, limits)  # it may have grown since the container was written
+        picture = np.rot90(_rgb(frame), -(rotation_degrees // 90))
         for_motion, for_camera = motion_order == position, camera_order == position
         if for_motion.any():
             motion[for_motion] = stretch(picture)
@@ -57,11 +62,11 @@ def decode(
         raise InvalidParameter(f"the frames to decode must rise, from 0 on, and be below {table.info.frames}")
     if table.pts is not None and table.packet_pts is not None:
         uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
-        with open_video(video) as (container, stream):
+        with open_video(video, limits) as (container, stream):
             if _place_frames(_frames_of(container, stream, table, Damage(), uses), wanted, place):
                 return
     # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong is given a name.
-    with open_video(video) as (container, stream):
+    with open_video(video, limits) as (container, stream):
         _place_or_repeat_frames(container, stream, table, wanted, place)
 
 

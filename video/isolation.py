@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError
+from video.limits import Limits
 from video.parameters import MAX_SEGMENTS, Parameters
 
 MESSAGE_BYTES = 1 << 20
@@ -44,9 +45,9 @@ class IsolatedDecoder:
     Not safe for use from several threads at once.
     """
 
-    def __init__(self, timeout_seconds: float) -> None:
-        """`timeout_seconds`: how long one request may take before its worker is killed."""
-        self.timeout_seconds = timeout_seconds
+    def __init__(self, limits: Limits) -> None:
+        """`limits`: what one request may take."""
+        self.limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
@@ -61,7 +62,7 @@ class IsolatedDecoder:
             environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
             environment["MALLOC_ARENA_MAX"] = "4"  # an arena a thread would use up the worker's address space
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno())],
+                [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno()), json.dumps(asdict(self.limits))],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=environment,
@@ -84,6 +85,7 @@ class IsolatedDecoder:
         """
         # Checked on this side, so that nothing of a request but numbers reaches the worker.
         checked = asdict(Parameters.from_request(parameters))
+        self._check_bytes(video)
         with _memory("video", video) as file:
             return self._ask("plan", {"parameters": checked}, [file])
 
@@ -94,18 +96,24 @@ class IsolatedDecoder:
         motion_order: NDArray[np.integer],
         camera_order: NDArray[np.integer],
         shortest_edge: int,
+        rotation_degrees: int = 0,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion (segments, 16, 224, 224, 3) and camera (clips, 16, 224, 224, 3).
 
+        Frames are turned clockwise by `rotation_degrees`: 0, 90, 180 or 270.
         Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
         for order in (motion_order, camera_order):
             _check_order(order, len(frame_indices))
+        if rotation_degrees not in (0, 90, 180, 270):
+            raise InvalidParameter(f"frames are turned by 0, 90, 180 or 270 degrees, not by {rotation_degrees}")
+        self._check_bytes(video)
         frames = len(motion_order) + len(camera_order)
         arguments = {
             "frame_indices": frame_indices.tolist(),
             "motion_order": motion_order.tolist(),
             "camera_order": camera_order.tolist(),
+            "rotation_degrees": rotation_degrees,
             "shortest_edge": shortest_edge,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
@@ -113,6 +121,10 @@ class IsolatedDecoder:
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
+
+    def _check_bytes(self, video: memoryview) -> None:
+        if video.nbytes > self.limits.max_bytes:
+            raise InvalidVideo(f"the file has {video.nbytes} bytes; files of up to {self.limits.max_bytes} are read")
 
     def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
@@ -123,7 +135,7 @@ class IsolatedDecoder:
                 answer = self._receive()
         except TimeoutError:
             self.close()
-            raise DecoderFailed(f"reading the video took longer than {self.timeout_seconds:g} s") from None
+            raise DecoderFailed(f"reading the video took longer than {self.limits.timeout_seconds:g} s") from None
         except OSError as error:
             self.close()
             raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
@@ -143,8 +155,8 @@ class IsolatedDecoder:
         """Whether a worker has taken the request."""
         self.start()
         assert self._channel is not None
-        self._channel.settimeout(self.timeout_seconds)
-        self._allow_cpu_seconds(self.timeout_seconds * len(os.sched_getaffinity(0)))
+        self._channel.settimeout(self.limits.timeout_seconds)
+        self._allow_cpu_seconds(self.limits.timeout_seconds * len(os.sched_getaffinity(0)))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._channel, [message], descriptors)
             if self._receive() == TAKEN:

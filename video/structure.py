@@ -2,15 +2,19 @@
 
 FFmpeg reads a file that was cut off as far as it goes and calls it whole, so the sizes that containers announce are
 looked at here: the boxes of mp4 (ISO 14496-12, 4.2), the segment of Matroska (RFC 8794, 4 to 6), the chunk of RIFF.
+And how a picture is to be turned, which PyAV tells of decoded frames only.
 """
 
 import os
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
 MP4_CONTENT = (b"moov", b"mdat", b"moof")
 EBML_HEADER = 0x1A45DFA3
 MATROSKA_SEGMENT = 0x18538067
+ROTATIONS = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}
+"""Degrees clockwise, by the upper left of the matrix of a track header."""
 
 
 def missing_bytes(video: BinaryIO) -> int:
@@ -34,10 +38,42 @@ def has_moov(video: BinaryIO) -> bool:
     return any(kind == b"moov" for kind, _, _ in mp4_boxes(video))
 
 
-def mp4_boxes(video: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, position and length in bytes of each outermost box; the last one may go on beyond the end."""
+def rotation_degrees(video: BinaryIO, track_id: int) -> int:
+    """By how much a track of a mp4 is to be turned clockwise to be shown: 0, 90, 180 or 270.
+
+    From the matrix of its header (ISO 14496-12, 8.3.2); 0 where that mirrors, skews or says nothing.
+    """
+    for kind, start, length in mp4_boxes(video):
+        if kind != b"moov":
+            continue
+        for inner, inner_start, inner_length in mp4_boxes(video, start + 8, start + length):
+            if inner != b"trak":
+                continue
+            for leaf, leaf_start, _ in mp4_boxes(video, inner_start + 8, inner_start + inner_length):
+                if leaf == b"tkhd" and (found := _track_rotation(video, leaf_start + 8, track_id)) is not None:
+                    return found
+    return 0
+
+
+def _track_rotation(video: BinaryIO, start: int, track_id: int) -> int | None:
+    """What the track header at `start` says; None where it is another track's."""
+    video.seek(start)
+    header = video.read(96)
+    times = 16 if header[:1] == b"\1" else 8
+    if len(header) < times + 72 or int.from_bytes(header[4 + times : 8 + times], "big") != track_id:
+        return None
+    a, b, _, c, d = struct.unpack_from(">5i", header, times + 32)
+    return ROTATIONS.get(tuple(value / 65536 for value in (a, b, c, d)), 0)
+
+
+def mp4_boxes(video: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, position and length in bytes of each box between `start` and `stop`, by default of the outermost ones.
+
+    The last one may go on beyond the end.
+    """
     size = video.seek(0, os.SEEK_END)
-    position = 0
+    size = size if stop is None else min(size, stop)
+    position = start
     while position + 8 <= size:
         video.seek(position)
         header = video.read(16)

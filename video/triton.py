@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo
 from video.isolation import IsolatedDecoder
+from video.limits import Limits
 
 
 class VideoModel(ABC):
     """A Triton model with a worker process of its own for strangers' files, one request at a time.
 
-    TIMEOUT_SECONDS, a parameter of its configuration, is how long the worker may take for one.
+    What the worker may take for one is in the parameters of its configuration, which `video.limits` names.
     """
 
     def initialize(self, args: Mapping[str, str]) -> None:
@@ -31,7 +32,10 @@ class VideoModel(ABC):
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
         self.manifest: dict[str, Any] = json.loads(path.read_text())
-        self.decoder = IsolatedDecoder(float(self.parameters["TIMEOUT_SECONDS"]))
+        try:
+            self.decoder = IsolatedDecoder(Limits.from_configuration(self.parameters))
+        except ValueError as error:
+            raise pb_utils.TritonModelException(str(error)) from error
         self.decoder.start()
 
     @abstractmethod

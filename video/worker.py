@@ -1,9 +1,9 @@
-"""`python -m video.worker FD`: the process that opens strangers' files.
+"""`python -m video.worker FD LIMITS`: the process that opens strangers' files.
 
-It answers one request at a time over the socket FD until the other end closes. A request is a JSON object with the
-file, and for decoding the memory to fill, as descriptors beside it. The worker says at once that it has taken it; the
-answer is a JSON object with `result`, or with `error` and `message`. Only numbers and text come back: this process is
-the one that a hostile file may own.
+LIMITS are the fields of `video.limits.Limits` as JSON. It answers one request at a time over the socket FD until the
+other end closes. A request is a JSON object with the file, and for decoding the memory to fill, as descriptors beside
+it. The worker says at once that it has taken it; the answer is a JSON object with `result`, or with `error` and
+`message`. Only numbers and text come back: this process is the one that a hostile file may own.
 """
 
 import contextlib
@@ -32,20 +32,18 @@ from video.container import open_video, read_frame_table
 from video.decoding import decode
 from video.errors import VideoError
 from video.isolation import MESSAGE_BYTES, TAKEN
+from video.limits import Limits
 from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.sampling import sample
 
 PR_SET_PDEATHSIG = 1
-MEMORY_BYTES = 8 << 30
-"""Address space of a worker, in bytes."""
-NEEDS_TOO_MUCH = {"error": "InvalidVideo", "message": f"decoding the video needs more than {MEMORY_BYTES >> 30} GiB"}
 
 
-def plan(video: BinaryIO, parameters: dict[str, Any]) -> dict[str, Any]:
+def plan(video: BinaryIO, limits: Limits, parameters: dict[str, Any]) -> dict[str, Any]:
     """Which frames of a video are wanted, and what it is; `parameters` are the fields of `Parameters`."""
-    with open_video(video) as (container, stream):
-        table = read_frame_table(container, stream)
+    with open_video(video, limits) as (container, stream):
+        table = read_frame_table(container, stream, video, limits)
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
@@ -53,21 +51,33 @@ def plan(video: BinaryIO, parameters: dict[str, Any]) -> dict[str, Any]:
         "camera_order": sampling.camera_order.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
+        "rotation_degrees": table.rotation_degrees,
     }
 
 
 def decode_into(
     video: BinaryIO,
+    limits: Limits,
     clips_descriptor: int,
     frame_indices: list[int],
     motion_order: list[int],
     camera_order: list[int],
+    rotation_degrees: int,
     shortest_edge: int,
 ) -> dict[str, Any]:
     """Fill the shared memory `clips_descriptor` with the wanted frames."""
     # Unmapped when nothing refers to it any more; an exception on its way out still may.
     out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
-    decode(video, np.array(frame_indices), np.array(motion_order), np.array(camera_order), shortest_edge, out)
+    decode(
+        video,
+        np.array(frame_indices),
+        np.array(motion_order),
+        np.array(camera_order),
+        shortest_edge,
+        out,
+        rotation_degrees=rotation_degrees,
+        limits=limits,
+    )
     return {}
 
 
@@ -75,11 +85,12 @@ OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": 
 
 
 def main() -> None:
-    """Serve requests from the socket whose descriptor is the first argument."""
+    """Serve requests from the socket whose descriptor is the first argument, within the limits of the second."""
     # Whatever happens to the process that asked, no worker outlives it.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the socket
-    limit()
+    limits = Limits(**json.loads(sys.argv[2]))
+    limit(limits)
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         prepare()
         for barrier in sandbox.enter():
@@ -90,25 +101,26 @@ def main() -> None:
                 return
             channel.sendall(TAKEN)
             try:
-                answer = respond(json.loads(message), descriptors)
+                answer = respond(json.loads(message), descriptors, limits)
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
             channel.sendall(json.dumps(answer).encode())
 
 
-def respond(request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
     """The answer to one request."""
+    too_much = f"decoding the video needs more than {limits.max_memory_bytes / 2**30:.3g} GiB"
     try:
         with open(descriptors[0], "rb", buffering=0, closefd=False) as video:
-            return {"result": OPERATIONS[request["operation"]](video, *descriptors[1:], **request["arguments"])}
+            return {"result": OPERATIONS[request["operation"]](video, limits, *descriptors[1:], **request["arguments"])}
     except VideoError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except MemoryError:
-        return NEEDS_TOO_MUCH
+        return {"error": "InvalidVideo", "message": too_much}
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            return NEEDS_TOO_MUCH
+            return {"error": "InvalidVideo", "message": too_much}
         return {"error": "DecoderFailed", "message": f"the decoder failed: {type(error).__name__}: {error}"[:500]}
 
 
@@ -122,9 +134,9 @@ def prepare() -> None:
     crop(picture, FRAME_SIZE)
 
 
-def limit() -> None:
+def limit(limits: Limits) -> None:
     """No more memory than the largest video needs, and the first to go where the machine runs out of it."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.max_memory_bytes, limits.max_memory_bytes))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -24,21 +24,31 @@ def both_decoders(
     model repository's `dali.py`, `device` what it is given: `mixed`, the GPU, or `cpu`.
     """
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream)
+        table = read_frame_table(container, stream, BytesIO(video))
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
     orders = sampling.motion_order, sampling.camera_order
     pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
     pipeline.build()
     size = np.array([table.info.height, table.info.width])
+    if table.rotation_degrees % 180:
+        size = size[::-1]
     pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
     numbers = {"FRAME_INDICES": sampling.frame_indices, "MOTION_ORDER": orders[0], "CAMERA_ORDER": orders[1]}
-    for name, value in (numbers | {"FRAME_SIZE": size}).items():
+    rotation = np.array([table.rotation_degrees])
+    for name, value in (numbers | {"FRAME_SIZE": size, "ROTATION_DEGREES": rotation}).items():
         pipeline.feed_input(name, [value.astype(np.int32)])
     found = [_on_cpu(output) for output in pipeline.run()]
     for clips, order in zip(found, orders, strict=True):
         assert clips.shape == (len(order) // 16, 16, 224, 224, 3), clips.shape
     expected = np.zeros((sum(map(len, orders)), 224, 224, 3), np.uint8)
-    decode(BytesIO(video), sampling.frame_indices, *orders, shortest_edge, expected)
+    decode(
+        BytesIO(video),
+        sampling.frame_indices,
+        *orders,
+        shortest_edge,
+        expected,
+        rotation_degrees=table.rotation_degrees,
+    )
     return sampling, np.concatenate(found).reshape(expected.shape), expected
 
 

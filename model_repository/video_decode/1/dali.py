@@ -28,10 +28,12 @@ def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
     camera_order = fn.external_source(name="CAMERA_ORDER", dtype=types.INT32, ndim=1)
     # Asked of the frames, it would have to come back from the GPU, which the native backend's executor does not do.
     height_and_width = fn.external_source(name="FRAME_SIZE", dtype=types.INT32, ndim=1)
+    rotation_degrees = fn.external_source(name="ROTATION_DEGREES", dtype=types.INT32, ndim=1)
+    rotation = fn.squeeze(rotation_degrees, axes=[0])
 
     frames = fn.decoders.video(video, frames=frame_indices, device=device)
-    motion = clips(stretch(frames), motion_order, "MOTION_CLIPS")
-    camera = clips(crop(frames, height_and_width), camera_order, "CAMERA_CLIPS")
+    motion = clips(turn(stretch(frames), rotation), motion_order, "MOTION_CLIPS")
+    camera = clips(turn(crop(frames, height_and_width, rotation), rotation), camera_order, "CAMERA_CLIPS")
     return motion, camera
 
 
@@ -42,12 +44,19 @@ def stretch(frames: DataNode) -> DataNode:
     )
 
 
-def crop(frames: DataNode, height_and_width: DataNode) -> DataNode:
+def turn(frames: DataNode, rotation: DataNode) -> DataNode:
+    """Square frames turned clockwise by 0, 90, 180 or 270 degrees, each pixel to the place of another."""
+    return fn.rotate(frames, angle=-fn.cast(rotation, dtype=types.FLOAT), keep_size=True, interp_type=types.INTERP_NN)
+
+
+def crop(frames: DataNode, height_and_width: DataNode, rotation: DataNode) -> DataNode:
     """The camera rule: the shorter side to `shortest_edge`, antialiased, and the centre of that."""
     shortest_edge = json.loads(MANIFEST.read_text())["shortest_edge"]
     # Truncated, as the image processor of the checkpoint does it.
     resized = height_and_width * shortest_edge // fn.reductions.min(height_and_width)
-    first = (resized - SIZE) // 2
+    # Half a pixel too many goes to the right and below, of the frame as it will be turned.
+    flipped = fn.stack((rotation == 90) | (rotation == 180), (rotation == 180) | (rotation == 270))
+    first = (resized - SIZE + fn.cast(flipped, dtype=types.INT32)) // 2
     scale = height_and_width / resized
     return as_trained(
         fn.resize(

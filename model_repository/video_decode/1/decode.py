@@ -18,5 +18,6 @@ class TritonPythonModel(VideoModel):
             input_values(request, "MOTION_ORDER"),
             input_values(request, "CAMERA_ORDER"),
             int(self.manifest["shortest_edge"]),
+            int(input_values(request, "ROTATION_DEGREES")[0]),
         )
         return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera}

@@ -27,7 +27,8 @@ class TritonPythonModel(VideoModel):
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
-            "FRAME_SIZE": np.array([[plan["info"][4], plan["info"][3]]], np.int32),
+            "FRAME_SIZE": np.array([_decoded_size(plan)], np.int32),
+            "ROTATION_DEGREES": np.array([[plan["rotation_degrees"]]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
@@ -42,3 +43,9 @@ class TritonPythonModel(VideoModel):
                 f"the {frames} frames wanted of this {width} x {height} video are {size / 1e9:.2f} GB when decoded, "
                 f"more than the {limit / 1e9:.2f} GB that this server takes: ask for fewer (max_frames, max_clips)"
             )
+
+
+def _decoded_size(plan: dict[str, Any]) -> tuple[int, int]:
+    """Height and width of a frame as it is decoded, before it is turned to be shown."""
+    width, height = int(plan["info"][3]), int(plan["info"][4])
+    return (height, width) if plan["rotation_degrees"] % 180 == 0 else (width, height)
