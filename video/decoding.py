@@ -12,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -48,9 +49,12 @@ def decode(
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, video, limits)
 
+    # One for all frames: a new one for each would prepare the conversion, and start threads, as often.
+    reformatter = VideoReformatter()
+
     def place(position: int, frame: VideoFrame) -> None:
         check_size(frame.width, frame.height, limits)  # it may have grown since the container was written
-        picture = np.rot90(_rgb(frame), -(rotation_degrees // 90))
+        picture = np.rot90(_rgb(frame, reformatter), -(rotation_degrees // 90))
         for_motion, for_camera = motion_order == position, camera_order == position
         if for_motion.any():
             motion[for_motion] = stretch(picture)
@@ -113,9 +117,9 @@ def _place_or_repeat_frames(
     place_missing(until=table.info.frames)
 
 
-def _rgb(frame: VideoFrame) -> NDArray[np.uint8]:
+def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes."""
-    (plane,) = frame.reformat(format="rgb24").planes
+    (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
     # A plane offers its bytes as a buffer, which PyAV's type stubs do not say.
     rows = np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)

@@ -1,0 +1,152 @@
+"""`python -m tests.fuzz`: mutated files through sampling and decoding as the server runs them, without end.
+
+First every structural mutation of every seed, then random mutations of both, from a seeded generator. A good video goes
+between them, whose clips must stay the same. What made a reader crash, hang or say something unexpected is kept.
+"""
+
+import argparse
+import hashlib
+import itertools
+import os
+import random
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.hostile import SEEDS, random_mutation, seed, structural_mutations
+from tests.synthetic import encode
+from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
+
+KEPT = Path(__file__).parent.parent / ".fuzz"
+GOOD_EVERY = 100
+"""Files between two looks at the good video."""
+
+
+def mutations(choose: random.Random) -> Iterator[tuple[str, bytes]]:
+    """Names and files, without end: the structural ones in an order of chance, then random ones."""
+    structural = [(name, number) for name in SEEDS for number, _ in enumerate(structural_mutations(seed(name)))]
+    choose.shuffle(structural)
+    # Made anew from their numbers: all of them together would be hundreds of megabytes.
+    for start in range(0, len(structural), 2000):
+        wanted = set(structural[start : start + 2000])
+        made = {
+            (name, number): (f"{name}: {what}", video)
+            for name in SEEDS
+            for number, (what, video) in enumerate(structural_mutations(seed(name)))
+            if (name, number) in wanted
+        }
+        yield from (made[key] for key in structural[start : start + 2000])
+    for number in itertools.count():
+        name = choose.choice(list(SEEDS))
+        yield f"{name}: random {number}", random_mutation(seed(name), choose)
+
+
+def decode(decoder: IsolatedDecoder, video: bytes) -> np.ndarray:
+    """The clips of a file, as the server's models make them; raises what they would answer."""
+    content = memoryview(video)
+    plan = decoder.plan(content, {})
+    orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+    return np.concatenate(decoder.decode(content, *orders, 224, plan["rotation_degrees"]))
+
+
+class Fuzzer:
+    """Files by outcome, and those that should not have had theirs."""
+
+    def __init__(self, limits: Limits, seconds: float, files: int) -> None:
+        self._limits = limits
+        self._deadline = time.monotonic() + seconds
+        self._files = files
+        self._lock = threading.Lock()
+        self.outcomes: Counter[str] = Counter()
+        self.unexpected: list[str] = []
+        self.slowest = (0.0, "")
+        self.good = 0
+
+    @property
+    def done(self) -> int:
+        """Files so far."""
+        return sum(self.outcomes.values())
+
+    def run(self, source: Iterator[tuple[str, bytes]]) -> None:
+        """Read files from `source` until it is time to stop; for several threads at once."""
+        good = encode(20)
+        decoder = IsolatedDecoder(self._limits)
+        try:
+            expected = decode(decoder, good)
+            for count in itertools.count():
+                with self._lock:
+                    if self.done >= self._files or time.monotonic() > self._deadline:
+                        return
+                    name, video = next(source)
+                self._one(decoder, name, video)
+                if count % GOOD_EVERY == 0:
+                    self.good += 1
+                    if not np.array_equal(decode(decoder, good), expected):
+                        self._keep(f"after {name}: the good video's clips are others", video)
+        finally:
+            decoder.close()
+
+    def _one(self, decoder: IsolatedDecoder, name: str, video: bytes) -> None:
+        started = time.monotonic()
+        try:
+            clips = decode(decoder, video)
+            outcome = "scored"
+            if clips.shape[1:] != (16, 224, 224, 3):
+                self._keep(f"{name}: clips of shape {clips.shape}", video)
+        except (InvalidVideo, InvalidParameter) as error:
+            outcome = "refused: " + re.sub(r"\d+", "N", str(error))
+            if "\n" in str(error) or len(str(error)) > 300:
+                self._keep(f"{name}: no sentence: {error}", video)
+        except DecoderFailed as error:
+            outcome = f"failed: {error}"
+            self._keep(f"{name}: {error}", video)
+        seconds = time.monotonic() - started
+        with self._lock:
+            self.outcomes[outcome] += 1
+            self.slowest = max(self.slowest, (seconds, name))
+
+    def _keep(self, what: str, video: bytes) -> None:
+        KEPT.mkdir(exist_ok=True)
+        path = KEPT / hashlib.sha256(video).hexdigest()[:16]
+        path.write_bytes(video)
+        self.unexpected.append(f"{what} ({path})")
+        print(self.unexpected[-1], file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fuzz, print what came of it, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--files", type=int, default=sys.maxsize, metavar="N", help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="S", help="stop after so long")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is random (default: %(default)s)")
+    parser.add_argument("--readers", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="at once")
+    options: Any = parser.parse_args(arguments)
+    fuzzer = Fuzzer(Limits(timeout_seconds=20), options.seconds, options.files)
+    source = mutations(random.Random(options.seed))
+    started = time.monotonic()
+    with ThreadPoolExecutor(options.readers) as pool:
+        readers = [pool.submit(fuzzer.run, source) for _ in range(options.readers)]
+        while not all(reader.done() for reader in readers):
+            time.sleep(1)
+            if sys.stderr.isatty():
+                print(f"\r{fuzzer.done} files, {len(fuzzer.unexpected)} unexpected", end="", file=sys.stderr)
+        for reader in readers:
+            reader.result()
+    for outcome, count in fuzzer.outcomes.most_common():
+        print(f"{count:8d}  {outcome}")
+    seconds, name = fuzzer.slowest
+    print(f"{fuzzer.done} files in {time.monotonic() - started:.0f} s, the slowest {seconds:.2f} s ({name})")
+    print(f"{fuzzer.good} times the good video between them; {len(fuzzer.unexpected)} unexpected")
+    return 1 if fuzzer.unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
