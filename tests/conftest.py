@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from hypothesis import HealthCheck, settings
 from tritonclient.grpc import model_config_pb2
 
 from client import Client
@@ -28,6 +29,10 @@ BUILT = (
     "__pycache__",
 )
 DECODE_TIMEOUT_SECONDS = 8
+# For a short while with a fixed seed, unless the command line asks for `--hypothesis-profile=hours`.
+SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
+settings.register_profile("short", SHORT)
+settings.register_profile("hours", SHORT, derandomize=False, max_examples=10_000_000)
 
 
 @pytest.fixture(scope="session")

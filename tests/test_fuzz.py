@@ -1,0 +1,133 @@
+"""Properties of sampling and decoding that hold for every input: hypothesis looks for one for which they do not.
+
+With a fixed seed, for a short while. For hours: `python -m pytest tests/test_fuzz.py --hypothesis-profile=hours`, or
+`python -m tests.fuzz`, which knows the structure of files better and shrinks nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz import decode
+from tests.hostile import SEEDS, WORDS, elements, seed
+from tests.synthetic import encode
+from video import InvalidParameter, InvalidVideo, IsolatedDecoder, Limits, Parameters, sample
+from video.clips import CLIP_FRAMES
+from video.parameters import MAX_SEGMENTS
+
+GOOD = encode(20)
+
+seconds = st.floats(0, 1e7, allow_nan=False)
+steps = st.lists(st.floats(1e-4, 1e4, allow_nan=False), min_size=0, max_size=400)
+parameters = st.fixed_dictionaries(
+    {},
+    optional={
+        "fps": st.floats(0.01, 240),
+        "max_frames": st.integers(1, (MAX_SEGMENTS - 1) * CLIP_FRAMES),
+        "clip_seconds": st.floats(0.01, 3600),
+        "clip_stride_seconds": st.floats(0.01, 3600),
+        "max_clips": st.integers(1, MAX_SEGMENTS),
+        "start_seconds": st.floats(0, 1e6),
+        "end_seconds": st.floats(0, 1e6),
+    },
+)
+
+
+def check_sentence(error: Exception, length: int) -> None:
+    assert str(error).isprintable()
+    assert len(str(error)) < length
+
+
+@given(start=seconds, steps=steps, duration=st.floats(0, 1e9, allow_nan=False), asked=parameters)
+def test_a_sampling_has_frames_of_the_part_asked_for_in_bounded_numbers(start, steps, duration, asked):
+    timestamps = start + np.concatenate([[0.0], np.cumsum(steps)])
+    try:
+        sampling = sample(timestamps, duration, Parameters.from_request(asked))
+    except InvalidParameter as error:
+        check_sentence(error, 400)
+        return
+    assert (np.diff(sampling.frame_indices) > 0).all()
+    assert sampling.frame_indices[0] >= 0
+    assert sampling.frame_indices[-1] < len(timestamps)
+    for order in (sampling.motion_order, sampling.camera_order):
+        assert len(order) % CLIP_FRAMES == 0
+        assert 0 < len(order) // CLIP_FRAMES <= MAX_SEGMENTS
+        assert order.min() >= 0
+        assert order.max() < len(sampling.frame_indices)
+    assert len(sampling.clip_seconds) == len(sampling.camera_order) // CLIP_FRAMES
+    assert np.isfinite(sampling.clip_seconds).all()
+    assert (sampling.clip_seconds[:, 0] <= sampling.clip_seconds[:, 1]).all()
+    # The motion rule goes from the first frame of the part to its last, and never back.
+    shown = timestamps[sampling.frame_indices[sampling.motion_order]]
+    assert (np.diff(shown) >= 0).all()
+    assert shown[0] >= asked.get("start_seconds", -math.inf) - 1e-5
+    assert shown[-1] < asked.get("end_seconds", math.inf)
+
+
+@given(
+    st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.booleans()))
+)
+def test_whatever_the_parameters_are_they_are_taken_or_refused_in_a_sentence(asked):
+    try:
+        taken = Parameters.from_request(asked)
+    except InvalidParameter as error:
+        check_sentence(error, 400)
+    else:
+        assert all(math.isfinite(value) for value in vars(taken).values() if value is not None)
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[IsolatedDecoder]:
+    made = IsolatedDecoder(Limits(timeout_seconds=20))
+    yield made
+    made.close()
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A seed with a few changes; said by what was changed, for the file itself is long."""
+
+    seed: str
+    changes: list[tuple[int, int, bytes]]
+    """Where, how many bytes are taken out, and what is put in."""
+
+    @property
+    def video(self) -> bytes:
+        changed = bytearray(seed(self.seed))
+        for place, removed, new in self.changes:
+            changed[place : place + removed] = new
+        return bytes(changed)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Damaged:
+    """Most changes are where elements begin."""
+    name = draw(st.sampled_from(sorted(SEEDS)))
+    beginnings = sorted({place for element in elements(seed(name)) for place in (element.start, element.content)})
+    place = st.tuples(st.sampled_from(beginnings), st.integers(0, 64)).map(sum)
+    words = st.sampled_from([word.to_bytes(4, "big") for word in WORDS])
+    change = st.tuples(place, st.integers(0, 12), st.one_of(words, st.binary(max_size=12)))
+    return Damaged(name, draw(st.lists(change, min_size=1, max_size=4)))
+
+
+@given(file=damaged())
+def test_whatever_a_file_holds_it_has_clips_or_a_sentence(file: Damaged, decoder: IsolatedDecoder):
+    try:
+        clips = decode(decoder, file.video)
+    except (InvalidVideo, InvalidParameter) as error:
+        check_sentence(error, 300)
+    else:
+        assert clips.shape[1:] == (CLIP_FRAMES, 224, 224, 3)
+
+
+def test_the_reader_that_was_fuzzed_reads_a_good_video_as_a_new_one_does(decoder: IsolatedDecoder):
+    fresh = IsolatedDecoder(Limits(timeout_seconds=20))
+    try:
+        assert np.array_equal(decode(decoder, GOOD), decode(fresh, GOOD))
+    finally:
+        fresh.close()

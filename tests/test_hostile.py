@@ -1,0 +1,75 @@
+"""Two thousand files that nobody should send, through the real server, and a good one between them."""
+
+import itertools
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from server import Server
+from tests.fuzz import mutations
+from tests.processes import stubs
+from tests.synthetic import encode
+from tests.test_ensemble import infer
+
+FILES = 2000
+GOOD_EVERY = 50
+CALLERS = 6
+MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
+
+
+def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(server: Server):
+    good = encode(60)
+    expected = infer(server, good)
+    processes = {model: stubs(server.process.pid, model) for model in MODELS}
+    source = itertools.islice(mutations(random.Random(1)), FILES)
+    lock = threading.Lock()
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+
+    def ask(number: int) -> None:
+        with grpc.InferenceServerClient(server.url) as triton:
+            for count in itertools.count(number):
+                with lock:
+                    name, video = next(source, ("", None))
+                if video is None:
+                    return
+                tensor = grpc.InferInput("VIDEO", [1, len(video)], "UINT8")
+                tensor.set_data_from_numpy(np.frombuffer(video, np.uint8)[None])
+                try:
+                    answer = triton.infer("video_motion", [tensor], client_timeout=60)
+                    outcome = "scored"
+                    if not np.isfinite(answer.as_numpy("MOTION_SCORES")).all():
+                        wrong.append(f"{name}: {answer.as_numpy('MOTION_SCORES')}")
+                except InferenceServerException as error:
+                    outcome = str(error.status())
+                    message = error.message().strip()
+                    if outcome != "StatusCode.INVALID_ARGUMENT" or "\n" in message or len(message) > 400:
+                        wrong.append(f"{name}: {outcome} {message}")
+                with lock:
+                    outcomes[outcome] += 1
+                if count % GOOD_EVERY == 0:
+                    after = infer(server, good)
+                    if not all(np.array_equal(expected[output], after[output]) for output in expected):
+                        wrong.append(f"after {name}: the good video has other answers")
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        for asked in [pool.submit(ask, number) for number in range(CALLERS)]:
+            asked.result()
+    assert wrong == []
+    assert sum(outcomes.values()) == FILES
+    # Both ends are reached: a test of files that are all refused, or none, would show little.
+    assert min(outcomes["scored"], outcomes["StatusCode.INVALID_ARGUMENT"]) > FILES // 10
+    assert {model: stubs(server.process.pid, model) for model in MODELS} == processes
+
+
+def test_the_same_seed_gives_the_same_files():
+    def first(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        return list(itertools.islice(files, 20))
+
+    assert first(mutations(random.Random(3))) == first(mutations(random.Random(3)))

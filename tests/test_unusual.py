@@ -1,0 +1,132 @@
+"""Valid files that few encoders write: each is scored, and on the frames that a player would show."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from io import BytesIO
+
+import av
+import numpy as np
+import pytest
+
+from client import Client
+from tests.synthetic import decode_all, encode, picture
+from tests.test_decoding import clips, frame_table
+from video import IsolatedDecoder, Limits
+
+SMALL = {"width": 96, "height": 64}
+
+
+def several(first: str, second: str, *, cover: bool = False) -> bytes:
+    """A file with two video streams, 20 frames of 96 x 64 and 30 of 128 x 96, and with `cover` a picture of 32 x 32."""
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        streams = []
+        if cover:
+            attached = output.add_stream("mjpeg", rate=25)
+            attached.width, attached.height, attached.pix_fmt = 32, 32, "yuvj420p"
+            attached.disposition = av.stream.Disposition.attached_pic
+            streams.append((attached, 1, 32, 32))
+        for codec, frames, width, height in ((first, 20, 96, 64), (second, 30, 128, 96)):
+            stream = output.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append((stream, frames, width, height))
+        for stream, frames, width, height in streams:
+            for index in range(frames):
+                frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def growing() -> bytes:
+    """A webm whose frames are 64 x 48 in its first half and 160 x 96 in its second."""
+    file = BytesIO()
+    with av.open(file, "w", format="webm") as output:
+        written = output.add_stream("libvpx-vp9", rate=25)
+        written.width, written.height, written.pix_fmt = 64, 48, "yuv420p"
+        for half, (width, height) in enumerate(((64, 48), (160, 96))):
+            encoder = av.CodecContext.create("libvpx-vp9", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+            encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
+            frames = [av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24") for index in range(10)]
+            for index, frame in enumerate(frames):
+                frame.pts, frame.time_base = half * 10 + index, Fraction(1, 25)
+            for frame in [*frames, None]:
+                for packet in encoder.encode(frame):
+                    packet.stream = written
+                    output.mux(packet)
+    return file.getvalue()
+
+
+def without_timestamps() -> bytes:
+    """An avi that says that it has 0 frames a second."""
+    video = bytearray(encode(20, **SMALL, codec="mpeg4", container="avi"))
+    header = video.index(b"strh") + 8
+    video[header + 24 : header + 28] = bytes(4)  # dwRate
+    return bytes(video)
+
+
+UNUSUAL: dict[str, Callable[[], bytes]] = {
+    "10-bit": lambda: encode(20, **SMALL, pixel_format="yuv420p10le"),
+    "10-bit HEVC": lambda: encode(20, **SMALL, codec="libx265", pixel_format="yuv420p10le"),
+    "4:4:4": lambda: encode(20, **SMALL, pixel_format="yuv444p"),
+    "4:2:2 10-bit": lambda: encode(20, **SMALL, pixel_format="yuv422p10le"),
+    "grey": lambda: encode(20, **SMALL, pixel_format="gray"),
+    "transparent": lambda: encode(20, **SMALL, codec="libvpx-vp9", container="webm", pixel_format="yuva420p"),
+    "interlaced": lambda: encode(20, **SMALL, options={"flags": "+ilme+ildct", "x264-params": "tff=1"}),
+    "variable frame rate": lambda: encode(20, **SMALL, pts=[index * index for index in range(20)]),
+    "one keyframe in a minute": lambda: encode(1500, width=32, height=32, options={"g": "9999", "sc_threshold": "0"}),
+    "fragmented": lambda: encode(20, **SMALL, container_options={"movflags": "frag_keyframe+empty_moov"}),
+    "several video streams": lambda: several("libx264", "libx264"),
+    "a cover picture": lambda: several("libx264", "mpeg4", cover=True),
+    "two frames a minute": lambda: encode(4, **SMALL, rate=Fraction(1, 30)),
+    "240 frames a second": lambda: encode(50, **SMALL, rate=240),
+    "frames of another size in the middle": growing,
+    "no frame rate": without_timestamps,
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_the_frames_are_those_that_a_player_shows(kind: str):
+    found, expected = clips(UNUSUAL[kind]())
+    assert np.array_equal(found, expected)
+
+
+def test_the_first_of_several_streams_that_is_no_cover_is_scored(client: Client):
+    for video in (several("libx264", "libx264"), several("libx264", "mpeg4", cover=True)):
+        info = client.score(video).info
+        assert (info.frames, info.width, info.height) == (20, 96, 64)
+
+
+def test_every_one_is_scored_by_the_server(client: Client):
+    for kind, make in UNUSUAL.items():
+        score = client.score(make())
+        assert all(np.isfinite(value) for value in vars(score.motion).values()), kind
+
+
+def test_transparency_is_ignored():
+    opaque, transparent = (
+        decode_all(encode(5, **SMALL, codec="libvpx-vp9", container="webm", pixel_format=pixel_format))
+        for pixel_format in ("yuv420p", "yuva420p")
+    )
+    assert np.array_equal(opaque, transparent)
+
+
+def test_a_lying_phone_video_is_scored_upright(client: Client):
+    upright = client.score(encode(30, **SMALL, rotation_degrees=90))
+    assert (upright.info.width, upright.info.height) == (64, 96)
+    assert upright != client.score(encode(30, **SMALL))
+
+
+def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused():
+    video = growing()
+    assert frame_table(video).info.width == 64
+    decoder = IsolatedDecoder(Limits(max_pixels=64 * 48))
+    try:
+        plan = decoder.plan(memoryview(video), {})
+        orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+        with pytest.raises(Exception, match="the video has 160 x 96 pixels; frames of up to 3072 pixels are read"):
+            decoder.decode(memoryview(video), *orders, 224)
+    finally:
+        decoder.close()
