@@ -62,8 +62,8 @@ def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup:
 def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Directories of a motion and a camera checkpoint with the published names and few parameters."""
     root = tmp_path_factory.mktemp("checkpoints")
-    write_motion_checkpoint(root / "motion", width=48, depth=2, head_depth=1, use_sigmoid=True)
-    write_camera_checkpoint(root / "camera", width=48, depth=2, heads=3)
+    write_motion_checkpoint(root / "motion", width=48, depth=1, head_depth=1, use_sigmoid=True)
+    write_camera_checkpoint(root / "camera", width=48, depth=1, heads=3)
     return root / "motion", root / "camera"
 
 

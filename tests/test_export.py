@@ -115,7 +115,7 @@ def test_names_that_a_compiled_model_leaves_are_understood(tiny_checkpoints, tmp
 def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tmp_path: Path):
     directory = tiny_checkpoints[which == "camera"]
     load = load_camera if which == "camera" else load_motion
-    name = Q_BIAS if which == "camera" else "backbone.model.model.blocks.1.attn.v_bias"
+    name = Q_BIAS if which == "camera" else "backbone.model.model.blocks.0.attn.v_bias"
     without = copy_with(directory, tmp_path / "without", lambda tensors: tensors.pop(name))
     with pytest.raises(ExportError, match=r"bias.* is missing"):
         load(without)

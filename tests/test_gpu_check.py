@@ -104,9 +104,9 @@ def test_what_is_not_installed_is_skipped_and_the_rest_is_done(capsys, monkeypat
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setitem(sys.modules, "nvidia", None)
     monkeypatch.setattr(
-        gpu, "write_motion_checkpoint", partial(write_motion_checkpoint, width=48, depth=2, head_depth=1)
+        gpu, "write_motion_checkpoint", partial(write_motion_checkpoint, width=48, depth=1, head_depth=1)
     )
-    monkeypatch.setattr(gpu, "write_camera_checkpoint", partial(write_camera_checkpoint, width=48, depth=2, heads=3))
+    monkeypatch.setattr(gpu, "write_camera_checkpoint", partial(write_camera_checkpoint, width=48, depth=1, heads=3))
     monkeypatch.setattr(gpu, "CAPACITY", [made for made in gpu.CAPACITY if made.name == "360p_5s"])
     monkeypatch.setattr("server.installation.has_gpu", lambda: True)
     assert gpu.main(["--directory", str(tmp_path / "cache"), "--seconds", str(SHORT)]) == 0
