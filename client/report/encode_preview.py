@@ -59,5 +59,7 @@ def _size(width: int, height: int) -> tuple[int, int]:
 if __name__ == "__main__":
     try:
         sys.stdout.buffer.write(encode_preview(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
+    except av.FFmpegError as error:
+        sys.exit(f"it cannot be decoded: {error.strerror}")
     except (ValueError, OSError) as error:
         sys.exit(str(error))

@@ -117,28 +117,29 @@
   const taken = new Uint8Array(count); // bit k: preset k takes the video, on or not
   const state = { kept: 0, dropped: 0, takes: presets.map(() => 0) };
 
+  function take(preset, bit) {
+    // A limit on each score at most; where there are fewer, the first again. Above c is below -c of what is negated.
+    const limits = SCORES.map((_, index) => preset.limits[index] ?? preset.limits[0]);
+    const [signA, signB, signC] = limits.map((limit) => (limit.side === "below" ? -1 : 1));
+    const [cutoffA, cutoffB, cutoffC] = limits.map((limit) => (limit.side === "below" ? -1 : 1) * Math.fround(limit.cutoff));
+    const [a, b, c] = limits.map((limit) => values[limit.score]);
+    let number = 0;
+    for (let i = 0; i < count; i++) {
+      if (signA * a[i] > cutoffA && signB * b[i] > cutoffB && signC * c[i] > cutoffC) {
+        taken[i] |= bit;
+        number++;
+      } else {
+        taken[i] &= ~bit;
+      }
+    }
+    return number;
+  }
   function recount() {
     let on = 0;
-    taken.fill(0);
     presets.forEach((preset, k) => {
-      const bit = 1 << k;
-      if (preset.on) on |= bit;
-      const limits = preset.limits.map((limit) => ({
-        column: values[limit.score], below: limit.side === "below", cutoff: Math.fround(limit.cutoff),
-      }));
-      let number = 0;
-      for (let i = 0; i < count; i++) {
-        let all = true;
-        for (let j = 0; j < limits.length && all; j++) {
-          const value = limits[j].column[i];
-          all = limits[j].below ? value < limits[j].cutoff : value > limits[j].cutoff;
-        }
-        if (all) {
-          taken[i] |= bit;
-          number++;
-        }
-      }
-      state.takes[k] = number;
+      if (preset.on) on |= 1 << k;
+      if (!preset.counted) state.takes[k] = take(preset, 1 << k);
+      preset.counted = true;
     });
     state.on = on;
     const [camera, object, dynamics] = SCORES.map((score) => histogram[score]);
@@ -225,7 +226,7 @@
       scales: { x: { time: false, range: [low, high] }, y: { range: [0, most * 1.06] } },
       axes: [
         { ...axis, size: 28, grid: { show: false }, space: 40 },
-        { ...axis, size: 62, space: 36, ticks: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? compact(tick) : "")) },
+        { ...axis, size: 74, space: 36, ticks: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? compact(tick) : "")) },
       ],
       series: [{}, { paths: bars, fill: "#e39a55", stroke: "transparent", width: 0, points: { show: false } },
         { paths: bars, fill: "#1b6ca8", stroke: "transparent", width: 0, points: { show: false } }],
@@ -316,7 +317,7 @@
   const plane = (() => {
     const element = byId("plane");
     const idle = count > POINTS
-      ? `${plural(count, "video")}: the darker, the more; ${whole.format(sampled.length)} of those in thin places as points`
+      ? `${plural(count, "video")}: darker where there are more, points where there are few`
       : plural(count, "video");
     const color = ([r, g, b], alpha) => `rgba(${r}, ${g}, ${b}, ${alpha})`;
     const axis = { stroke: "#55616e", font: FONT, labelFont: FONT, labelSize: 20, labelGap: 0, grid: { stroke: "#f1f3f5", width: 1 }, ticks: { stroke: "#dfe3e8", size: 4 } };
@@ -331,7 +332,7 @@
       const x = (value) => u.valToPos(value, "x", true);
       const y = (value) => u.valToPos(value, "y", true);
       if (count > POINTS) {
-        const logarithm = Math.log(densest + 1);
+        const logarithm = Math.log(densest / FEW + 1);
         for (let row = 0; row < object.bins; row++) {
           const top = Math.round(y(object.low + (row + 1) * object.width));
           const bottom = Math.round(y(object.low + row * object.width));
@@ -340,14 +341,14 @@
             if (cellTotal[index] < FEW) continue;
             const left = Math.round(x(camera.low + column * camera.width));
             const right = Math.round(x(camera.low + (column + 1) * camera.width));
-            const alpha = 0.1 + 0.85 * (Math.log(cellTotal[index] + 1) / logarithm) ** 1.5;
+            const alpha = 0.16 + 0.8 * (Math.log(cellTotal[index] / FEW + 1) / logarithm) ** 1.25;
             ctx.fillStyle = color(2 * cellKept[index] >= cellTotal[index] ? KEPT : DROPPED, alpha.toFixed(3));
             ctx.fillRect(left, top, right - left, bottom - top);
           }
         }
       }
       const size = (count > POINTS ? 2 : count > 500 ? 3 : 5) * ratio;
-      for (const [wanted, fill] of [[false, color(KEPT, 0.65)], [true, color(DROPPED, 0.75)]]) {
+      for (const [wanted, fill] of [[false, color(KEPT, count > POINTS ? 0.4 : 0.65)], [true, color(DROPPED, count > POINTS ? 0.5 : 0.75)]]) {
         ctx.fillStyle = fill;
         for (const i of sampled) {
           if (((taken[i] & state.on) !== 0) === wanted) {
@@ -357,6 +358,8 @@
       }
       ctx.lineWidth = 1.5 * ratio;
       ctx.setLineDash([5 * ratio, 4 * ratio]);
+      ctx.textAlign = "left";
+      ctx.textBaseline = "alphabetic";
       ctx.font = `600 ${12 * ratio}px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif`;
       for (const preset of presets.filter((each) => each.on)) {
         const edges = {};
@@ -367,11 +370,11 @@
         const [left, right, top, bottom] = [x(edges.camera[0]), x(edges.camera[1]), y(edges.object[1]), y(edges.object[0])];
         ctx.strokeStyle = "#7a3a00";
         ctx.strokeRect(left, top, right - left, bottom - top);
-        // The name stands in the corner of the region that is away from the origin's.
+        // The name stands in the region's upper right corner, or from its left edge on where it is wider.
         const text = preset.name;
         const width = ctx.measureText(text).width;
-        const textLeft = Math.min(right, bbox.left + bbox.width) - width - 7 * ratio;
-        const inset = Math.max(bbox.left + 5 * ratio, textLeft);
+        const textLeft = Math.min(right, bbox.left + bbox.width) - width - 6 * ratio;
+        const inset = Math.max(Math.max(left, bbox.left) + 5 * ratio, textLeft);
         const baseline = Math.max(top, bbox.top) + 16 * ratio;
         ctx.lineJoin = "round";
         ctx.save();
@@ -472,9 +475,8 @@
       return make("div", { className: "picture" }, video, fate);
     }
     function card(example, score) {
-      const scores = make("div", { className: "scores" });
-      SCORES.forEach((each, index) => scores.append(...(index ? [" · "] : []),
-        make(each === score ? "b" : "span", { textContent: `${each} ${values[each][example.index].toFixed(3).replace(/0$/, "")}` })));
+      const scores = make("dl", {}, ...SCORES.map((each) => make("div", { className: each === score ? "is-decided" : "" },
+        make("dt", { textContent: each }), make("dd", { textContent: values[each][example.index].toFixed(3) }))));
       const part = example.part.some((second) => second !== null)
         ? `, ${example.part[0] ?? 0} to ${example.part[1] ?? "end"} s` : "";
       return make("figure", { className: "example" }, picture(example),
@@ -487,8 +489,8 @@
     const shown = new Map(all.map((example) => [example.index, example]));
     const lost = [...shown.values()].filter((example) => !example.mp4).length;
     byId("gallery-lead").textContent =
-      "On the left what the threshold is about to spare, on the right what it is about to take more of; only videos of which this threshold decides."
-      + (lost ? ` ${plural(lost, "video")} of ${whole.format(shown.size)} cannot be shown: the files were not found, or not decoded.` : "");
+      "The nearest on either side, among the videos that the threshold alone decides."
+      + (lost ? ` ${whole.format(lost)} of ${plural(shown.size, "video")} cannot be shown: not found, or not decoded.` : "");
     byId("gallery-section").hidden = !all.length;
     for (const preset of presets) {
       const block = make("div", { className: "gallery-preset" }, make("h3", { textContent: preset.name[0].toUpperCase() + preset.name.slice(1) }));
@@ -582,6 +584,7 @@
   function setCutoff(preset, limit, cutoff, source = null) {
     if (cutoff === limit.cutoff) return;
     limit.cutoff = cutoff;
+    preset.counted = false;
     changed(source);
   }
   function refresh(source = null) {

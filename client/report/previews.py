@@ -57,7 +57,6 @@ def _make(segment: Segment) -> Preview:
         return Preview(None, f"decoding took more than {TIMEOUT_SECONDS:g} s")
     if result.returncode < 0:
         return Preview(None, "the decoder crashed")
-    if result.returncode or not result.stdout:
-        lines = result.stderr.decode(errors="replace").strip().splitlines()
-        return Preview(None, lines[-1] if lines else "no frame could be decoded")
+    if result.returncode:
+        return Preview(None, result.stderr.decode(errors="replace").strip().splitlines()[-1])
     return Preview(result.stdout)
