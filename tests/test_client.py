@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import client.client
+import client.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
 from client.result import CameraClip, parse_score
 from server import Server
@@ -133,7 +133,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
             unconnected.weights()
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
-        monkeypatch.setattr(client.client, "MAX_BYTES", 1000)
+        monkeypatch.setattr(client.request, "MAX_BYTES", 1000)
         with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
             unconnected.score(VIDEO)
 
