@@ -1,5 +1,6 @@
 """What a caller may ask of a score besides the video."""
 
+import math
 from typing import TypedDict
 
 
@@ -25,6 +26,16 @@ class Parameters(TypedDict, total=False):
 NAMES = tuple(Parameters.__annotations__)
 WHOLE = ("max_frames", "max_clips")
 """The parameters that are whole numbers."""
+RANGES: dict[str, tuple[float, float]] = {
+    "fps": (0.01, 240),
+    "max_frames": (1, 496),
+    "clip_seconds": (0.01, 3600),
+    "clip_stride_seconds": (0.01, 3600),
+    "max_clips": (1, 32),
+    "start_seconds": (0, math.inf),
+    "end_seconds": (0, math.inf),
+}
+"""What the server takes; here so that a million requests need not be made to learn of a mistake."""
 
 
 def given(parameters: Parameters) -> dict[str, float]:
