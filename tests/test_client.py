@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import client.client
+import client.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
 from client.result import CameraClip, parse_score
 from server import Server
@@ -68,13 +68,14 @@ def test_the_table_names_what_it_shows(server: Server, video: Path):
 def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, video: Path, tmp_path: Path):
     text = tmp_path / "letter.txt"
     text.write_text("not a video\n")
-    result = score("--url", server.url, video, text, tmp_path / "gone.mp4", tmp_path, video)
+    device = Path("/dev/null")
+    result = score("--url", server.url, video, text, tmp_path / "gone.mp4", device, video)
     assert result.returncode == 1
     assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [str(video), str(video)]
     assert result.stderr.splitlines() == [
         f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
-        f"{tmp_path}: cannot read the file: it is a directory or a device",
+        f"{device}: cannot read the file: it is a directory or a device",
         "3 of 5 videos were not scored",
     ]
 
@@ -133,7 +134,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
             unconnected.weights()
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
-        monkeypatch.setattr(client.client, "MAX_BYTES", 1000)
+        monkeypatch.setattr(client.request, "MAX_BYTES", 1000)
         with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
             unconnected.score(VIDEO)
 

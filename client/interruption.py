@@ -1,0 +1,34 @@
+"""Ctrl-C, and SIGTERM as a scheduler sends it: the first one ends a run in order, the second one at once."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interruption:
+    """Whether a run was told to end."""
+
+    status = 0
+    """The exit status that says so; 0 while nobody has."""
+
+
+@contextmanager
+def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[Interruption]:
+    """Call `stop` on the first signal; in flight is what the server should be let answer."""
+    interruption = Interruption()
+
+    def interrupted(number: int, _: FrameType | None) -> None:
+        if interruption.status:
+            os._exit(128 + number)
+        interruption.status = 128 + number
+        stop()
+        say("stopping when what is in flight is done; once more to leave at once")
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
