@@ -60,6 +60,13 @@ class Browser:
         """The first element of a CSS selector."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def click(self, selector: str) -> None:
+        """Click on the first element of a CSS selector, away from what stays in sight at the top."""
+        element = self.find(selector)
+        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+        self.wait_for_frame()
+
     def thumb(self, preset: str, score: str) -> WebElement:
         """What drags a threshold."""
         return self.find(f'[role="slider"][data-preset="{preset}"][data-score="{score}"]')
@@ -75,8 +82,8 @@ class Browser:
         self.wait_for_frame()
 
     def press(self, element: WebElement, *keys: str) -> None:
-        """Focus an element and press keys."""
-        self.run("arguments[0].focus()", element)
+        """Focus an element, select what is in it, and press keys."""
+        self.run("arguments[0].focus(); arguments[0].select?.()", element)
         ActionChains(self.driver).send_keys(*keys).perform()
         self.wait_for_frame()
 
