@@ -179,8 +179,8 @@ def memory(folder: Path, url: str, in_flight: int) -> int:
         seconds = time.monotonic() - started
         size = output.with_name(f"{output.name}.journal").stat().st_size
         print(
-            f"bench: {count} videos: {peak:.1f} MiB at most, {count / seconds:.1f} videos/s, {cpu / count * 1000:.1f} ms of "
-            f"the client's CPU a video, table {output.stat().st_size} bytes, journal {size}",
+            f"bench: {count} videos: {peak:.1f} MiB at most, {count / seconds:.1f} videos/s, {cpu / count * 1000:.1f} "
+            f"ms of CPU a video in the client, table {output.stat().st_size} bytes, journal {size}",
             flush=True,
         )
         peaks.append(peak)
