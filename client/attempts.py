@@ -12,6 +12,8 @@ PROBE_SECONDS = 5.0
 """How long a server may take to say that it is ready."""
 LOST_REQUESTS = 3
 """A request that so many servers died with is given up: it may be why."""
+DEADLINE_RETRIES = 1
+"""A deadline is long already, and a call that is given up can be the end of Triton 2.51."""
 FIRST_BACKOFF_SECONDS = 0.25
 LONGEST_BACKOFF_SECONDS = 10.0
 
@@ -34,7 +36,7 @@ def attempts(balancer: Balancer, patience: Patience) -> Generator[Step, Any, Any
 
     What is wrong with the request itself is raised at once, and a server that goes away is stood in for by another.
     """
-    retries = lost = 0
+    retries = lost = deadlines = 0
     away_since: float | None = None
     full: Endpoint | None = None
     while True:
@@ -62,9 +64,11 @@ def attempts(balancer: Balancer, patience: Patience) -> Generator[Step, Any, Any
             if not patient and not balancer.any_healthy:
                 raise _of_all(balancer, error) from error
         except (ServerUnavailable, DeadlineExceeded) as error:
-            if isinstance(error, DeadlineExceeded) and len(balancer.endpoints) > 1:
+            late = isinstance(error, DeadlineExceeded)
+            deadlines += late
+            if late and len(balancer.endpoints) > 1:
                 balancer.went_away(endpoint)  # it may hang; the next request for it asks first
-            if retries == patience.retries:
+            if retries == patience.retries or deadlines > DEADLINE_RETRIES:
                 raise
             full, pause = endpoint, _backoff(retries)
             retries += 1

@@ -24,7 +24,7 @@ class BaseClient(ABC):
         url: host and gRPC port, or those of several servers with the same weights, which share the load.
         timeout_seconds: how long to wait for each answer.
         away_seconds: how long servers may all be away, or start a part of themselves again, once one has answered.
-        retries: how often to ask again, after ever longer pauses, where a queue is full or no answer came in time.
+        retries: how often to ask again, after ever longer pauses, where a queue is full; once where a deadline passed.
         max_in_flight: how many requests may be under way at once; calls beyond that wait, their files unread.
         """
         self.urls = (url,) if isinstance(url, str) else tuple(dict.fromkeys(url))

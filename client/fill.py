@@ -80,7 +80,7 @@ class _Filling:
         self.output.open()
         wanted = self._wanted(self.journal.failures() if inputs is None else inputs, retry_failed)
         run = Run(scoring(self.client, self.parameters), wanted, in_flight=in_flight)
-        with interruptible(run.stop, self.progress.say) as interruption:
+        with interruptible(run.stop) as interruption:
             try:
                 for outcome in run:
                     self._take(outcome, run, retry_failed)

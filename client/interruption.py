@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_STANDARD_ERROR = 2
+
 
 class Interruption:
     """Whether a run was told to end."""
@@ -15,8 +17,8 @@ class Interruption:
 
 
 @contextmanager
-def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[Interruption]:
-    """Call `stop` on the first signal; in flight is what the server should be let answer."""
+def interruptible(stop: Callable[[], None]) -> Iterator[Interruption]:
+    """Call `stop` on the first signal; what is in flight the server should be let answer."""
     interruption = Interruption()
 
     def interrupted(number: int, _: FrameType | None) -> None:
@@ -24,7 +26,8 @@ def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Itera
             os._exit(128 + number)
         interruption.status = 128 + number
         stop()
-        say("stopping when what is in flight is done; once more to leave at once")
+        # Not through sys.stderr, which the signal may have come in the middle of.
+        os.write(_STANDARD_ERROR, b"\nstopping when what is in flight is done; once more to leave at once\n")
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,10 +1,13 @@
 """What a person at a terminal sees of a run: rate, time left and failures, on standard error; elsewhere nothing."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterable
 
 from tqdm import tqdm
+
+from client.inputs import InputError
 
 
 class Progress:
@@ -26,7 +29,12 @@ class Progress:
 
     def count(self, videos: Iterable[object]) -> None:
         """Find out how many there are while they are scored."""
-        threading.Thread(target=lambda: self.expect(sum(1 for _ in videos)), daemon=True).start()
+
+        def count() -> None:
+            with contextlib.suppress(InputError):  # which the run will meet as well
+                self.expect(sum(1 for _ in videos))
+
+        threading.Thread(target=count, daemon=True).start()
 
     def skip(self) -> None:
         """A video was scored before: it says nothing of the rate."""

@@ -43,13 +43,12 @@ class Run:
         self._outcomes: queue.SimpleQueue[tuple[int, Outcome | BaseException] | None] = queue.SimpleQueue()
         self._places = threading.Semaphore(in_flight * _WAITING)
         self._take = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = False
         self._taken = self._received = self._ended = 0
 
     def stop(self) -> None:
-        """Take no more videos; those in flight are still handed out."""
-        self._stopped.set()
-        self._places.release(self._in_flight)
+        """Take no more videos; those in flight are still handed out. A signal handler may call it: it takes no lock."""
+        self._stopped = True
 
     def __iter__(self) -> Iterator[Outcome]:
         for _ in range(self._in_flight):
@@ -76,12 +75,13 @@ class Run:
             self.stop()
             while self._receive() is not None:
                 pass  # a call that is cancelled while it is answered may be the end of the server
+            self._places.release(self._in_flight)  # for those who wait for one, to end
         if failure:
             raise failure
 
     def _receive(self) -> tuple[int, Outcome | BaseException] | None:
         """What a thread has to say next, None when all there is has been said."""
-        while self._ended < self._in_flight and not (self._stopped.is_set() and self._received == self._taken):
+        while self._ended < self._in_flight and not (self._stopped and self._received == self._taken):
             try:
                 got = self._outcomes.get(timeout=0.2)
             except queue.Empty:
@@ -109,8 +109,8 @@ class Run:
     def _next(self) -> tuple[int, Item] | None:
         self._places.acquire()
         with self._take:
-            item = None if self._stopped.is_set() else next(self._items, None)
-            if item is None or self._stopped.is_set():
+            item = None if self._stopped else next(self._items, None)
+            if item is None or self._stopped:
                 self._places.release()
                 return None
             self._taken += 1

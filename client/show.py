@@ -17,7 +17,7 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
     videos = failed = 0
     warned = False
     run = Run(scoring(client, parameters), inputs, in_flight=in_flight, ordered=True)
-    with interruptible(run.stop, _say) as interruption:
+    with interruptible(run.stop) as interruption:
         for outcome in run:
             video, result = outcome.item.video, outcome.result
             videos += 1

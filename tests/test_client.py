@@ -118,7 +118,10 @@ def test_a_deadline_is_kept(server: Server, client: Client):
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
     try:
-        with Client(server.url, timeout_seconds=0.5) as hasty, pytest.raises(DeadlineExceeded, match="no answer from"):
+        with (
+            Client(server.url, timeout_seconds=0.5, retries=0) as hasty,
+            pytest.raises(DeadlineExceeded, match="no answer from"),
+        ):
             hasty.score(VIDEO)
     finally:
         for worker in stopped:

@@ -20,6 +20,8 @@ from client import AsyncClient, Client, InvalidRequest, ServerUnavailable
 from client.table import Metadata, read_table
 from server import Server, Settings, running
 from tests.synthetic import encode
+from tests.test_serve import serving
+from tests.test_supervision import Served, drain
 
 VIDEOS = 60
 BROKEN = {7: b"", 23: b"not a video\n", 41: encode(25)[:1500]}
@@ -47,9 +49,9 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def requests(server: Server) -> int:
+def requests(url: str) -> int:
     """How many videos a server has been given."""
-    with grpc.InferenceServerClient(server.url) as triton:
+    with grpc.InferenceServerClient(url) as triton:
         stats = triton.get_inference_statistics("video_sampling").model_stats[0].inference_stats
         return stats.success.count + stats.fail.count
 
@@ -83,35 +85,71 @@ def assert_whole(path: Path, folder: Path) -> None:
     assert all(row["frames"] == 50 and len(row["clips"]) == 1 for row in good)
 
 
+@pytest.fixture(scope="module")
+def looked_after(tiny_repository: Path) -> Iterator[tuple[int, str]]:
+    """Who starts a server again that does not survive a client that is killed, and the address of that server."""
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    with serving(settings) as supervisor:
+        drain(supervisor.stdout)
+        yield supervisor.pid, f"localhost:{settings.grpc_port}"
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
-    suffix: str, server: Server, folder: Path, tmp_path: Path
+    suffix: str, looked_after: tuple[int, str], folder: Path, tmp_path: Path
 ):
     output = tmp_path / f"scores{suffix}"
-    arguments = (folder, "--output", output, "--url", server.url, "--max-clips", 1, "--in-flight", 3)
-    before = requests(server)
+    arguments = (folder, "--output", output, "--url", looked_after[1], "--max-clips", 1, "--in-flight", 3)
     with start(*arguments) as first:
         wait_for(lambda: written(output) > 60_000)
         first.kill()
         assert first.wait() == -signal.SIGKILL
-    wait_for(lambda: requests(server) == requests(server))
+    before = output.read_text().rpartition("\n")[0] if suffix == ".jsonl" else ""
     result = run(*arguments)
     assert result.returncode == 1
     assert (
         result.stderr.splitlines()[-1] == f"{output}: 60 videos, 3 of them not scored (--retry-failed tries them again)"
     )
     assert_whole(output, folder)
+    assert output.read_bytes().startswith(before.encode())  # what was there is not scored again
     if suffix == ".parquet":
         metadata = Metadata.of(read_table(output))
         assert metadata.parameters == {"max_clips": 1}
         assert metadata.weights["precision"] == "f32"
         assert len(metadata.labels) == 21
-    # All but the empty one, those that were in flight when it was killed once more, and which weights are served.
-    assert requests(server) - before <= (VIDEOS - 1) + 3 + 2
     nothing_to_do = run(*arguments)
     assert nothing_to_do.returncode == 1
     assert len(nothing_to_do.stderr.splitlines()) == 1
     assert_whole(output, folder)
+
+
+def test_a_server_that_is_killed_costs_no_video_and_is_taken_back(
+    looked_after: tuple[int, str], server: Server, folder: Path, tmp_path: Path
+):
+    output = tmp_path / "scores.jsonl"
+    supervisor, url = looked_after
+    before = requests(server.url)
+    urls = ("--url", url, "--url", server.url)
+    with start(folder, "--output", output, *urls, "--max-clips", 1, "--in-flight", 8) as process:
+        wait_for(lambda: output.exists() and output.read_bytes().count(b"\n") > 15)
+        assert requests(url) > 3
+        os.kill(Served(supervisor, url).triton, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert_whole(output, folder)
+    assert requests(server.url) - before > 20
+
+
+def test_a_server_that_is_started_again_is_taken_back(looked_after: tuple[int, str], server: Server, folder: Path):
+    supervisor, url = looked_after
+    video = folder / "000.mp4"
+    with Client(url, timeout_seconds=5) as alone, Client([url, server.url]) as both:
+        wait_for(alone.is_ready)
+        expected = both.score(video)
+        os.kill(Served(supervisor, url).triton, signal.SIGKILL)
+        assert [both.score(video) for _ in range(4)] == [expected] * 4
+        wait_for(alone.is_ready)
+        before = requests(url)
+        wait_for(lambda: both.score(video) == expected and requests(url) > before)
 
 
 def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, folder: Path, tmp_path: Path):
@@ -135,15 +173,12 @@ def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: 
     output = tmp_path / "scores.csv"
     common = ("--output", output, "--url", server.url)
     assert run(tmp_path, *common).returncode == 1
-    before = requests(server)
+    before = requests(server.url)
     (tmp_path / "007.mp4").write_bytes(encode(50))
     (tmp_path / "010.mp4").write_bytes(encode(50))
     result = run(*common, "--retry-failed")
-    assert (result.returncode, result.stderr) == (
-        0,
-        "NOTE: the server has stand-in weights: these figures mean nothing\n",
-    )
-    assert requests(server) - before == 2  # the video, and which weights are served
+    assert (result.returncode, result.stderr) == (0, "")
+    assert requests(server.url) - before == 2  # the video, and which weights are served
     table = read_table(output)
     assert sorted(table.column("video").to_pylist()) == [str(tmp_path / f"{index:03}.mp4") for index in range(5, 9)]
     assert table.column("error").null_count == 4
@@ -216,21 +251,6 @@ def other(tiny_repository: Path) -> Iterator[Server]:
 def kill(server: Server) -> None:
     os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait()
-
-
-def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
-    server: Server, other: Server, folder: Path, tmp_path: Path
-):
-    output = tmp_path / "scores.jsonl"
-    before = requests(server)
-    urls = ("--url", other.url, "--url", server.url)
-    with start(folder, "--output", output, *urls, "--max-clips", 1, "--in-flight", 8) as process:
-        wait_for(lambda: output.exists() and output.read_bytes().count(b"\n") > 15)
-        assert requests(other) > 3
-        kill(other)
-        process.communicate(timeout=60)
-    assert_whole(output, folder)
-    assert requests(server) - before > 20
 
 
 def test_a_run_stops_where_no_server_is_left_and_goes_on_with_another(
