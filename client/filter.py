@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
+
+try:
+    import pyarrow as pa
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    sys.exit("tables of scores need pyarrow: pip install 'video-motion[report]'")
 
 from client.columns import from_stand_ins, is_failed, scores_of
 from client.preset_arguments import add_preset_arguments, presets_from

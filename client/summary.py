@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    sys.exit("tables of scores need pyarrow: pip install 'video-motion[report]'")
 
 from client.columns import from_stand_ins, is_failed, scores_of
 from client.intervals import camera_intervals, label_seconds, table_clips

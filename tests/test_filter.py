@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +194,18 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
     assert err.startswith(f"{tmp_path / 'text.parquet'} is no table of scores: ")
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.txt")
     assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.txt'}: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("filter", "tables of scores need pyarrow: pip install 'video-motion[report]'"),
+        ("summary", "tables of scores need pyarrow: pip install 'video-motion[report]'"),
+        ("report", "the report needs pyarrow and av: pip install 'video-motion[report]'"),
+    ],
+)
+def test_what_is_not_installed_is_named(command: str, message: str):
+    hidden = "import runpy, sys; sys.modules.update(pyarrow=None, av=None); "
+    run_module = f"runpy.run_module('client.{command}', run_name='__main__', alter_sys=True)"
+    result = subprocess.run([sys.executable, "-c", hidden + run_module], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (1, message + "\n")

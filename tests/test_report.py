@@ -13,11 +13,10 @@ from selenium.webdriver.common.keys import Keys
 
 import client.filter
 from client.presets import PRESETS
-from client.report import write_report
 from client.report.__main__ import main
 from client.report.examples import NearestRows
 from client.report.previews import Segment, make_previews, middle
-from client.report.write import _label_bits
+from client.report.write import _label_bits, write_report
 from client.table import Metadata, read_table
 from tests.browser import Browser, browser, missing
 from tests.score_tables import METADATA, write_realistic_scores, write_scores
@@ -268,6 +267,18 @@ def _content(page: Path) -> str:
     match = re.search(r'<script type="application/json" id="content">(.*?)</script>', page.read_text(), re.DOTALL)
     assert match
     return match[1]
+
+
+def test_failures_are_told_by_kind_and_the_first_by_name(tmp_path: Path):
+    reasons = [f"decoding stopped at frame {index} of 300: the file is truncated" for index in range(30)]
+    write_report(write_scores(tmp_path / "s.parquet", [*reasons, "the file is empty"]), tmp_path / "r.html")
+    content = json.loads(_content(tmp_path / "r.html"))
+    assert content["failureKinds"] == [
+        ["decoding stopped at frame … of …: the file is truncated", 30],
+        ["the file is empty", 1],
+    ]
+    assert len(content["failures"]) == 20
+    assert content["failures"][7] == {"video": "videos/0000007.mp4", "reason": reasons[7]}
 
 
 def test_examples_are_the_nearest_of_which_the_threshold_alone_decides(tmp_path: Path):

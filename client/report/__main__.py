@@ -1,8 +1,12 @@
 """`python -m client.report SCORES --output report.html`: a page to choose thresholds by looking."""
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
+
+if missing := [name for name in ("pyarrow", "av") if importlib.util.find_spec(name) is None]:
+    sys.exit(f"the report needs {' and '.join(missing)}: pip install 'video-motion[report]'")
 
 from client.preset_arguments import add_preset_arguments, presets_from
 from client.report.write import write_report

@@ -483,7 +483,7 @@
         make("figcaption", {},
           make("div", { className: "name", title: example.video, textContent: example.video.split("/").pop() + part }),
           scores,
-          make("div", { className: "moves", textContent: example.intervals.join(", ") || "no camera label" })));
+          make("div", { className: "moves", textContent: example.intervals.map((interval) => interval.replaceAll(" ", "\u00a0")).join(", ") || "no camera label" })));
     }
     const all = content.gallery.flatMap(({ taken: inside, spared }) => [...inside, ...spared]);
     const shown = new Map(all.map((example) => [example.index, example]));

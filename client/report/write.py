@@ -85,8 +85,8 @@ def write_report(
         for threshold in nearest:
             threshold.add(scored, scored_values, rows.scored)
         if failed.any():
-            lost = batch.select(["video", "error", "error_kind"]).filter(pa.array(failed)).to_pylist()
-            kinds.update(row["error"] or "it has no scores" for row in lost)
+            lost = batch.select(["video", "error"]).filter(pa.array(failed)).to_pylist()
+            kinds.update(_kind(row["error"] or "it has no scores") for row in lost)
             failures += [
                 {"video": row["video"], "reason": row["error"] or "it has no scores"}
                 for row in lost[: FAILURES_SHOWN - len(failures)]
@@ -112,6 +112,11 @@ def write_report(
     arrays["label-bits"] = _joined(_same_words(rows.label_bits, len(labels)), "<u4")
     size_bytes = _write_page(output, content, arrays)
     return Report(output, rows.videos, rows.videos - rows.scored, shown, without_picture, size_bytes)
+
+
+def _kind(reason: str) -> str:
+    """A reason without what differs from video to video: numbers and quoted names."""
+    return re.sub(r"'[^']*'|\d+(\.\d+)?", "…", reason)
 
 
 def _label_bits(clips: pa.Array, labels: dict[str, int]) -> NDArray[np.uint32]:
