@@ -370,11 +370,12 @@
         const [left, right, top, bottom] = [x(edges.camera[0]), x(edges.camera[1]), y(edges.object[1]), y(edges.object[0])];
         ctx.strokeStyle = "#7a3a00";
         ctx.strokeRect(left, top, right - left, bottom - top);
-        // The name stands in the region's upper right corner, or from its left edge on where it is wider.
+        // The name stands in the region's upper right corner, or from its left edge on where it is wider, but inside the plot.
         const text = preset.name;
         const width = ctx.measureText(text).width;
-        const textLeft = Math.min(right, bbox.left + bbox.width) - width - 6 * ratio;
-        const inset = Math.max(Math.max(left, bbox.left) + 5 * ratio, textLeft);
+        const gap = 5 * ratio;
+        const inRegion = Math.max(Math.max(left, bbox.left) + gap, Math.min(right, bbox.left + bbox.width) - width - gap);
+        const inset = Math.min(inRegion, bbox.left + bbox.width - width - gap);
         const baseline = Math.max(top, bbox.top) + 16 * ratio;
         ctx.lineJoin = "round";
         ctx.save();
