@@ -72,8 +72,8 @@ def encode(seconds: int, size: int) -> bytes:
     path = CACHE / "encoded.mp4"
     with av.open(path, "w") as output:
         stream = output.add_stream("libx264", rate=Fraction(25))
-        stream.width, stream.height, stream.pix_fmt = size * 4 // 3, size, "yuv420p"
-        y, x = np.mgrid[0:size, 0 : size * 4 // 3]
+        stream.width, stream.height, stream.pix_fmt = size * 3 // 2, size, "yuv420p"
+        y, x = np.mgrid[0:size, 0 : size * 3 // 2]
         for index in range(25 * seconds):
             waves = np.sin(x / 9 + index / 5) + np.cos(y / 7 - index / 8)
             frame = av.VideoFrame.from_ndarray(np.repeat((waves * 60 + 128).astype(np.uint8)[..., None], 3, 2), "rgb24")

@@ -123,10 +123,10 @@ class _Filling:
     def _reason_to_stop(self, outcome: Outcome) -> str:
         """What is no fault of the video, and would be no better with the next one; it stays to be scored."""
         result = outcome.result
+        if isinstance(result, ServerAway) and self.client.is_ready():
+            return ""  # then it is this video that it does not survive
         if isinstance(result, ServerUnavailable):
-            # Ready after all: then it is this video that it does not survive.
-            survives = not isinstance(result, ServerAway) or not self.client.is_ready()
-            return str(result) if survives else ""
+            return str(result)
         if not isinstance(result, ClientError) and _served(result.weights) != _served(self.weights):
             return f"a server has other weights than the first: {_served(result.weights)}, not {_served(self.weights)}"
         return ""

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import client.parameters
 import client.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
 from client.result import CameraClip, parse_score
 from server import Server
 from tests.processes import workers
 from tests.synthetic import encode
+from video.parameters import _INTEGERS as WHOLE
+from video.parameters import _RANGES as RANGES
 
 VIDEO = encode(130, width=240, height=136)
 
@@ -168,8 +171,21 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint():
     assert answer.weights.stand_in
 
 
+def test_the_command_line_and_the_server_allow_the_same_parameters():
+    assert RANGES == client.parameters.RANGES
+    assert WHOLE == client.parameters.WHOLE
+
+
+def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():
+    with (
+        Client("localhost:9") as unconnected,
+        pytest.raises(TypeError, match="no parameter 'fsp'; the parameters are fps,"),
+    ):
+        unconnected.score(VIDEO, fsp=4)  # type: ignore[call-arg]
+
+
 def test_the_client_needs_nothing_heavy():
-    heavy = "{'torch', 'av', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
+    heavy = "{'torch', 'av', 'pyarrow', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
     program = f"import client, client.score, sys; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
