@@ -233,8 +233,8 @@ def client_peak_mib(path: Path) -> float:
     """Peak memory of a client process that has a whole file in its hands."""
     program = (
         "import sys, client.score; from bench.memory import peak_mib\n"
-        "from client.client import _as_tensor; from tritonclient import grpc\n"
-        "video = _as_tensor(sys.argv[1]); tensor = grpc.InferInput('VIDEO', list(video.shape), 'UINT8')\n"
+        "from client.request import read_video; from tritonclient import grpc\n"
+        "video = read_video(sys.argv[1]); tensor = grpc.InferInput('VIDEO', list(video.shape), 'UINT8')\n"
         "tensor.set_data_from_numpy(video); print(peak_mib())"
     )
     run = subprocess.run(

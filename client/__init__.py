@@ -1,5 +1,6 @@
-"""The thin client: `Client` to call from Python, `python -m client.score` for the command line."""
+"""The thin client: `Client` and `AsyncClient` to call from Python, `python -m client.score` for the command line."""
 
+from client.async_client import AsyncClient
 from client.client import Client
 from client.errors import (
     ClientError,
@@ -10,15 +11,18 @@ from client.errors import (
     ServerUnavailable,
     UnreadableFile,
 )
+from client.parameters import Parameters
 from client.result import CameraClip, MotionScores, Score, VideoInfo, Weights
 
 __all__ = [
+    "AsyncClient",
     "CameraClip",
     "Client",
     "ClientError",
     "DeadlineExceeded",
     "InvalidRequest",
     "MotionScores",
+    "Parameters",
     "Score",
     "ServerAway",
     "ServerError",

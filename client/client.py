@@ -1,107 +1,57 @@
-"""A connection to the server."""
+"""The client for threads."""
 
+import threading
 import time
-from itertools import chain, repeat
-from os import PathLike
-from pathlib import Path
+from contextlib import closing
 from types import TracebackType
+from typing import Any, Self, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from client.errors import InvalidRequest, ServerAway, UnreadableFile, from_triton
-from client.result import OUTPUTS, Score, Weights, parse_score, parse_weights
+from client.attempts import PROBE_SECONDS, Step, attempts
+from client.balance import Pause, Probe
+from client.base import BaseClient
+from client.channels import connect
+from client.errors import ClientError, from_triton
+from client.parameters import Parameters, given
+from client.request import Request, Video, score_answer, score_request, weights_answer, weights_request
+from client.result import Score, Weights
 
-MODEL = "video_motion"
-WEIGHTS_MODEL = "video_sampling"
-FIRST_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-"""Between tries while a server is away; the last for all that follow."""
-MAX_BYTES = 2**31 - 2**20  # what a gRPC message carries, less room for its other fields
 
-
-class Client:
-    """Scores videos on a Triton server over gRPC.
+class Client(BaseClient):
+    """Scores videos on Triton servers over gRPC; several threads may use one.
 
         with Client("localhost:8001") as client:
             score = client.score("video.mp4")
 
-    Methods raise the exceptions of `client.errors`.
+    `AsyncClient` is the same for asyncio. Methods raise the exceptions of `client.errors`.
     """
 
-    def __init__(
-        self, url: str = "localhost:8001", *, timeout_seconds: float = 600.0, away_seconds: float = 30.0
-    ) -> None:
-        """Connect when first asked.
+    def _prepare(self) -> None:
+        self._places = threading.BoundedSemaphore(self._max_in_flight)
+        self._connections = {url: connect(url) for url in self.urls}
 
-        url: host and gRPC port.
-        timeout_seconds: how long to wait for each answer.
-        away_seconds: how long a server that has answered before may be away, or start a part of itself again.
-        """
-        self.url = url
-        self.timeout_seconds = timeout_seconds
-        self.away_seconds = away_seconds
-        self._has_answered = False
-        self._triton = grpc.InferenceServerClient(url)
-
-    def score(
-        self,
-        video: str | PathLike[str] | bytes,
-        *,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        clip_seconds: float | None = None,
-        clip_stride_seconds: float | None = None,
-        max_clips: int | None = None,
-        start_seconds: float | None = None,
-        end_seconds: float | None = None,
-    ) -> Score:
-        """Score a video: a path, or the bytes of a whole encoded file.
-
-        fps: frames per second that the motion scores look at (server's default: 4).
-        max_frames: the most frames that they look at (240).
-        clip_seconds: length of a camera clip (2).
-        clip_stride_seconds: from one camera clip's start to the next one's (`clip_seconds`).
-        max_clips: the most camera clips, evenly spread where there are more (32).
-        start_seconds, end_seconds: look only at frames with start <= timestamp < end.
-        """
-        parameters = {
-            "fps": fps,
-            "max_frames": max_frames,
-            "clip_seconds": clip_seconds,
-            "clip_stride_seconds": clip_stride_seconds,
-            "max_clips": max_clips,
-            "start_seconds": start_seconds,
-            "end_seconds": end_seconds,
-        }
-        # Plain numbers: tritonclient takes none of numpy's.
-        given = {
-            name: int(value) if name in ("max_frames", "max_clips") and value == int(value) else float(value)
-            for name, value in parameters.items()
-            if value is not None
-        }
-        answer = self._infer(MODEL, _as_tensor(video), OUTPUTS, given)
-        return parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+    def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
+        """Score a video: a path, or the bytes of a whole encoded file. `Parameters` says what else can be asked."""
+        numbers = given(parameters)
+        with self._places:
+            return score_answer(self._ask(score_request(video, numbers)))
 
     def weights(self) -> Weights:
         """Which weights the server serves; no video is needed."""
-        # The sampling model knows, and looks at no video where it is asked for nothing else.
-        answer = self._infer(WEIGHTS_MODEL, np.zeros((1, 1), np.uint8), ("WEIGHTS",), {})
-        return parse_weights(answer.as_numpy("WEIGHTS"))
+        with self._places:
+            return weights_answer(self._ask(weights_request()))
 
     def is_ready(self) -> bool:
-        """Whether the server answers and has everything loaded."""
-        try:
-            return self._triton.is_server_ready(client_timeout=self.timeout_seconds)
-        except InferenceServerException:
-            return False
+        """Whether a server answers and has everything loaded."""
+        return any(self._probe(url, self.timeout_seconds) for url in self.urls)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._triton.close()
+        """Close the connections."""
+        for connection in self._connections.values():
+            connection.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -109,51 +59,33 @@ class Client:
     ) -> None:
         self.close()
 
-    def _infer(
-        self, model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float]
-    ) -> grpc.InferResult:
-        tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
-        tensor.set_data_from_numpy(video)
-        requested = [grpc.InferRequestedOutput(name) for name in outputs]
-        away_since: float | None = None
-        for pause in chain(FIRST_PAUSES_SECONDS, repeat(FIRST_PAUSES_SECONDS[-1])):
+    def _ask(self, request: Request) -> Any:
+        with closing(attempts(self._balancer, self._patience)) as steps:
             try:
-                result = self._triton.infer(
-                    model,
-                    [tensor],
-                    outputs=requested,
-                    parameters=parameters or None,
-                    client_timeout=self.timeout_seconds,
-                )
-                self._has_answered = True
-                break
-            except InferenceServerException as error:
-                failure = from_triton(error, self.url)
-                away_since = away_since or time.monotonic()
-                waits = isinstance(failure, ServerAway) and self._has_answered
-                if not waits or time.monotonic() + pause > away_since + self.away_seconds:
-                    raise failure from error
-            time.sleep(pause)
-        return result
+                step = next(steps)
+                while True:
+                    try:
+                        outcome = self._take(step, request)
+                    except ClientError as error:
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(outcome)
+            except StopIteration as end:
+                return end.value
 
+    def _take(self, step: Step, request: Request) -> Any:
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        url = step.endpoint.url
+        if isinstance(step, Probe):
+            return self._probe(url, PROBE_SECONDS)
+        try:
+            return self._connections[url].infer(**vars(request), client_timeout=self.timeout_seconds)
+        except InferenceServerException as error:
+            raise from_triton(error, url) from error
 
-def _as_tensor(video: str | PathLike[str] | bytes) -> NDArray[np.uint8]:
-    """(1, size) uint8 of a whole encoded file."""
-    if isinstance(video, bytes):
-        _check_size(len(video))
-        return np.frombuffer(video, np.uint8)[None]
-    try:
-        path = Path(video)
-        if path.exists() and not path.is_file():
-            raise UnreadableFile("cannot read the file: it is a directory or a device")
-        _check_size(path.stat().st_size)
-        return np.fromfile(path, np.uint8)[None]
-    except OSError as error:
-        raise UnreadableFile(f"cannot read the file: {error.strerror or error}") from error
-
-
-def _check_size(size: int) -> None:
-    if size == 0:
-        raise InvalidRequest("the file is empty")
-    if size > MAX_BYTES:
-        raise InvalidRequest(f"the file has {size / 2**30:.1f} GiB, a request carries 2 GiB at most")
+    def _probe(self, url: str, timeout_seconds: float) -> bool:
+        try:
+            return self._connections[url].is_server_ready(client_timeout=timeout_seconds)
+        except InferenceServerException:
+            return False

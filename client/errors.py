@@ -17,6 +17,8 @@ from tritonclient.utils import InferenceServerException
 
 # What Triton says while the supervisor loads a model again, and before that of a request that the dead process held.
 _STARTING = ("has no available versions", "is not healthy", "is not ready")
+# What gRPC says of a connection that ended under a request, not of one that was never made.
+_ENDED = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)
 _PREFIXES = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")
 
 
@@ -38,6 +40,11 @@ class ServerUnavailable(ClientError):
 
 class ServerAway(ServerUnavailable):
     """No server there, or one that is starting a part of itself again."""
+
+    def __init__(self, message: str, *, held_request: bool = False) -> None:
+        super().__init__(message)
+        self.held_request = held_request
+        """Whether it went away while it had the request."""
 
 
 class DeadlineExceeded(ClientError):
@@ -61,7 +68,8 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
             return ServerUnavailable(message)
         # gRPC's own words for a connection that is refused, reset or closed, of which the last ones say most.
         reason = message.splitlines()[0].rpartition(": ")[2] if message else "no reason given"
-        return ServerAway(f"no server answers at {url} ({reason}); is it running?")
+        held = _ENDED.search(message) is not None
+        return ServerAway(f"no server answers at {url} ({reason}); is it running?", held_request=held)
     if any(sign in message for sign in _STARTING):
         return ServerAway(f"the server at {url} is starting a part of itself again ({message})")
     return ServerError(message or f"the server at {url} failed ({status or 'no status'})")

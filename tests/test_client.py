@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import client.client
+import client.parameters
+import client.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
 from client.result import CameraClip, parse_score
 from server import Server
 from tests.processes import workers
 from tests.synthetic import encode
+from video.parameters import _INTEGERS as WHOLE
+from video.parameters import _RANGES as RANGES
 
 VIDEO = encode(130, width=240, height=136)
 
@@ -68,13 +71,14 @@ def test_the_table_names_what_it_shows(server: Server, video: Path):
 def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, video: Path, tmp_path: Path):
     text = tmp_path / "letter.txt"
     text.write_text("not a video\n")
-    result = score("--url", server.url, video, text, tmp_path / "gone.mp4", tmp_path, video)
+    device = Path("/dev/null")
+    result = score("--url", server.url, video, text, tmp_path / "gone.mp4", device, video)
     assert result.returncode == 1
     assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [str(video), str(video)]
     assert result.stderr.splitlines() == [
         f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
-        f"{tmp_path}: cannot read the file: it is a directory or a device",
+        f"{device}: cannot read the file: it is a directory or a device",
         "3 of 5 videos were not scored",
     ]
 
@@ -117,7 +121,10 @@ def test_a_deadline_is_kept(server: Server, client: Client):
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
     try:
-        with Client(server.url, timeout_seconds=0.5) as hasty, pytest.raises(DeadlineExceeded, match="no answer from"):
+        with (
+            Client(server.url, timeout_seconds=0.5, retries=0) as hasty,
+            pytest.raises(DeadlineExceeded, match="no answer from"),
+        ):
             hasty.score(VIDEO)
     finally:
         for worker in stopped:
@@ -133,7 +140,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
             unconnected.weights()
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
-        monkeypatch.setattr(client.client, "MAX_BYTES", 1000)
+        monkeypatch.setattr(client.request, "MAX_BYTES", 1000)
         with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
             unconnected.score(VIDEO)
 
@@ -164,8 +171,21 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint():
     assert answer.weights.stand_in
 
 
+def test_the_command_line_and_the_server_allow_the_same_parameters():
+    assert RANGES == client.parameters.RANGES
+    assert WHOLE == client.parameters.WHOLE
+
+
+def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():
+    with (
+        Client("localhost:9") as unconnected,
+        pytest.raises(TypeError, match="no parameter 'fsp'; the parameters are fps,"),
+    ):
+        unconnected.score(VIDEO, fsp=4)  # type: ignore[call-arg]
+
+
 def test_the_client_needs_nothing_heavy():
-    heavy = "{'torch', 'av', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
+    heavy = "{'torch', 'av', 'pyarrow', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
     program = f"import client, client.score, sys; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

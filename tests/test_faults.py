@@ -56,11 +56,12 @@ def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Serve
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
+    impatient = Client(server.url, timeout_seconds=60, retries=0, max_in_flight=100)
 
     def ask(_: int) -> object:
         started = time.monotonic()
         try:
-            return client.score(GOOD)
+            return impatient.score(GOOD)
         except ServerUnavailable as error:
             return str(error), time.monotonic() - started
 
@@ -70,6 +71,7 @@ def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Serve
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = [one.result() for one in asked]
+    impatient.close()
     refused = [answer for answer in answers if answer != before]
     # 64 wait, 2 are in the hands of the stopped workers, and Triton may have taken 2 more out of the queue.
     assert 30 <= len(refused) <= 34

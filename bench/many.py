@@ -1,0 +1,239 @@
+"""`python -m bench.many`: thousands of small videos through `client.score`, killed on the way, and what it holds.
+
+Networks are tiny: it is the client that is looked at, and the server only has to answer.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from bench.memory import cpu_seconds
+from client import AsyncClient, Client
+from client.table import read_table
+from export.networks import export_networks
+from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from server import Settings, running
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / ".bench" / "many"
+BROKEN_EVERY = 40
+NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
+
+
+def main() -> int:
+    """Run the parts that were asked for, and print what was seen."""
+    parser = argparse.ArgumentParser(prog="python -m bench.many", description="Many videos through the client.")
+    parser.add_argument("--videos", type=int, default=2000, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--in-flight", type=int, default=4, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("part", choices=("kills", "memory", "busy"), help="what to look at")
+    options = parser.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if options.part == "busy":
+        return busy()
+    folder = videos(options.videos)
+    with supervised(repository("tiny", width=48, depth=2)) as url:
+        return (kills if options.part == "kills" else memory)(folder, url, options.in_flight)
+
+
+def videos(count: int) -> Path:
+    """A folder of videos of 1 to 3 seconds, of which every fortieth is broken, in one of four ways."""
+    folder = CACHE / f"videos_{count}"
+    if folder.is_dir():
+        return folder
+    print(f"bench: making {count} videos", flush=True)
+    good = [encode(seconds, size) for seconds in (1, 2, 3) for size in (96, 160)]
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(exist_ok=True)
+    broken = [b"", b"not a video\n", good[2][: len(good[2]) // 2], good[0][:-2000]]
+    for index in range(count):
+        sick = index % BROKEN_EVERY == BROKEN_EVERY - 1
+        content = broken[index // BROKEN_EVERY % len(broken)] if sick else good[index % len(good)]
+        (partial / f"{index:06}.mp4").write_bytes(content)
+    return partial.rename(folder)
+
+
+def encode(seconds: int, size: int) -> bytes:
+    """A small H.264 video of moving waves."""
+    path = CACHE / "encoded.mp4"
+    with av.open(path, "w") as output:
+        stream = output.add_stream("libx264", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = size * 3 // 2, size, "yuv420p"
+        y, x = np.mgrid[0:size, 0 : size * 3 // 2]
+        for index in range(25 * seconds):
+            waves = np.sin(x / 9 + index / 5) + np.cos(y / 7 - index / 8)
+            frame = av.VideoFrame.from_ndarray(np.repeat((waves * 60 + 128).astype(np.uint8)[..., None], 3, 2), "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def repository(name: str, *, width: int, depth: int) -> Path:
+    """A model repository with networks of that size."""
+    directory = CACHE / name
+    target = directory / "model_repository"
+    if not (target / "weights.json").is_file():
+        print(f"bench: exporting {name} networks", flush=True)
+        for source in (ROOT / "model_repository").rglob("*"):
+            if source.is_file() and (source.suffix in (".pbtxt", ".py") or source.parent.name == "warmup"):
+                copy = target / source.relative_to(ROOT / "model_repository")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(source.read_bytes())
+        for model in (ROOT / "model_repository").iterdir():
+            (target / model.name / "1").mkdir(parents=True, exist_ok=True)
+        write_motion_checkpoint(directory / "motion", width=width, depth=depth, head_depth=1, use_sigmoid=True)
+        write_camera_checkpoint(directory / "camera", width=width, depth=depth, heads=width // 16)
+        export_networks(str(directory / "motion"), str(directory / "camera"), target, target="cpu")
+    return target
+
+
+@contextmanager
+def supervised(model_repository: Path) -> Iterator[str]:
+    """The address of a server that is started again when it dies, as Triton 2.51 may when a caller is killed."""
+    settings = Settings.on_free_ports(model_repository)
+    ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
+    environment = os.environ | {name: str(port) for name, port in ports.items()} | {"PRECISION": "f32"}
+    command = [sys.executable, "-m", "server", "--model-repository", str(model_repository)]
+    with open(CACHE / "server.log", "w") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            with Client(f"localhost:{settings.grpc_port}", timeout_seconds=5) as client:
+                while not client.is_ready():
+                    time.sleep(0.2)
+            yield f"localhost:{settings.grpc_port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+    print(f"bench: tritonserver was started {(CACHE / 'server.log').read_text().count('server: starting')} times")
+
+
+def score(folder: Path, url: str, output: Path, in_flight: int) -> subprocess.Popen[bytes]:
+    """The command under test."""
+    command = [sys.executable, "-m", "client.score", str(folder), "--url", url, "--output", str(output)]
+    command += ["--in-flight", str(in_flight), "--max-clips", "1"]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
+def kills(folder: Path, url: str, in_flight: int) -> int:
+    """Killed three times, and then left alone: every video is there once."""
+    output = CACHE / "killed.parquet"
+    for left in (output, output.with_name(f"{output.name}.journal")):
+        left.unlink(missing_ok=True)
+    choose = random.Random(0)
+    started = time.monotonic()
+    for _ in range(3):
+        with score(folder, url, output, in_flight) as run:
+            time.sleep(5 + 15 * choose.random())
+            run.kill()
+            print(f"bench: killed after {time.monotonic() - started:.0f} s, status {run.wait()}", flush=True)
+    with score(folder, url, output, in_flight) as run:
+        run.wait()
+    table = read_table(output).to_pylist()
+    seconds = time.monotonic() - started
+    counts = Counter(row["video"] for row in table)
+    expected = {str(path) for path in folder.iterdir()}
+    kinds = Counter((row["error_kind"], row["error"]) for row in table if row["error"])
+    print(f"bench: {len(table)} rows of {len(expected)} videos in {seconds:.0f} s, exit status {run.returncode}")
+    print(f"bench: lost {len(expected - counts.keys())}, twice {sum(count > 1 for count in counts.values())}")
+    for (kind, error), count in kinds.items():
+        print(f"bench: {count} {kind}: {error}")
+    whole = counts.keys() == expected and max(counts.values()) == 1
+    return 0 if whole and sum(kinds.values()) == len(expected) // BROKEN_EVERY else 1
+
+
+def memory(folder: Path, url: str, in_flight: int) -> int:
+    """What the client holds at most, with a tenth of the videos and with all."""
+    few = CACHE / "few.txt"
+    names = sorted(str(path) for path in folder.iterdir())
+    few.write_text("\n".join(names[: len(names) // 10]))
+    peaks = []
+    for what, count in ((["--manifest", str(few)], len(names) // 10), ([str(folder)], len(names))):
+        output = CACHE / "memory.parquet"
+        for left in (output, output.with_name(f"{output.name}.journal")):
+            left.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "client.score", *what, "--url", url, "--output", str(output)]
+        command += ["--in-flight", str(in_flight), "--max-clips", "1"]
+        started = time.monotonic()
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as run:
+            peak, cpu = 0.0, 0.0
+            while run.poll() is None:
+                lines = Path(f"/proc/{run.pid}/status").read_text().splitlines()
+                peak = max([peak, *(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))])
+                cpu = max(cpu, cpu_seconds(run.pid))
+                time.sleep(0.02)
+        seconds = time.monotonic() - started
+        size = output.with_name(f"{output.name}.journal").stat().st_size
+        print(
+            f"bench: {count} videos: {peak:.1f} MiB at most, {count / seconds:.1f} videos/s, {cpu / count * 1000:.1f} "
+            f"ms of CPU a video in the client, table {output.stat().st_size} bytes, journal {size}",
+            flush=True,
+        )
+        peaks.append(peak)
+    print(f"bench: {100 * (peaks[1] / peaks[0] - 1):+.1f} %")
+    return 0 if peaks[1] < 1.1 * peaks[0] else 1
+
+
+def busy(seconds: float = 60.0) -> int:
+    """How much of the time the networks compute while 16 requests of the client for asyncio are in flight."""
+    clip = encode(2, 160)
+    # Large enough to be what a video costs, as the published ones are, and small enough for many videos in a minute.
+    settings = Settings.on_free_ports(repository("small", width=384, depth=12), precision="f32")
+    with running(settings) as server:
+        before, after, answered, wall = asyncio.run(_load(server.url, settings.metrics_port, clip, seconds))
+    shares = {model: (after[model] - before[model]) / 1e6 / wall for model in NETWORKS}
+    print(f"bench: {answered} videos in {wall:.1f} s with 16 in flight; computing: {json.dumps(shares)}")
+    return 0 if max(shares.values()) > 0.9 else 1
+
+
+async def _load(
+    url: str, metrics_port: int, video: bytes, seconds: float
+) -> tuple[dict[str, float], dict[str, float], int, float]:
+    answered = 0
+    async with AsyncClient(url, max_in_flight=16) as client:
+        end = time.monotonic() + seconds + 5
+
+        async def ask() -> None:
+            nonlocal answered
+            while time.monotonic() < end:
+                await client.score(video)
+                answered += 1
+
+        callers = [asyncio.create_task(ask()) for _ in range(16)]
+        await asyncio.sleep(5)  # until all are under way
+        before, started, answered = await asyncio.to_thread(compute_us, metrics_port), time.monotonic(), 0
+        await asyncio.sleep(seconds - 5)
+        after, wall = await asyncio.to_thread(compute_us, metrics_port), time.monotonic() - started
+        done = answered
+        await asyncio.gather(*callers)
+    return before, after, done, wall
+
+
+def compute_us(metrics_port: int) -> dict[str, float]:
+    """Microseconds that each network has computed, by the server's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    found: dict[str, float] = {}
+    for line in lines:
+        if line.startswith("nv_inference_compute_infer_duration_us{"):
+            model = line.partition('model="')[2].partition('"')[0]
+            found[model] = found.get(model, 0.0) + float(line.rpartition(" ")[2])
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Previews of many videos, each made in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+PREVIEW_SECONDS = 4.0
+TIMEOUT_SECONDS = 20.0
+SCRIPT = Path(__file__).with_name("encode_preview.py")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What to show of a video."""
+
+    path: Path
+    """The file."""
+    start_seconds: float
+    """From."""
+    end_seconds: float
+    """To."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A preview, or why there is none."""
+
+    mp4: bytes | None
+    """An H.264 MP4."""
+    reason: str = ""
+    """One sentence."""
+
+
+def middle(path: Path, start_seconds: float, end_seconds: float) -> Segment:
+    """The middle `PREVIEW_SECONDS` of what was scored, or all of it where that is shorter."""
+    spare = max(0.0, end_seconds - start_seconds - PREVIEW_SECONDS)
+    return Segment(path, round(start_seconds + spare / 2, 3), round(end_seconds - spare / 2, 3))
+
+
+def make_previews(segments: Iterable[Segment]) -> dict[Segment, Preview]:
+    """One preview for each; what cannot be shown says why."""
+    unique = list(dict.fromkeys(segments))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(unique, pool.map(_make, unique), strict=True))
+
+
+def _make(segment: Segment) -> Preview:
+    # -I: the script needs nothing of ours, and gets nothing from the directory that it lies or runs in.
+    command = [sys.executable, "-I", SCRIPT, segment.path.resolve(), segment.start_seconds, segment.end_seconds]
+    try:
+        result = subprocess.run(list(map(str, command)), capture_output=True, timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Preview(None, f"decoding took more than {TIMEOUT_SECONDS:g} s")
+    if result.returncode < 0:
+        return Preview(None, "the decoder crashed")
+    if result.returncode:
+        return Preview(None, result.stderr.decode(errors="replace").strip().splitlines()[-1])
+    return Preview(result.stdout)

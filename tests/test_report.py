@@ -1,0 +1,370 @@
+"""The report in headless Chromium, beside `client.filter`; and what goes into it."""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+import client.filter
+from client.presets import PRESETS
+from client.report.__main__ import main
+from client.report.examples import NearestRows
+from client.report.previews import Segment, make_previews, middle
+from client.report.write import _label_bits, write_report
+from client.table import Metadata, read_table
+from tests.browser import Browser, browser, missing
+from tests.score_tables import METADATA, write_realistic_scores, write_scores
+from tests.synthetic import encode, encode_audio
+
+NASTY = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>.mp4"
+EDGES = tuple(
+    float(edge)
+    for cutoff in (0.4, 0.5, 1.0, 2.5)
+    for at in [np.float32(cutoff)]
+    for edge in (np.nextafter(at, np.float32(-9)), at, np.nextafter(at, np.float32(9)))
+)
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    reason = missing()
+    if reason and os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scores on and around every cut-off, and anywhere; a few videos are there, one is broken, others are gone."""
+    directory = tmp_path_factory.mktemp("report")
+    for name, video in {
+        "wide.mp4": encode(40, width=192, height=108),
+        "tall.mkv": encode(40, width=96, height=160, container="matroska"),
+        "broken.mp4": encode(40)[:2000],
+    }.items():
+        (directory / name).write_bytes(video)
+    random = np.random.default_rng(5)
+    edges = random.choice(EDGES, (1500, 3))
+    anywhere = random.uniform(0, 3, (1500, 3))
+    rows = [tuple(map(float, row)) for row in np.concatenate([edges, anywhere])]
+    names = ("wide.mp4", "tall.mkv", "broken.mp4", "gone.mp4", NASTY)
+    return write_scores(
+        directory / "the scores.parquet",
+        [*rows, "the video has no video stream", "the file is empty"],
+        videos=[names[index % len(names)] for index in range(3002)],
+        clips=[
+            [(0.0, 2.0, ["pan_left"]), (2.0, 4.0, ["pan_left"] if index % 2 else ["static", "pov"])]
+            for index in range(3002)
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def page(table: Path) -> Path:
+    write_report(table, table.with_name("report.html"))
+    return table.with_name("report.html")
+
+
+def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """What client.filter says, run with the command line that the page shows."""
+    words = shlex.split(window.find("#filter-command").text)
+    assert words[:3] == ["python", "-m", "client.filter"]
+    capsys.readouterr()
+    arguments = [str(directory / word) if word.endswith(".txt") else word for word in words[3:]]
+    assert client.filter.main(arguments) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def check_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    counts = filter_counts(window, directory, capsys)
+    shown = {what: window.count(what) for what in ("kept", "dropped", "failed", *PRESETS)}
+    assert {what: counts[what] for what in ("kept", "dropped", "failed")} == {
+        what: shown[what] for what in ("kept", "dropped", "failed")
+    }
+    for name, number in counts["dropped_by"].items():
+        assert shown[name] == number
+    return counts
+
+
+def test_counts_are_those_of_the_filter_however_thresholds_move(
+    window: Browser, page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    window.open(page)
+    seen = [check_counts(window, tmp_path, capsys)]
+    assert seen[0]["presets"]["static"] == {"camera": 0.5, "object": 0.5, "dynamics": 1.0}
+
+    window.drag("static", "camera", 40)
+    seen.append(check_counts(window, tmp_path, capsys))
+    assert 0.7 < seen[-1]["presets"]["static"]["camera"] < 1.1
+    window.drag("slideshow", "dynamics", -30)
+    seen.append(check_counts(window, tmp_path, capsys))
+    assert 0.5 < seen[-1]["presets"]["slideshow"]["dynamics"] < 0.9
+    window.drag("chaotic", "dynamics", -400)
+    seen.append(check_counts(window, tmp_path, capsys))
+    assert seen[-1]["presets"]["chaotic"]["dynamics"] == 0
+
+    window.press(window.thumb("static", "object"), Keys.ARROW_LEFT, Keys.PAGE_DOWN)
+    seen.append(check_counts(window, tmp_path, capsys))
+    assert seen[-1]["presets"]["static"]["object"] == 0.39
+    window.press(window.thumb("static", "object"), Keys.ARROW_UP)
+    seen.append(check_counts(window, tmp_path, capsys))  # 0.4 lies between two float32
+    assert seen[-1]["presets"]["static"]["object"] == 0.4
+    assert len({json.dumps(counts) for counts in seen}) == len(seen)
+
+    field = window.find('input[type="number"][data-preset="chaotic"][data-score="camera"]')
+    window.press(field, "0.4")
+    counts = check_counts(window, tmp_path, capsys)
+    assert counts["presets"]["chaotic"]["camera"] == 0.4
+    window.press(field, Keys.DELETE)
+    assert check_counts(window, tmp_path, capsys) == counts
+
+    window.click('input[role="switch"][data-preset="chaotic"]')
+    window.wait_for_frame()
+    assert list(check_counts(window, tmp_path, capsys)["presets"]) == ["static", "slideshow"]
+    for name in ("static", "slideshow"):
+        window.click(f'input[role="switch"][data-preset="{name}"]')
+    window.wait_for_frame()
+    assert window.count("dropped") == 0
+    assert window.find("#filter-command").text == "# no preset is on: nothing would be dropped"
+    assert window.errors() == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_is_readable_and_usable_at_every_width(window: Browser, page: Path, width: int):
+    window.open(page, width=width)
+    assert window.run("return document.documentElement.scrollWidth") == width
+    outside = """
+        return [...document.querySelectorAll("body *")].filter((element) => {
+            const { left, right, width } = element.getBoundingClientRect();
+            return width && (left < -1 || right > innerWidth + 1);
+        }).map((element) => element.outerHTML.slice(0, 90));
+    """
+    assert window.run(outside) == []
+    small = """
+        return [...document.querySelectorAll("main *")].filter((element) =>
+            [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
+            && parseFloat(getComputedStyle(element).fontSize) < 11.5).map((element) => element.outerHTML.slice(0, 90));
+    """
+    assert window.run(small) == []
+    before = window.thumb("chaotic", "camera").text
+    window.drag("chaotic", "camera", -50)
+    assert float(window.thumb("chaotic", "camera").text) < float(before) - 0.2
+    assert window.run("return document.querySelectorAll('[role=slider]').length") == 7
+    assert window.errors() == []
+
+
+def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: Path, table: Path):
+    window.open(page)
+    rows = window.run("return [...document.querySelectorAll('#labels tbody tr')].map((row) => row.innerText)")
+    assert [row.split()[0] for row in rows] == ["pan_left", "static", "pov"]
+    assert rows[0].split()[1] == "100.0"
+    assert rows[1].split()[1] == "50.0"
+    scored = read_table(table).slice(0, 3000)
+    scores = {
+        name: scored[column].to_numpy()
+        for name, column in zip(
+            ("camera", "object", "dynamics"),
+            ("camera_movement_score", "object_movement_score", "dynamics_score"),
+            strict=True,
+        )
+    }
+    kept = ~np.logical_or.reduce([preset.takes(scores) for preset in PRESETS.values()])
+    share = 100 * np.mean(np.arange(3000)[kept] % 2 == 0)
+    assert rows[1].split()[3] == f"{share:.1f}"
+
+
+def test_the_gallery_shows_what_is_there_and_says_what_is_not(window: Browser, page: Path):
+    window.open(page)
+    window.run("for (const video of document.querySelectorAll('video')) video.src ||= video.dataset.src")
+    window.wait_for("[...document.querySelectorAll('video')].every((video) => video.readyState >= 2)")
+    sizes = window.run("return [...document.querySelectorAll('video')].map((v) => [v.videoWidth, v.videoHeight])")
+    assert {tuple(size) for size in sizes} <= {(192, 108), (96, 160)}
+    assert sizes
+    texts = window.run("return [...document.querySelectorAll('.is-missing')].map((each) => each.innerText)")
+    assert any("it cannot be decoded: " in text for text in texts)
+    assert window.run("return document.querySelectorAll('.threshold').length") == 7
+    window.click("#play")
+    assert window.find("#play").text == "Play previews"
+    window.wait_for("[...document.querySelectorAll('video')].every((video) => video.paused)")
+    fates = "return [...document.querySelectorAll('.fate')].map((each) => each.textContent)"
+    assert "static" in window.run(fates)
+    for name in PRESETS:
+        window.click(f'input[role="switch"][data-preset="{name}"]')
+    window.wait_for_frame()
+    assert set(window.run(fates)) == {"kept"}
+    assert window.errors() == []
+
+
+def test_names_of_videos_are_text_and_nothing_is_fetched(window: Browser, table: Path, tmp_path: Path):
+    rows = [(0.499, 0.1, 0.1), (2.6, 1.0, 2.6), (0.9, 0.1, 1.2)]
+    path = write_scores(tmp_path / "s'cores $(x).parquet", [*rows, NASTY], videos=[NASTY] * 4)
+    write_report(path, tmp_path / "report.html")
+    window.open(tmp_path / "report.html")
+    assert window.run("return document.title") == "How these videos move"
+    assert window.run("return document.images.length") == 0
+    assert NASTY.split("/")[-1] in window.run("return document.querySelector('.example .name').textContent")
+    assert window.run("return performance.getEntriesByType('resource').map((e) => e.name)") == []
+    assert "the file is not here any more" in window.find(".is-missing").text
+    assert shlex.split(window.find("#filter-command").text)[3] == str(path)
+    assert window.errors() == []
+
+
+def test_the_command_can_be_copied(window: Browser, page: Path):
+    window.open(page)
+    window.click('.totals [data-copy="filter-command"]')
+    window.wait_for("document.getElementById('status').textContent === 'Copied'")
+
+
+@pytest.mark.parametrize("rows", [[], ["the file is empty"] * 3, [(1.0, 1.0, 1.0)]])
+def test_few_or_no_scores_are_a_page_too(window: Browser, rows: list, tmp_path: Path):
+    path = write_scores(tmp_path / "s.parquet", rows, clips=[[(0.0, 2.0, [])]] * len(rows))
+    write_report(path, tmp_path / "report.html")
+    window.open(tmp_path / "report.html", width=400)
+    assert window.count("kept") == (1 if rows and rows[0] == (1.0, 1.0, 1.0) else 0)
+    assert window.count("failed") == len(rows) - window.count("kept")
+    window.drag("static", "camera", 30)
+    assert window.errors() == []
+
+
+def test_a_hundred_thousand_rows_are_counted_as_the_filter_counts_them(
+    window: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = write_realistic_scores(tmp_path / "s.parquet", 100_000)
+    assert main([str(path), "--output", str(tmp_path / "r.html"), "--drop", "static", "--static", "camera=0.61"]) == 0
+    window.open(tmp_path / "r.html")
+    assert check_counts(window, tmp_path, capsys)["presets"] == {
+        "static": {"camera": 0.61, "object": 0.5, "dynamics": 1.0}
+    }
+    window.drag("static", "camera", 25)
+    assert check_counts(window, tmp_path, capsys)["presets"]["static"]["camera"] > 0.7
+    assert window.errors() == []
+
+
+def test_stand_in_weights_are_said(tmp_path: Path, window: Browser):
+    weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
+    scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], metadata=Metadata(weights, METADATA.labels, {}))
+    write_report(scores, tmp_path / "r.html")
+    window.open(tmp_path / "r.html")
+    assert "stand-in weights: they mean nothing" in window.find("#notices").text
+
+
+def test_parts_of_videos_are_exported_to_lists_that_can_say_so(tmp_path: Path):
+    scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], parts=[(1.0, 3.0)])
+    write_report(scores, tmp_path / "r.html", examples=0)
+    assert json.loads(_content(tmp_path / "r.html"))["hasParts"] is True
+
+
+def _content(page: Path) -> str:
+    match = re.search(r'<script type="application/json" id="content">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert match
+    return match[1]
+
+
+def test_failures_are_told_by_kind_and_the_first_by_name(tmp_path: Path):
+    reasons = [f"decoding stopped at frame {index} of 300: the file is truncated" for index in range(30)]
+    write_report(write_scores(tmp_path / "s.parquet", [*reasons, "the file is empty"]), tmp_path / "r.html")
+    content = json.loads(_content(tmp_path / "r.html"))
+    assert content["failureKinds"] == [
+        ["decoding stopped at frame … of …: the file is truncated", 30],
+        ["the file is empty", 1],
+    ]
+    assert len(content["failures"]) == 20
+    assert content["failures"][7] == {"video": "videos/0000007.mp4", "reason": reasons[7]}
+
+
+def test_examples_are_the_nearest_of_which_the_threshold_alone_decides(tmp_path: Path):
+    rows = [(0.45, 0.1, 0.1), (0.1, 0.1, 0.1), (0.49, 0.9, 0.1), (0.5, 0.1, 0.1), (0.6, 0.1, 0.1), (2.0, 0.1, 0.1)]
+    table = read_table(write_scores(tmp_path / "s.parquet", rows))
+    static = PRESETS["static"]
+    nearest = NearestRows(static, static.limits[0], 1)
+    for first in range(0, 6, 2):  # in several batches
+        (batch,) = table.slice(first, 2).combine_chunks().to_batches()
+        scores = dict(
+            zip(("camera", "object", "dynamics"), np.array(rows[first : first + 2], np.float32).T, strict=True)
+        )
+        nearest.add(batch, scores, first)
+    assert [candidate.index for candidate in nearest.taken] == [0, 1]
+    assert [candidate.index for candidate in nearest.spared] == [3, 4, 5]
+    assert nearest.spared[0].row["video"] == "videos/0000003.mp4"
+
+
+def test_any_number_of_labels_fits(tmp_path: Path):
+    labels = tuple(f"label_{index}" for index in range(70))
+    metadata = Metadata(METADATA.weights, labels, {})
+    clips = [[(0, 2, ["label_0", "label_31"]), (2, 4, ["label_31", "label_69"])], [], [(0, 2, ["label_32"])]]
+    table = read_table(write_scores(tmp_path / "s.parquet", [(1, 1, 1)] * 3, clips=clips, metadata=metadata))
+    bits = _label_bits(table["clips"].combine_chunks(), {label: index for index, label in enumerate(labels)})
+    assert bits.tolist() == [[1 | 1 << 31, 0, 1 << 5], [0, 0, 0], [0, 1, 0]]
+
+
+def test_previews_are_small_and_what_fails_says_why(tmp_path: Path):
+    (tmp_path / "video.mp4").write_bytes(encode(200, width=640, height=360))
+    (tmp_path / "sound.mp4").write_bytes(encode_audio())
+    (tmp_path / "text.mp4").write_text("not a video")
+    whole, sound, text, beyond = (
+        Segment(tmp_path / "video.mp4", 2.0, 6.0),
+        Segment(tmp_path / "sound.mp4", 0.0, 1.0),
+        Segment(tmp_path / "text.mp4", 0.0, 1.0),
+        Segment(tmp_path / "video.mp4", 60.0, 64.0),
+    )
+    previews = make_previews([whole, sound, text, beyond, whole])
+    assert len(previews) == 4
+    assert previews[whole].mp4 is not None
+    (tmp_path / "preview.mp4").write_bytes(previews[whole].mp4)
+    import av
+
+    with av.open(tmp_path / "preview.mp4") as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 32
+    assert (frames[0].width, frames[0].height) == (256, 144)
+    assert previews[sound].reason == "the video has no video stream"
+    assert previews[text].reason == "it cannot be decoded: Invalid data found when processing input"
+    assert previews[beyond].reason == "no frame could be decoded"
+
+
+def test_a_preview_is_of_the_middle():
+    path = Path("v.mp4")
+    assert middle(path, 0.0, 10.0) == Segment(path, 3.0, 7.0)
+    assert middle(path, 5.0, 7.5) == Segment(path, 5.0, 7.5)
+
+
+def test_what_is_written_is_said(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(table), "--output", str(tmp_path / "r.html"), "--examples", "0"]) == 0
+    assert re.fullmatch(
+        rf"{tmp_path}/r.html: 3,002 videos, 2 failed; 0 examples, 0 of them without a picture; 0.\d MB\n",
+        capsys.readouterr().out,
+    )
+
+
+def test_a_report_that_cannot_be_made_is_status_1_and_leaves_nothing(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main([str(tmp_path / "gone.parquet"), "--output", str(tmp_path / "r.html")]) == 1
+    assert capsys.readouterr().err.startswith(f"cannot read {tmp_path / 'gone.parquet'}: ")
+    assert main([str(table), "--output", str(tmp_path / "no" / "r.html"), "--examples", "0"]) == 1
+    assert capsys.readouterr().err == f"cannot write {tmp_path / 'no' / 'r.html'}: No such file or directory\n"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--examples", "51"], "--examples is 51, it must be between 0 and 50"),
+        (["--output", "s.parquet"], "--output would overwrite the table"),
+        (["--drop", "boring"], "invalid choice: 'boring'"),
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(["s.parquet", *arguments])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""The table of scores: the same rows in every format, with the types that other programs expect."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from client import CameraClip, InvalidRequest, MotionScores, Score, VideoInfo, Weights
+from client.output import as_csv_row, csv_header
+from client.record import failed, scored
+from client.table import SCHEMA, Metadata, TableError, read_batches, read_metadata, read_table, write_parquet
+
+WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
+SCORE = Score(
+    MotionScores(0.5, 1.25, 2.5),
+    (CameraClip(0.0, 2.0, {"left": 0.25, "right": 0.75}), CameraClip(2.0, 3.5, {"left": 0.5, "right": 0.625})),
+    VideoInfo(3.5, 84, 24.0, 640, 360),
+    WEIGHTS,
+)
+PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5}
+RECORDS = [
+    scored('a, "b"\n.mp4', SCORE, PARAMETERS),
+    failed("bad.mp4", InvalidRequest("the file is empty"), PARAMETERS),
+]
+METADATA = Metadata({"motion": "a@1", "camera": "b@2", "precision": "f32"}, ("left", "right"), {"fps": 8.0})
+
+
+def write(path: Path, records: list) -> Path:
+    if path.suffix == ".parquet":
+        write_parquet(path, records, METADATA)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    else:
+        path.write_text(csv_header() + "".join(map(as_csv_row, records)), newline="")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, tmp_path: Path):
+    table = read_table(write(tmp_path / f"scores{suffix}", RECORDS))
+    assert table.schema.equals(SCHEMA)
+    good, bad = table.to_pylist()
+    assert good == {
+        "video": 'a, "b"\n.mp4',
+        "start_seconds": 1.0,
+        "end_seconds": 4.5,
+        "error": None,
+        "error_kind": None,
+        "camera_movement_score": 0.5,
+        "object_movement_score": 1.25,
+        "dynamics_score": 2.5,
+        "duration_seconds": 3.5,
+        "frames": 84,
+        "frames_per_second": 24.0,
+        "width": 640,
+        "height": 360,
+        "clips": [
+            {"start_seconds": 0.0, "end_seconds": 2.0, "labels": ["right"], "probabilities": [0.25, 0.75]},
+            {"start_seconds": 2.0, "end_seconds": 3.5, "labels": ["right", "left"], "probabilities": [0.5, 0.625]},
+        ],
+    }
+    assert {name: value for name, value in bad.items() if value is not None} == {
+        "video": "bad.mp4",
+        "start_seconds": 1.0,
+        "end_seconds": 4.5,
+        "error": "the file is empty",
+        "error_kind": "InvalidRequest",
+    }
+    assert Metadata.of(table).labels == ("left", "right")
+    if suffix != ".csv":
+        assert Metadata.of(table) == METADATA
+
+
+def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path):
+    path = tmp_path / "scores.parquet"
+    write_parquet(path, (scored(f"{index}.mp4", SCORE) for index in range(20_000)), METADATA)
+    assert parquet.ParquetFile(path).num_row_groups == 3
+    videos = [name for batch in read_batches(path) for name in batch.column("video").to_pylist()]
+    assert videos == [f"{index}.mp4" for index in range(20_000)]
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_table_of_failures_alone_and_an_empty_one_can_be_read(tmp_path: Path):
+    for suffix in (".parquet", ".jsonl", ".csv"):
+        for records in ([], RECORDS[1:]):
+            table = read_table(write(tmp_path / f"scores{suffix}", records))
+            assert table.num_rows == len(records)
+            assert table.schema.equals(SCHEMA)
+
+
+def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path):
+    path = write(tmp_path / "scores.jsonl", RECORDS)
+    path.write_text(path.read_text() + '{"video": "half')
+    assert read_table(path).num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("scores.txt", "", "its name must end in .parquet, .jsonl, .csv"),
+        ("scores.parquet", "not parquet", "is no table of scores: .*Parquet"),
+        ("scores.jsonl", '{"a": 1}\n', "line 1 is not the score of a video"),
+        ("scores.jsonl", "{\n", "is no table of scores"),
+        ("scores.csv", "a,b\n1,2\n", "it has no column 'camera_movement_score'"),
+        ("scores.csv", None, "cannot read .*: No such file or directory"),
+    ],
+)
+def test_what_is_no_table_is_said_to_be_none(name: str, content: str | None, message: str, tmp_path: Path):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(TableError, match=message):
+        read_table(path)
+
+
+def test_another_parquet_file_is_told_from_a_table_of_scores(tmp_path: Path):
+    path = tmp_path / "other.parquet"
+    parquet.write_table(pa.table({"video": ["a.mp4"]}), path)
+    with pytest.raises(TableError, match="it has no column 'camera_movement_score'"):
+        read_metadata(path)
+
+
+def test_rows_with_other_labels_are_refused(tmp_path: Path):
+    other = Score(SCORE.motion, (CameraClip(0, 2, {"up": 0.5}),), SCORE.info, SCORE.weights)
+    path = write(tmp_path / "scores.jsonl", [RECORDS[0], scored("other.mp4", other)])
+    with pytest.raises(TableError, match=r"'other.mp4' has 1 labels, others have 2"):
+        read_table(path)
