@@ -58,7 +58,7 @@ class VideoModel(ABC):
         self.decoder.close()
 
     def _respond(self, request: Any) -> Any:
-        record = Record(self.name, request.request_id())
+        record = Record(self.name, _request_id(request))
         started, restarts = time.perf_counter(), self.decoder.restarts.copy()
         try:
             outputs = self.outputs(request, record)
@@ -90,6 +90,14 @@ def input_values(request: Any, name: str) -> NDArray[Any]:
 def text(content: str) -> NDArray[np.object_]:
     """A TYPE_STRING tensor of one element."""
     return np.array([content.encode()], dtype=np.object_)
+
+
+def _request_id(request: Any) -> str:
+    """What the caller calls the request; over HTTP that may be no text."""
+    try:
+        return request.request_id()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _error(message: str, code: int) -> Any:
