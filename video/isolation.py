@@ -106,7 +106,8 @@ class IsolatedDecoder:
             self._channel = None
         if self._process is not None:
             self._process.kill()
-            self._end = why or _end(self._process.wait())
+            status = self._process.wait()
+            self._end = why or _end(status)
             self._process = None
 
     def plan(self, video: memoryview, parameters: Mapping[str, object]) -> dict[str, Any]:
