@@ -115,7 +115,6 @@ class Server:
             f"--grpc-port={settings.grpc_port}",
             f"--metrics-address={settings.address}",
             f"--metrics-port={settings.metrics_port}",
-            "--metrics-config=summary_latencies=true",  # quantiles, beside the totals that are always there
             f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
             # All models at the start, and again when the supervisor says so.
             "--model-control-mode=explicit",

@@ -23,10 +23,15 @@ GOOD = encode(60)
 FILM = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
 
 
+def score_at_once(client: Client, video: bytes, count: int) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        first, *others = pool.map(client.score, [video] * count)
+    assert all(score == first for score in others)
+
+
 def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(server: Server, client: Client):
     before = scrape(server)
-    with ThreadPoolExecutor() as pool:
-        assert len({pool.submit(client.score, GOOD).result() for _ in range(6)}) == 1
+    score_at_once(client, GOOD, 6)
     for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
         with pytest.raises(InvalidRequest):
             client.score(bad, **parameters)
@@ -71,9 +76,7 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
             held.result()
     for worker in workers(server.process.pid, "video_sampling"):
         os.kill(worker, signal.SIGKILL)
-    with ThreadPoolExecutor(4) as pool:
-        scored = list(pool.map(client.score, [FILM] * 4))
-    assert len(scored) == 4
+    score_at_once(client, FILM, 4)
     after = scrape(server)
     assert risen("video_motion_videos_total", before, after) == {
         ("video_sampling", "ok", "none"): 5,
@@ -94,8 +97,7 @@ def test_counts_outlive_processes_and_models(server: Server, client: Client):
         time.sleep(0.2)
         for step in ("unload", "load"):
             control(server, f"repository/models/{model}/{step}")
-    with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(client.score, [GOOD] * 8))) == 1
+    score_at_once(client, GOOD, 8)
     after = scrape(server)
     expected = {("video_sampling", "ok", "none"): 9.0, ("video_decode", "ok", "none"): 9.0}
     assert risen("video_motion_videos_total", before, after) == expected
