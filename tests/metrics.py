@@ -1,8 +1,7 @@
 """Reading the metrics of a server."""
 
+import re
 import urllib.request
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from server import Server
 
@@ -11,16 +10,19 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(server: Server) -> Samples:
-    """Every sample that the server gives to Prometheus."""
+    """Every sample that the server gives to Prometheus.
+
+    Not by prometheus_client's parser, which adds `_total` to the names of Triton's counters; Prometheus does not.
+    """
     url = f"http://{server.settings.address}:{server.settings.metrics_port}/metrics"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(url, timeout=30) as answer:
-        families = [*text_string_to_metric_families(answer.read().decode())]
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in families
-        for sample in family.samples
-    }
+        lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
+    samples: Samples = {}
+    for line in lines:
+        name, labels, value = re.fullmatch(r"(\w+)(?:{(.*)})? (\S+)", line).groups()  # type: ignore[union-attr]
+        samples[name, tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels or "")))] = float(value)
+    return samples
 
 
 def risen(name: str, before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
