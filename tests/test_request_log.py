@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -25,14 +26,19 @@ def infer(server: Server, video: bytes, request_id: str, **parameters: object) -
         triton.infer("video_motion", [tensor], request_id=request_id, parameters=parameters)
 
 
-def lines_of(server: Server, request_id: str) -> list[dict[str, object]]:
-    said = [json.loads(text) for text in server.log.splitlines() if text.startswith("{")]
-    return [entry for entry in said if entry["request_id"] == request_id]
+def lines_of(server: Server, request_id: str, count: int = 1) -> list[dict[str, object]]:
+    deadline = time.monotonic() + 10
+    while True:  # a line is read a moment after it has been written
+        said = [json.loads(text) for text in server.log.splitlines() if text.startswith("{")]
+        found = [entry for entry in said if entry.get("request_id") == request_id]
+        if len(found) >= count or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def test_each_model_that_reads_a_video_logs_what_it_did(server: Server):
     infer(server, GOOD, "good one")
-    sampling, decode = lines_of(server, "good one")
+    sampling, decode = lines_of(server, "good one", 2)
     expected = {"event": "request", "outcome": "ok", "video_bytes": len(GOOD), "motion_clips": 1, "camera_clips": 1}
     assert sampling.items() >= {**expected, "model": "video_sampling"}.items()
     assert decode.items() >= {**expected, "model": "video_decode"}.items()
