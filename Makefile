@@ -15,7 +15,7 @@ help:
 	@echo "make setup-gpu  and what the gpu profile needs without NVIDIA's container"
 	@echo "make export   the published checkpoints, for CPUs and GPUs (others: .venv/bin/python -m export --help);"
 	@echo "              TARGET=tensorrt builds TensorRT's plans as well, TARGET=cpu leaves out what only GPUs need"
-	@echo "make serve    the server in the foreground (HTTP_PORT, GRPC_PORT, METRICS_PORT, PRECISION)"
+	@echo "make serve    the server in the foreground (HTTP_PORT, GRPC_PORT, METRICS_PORT, PRECISION, REQUEST_LOG, TRITON_FLAGS)"
 	@echo "make demo     from nothing to the scores of a real video"
 	@echo "make test     the whole test suite, from nothing"
 	@echo "make lint     ruff and mypy"

@@ -21,7 +21,9 @@ MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 EPILOG = """\
 The environment chooses the rest: HTTP_PORT (8000), GRPC_PORT (8001), METRICS_PORT (8002), ADDRESS (127.0.0.1: this
 machine only), PRECISION (auto, f32, bf16 or int8: what the networks compute in without a GPU; auto is f32 or bf16,
-whichever is faster here). Exit status: 0 after Ctrl-C, 1 where the server cannot start or stops by itself."""
+whichever is faster here), REQUEST_LOG (all, errors or off: which requests have a line of JSON in the
+output), TRITON_FLAGS (passed on to tritonserver). Exit status: 0 after Ctrl-C, 1 where the server
+cannot start or stops by itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -42,6 +42,8 @@ class Triton:
             command.append(f"--model-config-name={profile}")
         if profile == "gpu" and self.backend_directory is None:
             command += [flag for flag in _memory_pools() if flag.split("=")[0] not in given]
+        if "--metrics-config" not in given:
+            command.append("--metrics-config=summary_latencies=true")  # quantiles, beside totals that are always there
         return command + arguments
 
     def profile(self) -> str:

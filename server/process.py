@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -125,7 +126,7 @@ class Server:
             # A name of our own for shared memory, so that what a killed server leaves can be removed.
             arguments.append(f"--backend-config={backend},shm-region-prefix-name={self._prefix}{backend}")
             arguments.append(f"--backend-config={backend},stub-timeout-seconds={STUB_TIMEOUT_SECONDS}")
-        return arguments
+        return arguments + shlex.split(os.environ.get("TRITON_FLAGS", ""))
 
     def _read_log(self, stream: IO[str]) -> None:
         for line in stream:

@@ -137,7 +137,7 @@ def frames_decoded(video: bytes, parameters: Parameters) -> tuple[int, int]:
     assert table.packet_pts is not None
     uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
     with open_video(BytesIO(video)) as (container, stream):
-        return sum(1 for _ in decoding._frames_of(container, stream, table, decoding.Damage(), uses)), len(wanted)
+        return sum(1 for _ in decoding._frames_of(container, stream, table, decoding.Decoded(), uses)), len(wanted)
 
 
 def test_groups_of_pictures_that_nobody_wants_are_not_decoded():

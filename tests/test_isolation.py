@@ -16,6 +16,8 @@ import pytest
 from tests.processes import alive, descendants, kill_when_busy
 from tests.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
+from video.errors import Reason
+from video.isolation import End
 
 VIDEO = encode(30)
 
@@ -38,6 +40,7 @@ def test_clips_come_back_as_decoded(decoder: IsolatedDecoder):
     plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     motion, camera = decoder.decode(memoryview(VIDEO), *orders, 224)
+    assert 16 <= decoder.frames_decoded <= 30
     assert motion.shape == (1, 16, 224, 224, 3)
     assert camera.shape == (1, 16, 224, 224, 3)
     assert motion.std() > 10
@@ -123,6 +126,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
     os.kill(worker, signal.SIGSTOP)  # it does not take the request before it dies
     threading.Timer(0.3, os.kill, (worker, signal.SIGKILL)).start()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+    assert decoder.restarts == {End.KILLED: 2}
 
 
 def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder):
@@ -131,19 +135,23 @@ def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDec
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
     killer.start()
-    with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV"):
+    with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV") as raised:
         decoder.decode(video, *orders, 224)
     killer.join()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+    assert raised.value.reason is Reason.WORKER_DIED
+    assert decoder.restarts == {End.CRASHED: 1}
 
 
 def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
     worker = worker_of(decoder)
     os.kill(worker, signal.SIGSTOP)
-    with pytest.raises(DecoderFailed, match="reading the video took longer than 2 s"):
+    with pytest.raises(DecoderFailed, match="reading the video took longer than 2 s") as raised:
         decoder.plan(memoryview(VIDEO), {})
     assert not alive(worker)
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+    assert raised.value.reason is Reason.TIMED_OUT
+    assert decoder.restarts == {End.TIMED_OUT: 1}
 
 
 def test_no_worker_outlives_the_process_that_asked():

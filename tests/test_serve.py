@@ -240,12 +240,17 @@ def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
         check=True,
     )
     profile = "" if installation.has_gpu() else "--model-config-name=cpu "
-    assert result.stdout == f"real: {profile}--model-repository=here --log-verbose=1\n"
+    quantiles = "--metrics-config=summary_latencies=true"
+    assert result.stdout == f"real: {profile}{quantiles} --model-repository=here --log-verbose=1\n"
 
 
 def test_a_flag_that_is_given_wins():
-    command = find_triton().command(["--model-config-name=tensorrt", "--backend-directory=/elsewhere"], "cpu")
-    assert command[1:] == ["--model-config-name=tensorrt", "--backend-directory=/elsewhere"]
+    given = [
+        "--model-config-name=tensorrt",
+        "--backend-directory=/elsewhere",
+        "--metrics-config=counter_latencies=true",
+    ]
+    assert find_triton().command(given, "cpu")[1:] == given
 
 
 def test_a_gpu_that_is_not_used_is_said_to_be(monkeypatch, tmp_path: Path):

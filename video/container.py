@@ -17,7 +17,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from video.errors import InvalidVideo
+from video.errors import InvalidVideo, Reason
 from video.limits import Limits
 from video.sampling import VideoInfo
 from video.structure import has_moov, missing_bytes, rotation_degrees
@@ -66,13 +66,13 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
     _refuse_by_magic(head)
     video.seek(0)
     if missing := missing_bytes(video):
-        raise InvalidVideo(f"the file is truncated: {missing} bytes are missing at its end")
+        raise InvalidVideo(f"the file is truncated: {missing} bytes are missing at its end", Reason.TRUNCATED)
     video.seek(0)
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     try:
         container = av.open(video, "r", container_options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise InvalidVideo(_why_not_opened(video, head)) from error
+        raise _why_not_opened(video, head) from error
     with container:
         yield container, _video_stream(container, limits)
 
@@ -91,9 +91,10 @@ def read_frame_table(
             if packet.size == 0:
                 continue
             if packet.is_corrupt:
-                raise InvalidVideo(_ends_early(len(shown), stream.frames))
+                raise _ends_early(len(shown), stream.frames)
             if len(packet_pts) == limits.max_frames:
-                raise InvalidVideo(f"the video has more than {limits.max_frames} frames, the most that are read")
+                too_many = f"the video has more than {limits.max_frames} frames, the most that are read"
+                raise InvalidVideo(too_many, Reason.TOO_LARGE)
             packet_pts.append(packet.pts)
             packet_is_keyframe.append(packet.is_keyframe)
             if packet.is_keyframe and first_key_pts is None:
@@ -101,12 +102,12 @@ def read_frame_table(
             if not packet.is_discard:
                 shown.append((packet.pts, packet.dts))
     except av.FFmpegError as error:
-        raise InvalidVideo(_ends_early(len(shown), stream.frames)) from error
+        raise _ends_early(len(shown), stream.frames) from error
     if first_key_pts is not None:
         # A stream cut out of a longer one may begin with frames that need what was cut off: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
     if not shown or time_base is None:
-        raise InvalidVideo("the video has no frames")
+        raise InvalidVideo("the video has no frames", Reason.NO_FRAMES)
 
     rate = float(stream.average_rate or 0)
     # An avi stores no timestamps; what FFmpeg makes up for it is in decoding order.
@@ -148,16 +149,16 @@ def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
 
 def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
     if not container.streams.video:
-        raise InvalidVideo("the video has no video stream")
+        raise InvalidVideo("the video has no video stream", Reason.NO_VIDEO_STREAM)
     pictures = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
-        raise InvalidVideo("the video has no video stream, only a cover picture")
+        raise InvalidVideo("the video has no video stream, only a cover picture", Reason.NO_VIDEO_STREAM)
     stream = streams[0]
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
-        raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}")
+        raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}", Reason.UNSUPPORTED_CODEC)
     check_size(context.width, context.height, limits)
     return stream
 
@@ -166,31 +167,37 @@ def check_size(width: int, height: int, limits: Limits) -> None:
     """`InvalidVideo` for frames that have too many pixels."""
     if width * height > limits.max_pixels:
         size = f"{width} x {height} pixels"
-        raise InvalidVideo(f"the video has {size}; frames of up to {limits.max_pixels} pixels are read")
+        allowed = f"frames of up to {limits.max_pixels} pixels are read"
+        raise InvalidVideo(f"the video has {size}; {allowed}", Reason.TOO_LARGE)
 
 
 def _refuse_by_magic(head: bytes) -> None:
     """`InvalidVideo` for what the first bytes of a file show to be no video."""
     if not head:
-        raise InvalidVideo("the file is empty")
+        raise InvalidVideo("the file is empty", Reason.EMPTY)
     for magic, kind in STILL_IMAGES.items():
         if head.startswith(magic):
-            raise InvalidVideo(f"the file is a still image ({kind}), not a video")
+            raise InvalidVideo(f"the file is a still image ({kind}), not a video", Reason.NOT_A_VIDEO)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        raise InvalidVideo("the file is an image (WEBP), not a video")
+        raise InvalidVideo("the file is an image (WEBP), not a video", Reason.NOT_A_VIDEO)
     if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
-        raise InvalidVideo(f"the file is a still image ({STILL_BRANDS[head[8:12]]}), not a video")
+        kind = STILL_BRANDS[head[8:12]]
+        raise InvalidVideo(f"the file is a still image ({kind}), not a video", Reason.NOT_A_VIDEO)
 
 
-def _why_not_opened(video: BinaryIO, head: bytes) -> str:
+def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     size = video.seek(0, os.SEEK_END)
     if head[4:8] in MP4_BOXES and not has_moov(video):
-        return f"the file has no moov box, the index of an mp4: it is truncated, {size} bytes arrived"
+        why = f"the file has no moov box, the index of an mp4: it is truncated, {size} bytes arrived"
+        return InvalidVideo(why, Reason.TRUNCATED)
     if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
-        return f"the file begins like a video but cannot be read: it is damaged or truncated, {size} bytes arrived"
-    return f"the file ({size} bytes) is not a video in a container that is read here ({CONTAINERS})"
+        why = f"the file begins like a video but cannot be read: it is damaged or truncated, {size} bytes arrived"
+        return InvalidVideo(why, Reason.DAMAGED)
+    why = f"the file ({size} bytes) is not a video in a container that is read here ({CONTAINERS})"
+    return InvalidVideo(why, Reason.NOT_A_VIDEO)
 
 
-def _ends_early(frames: int, announced: int) -> str:
+def _ends_early(frames: int, announced: int) -> InvalidVideo:
     of = f" of {announced}" if announced > frames else ""
-    return f"reading stopped at frame {frames}{of}: the file is truncated or damaged"
+    why = f"reading stopped at frame {frames}{of}: the file is truncated or damaged"
+    return InvalidVideo(why, Reason.DAMAGED)

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
-from video.errors import InvalidParameter, InvalidVideo
+from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.limits import Limits
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
@@ -39,11 +39,12 @@ def decode(
     *,
     rotation_degrees: int = 0,
     limits: Limits = DEFAULT_LIMITS,
-) -> None:
+) -> int:
     """Decode the frames `frame_indices` of `video` into `out`, in the order that each kind of clip wants them.
 
     `out` is (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned
-    clockwise by `rotation_degrees`, a multiple of 90. Raises `InvalidVideo` where a wanted frame cannot be had.
+    clockwise by `rotation_degrees`, a multiple of 90. Returns how many frames were decoded, wanted ones and others.
+    Raises `InvalidVideo` where a wanted frame cannot be had.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     with open_video(video, limits) as (container, stream):
@@ -64,14 +65,16 @@ def decode(
     wanted = [int(index) for index in frame_indices]
     if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
         raise InvalidParameter(f"the frames to decode must rise, from 0 on, and be below {table.info.frames}")
+    quick, thorough = Decoded(), Decoded()
     if table.pts is not None and table.packet_pts is not None:
         uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
         with open_video(video, limits) as (container, stream):
-            if _place_frames(_frames_of(container, stream, table, Damage(), uses), wanted, place):
-                return
+            if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
+                return quick.frames
     # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong is given a name.
     with open_video(video, limits) as (container, stream):
-        _place_or_repeat_frames(container, stream, table, wanted, place)
+        _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
+    return quick.frames + thorough.frames
 
 
 Place = Callable[[int, VideoFrame], None]
@@ -93,21 +96,25 @@ def _place_frames(frames: Iterator[tuple[int, VideoFrame]], wanted: list[int], p
 
 
 def _place_or_repeat_frames(
-    container: InputContainer, stream: VideoStream, table: FrameTable, wanted: list[int], place: Place
+    container: InputContainer,
+    stream: VideoStream,
+    table: FrameTable,
+    decoded: "Decoded",
+    wanted: list[int],
+    place: Place,
 ) -> None:
     """Place the wanted frames out of all; one that is not shown, though nothing is damaged, repeats the one before."""
-    damage = Damage()
     on_screen: VideoFrame | None = None
     waiting = deque(enumerate(wanted))
 
     def place_missing(until: int) -> None:
         while waiting and waiting[0][1] < until:
-            if damage.packets or on_screen is None:
+            if decoded.refused_packets or on_screen is None:
                 frame = f"frame {waiting[0][1]} of {table.info.frames}"
-                raise InvalidVideo(f"{frame} cannot be decoded: the file is damaged")
+                raise InvalidVideo(f"{frame} cannot be decoded: the file is damaged", Reason.DAMAGED)
             place(waiting.popleft()[0], on_screen)
 
-    for index, frame in _frames_of(container, stream, table, damage):
+    for index, frame in _frames_of(container, stream, table, decoded):
         place_missing(until=index)
         if waiting and waiting[0][1] == index:
             place(waiting.popleft()[0], frame)
@@ -126,17 +133,19 @@ def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
 
 
 @dataclass
-class Damage:
-    """What a decoder could not make sense of."""
+class Decoded:
+    """What came of a pass through a video."""
 
-    packets: int = 0
-    """Packets that it refused."""
+    frames: int = 0
+    """Frames that the decoder gave."""
+    refused_packets: int = 0
+    """Packets that it could not make sense of."""
 
 
 def _frames_of(
-    container: InputContainer, stream: VideoStream, table: FrameTable, damage: Damage, uses: Uses | None = None
+    container: InputContainer, stream: VideoStream, table: FrameTable, decoded: Decoded, uses: Uses | None = None
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Each frame that the decoder gives, with its index; what it refuses is counted in `damage`.
+    """Each frame that the decoder gives, with its index; they, and what it refuses, are counted in `decoded`.
 
     The index comes from the frame's timestamp, so that a packet which cannot be decoded costs its own frame only and
     moves no other; in a container without timestamps frames are counted. With `uses`, packets without one are left out.
@@ -145,7 +154,8 @@ def _frames_of(
     stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
     packets = container.demux(stream)
     count = 0
-    for frame in _decode_all(packets, damage) if uses is None else _decode_used(packets, stream, uses):
+    for frame in _decode_all(packets, decoded) if uses is None else _decode_used(packets, stream, uses):
+        decoded.frames += 1
         index = count
         if table.pts is not None and frame.pts is not None:
             index = int(np.searchsorted(table.pts, frame.pts))
@@ -155,12 +165,12 @@ def _frames_of(
         yield index, frame
 
 
-def _decode_all(packets: Iterator[Packet], damage: Damage) -> Iterator[VideoFrame]:
+def _decode_all(packets: Iterator[Packet], decoded: Decoded) -> Iterator[VideoFrame]:
     for packet in packets:
         try:
             yield from packet.decode()
         except av.FFmpegError:
-            damage.packets += 1
+            decoded.refused_packets += 1
 
 
 def _decode_used(packets: Iterator[Packet], stream: VideoStream, uses: Uses) -> Iterator[VideoFrame]:

@@ -16,15 +16,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
-from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS, Parameters
 
@@ -36,7 +38,23 @@ FAILURES: dict[str, type[VideoError]] = {
     failure.__name__: failure for failure in (InvalidVideo, InvalidParameter, DecoderFailed)
 }
 """What a worker may say of a request."""
+MAX_COUNT = 1 << 32
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class End(StrEnum):
+    """What ended a worker."""
+
+    TIMED_OUT = "timed_out"
+    """It took too long and was killed, by us or, having used up its CPU time, by the kernel."""
+    KILLED = "killed"
+    """By somebody else's SIGKILL: the kernel's, where memory ran out, most of the time."""
+    CRASHED = "crashed"
+    """By another signal, such as SIGSEGV."""
+    EXITED = "exited"
+    """By itself."""
+    MISBEHAVED = "misbehaved"
+    """It could not be talked to, or said what no worker says, and was killed."""
 
 
 class IsolatedDecoder:
@@ -50,12 +68,20 @@ class IsolatedDecoder:
         self.limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._end: End | None = None
+        self.frames_decoded = 0
+        """Frames that its workers have decoded."""
+        self.restarts: Counter[End] = Counter()
+        """How often a worker was started in the place of another one, by what had ended that."""
 
     def start(self) -> None:
         """Start the worker if there is none."""
         if self._process is not None and self._process.poll() is None:
             return
-        self.close()
+        self._stop()
+        if self._end is not None:
+            self.restarts[self._end] += 1
+            self._end = None
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # A server's own libraries are not for its workers.
@@ -70,12 +96,18 @@ class IsolatedDecoder:
 
     def close(self) -> None:
         """Stop the worker."""
+        self._stop()
+        self._end = None
+
+    def _stop(self, why: End | None = None) -> None:
+        """Stop the worker if there is one; `why`, where it is not its own doing."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            status = self._process.wait()
+            self._end = why or _end(status)
             self._process = None
 
     def plan(self, video: memoryview, parameters: Mapping[str, object]) -> dict[str, Any]:
@@ -117,14 +149,15 @@ class IsolatedDecoder:
             "shortest_edge": shortest_edge,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
-            self._ask("decode", arguments, [file, out])
+            self.frames_decoded += _count(self._ask("decode", arguments, [file, out]).get("frames_decoded"))
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
 
     def _check_bytes(self, video: memoryview) -> None:
         if video.nbytes > self.limits.max_bytes:
-            raise InvalidVideo(f"the file has {video.nbytes} bytes; files of up to {self.limits.max_bytes} are read")
+            allowed = f"files of up to {self.limits.max_bytes} are read"
+            raise InvalidVideo(f"the file has {video.nbytes} bytes; {allowed}", Reason.TOO_LARGE)
 
     def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
@@ -134,22 +167,24 @@ class IsolatedDecoder:
             if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
                 answer = self._receive()
         except TimeoutError:
-            self.close()
-            raise DecoderFailed(f"reading the video took longer than {self.limits.timeout_seconds:g} s") from None
+            self._stop(End.TIMED_OUT)
+            took = f"reading the video took longer than {self.limits.timeout_seconds:g} s"
+            raise DecoderFailed(took, Reason.TIMED_OUT) from None
         except OSError as error:
-            self.close()
+            self._stop(End.MISBEHAVED)
             raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
         if not answer:
-            raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}")
+            raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}", Reason.WORKER_DIED)
         try:
             content = json.loads(answer)
             if "result" in content:
                 return content["result"]
             failure, sentence = FAILURES[content["error"]], str(content["message"])
+            reason = Reason(content["reason"])
         except (ValueError, KeyError, TypeError):
-            self.close()  # it says what no worker of ours says
+            self._stop(End.MISBEHAVED)  # it says what no worker of ours says
             raise DecoderFailed("the process that reads the video gave no sensible answer") from None
-        raise failure(sentence)
+        raise failure(sentence, reason)
 
     def _hand_over(self, message: bytes, descriptors: list[int]) -> bool:
         """Whether a worker has taken the request."""
@@ -161,7 +196,7 @@ class IsolatedDecoder:
             socket.send_fds(self._channel, [message], descriptors)
             if self._receive() == TAKEN:
                 return True
-        self.close()
+        self._stop()
         return False
 
     def _allow_cpu_seconds(self, seconds: float) -> None:
@@ -188,10 +223,22 @@ class IsolatedDecoder:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             status = -signal.SIGKILL
-        self.close()
+        self._stop()
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
+
+
+def _end(status: int) -> End:
+    """What a worker's exit status says of its end."""
+    if status >= 0:
+        return End.EXITED
+    return {signal.SIGKILL: End.KILLED, signal.SIGXCPU: End.TIMED_OUT}.get(signal.Signals(-status), End.CRASHED)
+
+
+def _count(said: object) -> int:
+    """A number of frames that a worker says; 0 where it is none, for the worker may be a stranger's by now."""
+    return said if type(said) is int and 0 < said < MAX_COUNT else 0
 
 
 def _check_order(order: NDArray[np.integer], frames: int) -> None:

@@ -4,6 +4,7 @@ Only a stub of Triton's python backend can import this module.
 """
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,12 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from video.errors import DecoderFailed, InvalidParameter, InvalidVideo
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
+from video.metrics import Metrics
+from video.record import Record
+from video.request_log import RequestLog
 
 
 class VideoModel(ABC):
@@ -34,13 +38,16 @@ class VideoModel(ABC):
         self.manifest: dict[str, Any] = json.loads(path.read_text())
         try:
             self.decoder = IsolatedDecoder(Limits.from_configuration(self.parameters))
+            self.log = RequestLog.from_environment()
         except ValueError as error:
             raise pb_utils.TritonModelException(str(error)) from error
         self.decoder.start()
+        self.name = args["model_name"]
+        self.metrics = Metrics(self.name)
 
     @abstractmethod
-    def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
-        """The outputs of one request, at least those that it asks for."""
+    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
+        """The outputs of one request, at least those that it asks for; what is learned of it goes into `record`."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response a request; what goes wrong with one is its own error."""
@@ -51,17 +58,28 @@ class VideoModel(ABC):
         self.decoder.close()
 
     def _respond(self, request: Any) -> Any:
+        record = Record(self.name, _request_id(request))
+        started, restarts = time.perf_counter(), self.decoder.restarts.copy()
         try:
-            outputs = self.outputs(request)
+            outputs = self.outputs(request, record)
+            response = pb_utils.InferenceResponse(
+                [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
+            )
         except (InvalidVideo, InvalidParameter) as error:
-            return _error(str(error), pb_utils.TritonError.INVALID_ARG)
+            record.fail(error.reason, str(error))
+            response = _error(str(error), pb_utils.TritonError.INVALID_ARG)
         except DecoderFailed as error:
-            return _error(str(error), pb_utils.TritonError.INTERNAL)
+            record.fail(error.reason, str(error))
+            response = _error(str(error), pb_utils.TritonError.INTERNAL)
         except Exception as error:
-            return _error(f"unexpected {type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL)
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
-        )
+            message = f"unexpected {type(error).__name__}: {error}"
+            record.fail(Reason.UNEXPECTED, message)
+            response = _error(message, pb_utils.TritonError.INTERNAL)
+        record.seconds = time.perf_counter() - started
+        record.restarts = self.decoder.restarts - restarts
+        self.metrics.count(record)
+        self.log.write(record)
+        return response
 
 
 def input_values(request: Any, name: str) -> NDArray[Any]:
@@ -72,6 +90,14 @@ def input_values(request: Any, name: str) -> NDArray[Any]:
 def text(content: str) -> NDArray[np.object_]:
     """A TYPE_STRING tensor of one element."""
     return np.array([content.encode()], dtype=np.object_)
+
+
+def _request_id(request: Any) -> str:
+    """What the caller calls the request; over HTTP that may be no text."""
+    try:
+        return request.request_id()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _error(message: str, code: int) -> Any:

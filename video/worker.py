@@ -3,7 +3,7 @@
 LIMITS are the fields of `video.limits.Limits` as JSON. It answers one request at a time over the socket FD until the
 other end closes. A request is a JSON object with the file, and for decoding the memory to fill, as descriptors beside
 it. The worker says at once that it has taken it; the answer is a JSON object with `result`, or with `error` and
-`message`. Only numbers and text come back: this process is the one that a hostile file may own.
+`message` and `reason`. Only numbers and text come back: this process is the one that a hostile file may own.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from video import sandbox
 from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import decode
-from video.errors import VideoError
+from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
 from video.parameters import Parameters
@@ -68,7 +68,7 @@ def decode_into(
     """Fill the shared memory `clips_descriptor` with the wanted frames."""
     # Unmapped when nothing refers to it any more; an exception on its way out still may.
     out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
-    decode(
+    frames_decoded = decode(
         video,
         np.array(frame_indices),
         np.array(motion_order),
@@ -78,7 +78,7 @@ def decode_into(
         rotation_degrees=rotation_degrees,
         limits=limits,
     )
-    return {}
+    return {"frames_decoded": frames_decoded}
 
 
 OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": decode_into}
@@ -110,18 +110,24 @@ def main() -> None:
 
 def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
     """The answer to one request."""
-    too_much = f"decoding the video needs more than {limits.max_memory_bytes / 2**30:.3g} GiB"
+    too_much = InvalidVideo(
+        f"decoding the video needs more than {limits.max_memory_bytes / 2**30:.3g} GiB", Reason.TOO_LARGE
+    )
     try:
         with open(descriptors[0], "rb", buffering=0, closefd=False) as video:
             return {"result": OPERATIONS[request["operation"]](video, limits, *descriptors[1:], **request["arguments"])}
     except VideoError as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        return _failure(error)
     except MemoryError:
-        return {"error": "InvalidVideo", "message": too_much}
+        return _failure(too_much)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            return {"error": "InvalidVideo", "message": too_much}
-        return {"error": "DecoderFailed", "message": f"the decoder failed: {type(error).__name__}: {error}"[:500]}
+            return _failure(too_much)
+        return _failure(DecoderFailed(f"the decoder failed: {type(error).__name__}: {error}"[:500]))
+
+
+def _failure(error: VideoError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": str(error), "reason": error.reason}
 
 
 def prepare() -> None:

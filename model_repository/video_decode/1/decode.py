@@ -4,20 +4,25 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from video.record import Record
 from video.triton import VideoModel, input_values
 
 
 class TritonPythonModel(VideoModel):
     """Decodes and resizes."""
 
-    def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
+    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
         """The clips of a request's video."""
+        video = input_values(request, "VIDEO").data
+        record.video_bytes = video.nbytes
+        wanted = [input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")]
+        record.count_wanted(*map(len, wanted))
+        before = self.decoder.frames_decoded
         motion, camera = self.decoder.decode(
-            input_values(request, "VIDEO").data,
-            input_values(request, "FRAME_INDICES"),
-            input_values(request, "MOTION_ORDER"),
-            input_values(request, "CAMERA_ORDER"),
+            video,
+            *wanted,
             int(self.manifest["shortest_edge"]),
             int(input_values(request, "ROTATION_DEGREES")[0]),
         )
+        record.frames_decoded = self.decoder.frames_decoded - before
         return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera}

@@ -7,22 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video.errors import InvalidVideo
+from video.errors import InvalidVideo, Reason
+from video.record import Record
 from video.triton import VideoModel, input_values, text
 
 
 class TritonPythonModel(VideoModel):
     """Reads containers; decodes nothing."""
 
-    def outputs(self, request: Any) -> dict[str, NDArray[Any]]:
+    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is looked at where only WEIGHTS is wanted."""
         served = {name: self.manifest[name] for name in ("motion", "camera", "labels")}
         served["precision"] = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
         weights = {"WEIGHTS": text(json.dumps(served))}
         if set(request.requested_output_names()) == weights.keys():
             return weights
-        plan = self.decoder.plan(input_values(request, "VIDEO").data, json.loads(request.parameters()))
+        video = input_values(request, "VIDEO").data
+        record.video_bytes = video.nbytes
+        plan = self.decoder.plan(video, json.loads(request.parameters()))
         self._check_size(plan)
+        if "FRAME_INDICES" in request.requested_output_names():
+            record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
         return weights | {
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
@@ -41,7 +46,8 @@ class TritonPythonModel(VideoModel):
         if limit and size > limit:
             raise InvalidVideo(
                 f"the {frames} frames wanted of this {width} x {height} video are {size / 1e9:.2f} GB when decoded, "
-                f"more than the {limit / 1e9:.2f} GB that this server takes: ask for fewer (max_frames, max_clips)"
+                f"more than the {limit / 1e9:.2f} GB that this server takes: ask for fewer (max_frames, max_clips)",
+                Reason.TOO_LARGE,
             )
 
 

@@ -1,0 +1,35 @@
+"""Reading the metrics of a server."""
+
+import re
+import urllib.request
+
+from server import Server
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Values by name and sorted labels."""
+
+
+def scrape(server: Server) -> Samples:
+    """Every sample that the server gives to Prometheus.
+
+    Not by prometheus_client's parser, which adds `_total` to the names of Triton's counters; Prometheus does not.
+    """
+    url = f"http://{server.settings.address}:{server.settings.metrics_port}/metrics"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=30) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
+    samples: Samples = {}
+    for line in lines:
+        name, labels, value = re.fullmatch(r"(\w+)(?:{(.*)})? (\S+)", line).groups()  # type: ignore[union-attr]
+        samples[name, tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels or "")))] = float(value)
+    return samples
+
+
+def risen(name: str, before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
+    """By how much the samples of a name have risen, those that have, by the values of their labels."""
+    changes = {
+        tuple(value for _, value in labels): after[found, labels] - before.get((found, labels), 0)
+        for found, labels in after
+        if found == name
+    }
+    return {labels: change for labels, change in changes.items() if change}

@@ -1,0 +1,204 @@
+"""What the server tells Prometheus: exact counts of what was sent, whatever dies meanwhile."""
+
+import os
+import signal
+import sys
+import time
+import types
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from client import Client, InvalidRequest, ServerError, ServerUnavailable
+from server import Server
+from tests.metrics import risen, scrape
+from tests.processes import kill_when_busy, stubs, workers
+from tests.synthetic import encode, encode_audio
+from video.errors import Outcome, Reason
+
+GOOD = encode(60)
+FILM = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+
+
+def score_at_once(client: Client, video: bytes, count: int) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        first, *others = pool.map(client.score, [video] * count)
+    assert all(score == first for score in others)
+
+
+def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(server: Server, client: Client):
+    before = scrape(server)
+    score_at_once(client, GOOD, 6)
+    for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
+        with pytest.raises(InvalidRequest):
+            client.score(bad, **parameters)
+    after = scrape(server)
+    assert risen("video_motion_videos_total", before, after) == {
+        ("video_sampling", "ok", "none"): 6,
+        ("video_decode", "ok", "none"): 6,
+        ("video_sampling", "refused", "truncated"): 1,
+        ("video_sampling", "refused", "no_video_stream"): 1,
+        ("video_sampling", "refused", "invalid_parameter"): 2,
+    }
+    assert risen("video_motion_seconds_count", before, after) == {
+        ("video_sampling", "ok"): 6,
+        ("video_decode", "ok"): 6,
+        ("video_sampling", "refused"): 4,
+    }
+    assert risen("video_motion_received_bytes_total", before, after) == {
+        ("video_sampling",): 8 * len(GOOD) + 2000 + len(encode_audio()),
+        ("video_decode",): 6 * len(GOOD),
+    }
+    clips = {(kind, model): 6.0 for kind in ("motion", "camera") for model in ("video_sampling", "video_decode")}
+    assert risen("video_motion_clips_total", before, after) == clips
+    wanted = risen("video_motion_frames_wanted_total", before, after)
+    decoded = risen("video_motion_frames_decoded_total", before, after)
+    assert wanted["video_sampling",] == wanted["video_decode",]
+    assert wanted["video_decode",] <= decoded["video_decode",] <= 6 * 60
+    assert risen("video_motion_worker_restarts_total", before, after) == {}
+
+
+def test_a_request_for_the_weights_is_no_video(server: Server, client: Client):
+    before = scrape(server)
+    client.weights()
+    assert risen("video_motion_videos_total", before, scrape(server)) == {}
+
+
+def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client):
+    before = scrape(server)
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(client.score, FILM, fps=25)
+        kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGSEGV)
+        with pytest.raises(ServerError):
+            held.result()
+    for worker in workers(server.process.pid, "video_sampling"):
+        os.kill(worker, signal.SIGKILL)
+    score_at_once(client, FILM, 4)
+    after = scrape(server)
+    assert risen("video_motion_videos_total", before, after) == {
+        ("video_sampling", "ok", "none"): 5,
+        ("video_decode", "ok", "none"): 4,
+        ("video_decode", "failed", "worker_died"): 1,
+    }
+    assert risen("video_motion_worker_restarts_total", before, after) == {
+        ("killed", "video_sampling"): 2,
+        ("crashed", "video_decode"): 1,
+    }
+
+
+def test_counts_outlive_processes_and_models(server: Server, client: Client):
+    before = scrape(server)
+    client.score(GOOD)
+    for model in ("video_sampling", "video_decode"):
+        os.kill(stubs(server.process.pid, model)[0], signal.SIGKILL)
+        time.sleep(0.2)
+        for step in ("unload", "load"):
+            control(server, f"repository/models/{model}/{step}")
+    score_at_once(client, GOOD, 8)
+    after = scrape(server)
+    expected = {("video_sampling", "ok", "none"): 9.0, ("video_decode", "ok", "none"): 9.0}
+    assert risen("video_motion_videos_total", before, after) == expected
+    started = risen("video_motion_model_start_time_seconds", before, after)
+    assert started.keys() == {("video_sampling",), ("video_decode",)}
+    assert min(started.values()) > 0
+
+
+def control(server: Server, path: str) -> None:
+    request = urllib.request.Request(f"{server.http_url}/v2/{path}", b"{}", server.key_header, method="POST")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120):
+        pass
+
+
+def test_what_a_full_queue_turns_away_is_what_the_dashboard_shows(server: Server, client: Client):
+    """Triton 2.51 counts failures of an ensemble twice and none as REJECTED, which the expression makes up for."""
+    client.score(GOOD)
+    before = scrape(server)
+    stopped = workers(server.process.pid, "video_sampling")
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+
+    def ask(_: int) -> bool:
+        try:
+            client.score(GOOD)
+        except ServerUnavailable:
+            return False
+        return True
+
+    with ThreadPoolExecutor(76) as pool:
+        asked = [pool.submit(ask, index) for index in range(76)]
+        time.sleep(2)
+        meanwhile = scrape(server)
+        for worker in stopped:
+            os.kill(worker, signal.SIGCONT)
+        answers = Counter(one.result() for one in asked)
+    with pytest.raises(InvalidRequest):
+        client.score(b"text")
+    assert answers[False] >= 6
+    waiting = {
+        dict(labels)["model"]: count
+        for (name, labels), count in meanwhile.items()
+        if name == "nv_inference_pending_request_count"
+    }
+    assert 60 <= waiting["video_sampling"] <= 64
+    assert waiting["video_motion"] == 0  # Triton counts what waits for the steps only
+    failed = ("video_motion", "OTHER", "1")
+    deadline = time.monotonic() + 10
+    while True:  # Triton counts after it has answered
+        after = scrape(server)
+        failures = risen("nv_inference_request_failure", before, after)
+        if failures.get(failed, 0) >= 2 * (answers[False] + 1) or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    videos = risen("video_motion_videos_total", before, after)
+    bad = sum(count for (_, outcome, _), count in videos.items() if outcome != "ok")
+    assert bad == 1
+    assert failures == {failed: 2 * (answers[False] + bad)}
+    assert risen("nv_inference_request_success", before, after)["video_motion", "1"] == answers[True]
+
+
+def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server):
+    series = {
+        (dict(labels)["outcome"], dict(labels)["reason"])
+        for name, labels in scrape(server)
+        if name == "video_motion_videos_total"
+    }
+    assert series == {("ok", "none"), *((reason.outcome, reason) for reason in Reason)}
+    failures = {reason for reason in Reason if reason.outcome is Outcome.FAILED}
+    assert failures == {Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.UNEXPECTED}
+
+
+@pytest.fixture
+def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
+    """Metrics with a class in the place of Triton's MetricFamily."""
+
+    def make(family: type) -> object:
+        monkeypatch.setitem(
+            sys.modules,
+            "triton_python_backend_utils",
+            types.SimpleNamespace(MetricFamily=family),  # type: ignore
+        )
+        monkeypatch.delitem(sys.modules, "video.metrics", raising=False)
+        from video.metrics import Metrics
+
+        return Metrics("video_sampling")
+
+    yield make
+    sys.modules.pop("video.metrics", None)
+
+
+def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
+    from video.record import Record
+
+    class Refusing:
+        COUNTER = GAUGE = HISTOGRAM = 0
+
+        def __init__(self, **_: object) -> None:
+            raise RuntimeError("metrics are off")
+
+    metrics = metrics_of(Refusing)
+    for _ in range(3):
+        metrics.count(Record("video_sampling", "", video_bytes=1))
+    assert capfd.readouterr().err == "video_sampling: its metrics cannot be created: metrics are off\n"

@@ -1,0 +1,95 @@
+"""What the models that read videos add to Triton's own metrics.
+
+Only a stub of Triton's python backend can import this module.
+"""
+
+import ctypes
+import sys
+import time
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+from video.errors import Outcome, Reason
+from video.isolation import End
+from video.record import Record
+
+SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
+"""Upper bounds of a histogram's buckets: from a file refused at sight to the longest that decoding may take."""
+NO_REASON = "none"
+
+
+class Metrics:
+    """Counts what became of requests.
+
+    A server that cannot have these metrics says so once in its log and serves without them.
+    """
+
+    def __init__(self, model: str) -> None:
+        """`model`: the name that its metrics have as a label."""
+        self._model = model
+        self._works = True
+        self._attempt("created", self._create)
+
+    def count(self, record: Record) -> None:
+        """Add one request that was answered."""
+        if self._works:
+            self._attempt("updated", lambda: self._count(record))
+
+    def _attempt(self, what: str, action: Any) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._works = False
+            print(f"{self._model}: its metrics cannot be {what}: {error}", file=sys.stderr, flush=True)
+
+    def _create(self) -> None:
+        # Every series exists, at zero, from the start: the first event is a rise then, which rate() sees.
+        kinds = pb_utils.MetricFamily
+        results = [(Outcome.OK, NO_REASON), *((reason.outcome, reason) for reason in Reason)]
+        videos = _family("videos_total", "Videos that a model looked at.", kinds.COUNTER)
+        self._videos = {
+            reason: self._metric(videos, outcome=str(outcome), reason=str(reason)) for outcome, reason in results
+        }
+        seconds = _family("seconds", "Seconds that a model took for a video.", kinds.HISTOGRAM)
+        self._seconds = {outcome: self._metric(seconds, SECONDS, outcome=str(outcome)) for outcome in Outcome}
+        received = _family("received_bytes_total", "Bytes of encoded videos.", kinds.COUNTER)
+        self._received_bytes = self._metric(received)
+        wanted = _family("frames_wanted_total", "Frames that clips are made of, each once.", kinds.COUNTER)
+        self._frames_wanted = self._metric(wanted)
+        decoded = _family("frames_decoded_total", "Frames decoded to have the wanted ones.", kinds.COUNTER)
+        self._frames_decoded = self._metric(decoded)
+        clips = _family("clips_total", "Clips that videos were cut into.", kinds.COUNTER)
+        self._clips = {kind: self._metric(clips, kind=kind) for kind in ("motion", "camera")}
+        restarts = _family("worker_restarts_total", "Processes that read videos, started anew.", kinds.COUNTER)
+        self._restarts = {end: self._metric(restarts, cause=str(end)) for end in End}
+        started = _family("model_start_time_seconds", "When the model was last loaded, in Unix time.", kinds.GAUGE)
+        self._metric(started).set(time.time())
+
+    def _metric(self, family: Any, buckets: list[float] | None = None, **labels: str) -> Any:
+        labels = {"model": self._model, **labels}
+        return family.Metric(labels=labels) if buckets is None else family.Metric(labels=labels, buckets=buckets)
+
+    def _count(self, record: Record) -> None:
+        if record.video_bytes is None:
+            return
+        self._videos[record.reason or NO_REASON].increment(1)
+        self._seconds[record.outcome].observe(record.seconds)
+        self._received_bytes.increment(record.video_bytes)
+        for counter, count in (
+            (self._frames_wanted, record.frames_wanted),
+            (self._frames_decoded, record.frames_decoded),
+            (self._clips["motion"], record.motion_clips),
+            (self._clips["camera"], record.camera_clips),
+            *((self._restarts[end], count) for end, count in record.restarts.items()),
+        ):
+            if count:
+                counter.increment(count)
+
+
+def _family(name: str, description: str, kind: Any) -> Any:
+    family = pb_utils.MetricFamily(name=f"video_motion_{name}", description=description, kind=kind)
+    # Never to be deleted: every process of a model counts in the same series, which Triton would take from all of them
+    # when the first one ends (triton-inference-server/server#8663). So counts outlive processes, as they should.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(family))
+    return family
