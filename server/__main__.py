@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from server.installation import NoServer, find_triton, precision_environment
+from server.metrics import Counts
 from server.process import ServerFailed, Settings, start
 from server.supervisor import Supervisor
 
@@ -50,24 +51,26 @@ def serve(settings: Settings) -> int:
     # Measured once: a server that is started again computes in what the one before did.
     precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
     settings = replace(settings, precision=precision)
+    counts = Counts()
     deaths: deque[float] = deque(maxlen=MAX_DEATHS)
     try:
         while True:
-            status = _serve_once(settings)
+            status = _serve_once(settings, counts)
             print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
             deaths.append(time.monotonic())
             if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_SECONDS:
                 print(f"server: that was the third time within {DEATHS_SECONDS} s: giving up", file=sys.stderr)
                 return 1
+            counts.server_restarts.inc()
     except KeyboardInterrupt:
         return 0
 
 
-def _serve_once(settings: Settings) -> int:
+def _serve_once(settings: Settings, counts: Counts) -> int:
     """Run a server, kept whole, until tritonserver ends; its exit status."""
     started = time.monotonic()
     print("server: starting, the networks take some seconds to load", flush=True)
-    server = start(settings)
+    server = start(settings, counts)
     try:
         if server.notice:
             print(f"server: {server.notice}", file=sys.stderr)

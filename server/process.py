@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from server.gate import Gate, Tls
 from server.installation import Triton, find_triton, precision_environment
+from server.metrics import Counts, MetricsEndpoint
 from server.preflight import SHARED_MEMORY, problems
 from server.processes import Progress, descendants, model_of
 
 LOG_LINES = 400
+LOOPBACK = "127.0.0.1"
 SHARED_MEMORY_PREFIX = "video_motion_"
 PR_SET_PDEATHSIG = 1
 STUB_TIMEOUT_SECONDS = 60
@@ -58,36 +61,49 @@ class Settings:
     """How long nothing may happen meanwhile."""
     stop_timeout_seconds: float = 20.0
     """How long requests under way may take when it is asked to stop."""
+    tls: Tls | None = None
+    """How gRPC is encrypted; HTTP, which is not, then listens on this machine only."""
     precision: str = "auto"
     """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
 
     @classmethod
     def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
         """Settings with ports that nobody listens on, for a server beside others."""
-        listeners = [socket.create_server((cls.address, 0)) for _ in range(3)]
-        http, grpc, metrics = (listener.getsockname()[1] for listener in listeners)
-        for listener in listeners:
-            listener.close()
+        http, grpc, metrics = _free_ports(cls.address, 3)
         return cls(model_repository, http_port=http, grpc_port=grpc, metrics_port=metrics, **others)
 
 
 class Server:
     """A running tritonserver."""
 
-    def __init__(self, settings: Settings, triton: Triton) -> None:
+    def __init__(self, settings: Settings, triton: Triton, counts: Counts) -> None:
         self.settings = settings
+        self.counts = counts
         self.profile = triton.profile()
         self.notice = triton.notice()
-        self.url = f"{settings.address}:{settings.grpc_port}"
-        self.http_url = f"http://{settings.address}:{settings.http_port}"
+        self.url = f"{_in_url(settings.address)}:{settings.grpc_port}"
         self.key = secrets.token_urlsafe(32)
         """What the APIs in `CLOSED` ask for."""
+        http_address = settings.address if settings.tls is None else LOOPBACK
+        self.http_url = f"http://{_in_url(http_address)}:{settings.http_port}"
+        self._http_address = http_address
+        self._triton_port, self._triton_metrics_port = _free_ports(LOOPBACK, 2)
+        """Where Triton itself listens for the gate and for whoever collects metrics: on this machine only."""
         self._prefix = f"{SHARED_MEMORY_PREFIX}{os.getpid()}_{time.monotonic_ns()}_"
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
         self._command = triton.command(self._arguments(from_pip=triton.backend_directory is not None), self.profile)
         self._environment = os.environ | triton.environment | precision_environment(self.profile, settings.precision)
         self._start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._end)
+            triton_metrics = f"http://{LOOPBACK}:{self._triton_metrics_port}/metrics"
+            self._metrics = MetricsEndpoint(settings.address, settings.metrics_port, triton_metrics, counts)
+            stack.callback(self._metrics.close)
+            # Last: starting a process beside gRPC's threads is delicate.
+            self.gate = Gate(settings.address, settings.grpc_port, f"{LOOPBACK}:{self._triton_port}", settings.tls)
+            stack.pop_all()
+        counts.watch(self.gate.turnstile)
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -109,12 +125,12 @@ class Server:
         settings = self.settings
         arguments = [
             f"--model-repository={settings.model_repository}",
-            f"--http-address={settings.address}",
-            f"--grpc-address={settings.address}",
+            f"--http-address={self._http_address}",
             f"--http-port={settings.http_port}",
-            f"--grpc-port={settings.grpc_port}",
-            f"--metrics-address={settings.address}",
-            f"--metrics-port={settings.metrics_port}",
+            f"--grpc-address={LOOPBACK}",
+            f"--grpc-port={self._triton_port}",
+            f"--metrics-address={LOOPBACK}",
+            f"--metrics-port={self._triton_metrics_port}",
             f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
             # All models at the start, and again when the supervisor says so.
             "--model-control-mode=explicit",
@@ -202,10 +218,12 @@ class Server:
 
     def stop(self) -> int:
         """Ask the server to stop, end it if it does not, and remove what it leaves; its exit status."""
+        self.gate.close(self.settings.stop_timeout_seconds if self.process.poll() is None else 0.0)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.settings.stop_timeout_seconds + 10)
+        self._metrics.close()
         return self._end()
 
     def _end(self) -> int:
@@ -218,15 +236,33 @@ class Server:
         return status
 
 
-def start(settings: Settings) -> Server:
-    """Start a server; `ServerFailed` or `NoServer` with all reasons why it cannot be."""
+def _free_ports(address: str, count: int) -> list[int]:
+    listeners = [socket.create_server((address, 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def start(settings: Settings, counts: Counts | None = None) -> Server:
+    """Start a server; `ServerFailed` or `NoServer` with all reasons why it cannot be.
+
+    `counts` go on from those of a server before it.
+    """
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     triton = find_triton()
     found = problems(settings.model_repository, settings.address, ports, triton.profile(), settings.precision)
     if found:
         raise ServerFailed("; ".join(found))
     _remove_leftovers()
-    return Server(settings, triton)
+    try:
+        return Server(settings, triton, counts or Counts())
+    except OSError as error:
+        raise ServerFailed(f"the server cannot be started: {error}") from error
 
 
 def _remove_leftovers() -> None:

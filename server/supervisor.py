@@ -81,6 +81,7 @@ class Supervisor:
             reason = _reason(error)
             self._report(f"{model} could not be loaded again ({reason}), trying on")
             return
+        self._server.counts.model_reloads.labels(model).inc()
         self._processes[model] = _by_model(descendants(self._server.process.pid)).get(model, set()) - before
         self._report(f"{model} is back after {time.monotonic() - started:.1f} s")
 

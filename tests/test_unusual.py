@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from client import Client
+from tests.conftest import REFERENCE
 from tests.synthetic import decode_all, encode, picture
 from tests.test_decoding import clips, frame_table
-from video import IsolatedDecoder, Limits
+from video import InvalidVideo, IsolatedDecoder, Limits
 
 SMALL = {"width": 96, "height": 64}
 
@@ -119,6 +120,12 @@ def test_a_lying_phone_video_is_scored_upright(client: Client):
     assert upright != client.score(encode(30, **SMALL))
 
 
+def test_colours_that_ffmpeg_cannot_convert_are_named():
+    """A file that fuzzing found: AV1 in a color space that has no conversion."""
+    with pytest.raises(InvalidVideo, match=r"the video's colours \(yuv420p10le, color space 200\) cannot be converted"):
+        clips((REFERENCE / "unconvertible.mp4").read_bytes())
+
+
 def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused():
     video = growing()
     assert frame_table(video).info.width == 64
@@ -126,7 +133,7 @@ def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused():
     try:
         plan = decoder.plan(memoryview(video), {})
         orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
-        with pytest.raises(Exception, match="the video has 160 x 96 pixels; frames of up to 3072 pixels are read"):
+        with pytest.raises(InvalidVideo, match="the video has 160 x 96 pixels; frames of up to 3072 pixels are read"):
             decoder.decode(memoryview(video), *orders, 224)
     finally:
         decoder.close()

@@ -1,6 +1,7 @@
 """The wanted frames of a video as clips: only those frames are converted and resized, and few others decoded."""
 
 import contextlib
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -125,8 +126,17 @@ def _place_or_repeat_frames(
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes."""
-    (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
+    """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes.
+
+    Raises `InvalidVideo` where FFmpeg does not know how to convert it.
+    """
+    try:
+        (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
+    except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        colours = f"{frame.format.name}, color space {int(frame.colorspace)}"
+        raise InvalidVideo(f"the video's colours ({colours}) cannot be converted to RGB", Reason.DAMAGED) from error
     # A plane offers its bytes as a buffer, which PyAV's type stubs do not say.
     rows = np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)

@@ -1,0 +1,153 @@
+"""What callers talk to over gRPC: it hands whole calls on to Triton, and keeps from it what Triton takes badly.
+
+A call that is cancelled while Triton answers it can crash tritonserver (seen with release 24.10: of 240 cancelled calls
+for motion and camera, seven did). So a call that has gone on to Triton is never cancelled: its answer is thrown away.
+Calls that wait here when their caller goes are dropped, before anything is decoded. Callers take turns. TLS ends here.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from server.turnstile import QueueFull, Turnstile
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+MAX_INSIDE = 16
+"""Calls that Triton has at once: enough to keep every model busy, few enough that most of those who wait wait here."""
+MAX_WAITING = 64
+OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Otherwise a second server on the same port would silently share it.
+    ("grpc.so_reuseport", 0),
+]
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How callers are shown who this is, and show who they are; PEM files."""
+
+    certificate: Path
+    """The server's, with those that it was signed with."""
+    key: Path
+    """Its private key."""
+    client_ca: Path | None = None
+    """Whose certificates callers must have; they need none where this is not given."""
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """As gRPC wants them; OSError where a file cannot be read."""
+        ca = None if self.client_ca is None else self.client_ca.read_bytes()
+        pair = (self.key.read_bytes(), self.certificate.read_bytes())
+        return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+
+
+class Gate:
+    """Listens until it is closed, in a thread of its own."""
+
+    def __init__(self, address: str, port: int, upstream: str, tls: Tls | None = None) -> None:
+        """Listen on `address` and `port`, and hand on to Triton at `upstream`; OSError where that cannot be."""
+        self.turnstile = Turnstile(MAX_INSIDE, MAX_WAITING)
+        self._upstream = upstream
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="gate", daemon=True)
+        self._thread.start()
+        try:
+            self._run(self._open(address, port, tls))
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self, grace_seconds: float = 0.0) -> None:
+        """Take no more calls, give those under way some time, and stop."""
+        self._run(self._close(grace_seconds))
+        self._end()
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _open(self, address: str, port: int, tls: Tls | None) -> None:
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._channel = grpc.aio.insecure_channel(self._upstream, options=OPTIONS)
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._server.add_generic_rpc_handlers([_Handlers(self._hand_on)])
+        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        try:
+            if tls is None:
+                self._server.add_insecure_port(where)
+            else:
+                self._server.add_secure_port(where, tls.credentials())
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {where}: {error}") from error
+        await self._server.start()
+
+    async def _close(self, grace_seconds: float) -> None:
+        await self._server.stop(grace_seconds)
+        await self._channel.close()
+
+    async def _hand_on(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            if method != INFER:
+                return await self._ask(method, request, context)
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(self.turnstile.turn(context.peer()))
+                answer = asyncio.create_task(self._ask(method, request, context))
+                # Whoever goes, Triton is let finish; until then the turn is not over.
+                keep = stack.pop_all()
+                self._under_way.add(answer)
+                answer.add_done_callback(lambda task: self._leave(task, keep))
+            return await asyncio.shield(answer)
+        except QueueFull as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "")
+        raise AssertionError("abort always raises")
+
+    def _leave(self, answer: asyncio.Task[bytes], keep: contextlib.AsyncExitStack) -> None:
+        self._under_way.discard(answer)
+        if not answer.cancelled():
+            answer.exception()  # looked at, for nobody else may
+        task = asyncio.get_running_loop().create_task(keep.aclose())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _ask(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        metadata = [
+            (key, value)
+            for key, value in context.invocation_metadata() or ()
+            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type")
+        ]
+        # No deadline: it would cancel the call.
+        return await self._channel.unary_unary(method)(request, metadata=metadata)
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Every method, its messages as they are."""
+
+    def __init__(self, hand_on: Callable[[str, bytes, grpc.aio.ServicerContext], Awaitable[bytes]]) -> None:
+        self._hand_on = hand_on
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        method = handler_call_details.method
+
+        async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            return await self._hand_on(method, request, context)
+
+        async def stream(requests: Any, context: grpc.aio.ServicerContext) -> None:  # noqa: ARG001 - what gRPC gives
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "streams are not served here: call ModelInfer")
+
+        if method == STREAM:
+            return grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.unary_unary_rpc_method_handler(unary)

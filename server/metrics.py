@@ -1,0 +1,102 @@
+"""The metrics of a server: Triton's, which include those of its models, and what only those around Triton know."""
+
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from server.turnstile import Turnstile
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TIMEOUT_SECONDS = 10.0
+
+
+class Counts(Collector):
+    """What happens around Triton; kept while tritonserver itself is started again."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.model_reloads = Counter(
+            "video_motion_model_reloads",
+            "Models loaded again because a process of theirs died",
+            ["model"],
+            registry=self.registry,
+        )
+        self.server_restarts = Counter(
+            "video_motion_server_restarts", "Times that tritonserver was started again", registry=self.registry
+        )
+        self._turnstile: Turnstile | None = None
+        self.registry.register(self)
+
+    def watch(self, turnstile: Turnstile) -> None:
+        """Take the numbers of requests from `turnstile` from now on."""
+        self._turnstile = turnstile
+
+    def collect(self) -> Iterator[Metric]:
+        """The numbers of requests, as the registry asks for them."""
+        if (turnstile := self._turnstile) is None:
+            return
+        yield CounterMetricFamily(
+            "video_motion_queue_rejections", "Requests that found the queue full", turnstile.refused
+        )
+        yield CounterMetricFamily(
+            "video_motion_requests_abandoned", "Requests whose caller had gone before their turn came", turnstile.left
+        )
+        yield GaugeMetricFamily("video_motion_requests_waiting", "Requests that wait for Triton", turnstile.waiting)
+        yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests that Triton has", turnstile.inside)
+
+
+class MetricsEndpoint:
+    """Serves /metrics until it is closed, in threads of its own."""
+
+    def __init__(self, address: str, port: int, triton_url: str, counts: Counts) -> None:
+        """Listen on `address` and `port`; Triton's own metrics are at `triton_url`. OSError where that cannot be."""
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.partition("?")[0] != "/metrics":
+                    self.send_error(404, "only /metrics is here")
+                    return
+                content = _of_triton(triton_url) + generate_latest(counts.registry)
+                self.send_response(200)
+                self.send_header("Content-Type", CONTENT_TYPE)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """A line for each time that metrics are collected would say nothing."""
+
+        class Listener(ThreadingHTTPServer):
+            daemon_threads = True
+            address_family = _family(address)
+
+        self._listener = Listener((address, port), Handler)
+        self._thread = threading.Thread(target=self._listener.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.shutdown()
+        self._listener.server_close()
+        self._thread.join()
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _of_triton(url: str) -> bytes:
+    """Triton's metrics; none while it is away."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
+    try:
+        with direct.open(url, timeout=TIMEOUT_SECONDS) as answer:
+            return answer.read()
+    except (OSError, urllib.error.URLError):
+        return b""
