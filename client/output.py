@@ -52,11 +52,8 @@ class ParquetOutput(Output):
         pass
 
     def finish(self) -> None:
-        import pyarrow
-
         from client.table import Metadata, write_parquet
 
-        pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the default one keeps a tenth more than it needs
         terms = self.journal.terms
         assert terms is not None
         parameters = {name: value for name, value in terms.parameters.items() if name not in FLAT_COLUMNS}
