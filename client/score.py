@@ -29,6 +29,7 @@ HELP = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, score, print or write, and return the exit status."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own keeps a tenth more than it needs
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

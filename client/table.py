@@ -23,7 +23,9 @@ from client.record import FLAT_COLUMNS, Record, flat
 METADATA_KEY = b"video_motion"
 FORMATS = (".parquet", ".jsonl", ".csv")
 """How the names of tables end."""
-ROW_GROUP_ROWS = 8192
+ROW_GROUP_ROWS = 4096
+_REPEATING = ["error", "error_kind", "frames_per_second", "width", "height", "clips.list.element.labels.list.element"]
+"""What a dictionary makes smaller; one of a column of scores holds every one of them while it is written."""
 _BATCH_ROWS = 128  # as Python objects at a time, which are a hundred times larger than what Arrow makes of them
 
 SCHEMA = pa.schema(
@@ -135,7 +137,7 @@ def write_parquet(path: Path, records: Iterable[Record], metadata: Metadata) -> 
     partial = path.with_name(f"{path.name}.partial")
     records = iter(records)
     with partial.open("wb") as file:
-        with parquet.ParquetWriter(file, metadata.schema(), compression="zstd") as writer:
+        with parquet.ParquetWriter(file, metadata.schema(), compression="zstd", use_dictionary=_REPEATING) as writer:
             waiting: list[pa.RecordBatch] = []
             while rows := list(islice(records, _BATCH_ROWS)):
                 waiting.append(_as_batch(rows, metadata))
