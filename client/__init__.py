@@ -13,6 +13,7 @@ from client.errors import (
 )
 from client.parameters import Parameters
 from client.result import CameraClip, MotionScores, Score, VideoInfo, Weights
+from client.tls import Tls
 
 __all__ = [
     "AsyncClient",
@@ -27,6 +28,7 @@ __all__ = [
     "ServerAway",
     "ServerError",
     "ServerUnavailable",
+    "Tls",
     "UnreadableFile",
     "VideoInfo",
     "Weights",

@@ -64,7 +64,7 @@ class AsyncClient(BaseClient):
 
     def _connection(self, url: str) -> aio.InferenceServerClient:
         if url not in self._connections:
-            self._connections[url] = connect_async(url)
+            self._connections[url] = connect_async(url, self._tls)
         return self._connections[url]
 
     async def _ask(self, request: Request) -> Any:

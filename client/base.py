@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from client.attempts import Patience
 from client.balance import Balancer
+from client.tls import Tls
 
 
 class BaseClient(ABC):
@@ -18,6 +19,7 @@ class BaseClient(ABC):
         away_seconds: float = 30.0,
         retries: int = 3,
         max_in_flight: int = 32,
+        tls: Tls | None = None,
     ) -> None:
         """Connect when first asked.
 
@@ -26,6 +28,7 @@ class BaseClient(ABC):
         away_seconds: how long servers may all be away, or start a part of themselves again, once one has answered.
         retries: how often to ask again, after ever longer pauses, where a queue is full; once where a deadline passed.
         max_in_flight: how many requests may be under way at once; calls beyond that wait, their files unread.
+        tls: connect encrypted.
         """
         self.urls = (url,) if isinstance(url, str) else tuple(dict.fromkeys(url))
         if not self.urls:
@@ -34,6 +37,7 @@ class BaseClient(ABC):
             raise ValueError(f"max_in_flight is {max_in_flight}, it must be at least 1")
         self.timeout_seconds = timeout_seconds
         self._max_in_flight = max_in_flight
+        self._tls = tls
         self._patience = Patience(retries, away_seconds)
         self._balancer = Balancer(self.urls)
         self._prepare()

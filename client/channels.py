@@ -1,7 +1,13 @@
 """How connections to servers are made, the one place for both clients."""
 
+from pathlib import Path
+from typing import Any
+
 from tritonclient import grpc
 from tritonclient.grpc import aio
+
+from client.errors import UnreadableFile
+from client.tls import Tls
 
 _ARGUMENTS = [
     ("grpc.max_send_message_length", -1),
@@ -13,11 +19,24 @@ _ARGUMENTS = [
 ]
 
 
-def connect(url: str) -> grpc.InferenceServerClient:
-    """A connection that is made when first used."""
-    return grpc.InferenceServerClient(url, channel_args=_ARGUMENTS)
+def connect(url: str, tls: Tls | None = None) -> grpc.InferenceServerClient:
+    """A connection that is made when first used; `UnreadableFile` where a file of `tls` cannot be read."""
+    return grpc.InferenceServerClient(url, channel_args=_ARGUMENTS, **_encryption(tls))
 
 
-def connect_async(url: str) -> aio.InferenceServerClient:
+def connect_async(url: str, tls: Tls | None = None) -> aio.InferenceServerClient:
     """The same for the event loop that runs."""
-    return aio.InferenceServerClient(url, channel_args=_ARGUMENTS)
+    return aio.InferenceServerClient(url, channel_args=_ARGUMENTS, **_encryption(tls))
+
+
+def _encryption(tls: Tls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    files = {"root_certificates": tls.ca, "certificate_chain": tls.certificate, "private_key": tls.key}
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    for path in given.values():
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise UnreadableFile(f"cannot read {path}: {error.strerror}") from error
+    return {"ssl": True, **given}

@@ -29,7 +29,7 @@ class Client(BaseClient):
 
     def _prepare(self) -> None:
         self._places = threading.BoundedSemaphore(self._max_in_flight)
-        self._connections = {url: connect(url) for url in self.urls}
+        self._connections = {url: connect(url, self._tls) for url in self.urls}
 
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """Score a video: a path, or the bytes of a whole encoded file. `Parameters` says what else can be asked."""

@@ -13,6 +13,7 @@ from client.inputs import InputError, Inputs
 from client.journal import JournalError, OtherTerms
 from client.parameters import RANGES, WHOLE
 from client.show import show_scores
+from client.tls import Tls
 
 EPILOG = """\
 A camera label is reported from probability 0.5 on. An output has a journal beside it (OUTPUT.journal), with which a run
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             away_seconds=options.away,
             retries=10,
             max_in_flight=options.in_flight,
+            tls=_tls(parser, options),
         ) as client:
             if options.output:
                 return fill_table(
@@ -111,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format", choices=("table", "json"), help="without --output (default: table on a terminal, else JSON lines)"
     )
+    encryption = parser.add_argument_group("encryption")
+    encryption.add_argument("--tls", action="store_true", help="connect encrypted; implied by the others")
+    encryption.add_argument("--tls-ca", metavar="PEM", help="whom to trust that a server is who it says (the system's)")
+    encryption.add_argument("--tls-certificate", metavar="PEM", help="the client's own, for servers that ask for one")
+    encryption.add_argument("--tls-key", metavar="PEM", help="its private key")
     parts = parser.add_argument_group("what to look at")
     parts.add_argument("--start", type=float, metavar="SECONDS", help="only frames from this timestamp on")
     parts.add_argument("--end", type=float, metavar="SECONDS", help="only frames before this timestamp")
@@ -137,6 +144,15 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inp
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None
+
+
+def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Tls | None:
+    if not (options.tls or options.tls_ca or options.tls_certificate or options.tls_key):
+        return None
+    try:
+        return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
+    except ValueError:
+        parser.error("--tls-certificate and --tls-key are given together")
 
 
 def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
+from server.gate import Tls
 from server.installation import NoServer, find_triton, precision_environment
 from server.metrics import Counts
 from server.process import ServerFailed, Settings, start
@@ -22,8 +23,9 @@ MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 EPILOG = """\
 The environment chooses the rest: HTTP_PORT (8000), GRPC_PORT (8001), METRICS_PORT (8002), ADDRESS (127.0.0.1: this
 machine only), PRECISION (auto, f32, bf16 or int8: what the networks compute in without a GPU; auto is f32 or bf16,
-whichever is faster here), REQUEST_LOG (all, errors or off: which requests have a line of JSON in the
-output), TRITON_FLAGS (passed on to tritonserver). Exit status: 0 after Ctrl-C, 1 where the server
+whichever is faster here), TLS_CERTIFICATE and TLS_KEY (PEM files: gRPC is encrypted, and HTTP stays on this machine),
+TLS_CLIENT_CA (a PEM file: callers need a certificate of its), REQUEST_LOG (all, errors or off: which requests have a
+line of JSON in the output), TRITON_FLAGS (passed on to tritonserver). Exit status: 0 after Ctrl-C, 1 where the server
 cannot start or stops by itself."""
 
 
@@ -77,6 +79,7 @@ def _serve_once(settings: Settings, counts: Counts) -> int:
         server.wait_until_ready()
         seconds = time.monotonic() - started
         print(f"server: ready after {seconds:.1f} s: gRPC on {server.url}, {server.profile} profile; Ctrl-C ends it")
+        print(f"server: the key to model control, shared memory, trace and log settings: {server.key_file}")
         print(f"server: try  python -m client.score --url {server.url} VIDEO", flush=True)
         server.show_log()
         return Supervisor(server, lambda line: print(f"server: {line}", flush=True)).watch()
@@ -104,12 +107,25 @@ def _settings(model_repository: Path) -> Settings:
 
     return Settings(
         model_repository,
+        tls=_tls(),
         address=os.environ.get("ADDRESS") or "127.0.0.1",
         http_port=port("HTTP_PORT", 8000),
         grpc_port=port("GRPC_PORT", 8001),
         metrics_port=port("METRICS_PORT", 8002),
         precision=os.environ.get("PRECISION") or "auto",
     )
+
+
+def _tls() -> Tls | None:
+    certificate, key, client_ca = (
+        Path(path) if (path := os.environ.get(name)) else None
+        for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA")
+    )
+    if certificate and key:
+        return Tls(certificate, key, client_ca)
+    if certificate or key or client_ca:
+        raise ServerFailed("TLS_CERTIFICATE and TLS_KEY are given together, TLS_CLIENT_CA with them")
+    return None
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -15,6 +15,8 @@ from server.turnstile import Turnstile
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT_SECONDS = 10.0
+MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
+disable_created_metrics()  # a sample a counter that says when it was made, which nobody asks for
 
 
 class Counts(Collector):
@@ -28,6 +30,8 @@ class Counts(Collector):
             ["model"],
             registry=self.registry,
         )
+        for model in MODELS:
+            self.model_reloads.labels(model)  # there from the start, at 0
         self.server_restarts = Counter(
             "video_motion_server_restarts", "Times that tritonserver was started again", registry=self.registry
         )

@@ -3,7 +3,10 @@
 import json
 import os
 import socket
+import ssl
 from pathlib import Path
+
+from server.gate import Tls
 
 SHARED_MEMORY = Path("/dev/shm")
 SHARED_MEMORY_BYTES = 512 << 20
@@ -13,10 +16,15 @@ NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
 
 
 def problems(
-    model_repository: Path, address: str, ports: dict[str, int], profile: str = "cpu", precision: str = "auto"
+    model_repository: Path,
+    address: str,
+    ports: dict[str, int],
+    profile: str = "cpu",
+    precision: str = "auto",
+    tls: Tls | None = None,
 ) -> list[str]:
     """Why a server cannot start, a sentence each; none where it can."""
-    return [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory()]
+    return [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory(), *_tls(tls)]
 
 
 def _repository(model_repository: Path, profile: str, precision: str) -> list[str]:
@@ -48,6 +56,28 @@ def _ports(address: str, ports: dict[str, int]) -> list[str]:
                 reason = "is taken" if error.errno == 98 else f"cannot be used: {error.strerror}"
                 found.append(f"port {port} {reason}; choose another with {variable}=...")
     return found
+
+
+def _tls(tls: Tls | None) -> list[str]:
+    if tls is None:
+        return []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ValueError) as error:
+        return [f"{tls.certificate} and {tls.key} cannot be used: {_said(error)}"]
+    try:
+        if tls.client_ca is not None:
+            context.load_verify_locations(tls.client_ca)
+    except (OSError, ValueError) as error:
+        return [f"{tls.client_ca} cannot be used: {_said(error)}"]
+    return []
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return {"KEY_VALUES_MISMATCH": "the key is another certificate's"}.get(error.reason, "it is no such PEM file")
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _shared_memory() -> list[str]:

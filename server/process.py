@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from server.gate import Gate, Tls
 from server.installation import Triton, find_triton, precision_environment
+from server.key import write_key
 from server.metrics import Counts, MetricsEndpoint
 from server.preflight import SHARED_MEMORY, problems
 from server.processes import Progress, descendants, model_of
@@ -84,6 +85,8 @@ class Server:
         self.url = f"{_in_url(settings.address)}:{settings.grpc_port}"
         self.key = secrets.token_urlsafe(32)
         """What the APIs in `CLOSED` ask for."""
+        self.key_file = write_key(self.key, settings.grpc_port)
+        """Where it is written, for this user."""
         http_address = settings.address if settings.tls is None else LOOPBACK
         self.http_url = f"http://{_in_url(http_address)}:{settings.http_port}"
         self._http_address = http_address
@@ -231,6 +234,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)  # the stubs, and the server itself where it did not stop
         status = self.process.wait()
         self._reader.join(timeout=5)
+        self.key_file.unlink(missing_ok=True)
         for path in SHARED_MEMORY.glob(f"{self._prefix}*"):
             path.unlink(missing_ok=True)
         return status
@@ -255,7 +259,9 @@ def start(settings: Settings, counts: Counts | None = None) -> Server:
     """
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     triton = find_triton()
-    found = problems(settings.model_repository, settings.address, ports, triton.profile(), settings.precision)
+    found = problems(
+        settings.model_repository, settings.address, ports, triton.profile(), settings.precision, settings.tls
+    )
     if found:
         raise ServerFailed("; ".join(found))
     _remove_leftovers()

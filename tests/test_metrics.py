@@ -14,12 +14,14 @@ import pytest
 
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
 from server import Server
+from server.gate import MAX_INSIDE, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
 from tests.synthetic import encode, encode_audio
 from video.errors import Outcome, Reason
 
 GOOD = encode(60)
+SHORT = encode(4)
 FILM = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
 
 
@@ -112,9 +114,8 @@ def control(server: Server, path: str) -> None:
         pass
 
 
-def test_what_a_full_queue_turns_away_is_what_the_dashboard_shows(server: Server, client: Client):
-    """Triton 2.51 counts failures of an ensemble twice and none as REJECTED, which the expression makes up for."""
-    client.score(GOOD)
+def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client):
+    client.score(SHORT)
     before = scrape(server)
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
@@ -122,41 +123,25 @@ def test_what_a_full_queue_turns_away_is_what_the_dashboard_shows(server: Server
 
     def ask(_: int) -> bool:
         try:
-            client.score(GOOD)
+            impatient.score(SHORT)
         except ServerUnavailable:
             return False
         return True
 
-    with ThreadPoolExecutor(76) as pool:
-        asked = [pool.submit(ask, index) for index in range(76)]
+    with Client(server.url, retries=0, max_in_flight=90) as impatient, ThreadPoolExecutor(90) as pool:
+        asked = [pool.submit(ask, index) for index in range(90)]
         time.sleep(2)
         meanwhile = scrape(server)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = Counter(one.result() for one in asked)
-    with pytest.raises(InvalidRequest):
-        client.score(b"text")
-    assert answers[False] >= 6
-    waiting = {
-        dict(labels)["model"]: count
-        for (name, labels), count in meanwhile.items()
-        if name == "nv_inference_pending_request_count"
-    }
-    assert 60 <= waiting["video_sampling"] <= 64
-    assert waiting["video_motion"] == 0  # Triton counts what waits for the steps only
-    failed = ("video_motion", "OTHER", "1")
-    deadline = time.monotonic() + 10
-    while True:  # Triton counts after it has answered
-        after = scrape(server)
-        failures = risen("nv_inference_request_failure", before, after)
-        if failures.get(failed, 0) >= 2 * (answers[False] + 1) or time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
-    videos = risen("video_motion_videos_total", before, after)
-    bad = sum(count for (_, outcome, _), count in videos.items() if outcome != "ok")
-    assert bad == 1
-    assert failures == {failed: 2 * (answers[False] + bad)}
-    assert risen("nv_inference_request_success", before, after)["video_motion", "1"] == answers[True]
+    assert answers == {True: MAX_INSIDE + MAX_WAITING, False: 90 - MAX_INSIDE - MAX_WAITING}
+    assert meanwhile["video_motion_requests_waiting", ()] == MAX_WAITING
+    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_INSIDE
+    after = scrape(server)
+    assert risen("video_motion_queue_rejections_total", before, after) == {(): answers[False]}
+    assert after["video_motion_requests_waiting", ()] == 0
+    assert risen("video_motion_requests_abandoned_total", before, after) == {}
 
 
 def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server):

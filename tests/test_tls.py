@@ -1,0 +1,169 @@
+"""Encrypted gRPC, callers who show who they are, and the key to what is closed."""
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trustme
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException, shared_memory
+
+from client import AsyncClient, Client, ServerUnavailable, Tls, UnreadableFile
+from server import Server
+from server import gate as server_gate
+from server.__main__ import _tls
+from server.preflight import problems
+from server.process import GRPC_KEY_NAME, ServerFailed, _free_ports
+from tests.synthetic import encode
+
+VIDEO = encode(20)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files of a test's own authority."""
+
+    ca: Path
+    server: Path
+    server_key: Path
+    client: Path
+    client_key: Path
+
+
+def write(authority: trustme.CA, directory: Path) -> Certificates:
+    directory.mkdir()
+    paths = Certificates(
+        *(directory / f"{name}.pem" for name in ("ca", "server", "server_key", "client", "client_key"))
+    )
+    authority.cert_pem.write_to_path(str(paths.ca))
+    for issued, certificate, key in (
+        (authority.issue_cert("localhost", "127.0.0.1"), paths.server, paths.server_key),
+        (authority.issue_cert("caller@example.org"), paths.client, paths.client_key),
+    ):
+        issued.private_key_pem.write_to_path(str(key))
+        for blob in issued.cert_chain_pems:
+            blob.write_to_path(str(certificate), append=True)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "ours")
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "strangers")
+
+
+@pytest.fixture(params=["encrypted", "mutual"])
+def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Certificates) -> Iterator[tuple[str, bool]]:
+    """The address of an encrypted gate to the server, and whether callers need a certificate."""
+    mutual = request.param == "mutual"
+    tls = server_gate.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
+    (port,) = _free_ports("127.0.0.1", 1)
+    gate = server_gate.Gate("127.0.0.1", port, f"127.0.0.1:{server._triton_port}", tls)
+    yield f"localhost:{port}", mutual
+    gate.close()
+
+
+def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
+    encrypted: tuple[str, bool], certificates: Certificates, client: Client
+):
+    url, _ = encrypted
+    expected = client.score(VIDEO)
+    tls = Tls(certificates.ca, certificates.client, certificates.client_key)
+    with Client(url, tls=tls) as ours:
+        assert ours.score(VIDEO) == expected
+
+    async def score() -> object:
+        async with AsyncClient(url, tls=tls) as ours:
+            return await ours.score(VIDEO)
+
+    assert asyncio.run(score()) == expected
+
+
+def test_who_does_not_is_refused(encrypted: tuple[str, bool], certificates: Certificates, strangers: Certificates):
+    url, mutual = encrypted
+    refused = [None, Tls(strangers.ca, certificates.client, certificates.client_key)]
+    if mutual:
+        refused += [Tls(certificates.ca), Tls(certificates.ca, strangers.client, strangers.client_key)]
+    else:
+        with Client(url, tls=Tls(certificates.ca)) as anybody:
+            assert anybody.weights().labels
+    for tls in refused:
+        with Client(url, tls=tls, timeout_seconds=10) as client, pytest.raises(ServerUnavailable):
+            client.weights()
+
+
+def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], certificates: Certificates, tmp_path: Path):
+    url, _ = encrypted
+    video = tmp_path / "video.mp4"
+    video.write_bytes(VIDEO)
+    files = {"ca": certificates.ca, "certificate": certificates.client, "key": certificates.client_key}
+    flags = [part for name, path in files.items() for part in (f"--tls-{name}", str(path))]
+    command = [sys.executable, "-m", "client.score", "--url", url, *flags, str(video)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["info"]["frames"] == 20
+
+
+def test_files_that_cannot_be_used_are_named(certificates: Certificates, strangers: Certificates, tmp_path: Path):
+    with pytest.raises(UnreadableFile, match=f"cannot read {tmp_path}/none.pem: No such file"):
+        Client(tls=Tls(tmp_path / "none.pem"))
+    with pytest.raises(ValueError, match="a certificate and its key are given together"):
+        Tls(certificate=certificates.client)
+    text = tmp_path / "text.pem"
+    text.write_text("not a certificate")
+    for tls, message in (
+        (server_gate.Tls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
+        (server_gate.Tls(text, certificates.server_key), "cannot be used: it is no such PEM file"),
+        (
+            server_gate.Tls(certificates.server, strangers.server_key),
+            "cannot be used: the key is another certificate's",
+        ),
+        (server_gate.Tls(certificates.server, certificates.server_key, text), f"{text} cannot be used: it is no such"),
+    ):
+        found = problems(tmp_path, "127.0.0.1", {}, tls=tls)
+        assert any(message in problem for problem in found), found
+
+
+def test_the_environment_says_what_the_server_shows(certificates: Certificates, monkeypatch: pytest.MonkeyPatch):
+    assert _tls() is None
+    monkeypatch.setenv("TLS_CERTIFICATE", str(certificates.server))
+    with pytest.raises(ServerFailed, match="TLS_CERTIFICATE and TLS_KEY are given together"):
+        _tls()
+    monkeypatch.setenv("TLS_KEY", str(certificates.server_key))
+    assert _tls() == server_gate.Tls(certificates.server, certificates.server_key)
+
+
+def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):
+    assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.key_file.parent.stat().st_mode) == 0o700
+    headers = {GRPC_KEY_NAME: server.key_file.read_text()}
+    name = f"/video_motion_test_{os.getpid()}"
+    region = shared_memory.create_shared_memory_region("video", name, len(VIDEO))
+    try:
+        shared_memory.set_shared_memory_region(region, [np.frombuffer(VIDEO, np.uint8)])
+        with grpc.InferenceServerClient(server.url) as triton:
+            with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+                triton.register_system_shared_memory("video", name, len(VIDEO))
+            triton.register_system_shared_memory("video", name, len(VIDEO), headers=headers)
+            tensor = grpc.InferInput("VIDEO", [1, len(VIDEO)], "UINT8")
+            tensor.set_shared_memory("video", len(VIDEO))
+            shared = triton.infer("video_motion", [tensor]).as_numpy("MOTION_SCORES")
+            triton.unregister_system_shared_memory("video", headers=headers)
+            tensor = grpc.InferInput("VIDEO", [1, len(VIDEO)], "UINT8")
+            tensor.set_data_from_numpy(np.frombuffer(VIDEO, np.uint8)[None])
+            sent = triton.infer("video_motion", [tensor]).as_numpy("MOTION_SCORES")
+    finally:
+        shared_memory.destroy_shared_memory_region(region)
+    np.testing.assert_array_equal(shared, sent)

@@ -1,0 +1,105 @@
+"""Who goes on next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from server.turnstile import QueueFull, Turnstile
+
+
+def scene(play: Callable[[Turnstile, "Stage"], Awaitable[None]], *, inside: int = 1, waiting: int = 8) -> list[str]:
+    """Play a scene at a turnstile; the names of those who were let in, in order."""
+
+    async def run() -> list[str]:
+        turnstile = Turnstile(inside, waiting)
+        stage = Stage(turnstile)
+        await play(turnstile, stage)
+        assert (turnstile.inside, turnstile.waiting) == (0, 0)
+        return stage.entered
+
+    return asyncio.run(run())
+
+
+class Stage:
+    """Callers that stay inside until they are told to leave."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+        self.entered: list[str] = []
+        self._leave: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, *names: str) -> None:
+        """Each name is a caller's letter and a number of its request."""
+        for name in names:
+            self._leave[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._stay(name))
+            await asyncio.sleep(0)
+
+    async def _stay(self, name: str) -> None:
+        async with self._turnstile.turn(name[0]):
+            self.entered.append(name)
+            await self._leave[name].wait()
+
+    async def leave(self, *names: str) -> None:
+        for name in names:
+            self._leave[name].set()
+            await self.tasks[name]
+            await asyncio.sleep(0)
+
+
+def test_callers_take_turns_whatever_one_of_them_has_sent():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4", "b1", "c1", "b2")
+        await stage.leave("a1", "a2", "b1", "c1", "a3", "b2", "a4")
+
+    assert scene(play) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+def test_no_more_are_inside_than_may():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4")
+        assert stage.entered == ["a1", "a2", "a3"]
+        assert (turnstile.inside, turnstile.waiting) == (3, 1)
+        await stage.leave("a2", "a1", "a3", "a4")
+
+    assert scene(play, inside=3) == ["a1", "a2", "a3", "a4"]
+
+
+def test_one_too_many_is_refused_at_once_and_the_others_are_not():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "a2", "b1", "c1")
+        with pytest.raises(QueueFull, match="the queue is full: 2 requests wait, 1 are being answered"):
+            await stage.tasks["c1"]
+        assert turnstile.refused == 1
+        await stage.leave("a1", "a2", "b1")
+
+    assert scene(play, waiting=2) == ["a1", "a2", "b1"]
+
+
+def test_who_has_gone_is_not_let_in():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "a2", "b1", "b2")
+        stage.tasks["a2"].cancel()
+        stage.tasks["b1"].cancel()
+        await asyncio.sleep(0)
+        assert (turnstile.waiting, turnstile.left) == (1, 2)
+        await stage.leave("a1", "b2")
+
+    assert scene(play) == ["a1", "b2"]
+
+
+def test_a_turn_that_came_to_one_who_went_that_moment_is_anothers():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "b1", "c1")
+        stage._leave["a1"].set()
+        while turnstile.waiting == 2:
+            await asyncio.sleep(0)
+        stage.tasks["b1"].cancel()  # its turn has come, and it has not run yet
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await stage.leave("c1")
+        assert turnstile.left == 1
+
+    assert scene(play) == ["a1", "c1"]
