@@ -28,6 +28,13 @@ def read_tensors(directory: Path) -> dict[str, Tensor]:
     """The tensors of `model.safetensors` as float32, without the prefix that a compiled model leaves in names."""
     path = directory / "model.safetensors"
     if not path.is_file():
+        if (
+            pickles := sorted(directory.glob("*.bin"))
+            + sorted(directory.glob("*.pt*"))
+            + sorted(directory.glob("*.ckpt"))
+        ):
+            why = "is a pickle, which can run any code when it is read: convert it to model.safetensors"
+            raise SourceUnavailable(f"{pickles[0]} {why}")
         raise SourceUnavailable(f"{directory} has no model.safetensors")
     try:
         tensors = load_file(path)

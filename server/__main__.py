@@ -58,6 +58,8 @@ def serve(settings: Settings) -> int:
     try:
         while True:
             status = _serve_once(settings, counts)
+            if status is None:
+                continue
             print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
             deaths.append(time.monotonic())
             if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_SECONDS:
@@ -68,8 +70,8 @@ def serve(settings: Settings) -> int:
         return 0
 
 
-def _serve_once(settings: Settings, counts: Counts) -> int:
-    """Run a server, kept whole, until tritonserver ends; its exit status."""
+def _serve_once(settings: Settings, counts: Counts) -> int | None:
+    """Run a server, kept whole, until tritonserver ends; its exit status, None where it is to be started again."""
     started = time.monotonic()
     print("server: starting, the networks take some seconds to load", flush=True)
     server = start(settings, counts)

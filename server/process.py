@@ -92,6 +92,7 @@ class Server:
         self._http_address = http_address
         self._triton_port, self._triton_metrics_port = _free_ports(LOOPBACK, 2)
         """Where Triton itself listens for the gate and for whoever collects metrics: on this machine only."""
+        self._export = self._export_there()
         self._prefix = f"{SHARED_MEMORY_PREFIX}{os.getpid()}_{time.monotonic_ns()}_"
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
@@ -155,6 +156,18 @@ class Server:
                     print(line, end="", flush=True)
                 except OSError:  # nobody reads our output any more; the server's is read on, or it would block
                     self._show_log = False
+
+    def exported_anew(self) -> bool | None:
+        """Whether the networks are others than when the server started; None while they are being replaced."""
+        there = self._export_there()
+        return None if there is None else there != self._export
+
+    def _export_there(self) -> tuple[int, int] | None:
+        try:
+            status = (self.settings.model_repository / "weights.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     @property
     def key_header(self) -> dict[str, str]:

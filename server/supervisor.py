@@ -37,14 +37,20 @@ class Supervisor:
         self._processes = _by_model(descendants(server.process.pid))
         """The processes that serve each model; one that is being unloaded may have others for a while."""
         self._left_since: dict[int, float] = {}
+        self._must_start_again = False
 
-    def watch(self) -> int:
-        """Keep the server whole until tritonserver itself ends; its exit status."""
+    def watch(self) -> int | None:
+        """Keep the server whole until tritonserver itself ends; its exit status, None where it is to be started again.
+
+        A model that is loaded again comes from the files: where they are others by now, all of them have to.
+        """
         while True:
             try:
                 return self._server.process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 self.look()
+            if self._must_start_again:
+                return None
 
     def look(self) -> None:
         """End what is stopped, and load the models again whose processes have died."""
@@ -71,6 +77,13 @@ class Supervisor:
         return since
 
     def _load_again(self, model: str, missing: int) -> None:
+        anew = self._server.exported_anew()
+        if anew is None:
+            return  # in the moment that an export takes to put its files into place
+        if anew:
+            self._report(f"a process of {model} died, and there are new networks: starting the server again")
+            self._must_start_again = True
+            return
         started = time.monotonic()
         before = _by_model(descendants(self._server.process.pid)).get(model, set())
         self._report(f"{missing} of the processes of {model} died: loading it again")

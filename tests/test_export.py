@@ -207,6 +207,14 @@ def test_an_incomplete_directory_is_refused(tmp_path: Path):
         pass
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.ckpt"])
+def test_a_pickle_is_refused_unread(name: str, tiny_checkpoints, tmp_path: Path):
+    directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
+    (directory / "model.safetensors").rename(directory / name)
+    with pytest.raises(ExportError, match=f"{name} is a pickle, which can run any code when it is read: convert it"):
+        load_motion(directory)
+
+
 def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     path = directory / "model.safetensors"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from client import Client, ClientError, Score, ServerAway, ServerError
+from export.networks import export_networks
+from export.recipe import write_motion_checkpoint
 from server import Server, Settings
 from server.process import GRPC_KEY_NAME
 from tests.processes import command, descendants, stubs, workers
@@ -215,3 +218,26 @@ def test_what_changes_the_server_is_closed_to_who_has_no_key(with_key: bool, ser
             with pytest.raises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(request, timeout=10)
             assert caught.value.code == 403
+
+
+def test_a_new_export_is_served_whole_or_not_at_all(tiny_repository: Path, tiny_checkpoints, tmp_path: Path):
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+    write_motion_checkpoint(tmp_path / "other", width=48, depth=1, head_depth=1, use_sigmoid=True, seed=1)
+    settings = Settings.on_free_ports(repository, precision="f32")
+    with serving(settings) as process:
+        lines = drain(process.stdout)
+        served = Served(process.pid, f"localhost:{settings.grpc_port}")
+        with Client(served.url, away_seconds=60) as client:
+            old = client.score(GOOD)
+            export_networks(str(tmp_path / "other"), str(tiny_checkpoints[1]), repository, lambda _: None, target="cpu")
+            assert client.score(GOOD) == old
+            # One network of the new export behind others of the old one would give figures of neither.
+            os.kill(victim := stubs(served.triton, "motion_head")[0], signal.SIGKILL)
+            served.wait_until_whole(victim)
+            new = client.score(GOOD)
+        output = "".join(lines)
+    assert new.weights.motion != old.weights.motion
+    assert new.motion != old.motion
+    assert new.camera == old.camera
+    assert "a process of motion_head died, and there are new networks: starting the server again" in output
+    assert "ended by itself" not in output
