@@ -45,7 +45,7 @@ def main() -> int:
     if options.part == "busy":
         return busy()
     folder = videos(options.videos)
-    with supervised(repository("tiny", width=48, depth=2)) as url:
+    with supervised(repository("tiny", width=48, depth=2)) as (url, _):
         return (kills if options.part == "kills" else memory)(folder, url, options.in_flight)
 
 
@@ -102,8 +102,8 @@ def repository(name: str, *, width: int, depth: int) -> Path:
 
 
 @contextmanager
-def supervised(model_repository: Path) -> Iterator[str]:
-    """The address of a server that is started again when it dies, as Triton 2.51 may when a caller is killed."""
+def supervised(model_repository: Path) -> Iterator[tuple[str, int]]:
+    """The address and the process of a server that is looked after, as `make serve` runs it."""
     settings = Settings.on_free_ports(model_repository)
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     environment = os.environ | {name: str(port) for name, port in ports.items()} | {"PRECISION": "f32"}
@@ -114,7 +114,7 @@ def supervised(model_repository: Path) -> Iterator[str]:
             with Client(f"localhost:{settings.grpc_port}", timeout_seconds=5) as client:
                 while not client.is_ready():
                     time.sleep(0.2)
-            yield f"localhost:{settings.grpc_port}"
+            yield f"localhost:{settings.grpc_port}", server.pid
         finally:
             server.send_signal(signal.SIGINT)
             server.wait()

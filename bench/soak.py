@@ -1,0 +1,168 @@
+"""`python -m bench.soak`: a server under mixed load for half an hour; its memory, latencies and errors over time.
+
+Good, bad and large videos at 8 in flight, to a server as `make serve` runs it, with tiny networks: what is soaked is
+all that is around them. Writes .bench/soak.json and .bench/soak.png, and compares memory at the end with that at
+minute 5 and p99 of the last 5 minutes with that of minutes 5 to 10.
+"""
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from bench.many import CACHE as NETWORKS
+from bench.many import repository, supervised
+from bench.memory import proportional_mib
+from client import Client, ClientError, InvalidRequest, Score
+from tests.hostile import SEEDS, random_mutation, seed
+from tests.synthetic import encode
+
+matplotlib.use("Agg")  # there need be no display
+from matplotlib import pyplot
+
+OUTPUT = Path(__file__).parent.parent / ".bench"
+IN_FLIGHT = 8
+KINDS = {"good": 0.6, "bad": 0.39, "large": 0.01}
+"""Shares of the requests."""
+SAMPLE_SECONDS = 10.0
+MAX_GROWTH = 0.05
+MAX_P99_CHANGE = 0.2
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request."""
+
+    at_seconds: float
+    """When it was answered, from the start on."""
+    kind: str
+    """`good`, `bad` or `large`."""
+    seconds: float
+    """How long it took."""
+    outcome: str
+    """`scored`, `refused`, the name of another exception, or `wrong`: a good video had other scores than before."""
+
+
+class Soak:
+    """Callers, and what they saw."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._url = url
+        self._started = time.monotonic()
+        self._end = self._started + seconds
+        self._lock = threading.Lock()
+        self._choose = random.Random(0)
+        self.requests: list[Request] = []
+        self.memory_mib: list[tuple[float, float]] = []
+        self._good = encode(60)
+        self._large = encode(50, width=3840, height=2160, options={"preset": "ultrafast"})
+        with Client(url, timeout_seconds=120) as client:
+            self._expected = {"good": client.score(self._good), "large": client.score(self._large)}
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._started
+
+    def call(self) -> None:
+        """Ask until it is time to stop."""
+        with Client(self._url, timeout_seconds=120, away_seconds=60) as client:
+            while time.monotonic() < self._end:
+                with self._lock:
+                    (kind,) = self._choose.choices(list(KINDS), list(KINDS.values()))
+                    video = self._video(kind)
+                started = time.monotonic()
+                outcome = self._ask(client, kind, video)
+                self.requests.append(Request(self.elapsed_seconds, kind, time.monotonic() - started, outcome))
+
+    def _video(self, kind: str) -> bytes:
+        if kind == "bad":
+            return random_mutation(seed(self._choose.choice(list(SEEDS))), self._choose)
+        return self._good if kind == "good" else self._large
+
+    def _ask(self, client: Client, kind: str, video: bytes) -> str:
+        try:
+            score: Score = client.score(video)
+        except InvalidRequest:
+            return "refused"
+        except ClientError as error:
+            print(f"{self.elapsed_seconds:.0f} s: {kind}: {error}", file=sys.stderr, flush=True)
+            return type(error).__name__
+        return "wrong" if kind != "bad" and score != self._expected[kind] else "scored"
+
+    def watch(self, server: int) -> None:
+        """Look at the memory of the process tree of `server` until it is time to stop."""
+        while time.monotonic() < self._end:
+            self.memory_mib.append((self.elapsed_seconds, proportional_mib(server)))
+            time.sleep(SAMPLE_SECONDS)
+
+
+def main() -> int:
+    """Soak, plot, print, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="A server under mixed load.")
+    parser.add_argument("--minutes", type=float, default=30.0, metavar="N", help="(default: %(default)g)")
+    options = parser.parse_args()
+    if options.minutes < 15:
+        parser.error("less than 15 minutes have no minutes 5 to 10 and last 5 to compare")
+    NETWORKS.mkdir(parents=True, exist_ok=True)
+    with supervised(repository("soak", width=48, depth=1)) as (url, server):
+        soak = Soak(url, options.minutes * 60)
+        with ThreadPoolExecutor(IN_FLIGHT + 1) as pool:
+            asked = [pool.submit(soak.call) for _ in range(IN_FLIGHT)] + [pool.submit(soak.watch, server)]
+            for one in asked:
+                one.result()
+    requests = [asdict(request) for request in soak.requests]
+    (OUTPUT / "soak.json").write_text(json.dumps({"requests": requests, "memory_mib": soak.memory_mib}))
+    _plot(soak, OUTPUT / "soak.png")
+    return _report(soak, options.minutes * 60)
+
+
+def _report(soak: Soak, seconds: float) -> int:
+    counts = Counter((request.kind, request.outcome) for request in soak.requests)
+    for (kind, outcome), count in sorted(counts.items()):
+        print(f"{count:7d}  {kind:5}  {outcome}")
+    for kind in KINDS:
+        took = [request.seconds for request in soak.requests if request.kind == kind]
+        p50, p95, p99 = np.quantile(took, [0.5, 0.95, 0.99])
+        print(f"{kind:5}  p50 {p50:.2f} s  p95 {p95:.2f} s  p99 {p99:.2f} s")
+    early, late = (np.mean([mib for at, mib in soak.memory_mib if abs(at - when) < 30]) for when in (300, seconds - 30))
+    first, last = (
+        np.quantile([request.seconds for request in soak.requests if start <= request.at_seconds < start + 300], 0.99)
+        for start in (300, seconds - 300)
+    )
+    print(f"memory: {early:.0f} MiB at minute 5, {late:.0f} MiB at the end ({late / early - 1:+.1%})")
+    print(f"p99: {first:.2f} s in minutes 5 to 10, {last:.2f} s in the last 5 ({last / first - 1:+.1%})")
+    expected = {("good", "scored"), ("large", "scored"), ("bad", "scored"), ("bad", "refused")}
+    well = late / early - 1 <= MAX_GROWTH and last / first - 1 <= MAX_P99_CHANGE and counts.keys() <= expected
+    return 0 if well else 1
+
+
+def _plot(soak: Soak, path: Path) -> None:
+    figure, (memory, latency, errors) = pyplot.subplots(3, sharex=True, figsize=(10, 9), layout="constrained")
+    memory.plot([at / 60 for at, _ in soak.memory_mib], [mib for _, mib in soak.memory_mib])
+    memory.set(ylabel="server, MiB (PSS)", ylim=(0, None))
+    for kind in KINDS:
+        points = [(request.at_seconds / 60, request.seconds) for request in soak.requests if request.kind == kind]
+        latency.scatter(*zip(*points, strict=True), s=2, label=kind)
+    latency.set(ylabel="seconds a request", yscale="log")
+    latency.legend(markerscale=5)
+    minutes = range(int(max(request.at_seconds for request in soak.requests) / 60) + 1)
+    for outcome in sorted({request.outcome for request in soak.requests}):
+        per_minute = Counter(int(request.at_seconds / 60) for request in soak.requests if request.outcome == outcome)
+        errors.step(minutes, [per_minute[minute] for minute in minutes], where="post", label=outcome)
+    errors.set(xlabel="minutes", ylabel="requests a minute", ylim=(0, None))
+    errors.legend()
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
