@@ -9,11 +9,12 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from tests.synthetic import encode
 
 FAST = {"preset": "ultrafast", "g": "5"}
-SMALL = {"width": 64, "height": 48}
+SMALL: dict[str, Any] = {"width": 64, "height": 48}
 FRAMES = 8
 
 SEEDS: dict[str, Callable[[], bytes]] = {
