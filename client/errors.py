@@ -63,6 +63,10 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
         return InvalidRequest(message)
     if status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(f"no answer from {url} in the time allowed")
+    if status == "RESOURCE_EXHAUSTED" and "larger than max" in message:
+        return InvalidRequest("the file is larger than what the server receives")
+    if status == "RESOURCE_EXHAUSTED":
+        return ServerUnavailable(f"the queue is full: {message}")
     if status == "UNAVAILABLE":
         if "queue" in message:
             return ServerUnavailable(message)

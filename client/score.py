@@ -115,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--tls", action="store_true", help="connect encrypted; implied by the others")
-    encryption.add_argument("--tls-ca", metavar="PEM", help="whom to trust that a server is who it says (the system's)")
+    encryption.add_argument(
+        "--tls-ca", metavar="PEM", help="whom to trust that a server is who it says (gRPC's own list)"
+    )
     encryption.add_argument("--tls-certificate", metavar="PEM", help="the client's own, for servers that ask for one")
     encryption.add_argument("--tls-key", metavar="PEM", help="its private key")
     parts = parser.add_argument_group("what to look at")

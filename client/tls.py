@@ -9,7 +9,7 @@ class Tls:
     """Connect encrypted; PEM files."""
 
     ca: str | PathLike[str] | None = None
-    """Certificates of whom to trust that a server is who it says; those of the system where this is not given."""
+    """Certificates of whom to trust that a server is who it says; gRPC's own list where this is not given."""
     certificate: str | PathLike[str] | None = None
     """The client's own, for servers that ask for one."""
     key: str | PathLike[str] | None = None

@@ -1,6 +1,7 @@
 """`python -m server`: Triton in the foreground, until Ctrl-C. `make serve` calls it."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -57,10 +58,15 @@ def serve(settings: Settings) -> int:
     deaths: deque[float] = deque(maxlen=MAX_DEATHS)
     try:
         while True:
-            status = _serve_once(settings, counts)
-            if status is None:
-                continue
-            print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
+            try:
+                status = _serve_once(settings, counts)
+                if status is None:
+                    continue
+                print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
+            except ServerFailed as error:
+                if not deaths:
+                    raise
+                print(f"server: {error}", file=sys.stderr)
             deaths.append(time.monotonic())
             if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_SECONDS:
                 print(f"server: that was the third time within {DEATHS_SECONDS} s: giving up", file=sys.stderr)
@@ -84,7 +90,7 @@ def _serve_once(settings: Settings, counts: Counts) -> int | None:
         print(f"server: the key to model control, shared memory, trace and log settings: {server.key_file}")
         print(f"server: try  python -m client.score --url {server.url} VIDEO", flush=True)
         server.show_log()
-        return Supervisor(server, lambda line: print(f"server: {line}", flush=True)).watch()
+        return Supervisor(server, _report).watch()
     except ServerFailed:
         print(server.errors, end="", file=sys.stderr)
         raise
@@ -98,6 +104,11 @@ def _serve_once(settings: Settings, counts: Counts) -> int | None:
         server.stop()
         signal.signal(signal.SIGINT, interrupts[0])
         signal.signal(signal.SIGTERM, interrupts[1])
+
+
+def _report(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody may read our output any more
+        print(f"server: {line}", flush=True)
 
 
 def _settings(model_repository: Path) -> Settings:

@@ -1,8 +1,9 @@
 """What callers talk to over gRPC: it hands whole calls on to Triton, and keeps from it what Triton takes badly.
 
 A call that is cancelled while Triton answers it can crash tritonserver (seen with release 24.10: of 240 cancelled calls
-for motion and camera, seven did). So a call that has gone on to Triton is never cancelled: its answer is thrown away.
-Calls that wait here when their caller goes are dropped, before anything is decoded. Callers take turns. TLS ends here.
+for motion and camera, seven did). So a call for inference that has gone on to Triton is never cancelled: its answer is
+thrown away. Calls that wait here when their caller goes are dropped, before anything is decoded. Callers take turns.
+TLS ends here.
 """
 
 import asyncio
@@ -23,11 +24,16 @@ STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 MAX_INSIDE = 16
 """Calls that Triton has at once: enough to keep every model busy, few enough that most of those who wait wait here."""
 MAX_WAITING = 64
-OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    # Otherwise a second server on the same port would silently share it.
-    ("grpc.so_reuseport", 0),
+MAX_RECEIVED = 256
+"""Calls whose messages are received at once, of whatever kind; the next are refused unread."""
+MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
+LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # or a second server would silently share the port
+CONNECTING = [
+    *MESSAGES,
+    # gRPC's own pause before it connects again grows to two minutes, and Triton is not there at first.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 500),
 ]
 
 
@@ -80,8 +86,8 @@ class Gate:
 
     async def _open(self, address: str, port: int, tls: Tls | None) -> None:
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._channel = grpc.aio.insecure_channel(self._upstream, options=OPTIONS)
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._channel = grpc.aio.insecure_channel(self._upstream, options=CONNECTING)
+        self._server = grpc.aio.server(options=LISTENING, maximum_concurrent_rpcs=MAX_RECEIVED)
         self._server.add_generic_rpc_handlers([_Handlers(self._hand_on)])
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         try:
@@ -95,6 +101,11 @@ class Gate:
 
     async def _close(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)
+        if self._under_way:  # those whose callers have gone
+            await asyncio.wait(self._under_way, timeout=grace_seconds)
+        for task in (left := list(self._under_way)):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await self._channel.close()
 
     async def _hand_on(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:

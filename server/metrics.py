@@ -1,8 +1,8 @@
 """The metrics of a server: Triton's, which include those of its models, and what only those around Triton know."""
 
+import http.client
 import socket
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,10 +36,14 @@ class Counts(Collector):
             "video_motion_server_restarts", "Times that tritonserver was started again", registry=self.registry
         )
         self._turnstile: Turnstile | None = None
+        self._refused_before = self._left_before = 0
         self.registry.register(self)
 
     def watch(self, turnstile: Turnstile) -> None:
         """Take the numbers of requests from `turnstile` from now on."""
+        if self._turnstile is not None:
+            self._refused_before += self._turnstile.refused
+            self._left_before += self._turnstile.left
         self._turnstile = turnstile
 
     def collect(self) -> Iterator[Metric]:
@@ -47,10 +51,14 @@ class Counts(Collector):
         if (turnstile := self._turnstile) is None:
             return
         yield CounterMetricFamily(
-            "video_motion_queue_rejections", "Requests that found the queue full", turnstile.refused
+            "video_motion_queue_rejections",
+            "Requests that found the queue full",
+            self._refused_before + turnstile.refused,
         )
         yield CounterMetricFamily(
-            "video_motion_requests_abandoned", "Requests whose caller had gone before their turn came", turnstile.left
+            "video_motion_requests_abandoned",
+            "Requests whose caller had gone before their turn came",
+            self._left_before + turnstile.left,
         )
         yield GaugeMetricFamily("video_motion_requests_waiting", "Requests that wait for Triton", turnstile.waiting)
         yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests that Triton has", turnstile.inside)
@@ -63,6 +71,8 @@ class MetricsEndpoint:
         """Listen on `address` and `port`; Triton's own metrics are at `triton_url`. OSError where that cannot be."""
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = TIMEOUT_SECONDS
+
             def do_GET(self) -> None:
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404, "only /metrics is here")
@@ -79,6 +89,10 @@ class MetricsEndpoint:
 
         class Listener(ThreadingHTTPServer):
             daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Whoever collects metrics may go in the middle of it."""
+
             address_family = _family(address)
 
         self._listener = Listener((address, port), Handler)
@@ -102,5 +116,5 @@ def _of_triton(url: str) -> bytes:
     try:
         with direct.open(url, timeout=TIMEOUT_SECONDS) as answer:
             return answer.read()
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return b""

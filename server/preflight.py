@@ -63,7 +63,7 @@ def _tls(tls: Tls | None) -> list[str]:
         return []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(tls.certificate, tls.key)
+        context.load_cert_chain(tls.certificate, tls.key, password="")  # or OpenSSL asks for one
     except (OSError, ValueError) as error:
         return [f"{tls.certificate} and {tls.key} cannot be used: {_said(error)}"]
     try:

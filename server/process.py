@@ -30,6 +30,7 @@ LOG_LINES = 400
 LOOPBACK = "127.0.0.1"
 SHARED_MEMORY_PREFIX = "video_motion_"
 PR_SET_PDEATHSIG = 1
+PRCTL = ctypes.CDLL(None).prctl  # looked up here: after a fork beside threads, little may be done
 STUB_TIMEOUT_SECONDS = 60
 """For a process of the python backend to come up, which takes a moment; loading its model is not in it."""
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
@@ -240,6 +241,7 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.settings.stop_timeout_seconds + 10)
         self._metrics.close()
+        self.key_file.unlink(missing_ok=True)
         return self._end()
 
     def _end(self) -> int:
@@ -247,7 +249,6 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)  # the stubs, and the server itself where it did not stop
         status = self.process.wait()
         self._reader.join(timeout=5)
-        self.key_file.unlink(missing_ok=True)
         for path in SHARED_MEMORY.glob(f"{self._prefix}*"):
             path.unlink(missing_ok=True)
         return status
@@ -305,4 +306,4 @@ def running(settings: Settings) -> Iterator[Server]:
 
 def _die_with_parent() -> None:
     """In the child: should this process be killed, so is the server; its stubs follow it."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -36,6 +36,7 @@ class Supervisor:
         self._stopped_since: dict[int, float] = {}
         self._processes = _by_model(descendants(server.process.pid))
         """The processes that serve each model; one that is being unloaded may have others for a while."""
+        self._wanted = {model: len(pids) for model, pids in self._processes.items()}
         self._left_since: dict[int, float] = {}
         self._must_start_again = False
 
@@ -59,8 +60,8 @@ class Supervisor:
         stopped = {process.pid for process in processes if process.state == "T"}
         self._stopped_since = self._end(stopped, self._stopped_since, STOPPED_SECONDS, "is stopped")
         for model, pids in self._processes.items():
-            if dead := pids - alive:
-                self._load_again(model, len(dead))
+            if (missing := self._wanted[model] - len(pids & alive)) > 0:
+                self._load_again(model, missing)
         serving = set().union(*self._processes.values())
         left = {pid for pids in _by_model(processes).values() for pid in pids} - serving
         self._left_since = self._end(left, self._left_since, LEFT_SECONDS, "was left by an earlier load")

@@ -64,18 +64,20 @@ class Turnstile:
             raise
 
     def _forget(self, caller: str, place: asyncio.Future[None]) -> None:
-        places = self._waiting[caller]
-        places.remove(place)
+        places = self._waiting.get(caller, deque())
+        if place in places:
+            places.remove(place)
         if not places:
-            del self._waiting[caller]
+            self._waiting.pop(caller, None)
 
     def _leave(self) -> None:
         """Hand a turn that is over to the caller who has waited for theirs the longest."""
-        if not self._waiting:
-            self.inside -= 1
-            return
-        caller, places = self._waiting.popitem(last=False)
-        place = places.popleft()
-        if places:
-            self._waiting[caller] = places  # last in the order of turns
-        place.set_result(None)
+        while self._waiting:
+            caller, places = self._waiting.popitem(last=False)
+            place = places.popleft()
+            if places:
+                self._waiting[caller] = places  # last in the order of turns
+            if not place.done():  # one that was cancelled is still here until its task runs
+                place.set_result(None)
+                return
+        self.inside -= 1

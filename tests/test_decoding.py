@@ -330,3 +330,17 @@ def test_a_mirror_and_another_tracks_rotation_turn_nothing():
     assert frame_table(bytes(mirrored)).rotation_degrees == 0
     assert rotation_degrees(BytesIO(bytes(video)), 1) == 90
     assert rotation_degrees(BytesIO(bytes(video)), 2) == 0
+
+
+def test_rotation_is_found_behind_wide_headers():
+    """64-bit times in the track's header, and 64-bit sizes of the boxes around it."""
+    video = encode(5, rotation_degrees=90)
+    start, stop = video.index(b"tkhd") - 4, video.index(b"tkhd") - 4 + 92
+    header = video[start + 8 : stop]
+    times, number, duration, rest = header[4:12], header[12:16], header[20:24], header[24:]
+    wide = b"\1" + header[1:4] + b"\0\0\0\0" + times[:4] + b"\0\0\0\0" + times[4:] + number + b"\0\0\0\0"
+    wide += b"\0\0\0\0" + duration + rest
+    tkhd = struct.pack(">I4s", len(wide) + 8, b"tkhd") + wide
+    trak = struct.pack(">I4sQ", 1, b"trak", len(tkhd) + 16) + tkhd
+    moov = struct.pack(">I4sQ", 1, b"moov", len(trak) + 16) + trak
+    assert rotation_degrees(BytesIO(moov), 1) == 90

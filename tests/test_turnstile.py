@@ -103,3 +103,21 @@ def test_a_turn_that_came_to_one_who_went_that_moment_is_anothers():
         assert turnstile.left == 1
 
     assert scene(play) == ["a1", "c1"]
+
+
+def test_who_goes_in_the_moment_that_a_turn_ends_keeps_nobody_out():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "b1", "b2", "c1")
+        # All before any of them runs again.
+        stage._leave["a1"].set()
+        stage.tasks["b1"].cancel()
+        stage.tasks["c1"].cancel()
+        await stage.tasks["a1"]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert turnstile.left == 2
+        await stage.leave("b2")
+        await stage.come("d1")
+        await stage.leave("d1")
+
+    assert scene(play) == ["a1", "b2", "d1"]

@@ -35,7 +35,7 @@ class Limits:
                 value = float(parameters[name]) if field.type is float else int(parameters[name])
             except ValueError:
                 value = 0
-            if not value > 0:
+            if not 0 < value < 2**63:
                 raise ValueError(f"{name} is {parameters[name]!r}, it must be a number above 0")
             given[field.name] = value
         return cls(**given)

@@ -46,23 +46,34 @@ def rotation_degrees(video: BinaryIO, track_id: int) -> int:
     for kind, start, length in mp4_boxes(video):
         if kind != b"moov":
             continue
-        for inner, inner_start, inner_length in mp4_boxes(video, start + 8, start + length):
+        end = start + length
+        for inner, inner_start, inner_length in mp4_boxes(video, _content(video, start), end):
             if inner != b"trak":
                 continue
-            for leaf, leaf_start, _ in mp4_boxes(video, inner_start + 8, inner_start + inner_length):
-                if leaf == b"tkhd" and (found := _track_rotation(video, leaf_start + 8, track_id)) is not None:
+            inner_end = min(inner_start + inner_length, end)
+            for leaf, leaf_start, _ in mp4_boxes(video, _content(video, inner_start), inner_end):
+                if leaf != b"tkhd":
+                    continue
+                if (found := _track_rotation(video, _content(video, leaf_start), track_id)) is not None:
                     return found
     return 0
+
+
+def _content(video: BinaryIO, start: int) -> int:
+    """Where what the box at `start` holds begins."""
+    video.seek(start)
+    return start + (16 if video.read(4) == b"\0\0\0\1" else 8)
 
 
 def _track_rotation(video: BinaryIO, start: int, track_id: int) -> int | None:
     """What the track header at `start` says; None where it is another track's."""
     video.seek(start)
     header = video.read(96)
-    times = 16 if header[:1] == b"\1" else 8
-    if len(header) < times + 72 or int.from_bytes(header[4 + times : 8 + times], "big") != track_id:
+    # With 64-bit times, both of which come before the track's number, and a 64-bit duration after it.
+    number, matrix = (20, 52) if header[:1] == b"\1" else (12, 40)
+    if len(header) < matrix + 20 or int.from_bytes(header[number : number + 4], "big") != track_id:
         return None
-    a, b, _, c, d = struct.unpack_from(">5i", header, times + 32)
+    a, b, _, c, d = struct.unpack_from(">5i", header, matrix)
     return ROTATIONS.get(tuple(value / 65536 for value in (a, b, c, d)), 0)
 
 
