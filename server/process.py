@@ -78,9 +78,9 @@ class Settings:
 class Server:
     """A running tritonserver."""
 
-    def __init__(self, settings: Settings, triton: Triton, counts: Counts) -> None:
+    def __init__(self, settings: Settings, triton: Triton, counts: Counts | None = None) -> None:
         self.settings = settings
-        self.counts = counts
+        self.counts = counts or Counts()
         self.profile = triton.profile()
         self.notice = triton.notice()
         self.url = f"{_in_url(settings.address)}:{settings.grpc_port}"
@@ -103,12 +103,12 @@ class Server:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end)
             triton_metrics = f"http://{LOOPBACK}:{self._triton_metrics_port}/metrics"
-            self._metrics = MetricsEndpoint(settings.address, settings.metrics_port, triton_metrics, counts)
+            self._metrics = MetricsEndpoint(settings.address, settings.metrics_port, triton_metrics, self.counts)
             stack.callback(self._metrics.close)
             # Last: starting a process beside gRPC's threads is delicate.
             self.gate = Gate(settings.address, settings.grpc_port, f"{LOOPBACK}:{self._triton_port}", settings.tls)
             stack.pop_all()
-        counts.watch(self.gate.turnstile)
+        self.counts.watch(self.gate.turnstile)
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -280,7 +280,7 @@ def start(settings: Settings, counts: Counts | None = None) -> Server:
         raise ServerFailed("; ".join(found))
     _remove_leftovers()
     try:
-        return Server(settings, triton, counts or Counts())
+        return Server(settings, triton, counts)
     except OSError as error:
         raise ServerFailed(f"the server cannot be started: {error}") from error
 
