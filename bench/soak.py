@@ -57,8 +57,6 @@ class Soak:
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
-        self._started = time.monotonic()
-        self._end = self._started + seconds
         self._lock = threading.Lock()
         self._choose = random.Random(0)
         self.requests: list[Request] = []
@@ -67,6 +65,9 @@ class Soak:
         self._large = encode(50, width=3840, height=2160, options={"preset": "ultrafast"})
         with Client(url, timeout_seconds=120) as client:
             self._expected = {"good": client.score(self._good), "large": client.score(self._large)}
+        # Only now: making the large video takes half a minute.
+        self._started = time.monotonic()
+        self._end = self._started + seconds
 
     @property
     def elapsed_seconds(self) -> float:
