@@ -17,10 +17,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS, Parameters
+from video.plan import checked
 
 MESSAGE_BYTES = 1 << 20
 """Room for the largest message, in bytes; a request names a thousand frames at most."""
@@ -39,6 +40,9 @@ FAILURES: dict[str, type[VideoError]] = {
 }
 """What a worker may say of a request."""
 MAX_COUNT = 1 << 32
+MAX_SENTENCE = 1000
+"""Characters of what a worker may say of a failure."""
+T = TypeVar("T")
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -116,10 +120,10 @@ class IsolatedDecoder:
         Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
         # Checked on this side, so that nothing of a request but numbers reaches the worker.
-        checked = asdict(Parameters.from_request(parameters))
+        numbers = asdict(Parameters.from_request(parameters))
         self._check_bytes(video)
         with _memory("video", video) as file:
-            return self._ask("plan", {"parameters": checked}, [file])
+            return self._ask("plan", {"parameters": numbers}, [file], lambda said: checked(said, self.limits))
 
     def decode(
         self,
@@ -149,7 +153,7 @@ class IsolatedDecoder:
             "shortest_edge": shortest_edge,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
-            self.frames_decoded += _count(self._ask("decode", arguments, [file, out]).get("frames_decoded"))
+            self.frames_decoded += self._ask("decode", arguments, [file, out], _frames_decoded)
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
@@ -159,7 +163,8 @@ class IsolatedDecoder:
             allowed = f"files of up to {self.limits.max_bytes} are read"
             raise InvalidVideo(f"the file has {video.nbytes} bytes; {allowed}", Reason.TOO_LARGE)
 
-    def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int], check: Callable[[Any], T]) -> T:
+        """What `check` makes of the worker's result; one that it raises for is no worker's of ours."""
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
         try:
             answer = b""
@@ -178,10 +183,10 @@ class IsolatedDecoder:
         try:
             content = json.loads(answer)
             if "result" in content:
-                return content["result"]
-            failure, sentence = FAILURES[content["error"]], str(content["message"])
+                return check(content["result"])
+            failure, sentence = FAILURES[content["error"]], str(content["message"])[:MAX_SENTENCE]
             reason = Reason(content["reason"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._stop(End.MISBEHAVED)  # it says what no worker of ours says
             raise DecoderFailed("the process that reads the video gave no sensible answer") from None
         raise failure(sentence, reason)
@@ -236,9 +241,12 @@ def _end(status: int) -> End:
     return {signal.SIGKILL: End.KILLED, signal.SIGXCPU: End.TIMED_OUT}.get(signal.Signals(-status), End.CRASHED)
 
 
-def _count(said: object) -> int:
-    """A number of frames that a worker says; 0 where it is none, for the worker may be a stranger's by now."""
-    return said if type(said) is int and 0 < said < MAX_COUNT else 0
+def _frames_decoded(said: Any) -> int:
+    """What a worker says of how many frames it decoded."""
+    count = said["frames_decoded"]
+    if type(count) is not int or not 0 <= count < MAX_COUNT:
+        raise ValueError(f"no number of frames: {count!r:.40}")
+    return count
 
 
 def _check_order(order: NDArray[np.integer], frames: int) -> None:

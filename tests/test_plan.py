@@ -1,0 +1,130 @@
+"""What a process that reads videos says is believed only where it could be true."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.synthetic import encode
+from video import DecoderFailed, IsolatedDecoder, Limits
+from video.isolation import MAX_COUNT, End
+from video.plan import checked
+
+LIMITS = Limits(max_frames=1000, max_pixels=640 * 480)
+VIDEO = encode(30)
+GOOD: dict[str, Any] = {
+    "frame_indices": list(range(0, 32, 2)),
+    "motion_order": list(range(16)),
+    "camera_order": [*range(16)] * 2,
+    "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
+    "info": [4.0, 100, 25.0, 640, 480],
+    "rotation_degrees": 90,
+}
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[IsolatedDecoder]:
+    made = IsolatedDecoder(LIMITS)
+    yield made
+    made.close()
+
+
+def test_what_workers_say_is_believed(decoder: IsolatedDecoder):
+    assert checked(copy.deepcopy(GOOD), LIMITS) == GOOD
+    assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("frame_indices", []),
+        ("frame_indices", None),
+        ("frame_indices", {"0": 0}),
+        ("frame_indices", [0.0] * 16),
+        ("frame_indices", [False, True]),
+        ("frame_indices", [*range(15), 100]),
+        ("frame_indices", [-1, *range(15)]),
+        ("frame_indices", [*range(15), 14]),
+        ("frame_indices", [*range(15), 10**400]),
+        ("motion_order", []),
+        ("motion_order", [0] * 17),
+        ("motion_order", [0] * 528),
+        ("motion_order", [16] * 16),
+        ("camera_order", [-1] * 32),
+        ("camera_order", [0] * 16),
+        ("camera_order", "0" * 32),
+        ("clip_seconds", [[0.0, 2.0]]),
+        ("clip_seconds", [[0.0, 2.0], [2.0]]),
+        ("clip_seconds", [[0.0, 2.0], [2.0, float("nan")]]),
+        ("clip_seconds", [[0.0, 2.0], ["2", "4"]]),
+        ("info", [4.0, 100, 25.0, 640]),
+        ("info", [float("inf"), 100, 25.0, 640, 480]),
+        ("info", [4.0, 1001, 25.0, 640, 480]),
+        ("info", [4.0, 100.0, 25.0, 640, 480]),
+        ("info", [4.0, 100, 25.0, 640, 481]),
+        ("info", [4.0, 100, 25.0, -640, -480]),
+        ("info", [4.0, 100, 25.0, True, 480]),
+        ("info", [4.0, 100, 25.0, 10**400, 480]),
+        ("rotation_degrees", 45),
+        ("rotation_degrees", 90.0),
+        ("rotation_degrees", None),
+        ("path", "/etc/passwd"),
+    ],
+)
+def test_what_no_worker_says_is_not_believed(field: str, said: object):
+    with pytest.raises(ValueError, match="no process that reads videos says that"):
+        checked(GOOD | {field: said}, LIMITS)
+
+
+@pytest.mark.parametrize("said", [None, [], "plan", 1, {}, {"frame_indices": [0]}])
+def test_what_is_no_plan_at_all_is_not_believed(said: object):
+    with pytest.raises(ValueError, match="no process that reads videos says that"):
+        checked(said, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"result": GOOD | {"frame_indices": [5000]}},
+        {"result": 10 * ["a"]},
+        {"error": "SystemExit", "message": "", "reason": "damaged"},
+        {"error": "InvalidVideo", "message": "", "reason": "because"},
+        {"error": ["InvalidVideo"], "message": "", "reason": "damaged"},
+        ["result"],
+        b"text",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        {"result": GOOD | {"info": [4.0, 10**400, 25.0, 640, 480]}},
+        *({"result": {"frames_decoded": said}} for said in (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})),
+    ],
+    ids=lambda answer: str(answer)[:40],
+)
+def test_a_worker_that_says_what_none_says_is_ended(answer: object, monkeypatch: pytest.MonkeyPatch):
+    made = IsolatedDecoder(LIMITS)
+    said = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    monkeypatch.setattr(made, "_hand_over", lambda *_: True)
+    monkeypatch.setattr(made, "_receive", lambda: said)
+    ended: list[End] = []
+    monkeypatch.setattr(made, "_stop", ended.append)
+    order = np.zeros(16, int)
+    for ask in (
+        lambda: made.plan(memoryview(VIDEO), {}),
+        lambda: made.decode(memoryview(VIDEO), np.array([0]), order, order, 224),
+    ):
+        with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+            ask()
+    assert ended == [End.MISBEHAVED] * 2
+    assert made.frames_decoded == 0
+
+
+def test_a_worker_says_no_more_than_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    made = IsolatedDecoder(LIMITS)
+    said = {"error": "DecoderFailed", "message": "x" * 500_000, "reason": "decoder_failed"}
+    monkeypatch.setattr(made, "_hand_over", lambda *_: True)
+    monkeypatch.setattr(made, "_receive", lambda: json.dumps(said).encode())
+    with pytest.raises(DecoderFailed) as raised:
+        made.plan(memoryview(VIDEO), {})
+    assert len(str(raised.value)) == 1000

@@ -1,0 +1,56 @@
+"""What a process that reads videos says of one, checked: a stranger's file may own that process by now."""
+
+from itertools import pairwise
+from typing import Any
+
+from video.clips import CLIP_FRAMES
+from video.limits import Limits
+from video.parameters import MAX_SEGMENTS
+
+FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
+MAX_NUMBER = 1e20
+"""A file may say that it is as long as 64 bits can say, in seconds."""
+MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
+
+
+def checked(said: object, limits: Limits) -> dict[str, Any]:
+    """`said`, where it is what `video.worker.plan` may say under these `limits`; ValueError otherwise.
+
+    What passes has the types, sizes and ranges that whoever takes it relies on; that it is true nobody can tell.
+    """
+    _require(isinstance(said, dict) and said.keys() == FIELDS)
+    assert isinstance(said, dict)
+    info, frame_indices, clip_seconds = said["info"], said["frame_indices"], said["clip_seconds"]
+    _require(isinstance(info, list) and len(info) == 5 and all(map(_is_finite, info)))
+    _, frames, _, width, height = info
+    _require(all(type(count) is int and count >= 0 for count in (frames, width, height)))
+    _require(frames <= limits.max_frames and width * height <= limits.max_pixels)
+    _require(_are_integers(frame_indices, 1, 2 * MAX_PLACES, below=frames))
+    _require(all(first < second for first, second in pairwise(frame_indices)))
+    for order in (said["motion_order"], said["camera_order"]):
+        _require(_are_integers(order, CLIP_FRAMES, MAX_PLACES, below=len(frame_indices)))
+        _require(len(order) % CLIP_FRAMES == 0)
+    _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
+    for clip in clip_seconds:
+        _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
+    _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
+    return said
+
+
+def _are_integers(values: object, least: int, most: int, *, below: int) -> bool:
+    return (
+        isinstance(values, list)
+        and least <= len(values) <= most
+        and all(type(value) is int and 0 <= value < below for value in values)
+    )
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -MAX_NUMBER < value < MAX_NUMBER  # which nan is not
+
+
+def _require(right: bool) -> None:
+    if not right:
+        raise ValueError("no process that reads videos says that")
