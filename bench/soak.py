@@ -34,6 +34,8 @@ IN_FLIGHT = 8
 KINDS = {"good": 0.6, "bad": 0.39, "large": 0.01}
 """Shares of the requests."""
 SAMPLE_SECONDS = 10.0
+MIN_MINUTES = 15
+"""Less have no minutes 5 to 10 and last 5 to compare."""
 MAX_GROWTH = 0.05
 MAX_P99_CHANGE = 0.2
 
@@ -106,14 +108,28 @@ class Soak:
             self.memory_mib.append((self.elapsed_seconds, proportional_mib(server)))
             time.sleep(SAMPLE_SECONDS)
 
+    def memory_around(self, at_seconds: float) -> float:
+        """The mean of the memory seen within half a minute of that time, in MiB."""
+        return float(np.mean([mib for at, mib in self.memory_mib if abs(at - at_seconds) < 30]))
+
+    def p99_of_five_minutes(self, start_seconds: float) -> float:
+        """The 99th percentile of the latencies in the five minutes from then on, in seconds."""
+        end_seconds = start_seconds + 300
+        took = [request.seconds for request in self.requests if start_seconds <= request.at_seconds < end_seconds]
+        return float(np.quantile(took, 0.99))
+
 
 def main() -> int:
     """Soak, plot, print, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description="A server under mixed load.")
-    parser.add_argument("--minutes", type=float, default=30.0, metavar="N", help="(default: %(default)g)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        metavar="N",
+        help=f"(default: %(default)g; less than {MIN_MINUTES} are a rehearsal, without verdicts of memory and latency)",
+    )
     options = parser.parse_args()
-    if options.minutes < 15:
-        parser.error("less than 15 minutes have no minutes 5 to 10 and last 5 to compare")
     NETWORKS.mkdir(parents=True, exist_ok=True)
     with supervised(repository("soak", width=48, depth=1)) as (url, server):
         soak = Soak(url, options.minutes * 60)
@@ -133,18 +149,30 @@ def _report(soak: Soak, seconds: float) -> int:
         print(f"{count:7d}  {kind:5}  {outcome}")
     for kind in KINDS:
         took = [request.seconds for request in soak.requests if request.kind == kind]
+        if not took:
+            continue  # of the large ones there is one in a hundred
         p50, p95, p99 = np.quantile(took, [0.5, 0.95, 0.99])
         print(f"{kind:5}  p50 {p50:.2f} s  p95 {p95:.2f} s  p99 {p99:.2f} s")
-    early, late = (np.mean([mib for at, mib in soak.memory_mib if abs(at - when) < 30]) for when in (300, seconds - 30))
-    first, last = (
-        np.quantile([request.seconds for request in soak.requests if start <= request.at_seconds < start + 300], 0.99)
-        for start in (300, seconds - 300)
-    )
-    print(f"memory: {early:.0f} MiB at minute 5, {late:.0f} MiB at the end ({late / early - 1:+.1%})")
-    print(f"p99: {first:.2f} s in minutes 5 to 10, {last:.2f} s in the last 5 ({last / first - 1:+.1%})")
     expected = {("good", "scored"), ("large", "scored"), ("bad", "scored"), ("bad", "refused")}
-    well = late / early - 1 <= MAX_GROWTH and last / first - 1 <= MAX_P99_CHANGE and counts.keys() <= expected
-    return 0 if well else 1
+    unexpected = sum(count for outcome, count in counts.items() if outcome not in expected)
+    kept = [_verdict("answers", f"{unexpected} of {counts.total()} that should not be", unexpected == 0)]
+    if seconds < MIN_MINUTES * 60:
+        print("memory and p99: not compared, the run is too short")
+        return 0 if all(kept) else 1
+    early, late = (soak.memory_around(when) for when in (300, seconds - 30))
+    growth = late / early - 1
+    memory = f"{early:.0f} MiB at minute 5, {late:.0f} MiB at the end: {growth:+.1%}, at most {MAX_GROWTH:+.0%}"
+    kept.append(_verdict("memory", memory, growth <= MAX_GROWTH))
+    first, last = (soak.p99_of_five_minutes(start) for start in (300, seconds - 300))
+    change = last / first - 1
+    p99 = f"{first:.2f} s in minutes 5 to 10, {last:.2f} s in the last 5: {change:+.1%}, at most {MAX_P99_CHANGE:+.0%}"
+    kept.append(_verdict("p99", p99, change <= MAX_P99_CHANGE))
+    return 0 if all(kept) else 1
+
+
+def _verdict(what: str, seen: str, kept: bool) -> bool:
+    print(f"{'KEPT  ' if kept else 'BROKEN'}  {what}: {seen}")
+    return kept
 
 
 def _plot(soak: Soak, path: Path) -> None:
@@ -152,8 +180,9 @@ def _plot(soak: Soak, path: Path) -> None:
     memory.plot([at / 60 for at, _ in soak.memory_mib], [mib for _, mib in soak.memory_mib])
     memory.set(ylabel="server, MiB (PSS)", ylim=(0, None))
     for kind in KINDS:
-        points = [(request.at_seconds / 60, request.seconds) for request in soak.requests if request.kind == kind]
-        latency.scatter(*zip(*points, strict=True), s=2, label=kind)
+        asked = [request for request in soak.requests if request.kind == kind]
+        minutes_of = [request.at_seconds / 60 for request in asked]
+        latency.scatter(minutes_of, [request.seconds for request in asked], s=2, label=kind)
     latency.set(ylabel="seconds a request", yscale="log")
     latency.legend(markerscale=5)
     minutes = range(int(max(request.at_seconds for request in soak.requests) / 60) + 1)
