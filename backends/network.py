@@ -1,48 +1,27 @@
 """What the network backends share: an ONNX file behind an unmodified config.pbtxt.
 
 A backend is a `TritonPythonModel` that derives from `NetworkModel` and says how its runtime loads a file; naming,
-completing a configuration, batching and the fate of a failed request are the same for all of them.
+completing a configuration, batching and the fate of a failed request are the same for all of them, as is this setting
+in the `parameters` of config.pbtxt:
+
+- SHARE_NETWORK: `true` for instances that have one network together, which takes requests by turns (`backends.shared`)
 """
 
 import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from numpy.typing import NDArray
 
-Tensors = dict[str, NDArray[Any]]
+from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_network
+from backends.tensors import Network, Tensors
 
 DEFAULT_FILENAME = "model.onnx"
 DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a model that batches and does not say how much
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """A tensor of a network."""
-
-    name: str
-    """Its name in the ONNX file."""
-    dtype: np.dtype
-    """Its element type."""
-    shape: tuple[int, ...]
-    """Its shape, -1 where an axis is dynamic."""
-
-
-class Network(ABC):
-    """A network, loaded."""
-
-    inputs: Sequence[TensorSpec]
-    outputs: Sequence[TensorSpec]
-
-    @abstractmethod
-    def run(self, inputs: Tensors) -> Tensors:
-        """Every output for a set of inputs."""
 
 
 class NetworkModel(ABC):
@@ -74,23 +53,29 @@ class NetworkModel(ABC):
         return config
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Load the network and check it against the configuration."""
+        """Load the network and check it against the configuration, unless another instance does."""
         config = json.loads(args["model_config"])
         directory = Path(args["model_repository"]) / args["model_version"]
         path = directory / (config.get("default_model_filename") or DEFAULT_FILENAME)
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
         settings = _settings(config)
+        self.batches = config["max_batch_size"] > 0
+        # Rows that the network is given at once: a CPU is no faster with more, and needs memory for each.
+        self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
+        instance, shared = args["model_instance_name"], settings.get("SHARE_NETWORK") == "true"
+        if shared and not holds_network(instance):
+            self.network: Network = RemoteNetwork(address_of(instance))
+            return
         try:
             self.network = self.load(path, settings, gpu_of(args))
         except pb_utils.TritonModelException:
             raise
         except Exception as error:
             raise pb_utils.TritonModelException(f"{self.runtime} cannot load {path}: {error}") from error
-        self.batches = config["max_batch_size"] > 0
-        # Rows that the network is given at once: a CPU is no faster with more, and needs memory for each.
-        self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
         check_config(config, self.network, strict=self.strict)
+        if shared:
+            self.network = SharedNetwork(self.network, address_of(instance))
 
     def execute(self, requests: list) -> list:
         """Run all requests as one batch where they fit together; a failure belongs to the request that causes it."""

@@ -12,23 +12,48 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def directory() -> Path:
+    """Where the processes of this user's servers meet; what servers that are gone left there is removed.
+
+    Each name in it begins with `server_name`.
+    """
+    found = Path(tempfile.gettempdir(), f"video-motion-{os.getuid()}")
+    found.mkdir(mode=0o700, exist_ok=True)
+    if found.stat().st_uid != os.getuid():
+        raise PermissionError(f"{found} is another user's")
+    for leftover in found.iterdir():
+        if not Path("/proc", leftover.name.partition("-")[0]).exists():
+            leftover.unlink(missing_ok=True)
+    return found
+
+
+def server_name() -> str:
+    """The server that this process belongs to: the parent of every stub, by its number and when it was started."""
+    server = os.getppid()
+    started = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{server}-{started}"
+
+
 class Turns:
-    """A lock that the processes of one server share, and that the kernel takes from a process that dies."""
+    """A lock that the processes of one server share, and that the kernel takes from a process that dies.
+
+    Who has had a turn does not get the next one before another process that waits. The first lock is for the place at
+    the head of the line, the second one for the turn: whoever comes back finds the place taken.
+    """
 
     def __init__(self) -> None:
-        directory = Path(tempfile.gettempdir(), f"video-motion-{os.getuid()}")
-        directory.mkdir(mode=0o700, exist_ok=True)
-        for leftover in directory.glob("*.turn"):
-            if not Path("/proc", leftover.stem).exists():
-                leftover.unlink(missing_ok=True)
-        # The parent of every stub is the server.
-        self._descriptor = os.open(directory / f"{os.getppid()}.turn", os.O_RDWR | os.O_CREAT, 0o600)
+        place, turn = (directory() / f"{server_name()}.{name}" for name in ("place", "turn"))
+        self._place, self._turn = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in (place, turn))
 
     @contextmanager
     def take(self) -> Iterator[None]:
         """Wait for a turn and keep it for the length of a `with` block."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        fcntl.flock(self._place, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._place, fcntl.LOCK_UN)
         try:
             yield
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            fcntl.flock(self._turn, fcntl.LOCK_UN)

@@ -86,13 +86,14 @@ def repository(name: str, *, width: int, depth: int) -> Path:
     """A model repository with networks of that size."""
     directory = CACHE / name
     target = directory / "model_repository"
+    # Configurations are today's, whenever the networks were exported.
+    for source in (ROOT / "model_repository").rglob("*"):
+        if source.is_file() and (source.suffix in (".pbtxt", ".py") or source.parent.name == "warmup"):
+            copy = target / source.relative_to(ROOT / "model_repository")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(source.read_bytes())
     if not (target / "weights.json").is_file():
         print(f"bench: exporting {name} networks", flush=True)
-        for source in (ROOT / "model_repository").rglob("*"):
-            if source.is_file() and (source.suffix in (".pbtxt", ".py") or source.parent.name == "warmup"):
-                copy = target / source.relative_to(ROOT / "model_repository")
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(source.read_bytes())
         for model in (ROOT / "model_repository").iterdir():
             (target / model.name / "1").mkdir(parents=True, exist_ok=True)
         write_motion_checkpoint(directory / "motion", width=width, depth=depth, head_depth=1, use_sigmoid=True)

@@ -8,6 +8,7 @@ TLS ends here.
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 MAX_INSIDE = 16
 """Calls that Triton has at once: enough to keep every model busy, few enough that most of those who wait wait here."""
+MAX_OF_ONE = 2
+"""Of one caller in the cpu profile, whose models have one more process each: one caller's films are never in all of
+them. Two keep the networks busy, for while they compute one video the next one is decoded."""
 MAX_WAITING = 64
 MAX_RECEIVED = 256
 """Calls whose messages are received at once, of whatever kind; the next are refused unread."""
+SHARED_MEMORY = Path("/dev/shm")
+NO_ROOM = "Failed to increase the shared memory pool"
+"""How Triton says that a tensor does not fit into what is left of it. The request fails, and nothing else does."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
 LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # or a second server would silently share the port
 CONNECTING = [
@@ -58,15 +65,19 @@ class Tls:
 class Gate:
     """Listens until it is closed, in a thread of its own."""
 
-    def __init__(self, address: str, port: int, upstream: str, tls: Tls | None = None) -> None:
-        """Listen on `address` and `port`, and hand on to Triton at `upstream`; OSError where that cannot be."""
-        self.turnstile = Turnstile(MAX_INSIDE, MAX_WAITING)
-        self._upstream = upstream
+    def __init__(
+        self, address: str, port: int, upstream: str, tls: Tls | None = None, max_of_one: int = MAX_INSIDE
+    ) -> None:
+        """Listen on `address` and `port`, and hand on to Triton at `upstream`; OSError where that cannot be.
+
+        Of one caller Triton has `max_of_one` calls at once.
+        """
+        self.turnstile = Turnstile(MAX_INSIDE, MAX_WAITING, max_of_one)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gate", daemon=True)
         self._thread.start()
         try:
-            self._run(self._open(address, port, tls))
+            self._run(self._open(address, port, upstream, tls))
         except BaseException:
             self._end()
             raise
@@ -76,6 +87,10 @@ class Gate:
         self._run(self._close(grace_seconds))
         self._end()
 
+    def hand_on_to(self, upstream: str) -> None:
+        """Hand on to a Triton elsewhere from now on."""
+        self._run(self._connect(upstream))
+
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
@@ -84,9 +99,9 @@ class Gate:
         self._thread.join()
         self._loop.close()
 
-    async def _open(self, address: str, port: int, tls: Tls | None) -> None:
+    async def _open(self, address: str, port: int, upstream: str, tls: Tls | None) -> None:
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._channel = grpc.aio.insecure_channel(self._upstream, options=CONNECTING)
+        self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
         self._server = grpc.aio.server(options=LISTENING, maximum_concurrent_rpcs=MAX_RECEIVED)
         self._server.add_generic_rpc_handlers([_Handlers(self._hand_on)])
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -98,6 +113,10 @@ class Gate:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {where}: {error}") from error
         await self._server.start()
+
+    async def _connect(self, upstream: str) -> None:
+        before, self._channel = self._channel, grpc.aio.insecure_channel(upstream, options=CONNECTING)
+        await before.close()
 
     async def _close(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)
@@ -123,7 +142,7 @@ class Gate:
         except QueueFull as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:
-            await context.abort(error.code(), error.details() or "")
+            await context.abort(*_told(error))
         raise AssertionError("abort always raises")
 
     def _leave(self, answer: asyncio.Task[bytes], keep: contextlib.AsyncExitStack) -> None:
@@ -142,6 +161,19 @@ class Gate:
         ]
         # No deadline: it would cancel the call.
         return await self._channel.unary_unary(method)(request, metadata=metadata)
+
+
+def _told(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
+    """What a caller is told of a call that failed: what Triton said, unless it was at the end of its shared memory."""
+    said = error.details() or ""
+    if NO_ROOM not in said:
+        return error.code(), said
+    status = os.statvfs(SHARED_MEMORY)
+    left = f"{SHARED_MEMORY}, {status.f_bavail * status.f_frsize >> 20} MiB left"
+    return (
+        grpc.StatusCode.UNAVAILABLE,
+        f"the server's shared memory ({left}) has no room for this video: ask again later",
+    )
 
 
 class _Handlers(grpc.GenericRpcHandler):

@@ -4,7 +4,7 @@ import http.client
 import socket
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
@@ -67,8 +67,8 @@ class Counts(Collector):
 class MetricsEndpoint:
     """Serves /metrics until it is closed, in threads of its own."""
 
-    def __init__(self, address: str, port: int, triton_url: str, counts: Counts) -> None:
-        """Listen on `address` and `port`; Triton's own metrics are at `triton_url`. OSError where that cannot be."""
+    def __init__(self, address: str, port: int, triton_url: Callable[[], str], counts: Counts) -> None:
+        """Listen on `address` and `port`; `triton_url` tells where Triton's own are. OSError where that cannot be."""
 
         class Handler(BaseHTTPRequestHandler):
             timeout = TIMEOUT_SECONDS
@@ -77,7 +77,7 @@ class MetricsEndpoint:
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404, "only /metrics is here")
                     return
-                content = _of_triton(triton_url) + generate_latest(counts.registry)
+                content = _of_triton(triton_url()) + generate_latest(counts.registry)
                 self.send_response(200)
                 self.send_header("Content-Type", CONTENT_TYPE)
                 self.send_header("Content-Length", str(len(content)))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from server.gate import Gate, Tls
+from server.gate import MAX_INSIDE, MAX_OF_ONE, Gate, Tls
 from server.installation import Triton, find_triton, precision_environment
 from server.key import write_key
 from server.metrics import Counts, MetricsEndpoint
@@ -28,14 +28,19 @@ from server.processes import Progress, descendants, model_of
 
 LOG_LINES = 400
 LOOPBACK = "127.0.0.1"
+MAX_PORTS_LOST = 3
 SHARED_MEMORY_PREFIX = "video_motion_"
 PR_SET_PDEATHSIG = 1
-PRCTL = ctypes.CDLL(None).prctl  # looked up here: after a fork beside threads, little may be done
+SIG_IGN = 1
+# Looked up here: after a fork beside threads, little may be done.
+PRCTL, SIGNAL = ctypes.CDLL(None).prctl, ctypes.CDLL(None).signal
 STUB_TIMEOUT_SECONDS = 60
 """For a process of the python backend to come up, which takes a moment; loading its model is not in it."""
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """APIs for whoever has the server's key: the rest of them change nothing that another caller would notice."""
+CLOSED_IN_HTTP = ("inference", *CLOSED)
+"""Over HTTP a request would pass the gate: its queue, its turns, and what it keeps from Triton."""
 KEY_NAME = "video-motion-key"
 GRPC_KEY_NAME = f"triton-grpc-protocol-{KEY_NAME}"
 """The name of the key in gRPC's metadata."""
@@ -91,24 +96,33 @@ class Server:
         http_address = settings.address if settings.tls is None else LOOPBACK
         self.http_url = f"http://{_in_url(http_address)}:{settings.http_port}"
         self._http_address = http_address
-        self._triton_port, self._triton_metrics_port = _free_ports(LOOPBACK, 2)
-        """Where Triton itself listens for the gate and for whoever collects metrics: on this machine only."""
         self._export = self._export_there()
         self._prefix = f"{SHARED_MEMORY_PREFIX}{os.getpid()}_{time.monotonic_ns()}_"
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
-        self._command = triton.command(self._arguments(from_pip=triton.backend_directory is not None), self.profile)
+        self._triton = triton
+        self._choose_ports()
         self._environment = os.environ | triton.environment | precision_environment(self.profile, settings.precision)
         self._start()
         with contextlib.ExitStack() as stack:
             stack.callback(self._end)
-            triton_metrics = f"http://{LOOPBACK}:{self._triton_metrics_port}/metrics"
-            self._metrics = MetricsEndpoint(settings.address, settings.metrics_port, triton_metrics, self.counts)
+            self._metrics = MetricsEndpoint(
+                settings.address, settings.metrics_port, lambda: self._triton_metrics_url, self.counts
+            )
             stack.callback(self._metrics.close)
             # Last: starting a process beside gRPC's threads is delicate.
-            self.gate = Gate(settings.address, settings.grpc_port, f"{LOOPBACK}:{self._triton_port}", settings.tls)
+            max_of_one = MAX_OF_ONE if self.profile == "cpu" else MAX_INSIDE
+            self.gate = Gate(settings.address, settings.grpc_port, self._triton_url, settings.tls, max_of_one)
             stack.pop_all()
         self.counts.watch(self.gate.turnstile)
+
+    def _choose_ports(self) -> None:
+        """Choose where Triton itself listens for the gate and for whoever collects metrics: on this machine only."""
+        port, metrics_port = _free_ports(LOOPBACK, 2)
+        self._triton_url = f"{LOOPBACK}:{port}"
+        self._triton_metrics_url = f"http://{LOOPBACK}:{metrics_port}/metrics"
+        arguments = self._arguments(port, metrics_port, from_pip=self._triton.backend_directory is not None)
+        self._command = self._triton.command(arguments, self.profile)
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -120,27 +134,28 @@ class Server:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C is for the parent, which ends the server in order
-            preexec_fn=_die_with_parent,
+            preexec_fn=_prepare_child,
         )
         assert self.process.stdout is not None
         self._reader = threading.Thread(target=self._read_log, args=(self.process.stdout,), daemon=True)
         self._reader.start()
 
-    def _arguments(self, *, from_pip: bool) -> list[str]:
+    def _arguments(self, port: int, metrics_port: int, *, from_pip: bool) -> list[str]:
         settings = self.settings
         arguments = [
             f"--model-repository={settings.model_repository}",
-            f"--http-address={self._http_address}",
+            # How libevent, which Triton listens with, wants to be told.
+            f"--http-address={'ipv6:' if ':' in self._http_address else ''}{self._http_address}",
             f"--http-port={settings.http_port}",
             f"--grpc-address={LOOPBACK}",
-            f"--grpc-port={self._triton_port}",
+            f"--grpc-port={port}",
             f"--metrics-address={LOOPBACK}",
-            f"--metrics-port={self._triton_metrics_port}",
+            f"--metrics-port={metrics_port}",
             f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
             # All models at the start, and again when the supervisor says so.
             "--model-control-mode=explicit",
             "--load-model=*",
-            f"--http-restricted-api={','.join(CLOSED)}:{KEY_NAME}={self.key}",
+            f"--http-restricted-api={','.join(CLOSED_IN_HTTP)}:{KEY_NAME}={self.key}",
             f"--grpc-restricted-protocol={','.join(CLOSED)}:{KEY_NAME}={self.key}",
         ]
         for backend in BACKENDS_FROM_PIP if from_pip else ("python",):
@@ -192,15 +207,26 @@ class Server:
     def wait_until_ready(self) -> None:
         """Return when every model is loaded; `ServerFailed` where that does not come to pass.
 
-        A tritonserver of which nothing more comes, as one start in hundreds was seen to end, is started again, once.
+        A tritonserver of which nothing more comes, as one start in hundreds was seen to end, is started again, once. So
+        is one that lost a port to another process, for it listens last of all; on other ports, and a few times.
         """
         url = f"{self.http_url}/v2/health/ready"
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
         deadline = time.monotonic() + self.settings.ready_timeout_seconds
-        progress, may_start_again = Progress(self.process.pid), True
+        progress, may_start_again, ports_lost = Progress(self.process.pid), True, 0
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 self._reader.join(timeout=5)
+                if self._lost_port() and (ports_lost := ports_lost + 1) < MAX_PORTS_LOST:
+                    lost = f"{self._reason()}, starting tritonserver again on other ports"
+                    print(f"server: {lost}", file=sys.stderr, flush=True)
+                    self._end()
+                    self._choose_ports()
+                    self.gate.hand_on_to(self._triton_url)
+                    self._log.clear()
+                    self._start()
+                    progress = Progress(self.process.pid)
+                    continue
                 raise ServerFailed(f"tritonserver stopped before it was ready: {self._reason()}")
             with contextlib.suppress(OSError, urllib.error.URLError), direct.open(url, timeout=5):
                 return
@@ -213,6 +239,13 @@ class Server:
             time.sleep(0.1)
         waited = f"{self.settings.ready_timeout_seconds:g} s"
         raise ServerFailed(f"tritonserver was not ready after {waited}; {self._what_runs()}")
+
+    def _lost_port(self) -> bool:
+        """Whether another process took a port of Triton's own before Triton listened on it.
+
+        That of its metrics it may miss only after it has said that it is ready: then it ends by itself a moment later.
+        """
+        return any(f"failed to start {service} service" in self.log for service in ("GRPC", "Metrics"))
 
     def _what_runs(self) -> str:
         """Each process with its state and CPU time: what is busy is slow, and what is not waits in vain."""
@@ -230,7 +263,7 @@ class Server:
         for line in self._log:
             for mark in ("failed to load '", "failed to start ", "error: "):
                 if mark in line:
-                    return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('"')
+                    return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('" ')
         return f"exit status {self.process.returncode}"
 
     def stop(self) -> int:
@@ -304,6 +337,10 @@ def running(settings: Settings) -> Iterator[Server]:
         server.stop()
 
 
-def _die_with_parent() -> None:
-    """In the child: should this process be killed, so is the server; its stubs follow it."""
+def _prepare_child() -> None:
+    """In the child: should this process be killed, so is the server; its stubs follow it.
+
+    Shared memory beyond a limit of file sizes (`ulimit -f`) is then an error, as that beyond /dev/shm is, and no death.
+    """
     PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    SIGNAL(signal.SIGXFSZ, ctypes.c_void_p(SIG_IGN))

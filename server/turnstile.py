@@ -1,7 +1,7 @@
-"""Who goes on to Triton next: a bounded number at once, callers by turns, a bounded number waiting."""
+"""Who goes on to Triton next: a bounded number at once and of each caller, by turns, a bounded number waiting."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,15 +16,17 @@ class Turnstile:
     For one event loop. Who stops waiting, being cancelled, is never let in.
     """
 
-    def __init__(self, max_inside: int, max_waiting: int) -> None:
-        """`max_inside` requests at once; `max_waiting` more wait, and the next is refused."""
+    def __init__(self, max_inside: int, max_waiting: int, max_of_one: int) -> None:
+        """`max_inside` requests at once, of one caller `max_of_one`; `max_waiting` wait, and the next is refused."""
         self.max_inside = max_inside
+        self.max_of_one = max_of_one
         self.max_waiting = max_waiting
         self.inside = 0
         self.refused = 0
         """Requests that found the queue full, so far."""
         self.left = 0
         """Requests whose caller had gone before their turn came, so far."""
+        self._inside_of: Counter[str] = Counter()
         # Of each caller who waits, in the order of their turns.
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -36,28 +38,33 @@ class Turnstile:
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
         """Wait for a turn, and have it for the length of the block; `QueueFull` at once where too many wait."""
-        if self.inside < self.max_inside:
-            self.inside += 1
+        if self.inside < self.max_inside and self._may(caller):
+            self._enter(caller)
         else:
             await self._wait(caller)
         try:
             yield
         finally:
-            self._leave()
+            self._leave(caller)
+
+    def _may(self, caller: str) -> bool:
+        return self._inside_of[caller] < self.max_of_one
+
+    def _enter(self, caller: str) -> None:
+        self.inside += 1
+        self._inside_of[caller] += 1
 
     async def _wait(self, caller: str) -> None:
         if self.waiting >= self.max_waiting:
             self.refused += 1
-            raise QueueFull(
-                f"the queue is full: {self.max_waiting} requests wait, {self.max_inside} are being answered"
-            )
+            raise QueueFull(f"the queue is full: {self.waiting} requests wait, {self.inside} are being answered")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._leave()  # the turn had come: it is another's
+                self._leave(caller)  # the turn had come: it is another's
             else:
                 self._forget(caller, place)
             self.left += 1
@@ -70,14 +77,18 @@ class Turnstile:
         if not places:
             self._waiting.pop(caller, None)
 
-    def _leave(self) -> None:
-        """Hand a turn that is over to the caller who has waited for theirs the longest."""
-        while self._waiting:
-            caller, places = self._waiting.popitem(last=False)
+    def _leave(self, caller: str) -> None:
+        """Hand a turn that is over to the caller who has waited for theirs the longest, and may have one more."""
+        self.inside -= 1
+        self._inside_of[caller] -= 1
+        if not self._inside_of[caller]:
+            del self._inside_of[caller]
+        while (following := next(filter(self._may, self._waiting), None)) is not None:
+            places = self._waiting.pop(following)
             place = places.popleft()
             if places:
-                self._waiting[caller] = places  # last in the order of turns
+                self._waiting[following] = places  # last in the order of turns
             if not place.done():  # one that was cancelled is still here until its task runs
+                self._enter(following)
                 place.set_result(None)
                 return
-        self.inside -= 1

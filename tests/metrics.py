@@ -14,7 +14,8 @@ def scrape(server: Server) -> Samples:
 
     Not by prometheus_client's parser, which adds `_total` to the names of Triton's counters; Prometheus does not.
     """
-    url = f"http://{server.settings.address}:{server.settings.metrics_port}/metrics"
+    address = server.url.rpartition(":")[0]
+    url = f"http://{address}:{server.settings.metrics_port}/metrics"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(url, timeout=30) as answer:
         lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]

@@ -14,7 +14,7 @@ import pytest
 
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
 from server import Server
-from server.gate import MAX_INSIDE, MAX_WAITING
+from server.gate import MAX_OF_ONE, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
 from tests.synthetic import encode, encode_audio
@@ -76,7 +76,8 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
         kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGSEGV)
         with pytest.raises(ServerError):
             held.result()
-    for worker in workers(server.process.pid, "video_sampling"):
+    killed = workers(server.process.pid, "video_sampling")
+    for worker in killed:
         os.kill(worker, signal.SIGKILL)
     score_at_once(client, FILM, 4)
     after = scrape(server)
@@ -85,10 +86,10 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
         ("video_decode", "ok", "none"): 4,
         ("video_decode", "failed", "worker_died"): 1,
     }
-    assert risen("video_motion_worker_restarts_total", before, after) == {
-        ("killed", "video_sampling"): 2,
-        ("crashed", "video_decode"): 1,
-    }
+    restarts = risen("video_motion_worker_restarts_total", before, after)
+    assert restarts.keys() == {("killed", "video_sampling"), ("crashed", "video_decode")}
+    assert 1 <= restarts["killed", "video_sampling"] <= len(killed)  # those that have had a request since
+    assert restarts["crashed", "video_decode"] == 1
 
 
 def test_counts_outlive_processes_and_models(server: Server, client: Client):
@@ -135,9 +136,9 @@ def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = Counter(one.result() for one in asked)
-    assert answers == {True: MAX_INSIDE + MAX_WAITING, False: 90 - MAX_INSIDE - MAX_WAITING}
+    assert answers == {True: MAX_OF_ONE + MAX_WAITING, False: 90 - MAX_OF_ONE - MAX_WAITING}
     assert meanwhile["video_motion_requests_waiting", ()] == MAX_WAITING
-    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_INSIDE
+    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_OF_ONE
     after = scrape(server)
     assert risen("video_motion_queue_rejections_total", before, after) == {(): answers[False]}
     assert after["video_motion_requests_waiting", ()] == 0
@@ -152,7 +153,13 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
     }
     assert series == {("ok", "none"), *((reason.outcome, reason) for reason in Reason)}
     failures = {reason for reason in Reason if reason.outcome is Outcome.FAILED}
-    assert failures == {Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.UNEXPECTED}
+    assert failures == {
+        Reason.TIMED_OUT,
+        Reason.WORKER_DIED,
+        Reason.DECODER_FAILED,
+        Reason.NO_ROOM,
+        Reason.UNEXPECTED,
+    }
 
 
 @pytest.fixture

@@ -10,15 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from client import Client
-from server import Settings, Triton, find_triton, installation, preflight, processes
+from server import Settings, Triton, find_triton, installation, preflight, processes, running
+from server import process as server_process
 from server.process import ServerFailed, start
 from tests.conftest import copy_repository
+from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
 from tests.synthetic import encode
 
@@ -105,6 +108,32 @@ def test_a_taken_port_is_named(tiny_repository: Path):
     assert result.returncode == 1
     assert f"port {port} is taken; choose another with GRPC_PORT=..." in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_another_process_takes_meanwhile_is_chosen_anew(tiny_repository: Path, monkeypatch, capfd):
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    free_ports = server_process._free_ports
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        lost = taken.getsockname()[1]
+        choices = [[lost, *free_ports("127.0.0.1", 1)], free_ports("127.0.0.1", 2)]
+        monkeypatch.setattr(server_process, "_free_ports", lambda *_: choices.pop(0))
+        with running(settings) as started, Client(started.url) as client:
+            assert client.score(encode(20)).info.frames == 20
+            assert any(name.startswith("nv_") for name, _ in scrape(started))
+    said = capfd.readouterr().err
+    taken_by = f"failed to start GRPC service: Unavailable - Socket '127.0.0.1:{lost}' already in use"
+    assert f"server: {taken_by}, starting tritonserver again on other ports" in said
+    assert choices == []
+
+
+def test_an_address_of_ipv6_is_listened_on(tiny_repository: Path):
+    with running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1")) as started:
+        assert started.url.startswith("[::1]:")
+        with Client(started.url) as client:
+            assert client.score(encode(20)).info.frames == 20
+        with urllib.request.urlopen(f"{started.http_url}/v2/health/ready", timeout=10) as answer:
+            assert answer.status == 200
+        assert any(name.startswith("nv_") for name, _ in scrape(started))
 
 
 def test_without_an_export_the_command_for_it_is_named(tmp_path: Path):

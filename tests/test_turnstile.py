@@ -8,11 +8,13 @@ import pytest
 from server.turnstile import QueueFull, Turnstile
 
 
-def scene(play: Callable[[Turnstile, "Stage"], Awaitable[None]], *, inside: int = 1, waiting: int = 8) -> list[str]:
+def scene(
+    play: Callable[[Turnstile, "Stage"], Awaitable[None]], *, inside: int = 1, waiting: int = 8, of_one: int = 8
+) -> list[str]:
     """Play a scene at a turnstile; the names of those who were let in, in order."""
 
     async def run() -> list[str]:
-        turnstile = Turnstile(inside, waiting)
+        turnstile = Turnstile(inside, waiting, of_one)
         stage = Stage(turnstile)
         await play(turnstile, stage)
         assert (turnstile.inside, turnstile.waiting) == (0, 0)
@@ -65,6 +67,19 @@ def test_no_more_are_inside_than_may():
         await stage.leave("a2", "a1", "a3", "a4")
 
     assert scene(play, inside=3) == ["a1", "a2", "a3", "a4"]
+
+
+def test_one_caller_leaves_room_for_others():
+    async def play(turnstile: Turnstile, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4")
+        assert stage.entered == ["a1", "a2"]
+        await stage.come("b1", "c1", "b2")
+        assert stage.entered == ["a1", "a2", "b1"]
+        await stage.leave("b1")  # not to a, who has been waiting the longest and has two inside
+        assert stage.entered == ["a1", "a2", "b1", "c1"]
+        await stage.leave("a1", "c1", "a2", "b2", "a3", "a4")
+
+    assert scene(play, inside=3, of_one=2) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
 def test_one_too_many_is_refused_at_once_and_the_others_are_not():

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from backends.network import Network, NetworkModel, Tensors, TensorSpec
+from backends.network import NetworkModel
+from backends.tensors import Network, Tensors, TensorSpec
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}

@@ -6,67 +6,16 @@ Settings, as `parameters` of config.pbtxt:
   (f32 or bf16, what is faster on this CPU); the environment's `PRECISION` where the configuration has none, else `auto`
 - CACHE_DIR: where compiled networks are kept for the next start, relative to the file; nowhere without it
 - EXECUTION_BATCH_SIZE: the most rows that the network is given at once
+- SHARE_NETWORK: `true` for instances that have one network together
 - TAKE_TURNS: `true` for a network that computes only while no other such network of the server does
 """
 
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import openvino
-import triton_python_backend_utils as pb_utils
-
-from backends.network import Network, NetworkModel, Tensors, TensorSpec
-from backends.precision import precision_of_this_cpu
-from backends.turns import Turns
-
-
-class OpenVinoNetwork(Network):
-    """A file compiled for the CPU."""
-
-    def __init__(self, path: Path, asked: str, *, take_turns: bool, cache: Path | None = None) -> None:
-        precision = precision_of_this_cpu(asked)
-        if precision == "int8":
-            path = path.with_name(f"{path.stem}_int8.xml")
-            if not path.is_file():
-                raise ValueError(f"PRECISION is int8, and {path} is missing: export with --int8")
-        hints = {
-            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
-            # One request at a time, on all cores: what the stubs of Triton's python backend do.
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
-        }
-        if cache is not None and _prepare_cache(cache, path):
-            hints["CACHE_DIR"] = str(cache)
-        compiled = openvino.Core().compile_model(path, "CPU", hints)
-        self.inputs = [_spec(port) for port in compiled.inputs]
-        self.outputs = [_spec(port) for port in compiled.outputs]
-        self._request = compiled.create_infer_request()
-        self._turn = Turns().take if take_turns else contextlib.nullcontext
-
-    def run(self, inputs: Tensors) -> Tensors:
-        with self._turn():
-            results = self._request.infer(inputs, share_inputs=True)
-        return {spec.name: results[spec.name] for spec in self.outputs}
-
-
-def _prepare_cache(directory: Path, network: Path) -> bool:
-    """Whether `directory` can hold compiled networks; those that are older than `network` are removed."""
-    try:
-        directory.mkdir(exist_ok=True)
-        for blob in directory.glob("*.blob"):
-            if blob.stat().st_mtime < network.stat().st_mtime:
-                blob.unlink(missing_ok=True)
-    except OSError as error:
-        pb_utils.Logger.log_warn(f"{directory} cannot be used ({error.strerror}): networks are compiled at every start")
-        return False
-    return os.access(directory, os.W_OK)
-
-
-def _spec(port: openvino.ConstOutput) -> TensorSpec:
-    shape = tuple(-1 if axis.is_dynamic else axis.get_length() for axis in port.partial_shape)
-    return TensorSpec(port.any_name, port.element_type.to_dtype(), shape)
+from backends.network import NetworkModel
+from backends.tensors import Network
 
 
 class TritonPythonModel(NetworkModel):
@@ -76,6 +25,9 @@ class TritonPythonModel(NetworkModel):
 
     @classmethod
     def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - for CPUs
+        # Not at the top: of the instances that share a network one holds it, and the others are small and soon there.
+        from backends.openvino_network import OpenVinoNetwork
+
         precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
         cache = path.parent / settings["CACHE_DIR"] if settings.get("CACHE_DIR") else None
         return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true", cache=cache)
