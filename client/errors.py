@@ -3,7 +3,7 @@
 ClientError
 ├── UnreadableFile       the file cannot be read on this machine
 ├── InvalidRequest       the server says what is wrong with the video or with a parameter
-├── ServerUnavailable    no server there, or its queue is full: worth another try
+├── ServerUnavailable    no server there, or its queue or its memory is full: worth another try
 │   └── ServerAway       it, or a part of it, is starting; a client that has had an answer before waits for it
 ├── DeadlineExceeded     no answer in the time allowed
 └── ServerError          the server failed on this request
@@ -17,6 +17,8 @@ from tritonclient.utils import InferenceServerException
 
 # What Triton says while the supervisor loads a model again, and before that of a request that the dead process held.
 _STARTING = ("has no available versions", "is not healthy", "is not ready")
+# What Triton says where no gate stands before it and tells it better.
+_NO_ROOM = "Failed to increase the shared memory pool"
 # What gRPC says of a connection that ended under a request, not of one that was never made.
 _ENDED = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)
 _PREFIXES = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")
@@ -35,7 +37,7 @@ class InvalidRequest(ClientError):
 
 
 class ServerUnavailable(ClientError):
-    """No server there, or its queue is full."""
+    """No server there, or its queue or its shared memory is full."""
 
 
 class ServerAway(ServerUnavailable):
@@ -68,12 +70,14 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
     if status == "RESOURCE_EXHAUSTED":
         return ServerUnavailable(f"the queue is full: {message}")
     if status == "UNAVAILABLE":
-        if "queue" in message:
+        if "queue" in message or "shared memory" in message:
             return ServerUnavailable(message)
         # gRPC's own words for a connection that is refused, reset or closed, of which the last ones say most.
         reason = message.splitlines()[0].rpartition(": ")[2] if message else "no reason given"
         held = _ENDED.search(message) is not None
         return ServerAway(f"no server answers at {url} ({reason}); is it running?", held_request=held)
+    if _NO_ROOM in message:
+        return ServerUnavailable(f"the shared memory of the server at {url} has no room for this video")
     if any(sign in message for sign in _STARTING):
         return ServerAway(f"the server at {url} is starting a part of itself again ({message})")
     return ServerError(message or f"the server at {url} failed ({status or 'no status'})")

@@ -6,11 +6,11 @@ import socket
 import ssl
 from pathlib import Path
 
-from server.gate import Tls
+from server.gate import SHARED_MEMORY, Tls
 
-SHARED_MEMORY = Path("/dev/shm")
-SHARED_MEMORY_BYTES = 512 << 20
-"""The clips of the largest request, 64 of 2.4 MB, twice (out of the decoder and into a network), and the video."""
+SHARED_MEMORY_BYTES = 1 << 30
+"""The clips of the largest videos, three at once: 64 of 2.4 MB each, twice (out of the decoder and into a network); and
+the videos."""
 
 NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
 
@@ -88,5 +88,5 @@ def _shared_memory() -> list[str]:
     free = status.f_bavail * status.f_frsize
     if free < SHARED_MEMORY_BYTES:
         mebibytes = f"{free >> 20} MiB free, {SHARED_MEMORY_BYTES >> 20} MiB are needed"
-        return [f"{SHARED_MEMORY} is too small: {mebibytes} (in Docker: --shm-size=1g)"]
+        return [f"{SHARED_MEMORY} is too small: {mebibytes} (in Docker: --shm-size=2g)"]
     return []

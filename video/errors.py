@@ -3,7 +3,8 @@
 VideoError
 ├── InvalidVideo         the file cannot be scored: not a video, truncated, no frames
 ├── InvalidParameter     a request parameter is unknown or out of range
-└── DecoderFailed        the process that reads videos died or took too long
+├── DecoderFailed        the process that reads videos died or took too long
+└── NoRoom               the server has no memory for it now
 
 Each message is one sentence that a caller can act on; the reason says the same in a word, for machines that count.
 """
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     WORKER_DIED = "worker_died"
     DECODER_FAILED = "decoder_failed"
+    NO_ROOM = "no_room"
     UNEXPECTED = "unexpected"
 
     @property
@@ -46,7 +48,7 @@ class Reason(StrEnum):
         return Outcome.FAILED if self in _FAILURES else Outcome.REFUSED
 
 
-_FAILURES = (Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.UNEXPECTED)
+_FAILURES = (Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.NO_ROOM, Reason.UNEXPECTED)
 
 
 class VideoError(Exception):
@@ -77,3 +79,9 @@ class DecoderFailed(VideoError):
     """The process that reads videos died or took too long on this one."""
 
     reason = Reason.DECODER_FAILED
+
+
+class NoRoom(VideoError):
+    """The server has no memory for the video now; another time it may."""
+
+    reason = Reason.NO_ROOM

@@ -14,7 +14,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason
+from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.metrics import Metrics
@@ -71,6 +71,9 @@ class VideoModel(ABC):
         except DecoderFailed as error:
             record.fail(error.reason, str(error))
             response = _error(str(error), pb_utils.TritonError.INTERNAL)
+        except NoRoom as error:
+            record.fail(error.reason, str(error))
+            response = _error(str(error), pb_utils.TritonError.UNAVAILABLE)
         except Exception as error:
             message = f"unexpected {type(error).__name__}: {error}"
             record.fail(Reason.UNEXPECTED, message)

@@ -4,7 +4,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from video.clips import FRAME_BYTES
 from video.record import Record
+from video.shared_memory import check_room, region_of_this_process
 from video.triton import VideoModel, input_values
 
 
@@ -17,6 +19,7 @@ class TritonPythonModel(VideoModel):
         record.video_bytes = video.nbytes
         wanted = [input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")]
         record.count_wanted(*map(len, wanted))
+        check_room(sum(map(len, wanted[1:])) * FRAME_BYTES, region_of_this_process())
         before = self.decoder.frames_decoded
         motion, camera = self.decoder.decode(
             video,
