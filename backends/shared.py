@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -20,6 +21,9 @@ import numpy as np
 from backends.tensors import Network, Tensors
 from backends.turns import directory, server_name
 
+PATIENCE_SECONDS = 20.0
+"""Less than what the supervisor lets a process of a model go on with that is being unloaded."""
+RETRY_SECONDS = 0.1
 GONE = "the process that holds the network is not healthy"
 """What Triton itself says of a process that died is `... is not healthy`: a caller may ask again."""
 
@@ -98,29 +102,37 @@ class SharedNetwork(Network):
 
 
 class NetworkGone(Exception):
-    """The instance that holds the network died; the supervisor loads the model again."""
+    """The instance that holds the network died, and there was no other for a while."""
 
 
 class RemoteNetwork(Network):
-    """The network of another instance."""
+    """The network of another instance.
+
+    Where that dies, the supervisor loads the model again, and who waits here is answered by the new one.
+    """
 
     inputs = outputs = ()
 
-    def __init__(self, address: Path) -> None:
+    def __init__(self, address: Path, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._address = address
+        self._patience_seconds = patience_seconds
         self._connection: Connection | None = None
 
     def run(self, inputs: Tensors) -> Tensors:
-        try:
-            # Not before it is needed: the model has all its instances then, and the first of them listens.
-            self._connection = self._connection or _connect(self._address)
-            _send(self._connection, inputs)
-            return _receive(self._connection)
-        except (EOFError, OSError) as error:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            raise NetworkGone(GONE) from error
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                # Not before it is needed: the model has all its instances then, and the first of them listens.
+                self._connection = self._connection or _connect(self._address)
+                _send(self._connection, inputs)
+                return _receive(self._connection)
+            except (EOFError, OSError) as error:
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
+                if time.monotonic() > deadline:
+                    raise NetworkGone(GONE) from error
+                time.sleep(RETRY_SECONDS)
 
 
 def _connect(address: Path) -> Connection:

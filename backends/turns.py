@@ -13,15 +13,15 @@ from pathlib import Path
 
 
 def directory() -> Path:
-    """Where the processes of this user's servers meet; what servers that are gone left there is removed.
+    """Where the processes of this user's servers meet, under names that begin with `server_name`.
 
-    Each name in it begins with `server_name`.
+    What servers that are gone left under such names is removed; keys are there as well.
     """
     found = Path(tempfile.gettempdir(), f"video-motion-{os.getuid()}")
     found.mkdir(mode=0o700, exist_ok=True)
     if found.stat().st_uid != os.getuid():
         raise PermissionError(f"{found} is another user's")
-    for leftover in found.iterdir():
+    for leftover in found.glob("[0-9]*-[0-9]*.*"):
         if not Path("/proc", leftover.name.partition("-")[0]).exists():
             leftover.unlink(missing_ok=True)
     return found

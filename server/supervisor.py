@@ -7,14 +7,17 @@ that died.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from queue import Empty, Queue
 
 from server.process import Server
 from server.processes import Process, descendants, model_of
@@ -100,12 +103,35 @@ class Supervisor:
         self._report(f"{model} is back after {time.monotonic() - started:.1f} s")
 
     def _control(self, path: str) -> None:
+        """Ask tritonserver for something; OSError where it does not do it, or ends meanwhile.
+
+        In a thread: processes that it started have its connections as well, and keep them open when it dies.
+        """
+        outcome: Queue[OSError | None] = Queue()
+        threading.Thread(target=lambda: outcome.put(self._ask(path)), daemon=True).start()
+        while True:
+            try:
+                error = outcome.get(timeout=POLL_SECONDS)
+            except Empty:
+                if self._server.process.poll() is not None:
+                    raise ConnectionError("tritonserver ended meanwhile") from None
+                continue
+            if error is not None:
+                raise error
+            return
+
+    def _ask(self, path: str) -> OSError | None:
         request = urllib.request.Request(
             f"{self._server.http_url}/v2/{path}", data=b"{}", headers=self._server.key_header, method="POST"
         )
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
-        with direct.open(request, timeout=CONTROL_TIMEOUT_SECONDS):
-            pass
+        try:
+            with direct.open(request, timeout=CONTROL_TIMEOUT_SECONDS):
+                return None
+        except OSError as error:
+            return error
+        except http.client.HTTPException as error:
+            return ConnectionError(f"tritonserver gave no sensible answer: {error}")
 
 
 def _by_model(processes: list[Process]) -> dict[str, set[int]]:

@@ -88,17 +88,17 @@ def test_what_is_no_plan_at_all_is_not_believed(said: object):
 @pytest.mark.parametrize(
     "answer",
     [
-        {"result": GOOD | {"frame_indices": [5000]}},
+        {"result": GOOD | {"frame_indices": [5000]}, "frames_decoded": "none"},
         {"result": 10 * ["a"]},
-        {"error": "SystemExit", "message": "", "reason": "damaged"},
-        {"error": "InvalidVideo", "message": "", "reason": "because"},
-        {"error": ["InvalidVideo"], "message": "", "reason": "damaged"},
+        {"error": "SystemExit", "message": "", "reason": "damaged", "frames_decoded": 0},
+        {"error": "InvalidVideo", "message": "", "reason": "because", "frames_decoded": 0},
+        {"error": ["InvalidVideo"], "message": "", "reason": "damaged", "frames_decoded": 0},
         ["result"],
         b"text",
         b"[" * 100_000,
         b"\xff\xfe",
-        {"result": GOOD | {"info": [4.0, 10**400, 25.0, 640, 480]}},
-        *({"result": {"frames_decoded": said}} for said in (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})),
+        {"result": GOOD},
+        *({"result": GOOD, "frames_decoded": said} for said in (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})),
     ],
     ids=lambda answer: str(answer)[:40],
 )
@@ -120,9 +120,21 @@ def test_a_worker_that_says_what_none_says_is_ended(answer: object, monkeypatch:
     assert made.frames_decoded == 0
 
 
+def test_a_plan_that_none_makes_ends_its_worker(monkeypatch: pytest.MonkeyPatch):
+    made = IsolatedDecoder(LIMITS)
+    said = {"result": GOOD | {"frame_indices": [5000]}, "frames_decoded": 0}
+    monkeypatch.setattr(made, "_hand_over", lambda *_: True)
+    monkeypatch.setattr(made, "_receive", lambda: json.dumps(said).encode())
+    ended: list[End] = []
+    monkeypatch.setattr(made, "_stop", ended.append)
+    with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+        made.plan(memoryview(VIDEO), {})
+    assert ended == [End.MISBEHAVED]
+
+
 def test_a_worker_says_no_more_than_a_sentence(monkeypatch: pytest.MonkeyPatch):
     made = IsolatedDecoder(LIMITS)
-    said = {"error": "DecoderFailed", "message": "x" * 500_000, "reason": "decoder_failed"}
+    said = {"error": "DecoderFailed", "message": "x" * 500_000, "reason": "decoder_failed", "frames_decoded": 3}
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)
     monkeypatch.setattr(made, "_receive", lambda: json.dumps(said).encode())
     with pytest.raises(DecoderFailed) as raised:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -102,7 +104,7 @@ def test_one_clip_waits_for_one_of_a_film_and_not_for_all(network: Doubling, sha
 
 
 def test_an_instance_without_a_network_says_so_and_finds_the_next_one(network: Doubling, tmp_path: Path):
-    remote = RemoteNetwork(tmp_path / "network")
+    remote = RemoteNetwork(tmp_path / "network", patience_seconds=0)
     # As Triton says it of a process that died: the client waits and asks again.
     with pytest.raises(NetworkGone, match="is not healthy"):
         remote.run(clip(1))
@@ -112,6 +114,28 @@ def test_an_instance_without_a_network_says_so_and_finds_the_next_one(network: D
     SharedNetwork(other, tmp_path / "network")  # loaded again, while the one before still serves who has it
     RemoteNetwork(tmp_path / "network").run(clip(4))
     assert other.asked == [4]
+
+
+def test_who_waits_for_a_network_whose_process_dies_is_answered_by_the_next_one(network: Doubling, tmp_path: Path):
+    program = (
+        "import sys, time; from pathlib import Path; from backends.shared import SharedNetwork;"
+        "from tests.test_shared import Doubling; n = Doubling(); n.may_go_on.clear();"
+        "SharedNetwork(n, Path(sys.argv[1])); print(flush=True)\n"
+        "while not n.asked: time.sleep(0.01)\n"
+        "print(flush=True); time.sleep(60)"
+    )
+    address, answers = tmp_path / "network", []
+    with subprocess.Popen([sys.executable, "-c", program, str(address)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        asking = threading.Thread(target=lambda: answers.append(RemoteNetwork(address).run(clip(3))["Y"][0, 0]))
+        asking.start()
+        holder.stdout.readline()  # it has the clip
+        holder.kill()
+    SharedNetwork(network, address)
+    asking.join()
+    assert answers == [6]
+    assert network.asked == [3]
 
 
 def test_whoever_has_had_the_cores_does_not_have_them_again_before_another_who_waits(

@@ -1,12 +1,10 @@
 """/dev/shm full while the server serves: a request that finds no room is told so, others are answered."""
 
 import contextlib
-import os
 import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from tritonclient.utils import InferenceServerException
@@ -14,16 +12,13 @@ from tritonclient.utils import InferenceServerException
 from client import Client, ServerUnavailable
 from client.errors import from_triton
 from server import Server, Settings, running
-from server.preflight import SHARED_MEMORY_BYTES
 from tests.synthetic import encode
-from tests.test_config import config_of
 from video.errors import NoRoom
-from video.shared_memory import MOST_BYTES, PROCESSES, check_room
+from video.shared_memory import Pool, check_room
 
 SHORT = encode(50)
 LARGE = SHORT + (64 << 20).to_bytes(4, "big") + b"free" + bytes((64 << 20) - 8)
 """The same video in a file of 64 MiB; Triton hands over files by shared memory."""
-REGION = "video_motion_1_2_python445a9f81-e9a0-4176-bf21-3757bcb19fac"
 SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: ask again later"
 
 
@@ -61,33 +56,29 @@ def test_a_video_that_has_no_room_is_told_so_and_others_are_answered_meanwhile(t
         assert server.process.poll() is None
 
 
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory in the place of /dev/shm with 100 MiB left and a pool of this server's."""
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=100, f_frsize=1 << 20))
-    (tmp_path / REGION).touch()
-    return tmp_path
+MIB = 1 << 20
+NEEDS = {"video_decode": 50 * MIB, "motion_backbone": 30 * MIB, "camera_classifier": 10 * MIB}
+MODELS = [*NEEDS, "motion_backbone", "motion_head", "camera_classifier"]
 
 
-def test_clips_have_room_where_the_decoders_and_the_networks_copies_fit(memory: Path):
-    check_room(50 << 20, REGION, memory)
-    with pytest.raises(NoRoom, match=r"\(.*, 100 MiB left\) has no room for this video: ask again later"):
-        check_room((50 << 20) + 1, REGION, memory)
-
-
-def test_what_a_server_has_taken_for_itself_is_room(memory: Path):
-    os.truncate(memory / REGION, MOST_BYTES)
-    check_room(150 << 20, REGION, memory)
-    (memory / REGION).rename(memory / REGION.replace("video_motion_1", "video_motion_2"))  # another server's
-    with pytest.raises(NoRoom):
-        check_room(150 << 20, REGION, memory)
-
-
-@pytest.mark.parametrize("model", ["video_decode", "motion_backbone", "camera_classifier"])
-def test_what_a_server_takes_for_clips_is_what_its_processes_can_have(model: str):
-    config = config_of(model, "cpu")
-    assert sum(group.count for group in config.instance_group) == PROCESSES
-    assert MOST_BYTES < SHARED_MEMORY_BYTES
+@pytest.mark.parametrize(
+    ("sizes", "free", "room"),
+    [
+        ([1, 1, 1, 1, 1, 1], 93, True),  # each pool grows by its tensors and a piece
+        ([1, 1, 1, 1, 1, 1], 92, False),
+        ([51, 31, 11, 31, 1, 11], 0, True),  # all have grown before
+        ([51, 31, 11, 1, 1, 11], 30, False),  # one has not, and may be who is asked
+        ([51, 31, 11, 1, 1, 11], 31, True),
+        ([50, 31, 11, 31, 1, 11], 50, False),  # what it has is of no use: it grows by all that is new
+    ],
+)
+def test_clips_have_room_where_every_pool_that_may_have_to_grow_can(sizes: list[int], free: int, room: bool):
+    pools = [Pool(model, size * MIB) for model, size in zip(MODELS, sizes, strict=True)]
+    if room:
+        check_room(NEEDS, pools, free * MIB)
+        return
+    with pytest.raises(NoRoom, match=SENTENCE):
+        check_room(NEEDS, pools, free * MIB)
 
 
 def test_without_a_gate_the_client_says_it():

@@ -40,12 +40,13 @@ def decode(
     *,
     rotation_degrees: int = 0,
     limits: Limits = DEFAULT_LIMITS,
+    total: "Decoded | None" = None,
 ) -> int:
     """Decode the frames `frame_indices` of `video` into `out`, in the order that each kind of clip wants them.
 
     `out` is (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned
-    clockwise by `rotation_degrees`, a multiple of 90. Returns how many frames were decoded, wanted ones and others.
-    Raises `InvalidVideo` where a wanted frame cannot be had.
+    clockwise by `rotation_degrees`, a multiple of 90. Returns how many frames were decoded, wanted ones and others;
+    `total` has them as well where it fails. Raises `InvalidVideo` where a wanted frame cannot be had.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     with open_video(video, limits) as (container, stream):
@@ -67,14 +68,18 @@ def decode(
     if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
         raise InvalidParameter(f"the frames to decode must rise, from 0 on, and be below {table.info.frames}")
     quick, thorough = Decoded(), Decoded()
-    if table.pts is not None and table.packet_pts is not None:
-        uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
+    try:
+        if table.pts is not None and table.packet_pts is not None:
+            uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
+            with open_video(video, limits) as (container, stream):
+                if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
+                    return quick.frames
+        # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong gets a name.
         with open_video(video, limits) as (container, stream):
-            if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
-                return quick.frames
-    # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong is given a name.
-    with open_video(video, limits) as (container, stream):
-        _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
+            _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
+    finally:
+        if total is not None:
+            total.frames += quick.frames + thorough.frames
     return quick.frames + thorough.frames
 
 

@@ -153,7 +153,7 @@ class IsolatedDecoder:
             "shortest_edge": shortest_edge,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
-            self.frames_decoded += self._ask("decode", arguments, [file, out], _frames_decoded)
+            self._ask("decode", arguments, [file, out], lambda said: said)
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
@@ -182,6 +182,7 @@ class IsolatedDecoder:
             raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}", Reason.WORKER_DIED)
         try:
             content = json.loads(answer)
+            self.frames_decoded += _frames_decoded(content)
             if "result" in content:
                 return check(content["result"])
             failure, sentence = FAILURES[content["error"]], str(content["message"])[:MAX_SENTENCE]
@@ -242,7 +243,7 @@ def _end(status: int) -> End:
 
 
 def _frames_decoded(said: Any) -> int:
-    """What a worker says of how many frames it decoded."""
+    """How many frames a worker says that it decoded."""
     count = said["frames_decoded"]
     if type(count) is not int or not 0 <= count < MAX_COUNT:
         raise ValueError(f"no number of frames: {count!r:.40}")

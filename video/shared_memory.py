@@ -1,41 +1,72 @@
 """Whether there is room for a video's clips in /dev/shm, through which Triton hands tensors from process to process.
 
-Looked at before the clips are handed on: where Triton finds no room for them later, backbone and classifier fail in the
-same moment, of which 2.51 was seen to die.
+Each of its processes has a pool there, which grows when a tensor does not fit and is kept. Looked at before clips are
+handed on: where backbone and classifier find no room for them later, both fail in the same moment, of which Triton 2.51
+was seen to die.
 """
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from video.clips import CLIP_FRAMES, FRAME_BYTES
 from video.errors import NoRoom
-from video.parameters import MAX_SEGMENTS
 
 DIRECTORY = Path("/dev/shm")
-PROCESSES = 3
-"""Of the decoder and of each network, in the configurations of the cpu profile."""
-MOST_BYTES = PROCESSES * 4 * MAX_SEGMENTS * CLIP_FRAMES * FRAME_BYTES
-"""What they take for clips of the largest videos, out of the decoder and into a network; what was taken is kept."""
-UUID_LENGTH = 36
+STUB = "triton_python_backend_stub"
+PIECE_BYTES = 1 << 20
+"""By whole ones of which pools grow; what else is in one is less."""
 
 
-def check_room(clip_bytes: int, region: str, directory: Path = DIRECTORY) -> None:
-    """`NoRoom` where clips of `clip_bytes` may find none on their way to the networks.
+@dataclass(frozen=True)
+class Pool:
+    """What a process of Triton's python backend has in shared memory."""
 
-    `region` is the name of any of the server's pools, all of which begin alike and end in a UUID.
+    model: str
+    """The model that it serves."""
+    size_bytes: int
+    """Used or not."""
+
+
+def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int) -> None:
+    """`NoRoom` where pools may have to grow by more than is free.
+
+    `needs` has, by model, the bytes of all tensors that its pool holds at once; which instance it will be is not known.
     """
-    status = os.statvfs(directory)
-    free = status.f_bavail * status.f_frsize
-    if free >= 2 * clip_bytes:
-        return
-    pools = [path.stat().st_size for path in directory.glob(f"{region[:-UUID_LENGTH]}*")]
-    if sum(pools) < MOST_BYTES:
-        raise NoRoom(
-            f"the server's shared memory ({directory}, {free >> 20} MiB left) has no room for this video: "
-            "ask again later"
-        )
+    growth = dict.fromkeys(needs, 0)
+    for pool in pools:
+        need = needs.get(pool.model, 0) + PIECE_BYTES
+        # By all of a tensor, whatever there is left in it.
+        if pool.model in needs and pool.size_bytes < need:
+            growth[pool.model] = need
+    if sum(growth.values()) > free_bytes:
+        left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
+        raise NoRoom(f"the server's shared memory ({left}) has no room for this video: ask again later")
 
 
-def region_of_this_process() -> str:
-    """The name of the pool of this process of Triton's python backend, from its command line."""
-    return Path("/proc/self/cmdline").read_bytes().split(b"\0")[2].decode()
+def free_bytes() -> int:
+    """What is left of it."""
+    status = os.statvfs(DIRECTORY)
+    return status.f_bavail * status.f_frsize
+
+
+def pools_beside_this_process() -> Iterator[Pool]:
+    """The pool of this process, and those of all other models of its server."""
+    ours = _pool(os.getpid())
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent, pid = int(status.read_text().rpartition(")")[2].split()[1]), int(status.parent.name)
+            pool = _pool(pid) if parent == os.getppid() else None
+        except (OSError, ValueError, IndexError):
+            continue  # gone meanwhile
+        if pool is not None and (pid == os.getpid() or ours is None or pool.model != ours.model):
+            yield pool
+
+
+def _pool(pid: int) -> Pool | None:
+    """The pool of a process, from its command line; None where it is no stub."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    if len(command) < 3 or Path(command[0]).name != STUB:
+        return None
+    # A file in the folder of the model's version, and the name of the pool.
+    return Pool(Path(command[1]).parent.parent.name, (DIRECTORY / command[2]).stat().st_size)

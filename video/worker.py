@@ -2,8 +2,9 @@
 
 LIMITS are the fields of `video.limits.Limits` as JSON. It answers one request at a time over the socket FD until the
 other end closes. A request is a JSON object with the file, and for decoding the memory to fill, as descriptors beside
-it. The worker says at once that it has taken it; the answer is a JSON object with `result`, or with `error` and
-`message` and `reason`. Only numbers and text come back: this process is the one that a hostile file may own.
+it. The worker says at once that it has taken it; the answer is a JSON object with `frames_decoded` and with
+`result`, or with `error`, `message` and `reason`. Only numbers and text come back: this process is the one that a
+hostile file may own.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ import numpy as np
 from video import sandbox
 from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
-from video.decoding import decode
+from video.decoding import Decoded, decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
@@ -40,7 +41,7 @@ from video.sampling import sample
 PR_SET_PDEATHSIG = 1
 
 
-def plan(video: BinaryIO, limits: Limits, parameters: dict[str, Any]) -> dict[str, Any]:
+def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - nothing is decoded
     """Which frames of a video are wanted, and what it is; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, video, limits)
@@ -58,6 +59,7 @@ def plan(video: BinaryIO, limits: Limits, parameters: dict[str, Any]) -> dict[st
 def decode_into(
     video: BinaryIO,
     limits: Limits,
+    total: Decoded,
     clips_descriptor: int,
     frame_indices: list[int],
     motion_order: list[int],
@@ -68,7 +70,7 @@ def decode_into(
     """Fill the shared memory `clips_descriptor` with the wanted frames."""
     # Unmapped when nothing refers to it any more; an exception on its way out still may.
     out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
-    frames_decoded = decode(
+    decode(
         video,
         np.array(frame_indices),
         np.array(motion_order),
@@ -77,8 +79,9 @@ def decode_into(
         out,
         rotation_degrees=rotation_degrees,
         limits=limits,
+        total=total,
     )
-    return {"frames_decoded": frames_decoded}
+    return {}
 
 
 OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": decode_into}
@@ -109,13 +112,20 @@ def main() -> None:
 
 
 def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
-    """The answer to one request."""
+    """The answer to one request; `frames_decoded` is in it whatever becomes of it."""
+    total = Decoded()
+    answer = _answer(request, descriptors, limits, total)
+    return answer | {"frames_decoded": total.frames}
+
+
+def _answer(request: dict[str, Any], descriptors: list[int], limits: Limits, total: Decoded) -> dict[str, Any]:
     too_much = InvalidVideo(
         f"decoding the video needs more than {limits.max_memory_bytes / 2**30:.3g} GiB", Reason.TOO_LARGE
     )
     try:
         with open(descriptors[0], "rb", buffering=0, closefd=False) as video:
-            return {"result": OPERATIONS[request["operation"]](video, limits, *descriptors[1:], **request["arguments"])}
+            operation = OPERATIONS[request["operation"]]
+            return {"result": operation(video, limits, total, *descriptors[1:], **request["arguments"])}
     except VideoError as error:
         return _failure(error)
     except MemoryError:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
 from video.record import Record
-from video.shared_memory import check_room, region_of_this_process
+from video.shared_memory import check_room, free_bytes, pools_beside_this_process
 from video.triton import VideoModel, input_values
 
 
@@ -19,13 +19,18 @@ class TritonPythonModel(VideoModel):
         record.video_bytes = video.nbytes
         wanted = [input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")]
         record.count_wanted(*map(len, wanted))
-        check_room(sum(map(len, wanted[1:])) * FRAME_BYTES, region_of_this_process())
+        motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in wanted[1:])
+        ours = video.nbytes + motion_bytes + camera_bytes
+        needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
+        check_room(needs, pools_beside_this_process(), free_bytes())
         before = self.decoder.frames_decoded
-        motion, camera = self.decoder.decode(
-            video,
-            *wanted,
-            int(self.manifest["shortest_edge"]),
-            int(input_values(request, "ROTATION_DEGREES")[0]),
-        )
-        record.frames_decoded = self.decoder.frames_decoded - before
+        try:
+            motion, camera = self.decoder.decode(
+                video,
+                *wanted,
+                int(self.manifest["shortest_edge"]),
+                int(input_values(request, "ROTATION_DEGREES")[0]),
+            )
+        finally:
+            record.frames_decoded = self.decoder.frames_decoded - before
         return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera}
