@@ -57,6 +57,13 @@ class Served:
         found = (pid for pid in descendants(self.supervisor) if "bin/tritonserver" in command(pid))
         return next(found, 0)
 
+    def wait_until_settled(self) -> None:
+        """Return when no process of an earlier load is left, which might be taken for one that serves."""
+        deadline = time.monotonic() + 60
+        while any(len(stubs(self.triton, model)) != count for model, count in PROCESSES.items()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def wait_until_whole(self, killed: int) -> None:
         """Return when every model has its processes again, none of them being `killed`, and the server is ready."""
         started = time.monotonic()
@@ -168,6 +175,7 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
         with load(served.url, expected) as wrong:
             for _ in range(KILLS):
                 time.sleep(choose.random())
+                served.wait_until_settled()
                 model = choose.choice(list(PROCESSES))
                 serving, reading = stubs(served.triton, model), workers(served.triton, model)
                 victim = choose.choice(serving + reading)
