@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,22 +57,19 @@ class Served:
         found = (pid for pid in descendants(self.supervisor) if "bin/tritonserver" in command(pid))
         return next(found, 0)
 
-    def wait_until_settled(self) -> None:
-        """Return when no process of an earlier load is left, which might be taken for one that serves."""
-        deadline = time.monotonic() + 60
-        while any(len(stubs(self.triton, model)) != count for model, count in PROCESSES.items()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    def wait_until_whole(self, killed: int, model: str = "", before: Collection[int] = ()) -> None:
+        """Return when every model has its processes again, none of them being `killed`, and the server is ready.
 
-    def wait_until_whole(self, killed: int) -> None:
-        """Return when every model has its processes again, none of them being `killed`, and the server is ready."""
+        All those of `model` are to be others than `before`: what an earlier load left is none that serves.
+        """
         started = time.monotonic()
         with Client(self.url, timeout_seconds=5) as client:
             while True:
                 there = {model: stubs(self.triton, model) for model in PROCESSES}
                 # One that is being unloaded may have others for a while.
                 counts = all(len(set(there[model]) - {killed}) >= count for model, count in PROCESSES.items())
-                if counts and not alive(killed) and client.is_ready():
+                anew = not before or len(set(there[model]) - set(before)) >= PROCESSES[model]
+                if counts and anew and not alive(killed) and client.is_ready():
                     return
                 assert time.monotonic() - started < WHOLE_SECONDS, f"not whole: {there}"
                 time.sleep(0.1)
@@ -123,20 +120,6 @@ def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
     assert len(answers) >= callers
 
 
-def wait_until_whole(triton: int, model: str, before: list[int], killed: int) -> None:
-    """Return when `model` has all its processes anew and the one that was killed is gone.
-
-    Others of `before` may still be busy with what they had.
-    """
-    started = time.monotonic()
-    while True:
-        there = stubs(triton, model)
-        if killed not in there and len(set(there) - set(before)) == PROCESSES[model]:
-            return
-        assert time.monotonic() - started < WHOLE_SECONDS, f"not whole: {before} before, {there} now"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("model", list(PROCESSES))
 def test_a_process_of_a_model_that_dies_or_stops_is_replaced_and_nobody_loses_an_answer(
@@ -175,14 +158,13 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
         with load(served.url, expected) as wrong:
             for _ in range(KILLS):
                 time.sleep(choose.random())
-                served.wait_until_settled()
                 model = choose.choice(list(PROCESSES))
-                serving, reading = stubs(served.triton, model), workers(served.triton, model)
-                victim = choose.choice(serving + reading)
+                before, reading = stubs(served.triton, model), workers(served.triton, model)
+                victim = choose.choice(sorted(before)[-PROCESSES[model] :] + reading)
                 how = choose.choice([signal.SIGKILL, signal.SIGSTOP])
                 started = time.monotonic()
                 os.kill(victim, how)
-                served.wait_until_whole(victim)
+                served.wait_until_whole(victim, model, before if victim in before else ())
                 assert client.score(GOOD) == expected
                 recoveries.append(time.monotonic() - started)
                 kind = "reader" if victim in reading else "stub"
