@@ -70,7 +70,7 @@ def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Cert
     mutual = request.param == "mutual"
     tls = server_gate.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
     (port,) = _free_ports("127.0.0.1", 1)
-    gate = server_gate.Gate("127.0.0.1", port, f"127.0.0.1:{server._triton_port}", tls)
+    gate = server_gate.Gate("127.0.0.1", port, server._triton_url, tls)
     yield f"localhost:{port}", mutual
     gate.close()
 
