@@ -19,6 +19,7 @@ import grpc
 import grpc.aio
 
 from server.turnstile import QueueFull, Turnstile
+from video.heap import LARGE_BYTES, give_back
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -28,6 +29,8 @@ MAX_OF_ONE = 2
 """Of one caller in the cpu profile, whose models have one more process each: one caller's films are never in all of
 them. Two keep the networks busy, for while they compute one video the next one is decoded."""
 MAX_WAITING = 64
+GIVE_BACK_SECONDS = 1.0
+"""How often memory that large requests took is returned, at most."""
 MAX_RECEIVED = 256
 """Calls whose messages are received at once, of whatever kind; the next are refused unread."""
 SHARED_MEMORY = Path("/dev/shm")
@@ -101,6 +104,7 @@ class Gate:
 
     async def _open(self, address: str, port: int, upstream: str, tls: Tls | None) -> None:
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._giving_back: asyncio.Task[None] | None = None
         self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
         self._server = grpc.aio.server(options=LISTENING, maximum_concurrent_rpcs=MAX_RECEIVED)
         self._server.add_generic_rpc_handlers([_Handlers(self._hand_on)])
@@ -143,7 +147,19 @@ class Gate:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:
             await context.abort(*_told(error))
+        finally:
+            if len(request) >= LARGE_BYTES:
+                self._give_back_soon()
         raise AssertionError("abort always raises")
+
+    def _give_back_soon(self) -> None:
+        """Return the memory of large requests to the machine, of several at once."""
+        if self._giving_back is None or self._giving_back.done():
+            self._giving_back = asyncio.create_task(self._give_back())
+
+    async def _give_back(self) -> None:
+        await asyncio.sleep(GIVE_BACK_SECONDS)  # gRPC lets go of a request a little after it has been answered
+        await asyncio.to_thread(give_back)
 
     def _leave(self, answer: asyncio.Task[bytes], keep: contextlib.AsyncExitStack) -> None:
         self._under_way.discard(answer)

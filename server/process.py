@@ -25,6 +25,7 @@ from server.key import write_key
 from server.metrics import Counts, MetricsEndpoint
 from server.preflight import SHARED_MEMORY, problems
 from server.processes import Progress, descendants, model_of
+from video.heap import OWN_PAGES
 
 LOG_LINES = 400
 LOOPBACK = "127.0.0.1"
@@ -102,7 +103,8 @@ class Server:
         self._show_log = False
         self._triton = triton
         self._choose_ports()
-        self._environment = os.environ | triton.environment | precision_environment(self.profile, settings.precision)
+        precision = precision_environment(self.profile, settings.precision)
+        self._environment = os.environ | OWN_PAGES | triton.environment | precision
         self._start()
         with contextlib.ExitStack() as stack:
             stack.callback(self._end)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
+from video.heap import OWN_PAGES
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS, Parameters
 from video.plan import checked
@@ -89,7 +90,8 @@ class IsolatedDecoder:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # A server's own libraries are not for its workers.
-            environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+            left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a frame is large, and the next one needs as much
+            environment = {name: value for name, value in os.environ.items() if name not in left_out}
             environment["MALLOC_ARENA_MAX"] = "4"  # an arena a thread would use up the worker's address space
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno()), json.dumps(asdict(self.limits))],

@@ -10,6 +10,7 @@ hostile file may own.
 import contextlib
 import ctypes
 import errno
+import gc
 import importlib
 import json
 import mmap
@@ -32,6 +33,7 @@ from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import Decoded, decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
+from video.heap import give_back
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
 from video.parameters import Parameters
@@ -109,6 +111,8 @@ def main() -> None:
                 for descriptor in descriptors:
                     os.close(descriptor)
             channel.sendall(json.dumps(answer).encode())
+            gc.collect()
+            give_back()  # or every process would keep as much as its largest video took
 
 
 def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
