@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from tritonclient import grpc
 
 from bench.memory import cpu_seconds
-from client import AsyncClient, Client
+from client import AsyncClient, Client, ClientError
 from client.table import read_table
 from export.networks import export_networks
 from export.recipe import write_camera_checkpoint, write_motion_checkpoint
@@ -39,11 +40,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.many", description="Many videos through the client.")
     parser.add_argument("--videos", type=int, default=2000, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--in-flight", type=int, default=4, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("part", choices=("kills", "memory", "busy"), help="what to look at")
+    parser.add_argument("part", choices=("kills", "memory", "busy", "two"), help="what to look at")
     options = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     if options.part == "busy":
         return busy()
+    if options.part == "two":
+        return two()
     folder = videos(options.videos)
     with supervised(repository("tiny", width=48, depth=2)) as (url, _):
         return (kills if options.part == "kills" else memory)(folder, url, options.in_flight)
@@ -190,6 +193,41 @@ def busy(seconds: float = 60.0) -> int:
     for model, share in shares.items():
         print(f"bench: {model} computes {100 * share:.1f} % of the time")
     return 0 if max(shares.values()) > 0.9 else 1
+
+
+def two(seconds: float = 20.0) -> int:
+    """Videos a second with two servers, then with one of them killed, and with the other alone from the start."""
+    clip = encode(2, 160)
+    small = repository("tiny", width=48, depth=2)
+    answered: list[float] = []
+    failed: list[str] = []
+    with supervised(small) as (kept, _), supervised(small) as (lost, process):
+        end = time.monotonic() + 2 * seconds
+
+        def ask(client: Client) -> None:
+            while time.monotonic() < end:
+                try:
+                    client.score(clip)
+                    answered.append(time.monotonic())
+                except ClientError as error:
+                    failed.append(str(error))
+
+        with Client([kept, lost]) as client, ThreadPoolExecutor(8) as callers:
+            asked = [callers.submit(ask, client) for _ in range(8)]
+            time.sleep(seconds)
+            os.kill(process, signal.SIGKILL)
+            killed = time.monotonic()
+            wait(asked)
+        alone_from, end = time.monotonic(), time.monotonic() + seconds
+        with Client(kept) as client, ThreadPoolExecutor(8) as callers:
+            wait([callers.submit(ask, client) for _ in range(8)])
+    both, one, alone = (
+        sum(start <= at < stop for at in answered) / (stop - start)
+        for start, stop in ((killed - seconds, killed), (killed, alone_from), (alone_from, end))
+    )
+    print(f"bench: {both:.1f} videos/s with two servers, {one:.1f} from the kill on, {alone:.1f} with the other alone")
+    print(f"bench: {len(failed)} of {len(failed) + len(answered)} videos failed {Counter(failed)}")
+    return 0 if not failed else 1
 
 
 async def _load(url: str, video: bytes, seconds: float) -> tuple[dict[str, float], dict[str, float], int, float]:
