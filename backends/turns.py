@@ -27,9 +27,9 @@ def directory() -> Path:
     return found
 
 
-def server_name() -> str:
-    """The server that this process belongs to: the parent of every stub, by its number and when it was started."""
-    server = os.getppid()
+def server_name(server: int | None = None) -> str:
+    """The server that this process belongs to, or another: the parent of every stub, by its number and its start."""
+    server = os.getppid() if server is None else server
     started = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[19]
     return f"{server}-{started}"
 
