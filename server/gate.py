@@ -8,7 +8,6 @@ TLS ends here.
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import grpc.aio
 
 from server.turnstile import QueueFull, Turnstile
 from video.heap import LARGE_BYTES, give_back
+from video.shared_memory import free_bytes, no_room
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -33,7 +33,6 @@ GIVE_BACK_SECONDS = 1.0
 """How often memory that large requests took is returned, at most."""
 MAX_RECEIVED = 256
 """Calls whose messages are received at once, of whatever kind; the next are refused unread."""
-SHARED_MEMORY = Path("/dev/shm")
 NO_ROOM = "Failed to increase the shared memory pool"
 """How Triton says that a tensor does not fit into what is left of it. The request fails, and nothing else does."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
@@ -126,7 +125,8 @@ class Gate:
         await self._server.stop(grace_seconds)
         if self._under_way:  # those whose callers have gone
             await asyncio.wait(self._under_way, timeout=grace_seconds)
-        for task in (left := list(self._under_way)):
+        left = [*self._under_way, *([self._giving_back] if self._giving_back else [])]
+        for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._channel.close()
@@ -184,12 +184,7 @@ def _told(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
     said = error.details() or ""
     if NO_ROOM not in said:
         return error.code(), said
-    status = os.statvfs(SHARED_MEMORY)
-    left = f"{SHARED_MEMORY}, {status.f_bavail * status.f_frsize >> 20} MiB left"
-    return (
-        grpc.StatusCode.UNAVAILABLE,
-        f"the server's shared memory ({left}) has no room for this video: ask again later",
-    )
+    return grpc.StatusCode.UNAVAILABLE, str(no_room(free_bytes()))
 
 
 class _Handlers(grpc.GenericRpcHandler):

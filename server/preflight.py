@@ -6,7 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from server.gate import SHARED_MEMORY, Tls
+from server.gate import Tls
+from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 1 << 30
 """The clips of the largest videos, three at once: 64 of 2.4 MB each, twice (out of the decoder and into a network); and

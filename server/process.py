@@ -23,9 +23,10 @@ from server.gate import MAX_INSIDE, MAX_OF_ONE, Gate, Tls
 from server.installation import Triton, find_triton, precision_environment
 from server.key import write_key
 from server.metrics import Counts, MetricsEndpoint
-from server.preflight import SHARED_MEMORY, problems
+from server.preflight import problems
 from server.processes import Progress, descendants, model_of
 from video.heap import OWN_PAGES
+from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 LOG_LINES = 400
 LOOPBACK = "127.0.0.1"

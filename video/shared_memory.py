@@ -40,8 +40,13 @@ def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int)
         if pool.model in needs and pool.size_bytes < need:
             growth[pool.model] = need
     if sum(growth.values()) > free_bytes:
-        left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
-        raise NoRoom(f"the server's shared memory ({left}) has no room for this video: ask again later")
+        raise no_room(free_bytes)
+
+
+def no_room(free_bytes: int) -> NoRoom:
+    """What a caller is told when so much is left."""
+    left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
+    return NoRoom(f"the server's shared memory ({left}) has no room for this video: ask again later")
 
 
 def free_bytes() -> int:
