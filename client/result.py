@@ -62,7 +62,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Weights:
-    """Which weights the server serves: `repository@commit`, `directory PATH`, or `random:SEED` for stand-ins."""
+    """Which weights the server serves: `repository@commit`, `directory PATH`, `demo`, `random:SEED` for stand-ins."""
 
     motion: str
     """Of the motion scores."""
@@ -77,6 +77,17 @@ class Weights:
     def stand_in(self) -> bool:
         """Whether any of them are random: the figures then mean nothing."""
         return self.motion.startswith("random") or self.camera.startswith("random")
+
+    @property
+    def notice(self) -> str | None:
+        """What whoever reads the figures has to know of the weights; None of published ones and one's own."""
+        if self.stand_in:
+            return "the server has stand-in weights: these figures mean nothing"
+        if self.motion.startswith("demo") or self.camera.startswith("demo"):
+            return (
+                "the server has the demo's small networks, which know far less of real videos than the published ones"
+            )
+        return None
 
 
 @dataclass(frozen=True)

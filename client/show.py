@@ -27,17 +27,14 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
                 if isinstance(result, ServerUnavailable):
                     run.stop()  # the next ones would fare no better
                 continue
-            if result.weights.stand_in and not warned:
-                _say(STAND_IN)
+            if (notice := result.weights.notice) and not warned:
+                _say(f"NOTE: {notice}")
                 warned = True
             record = scored(video, result, parameters | outcome.item.part)
             print(table(video, result) if as_table else json.dumps(record), flush=True)
     if failed and videos > 1:
         _say(f"{failed} of {videos} videos were not scored")
     return interruption.status or (1 if failed else 0)
-
-
-STAND_IN = "NOTE: the server has stand-in weights: these figures mean nothing"
 
 
 def table(video: str, score: Score) -> str:

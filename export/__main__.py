@@ -13,9 +13,9 @@ INTERRUPTED = 130
 UNAVAILABLE = 3
 
 EPILOG = """\
-SOURCE is a Hugging Face repository (owner/name[@revision]), a directory with the same files, or random[:seed] for
-stand-in weights whose answers mean nothing. Exit status: 0 exported, 3 a source could not be read, 1 anything else;
-the model repository is changed only by an export that ends with 0."""
+SOURCE is a Hugging Face repository (owner/name[@revision]), a directory with the same files, demo for the small
+networks that come with the project, or random[:seed] for stand-in weights whose answers mean nothing. Exit status: 0
+exported, 3 a source could not be read, 1 anything else; only one that ends with 0 changes the model repository."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -33,7 +33,7 @@ def export_networks(
 ) -> None:
     """Write the networks of two checkpoint sources into a model repository, all or nothing.
 
-    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, or `random[:seed]`.
+    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, `demo`, `random[:seed]`.
     `target` is one of `export.targets.TARGETS`, each of which includes those before it. With `calibration_videos`,
     8-bit networks are written as well. What an earlier export wrote and this one does not is removed. `report` is told,
     a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`; the repository is then

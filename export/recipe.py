@@ -17,7 +17,7 @@ Constants (`targets_norm`, `image_mean`, `image_std`, `pos_embed`) hold their ow
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,19 @@ CAMERA_LABELS = (
 )  # fmt: skip
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
+PREPROCESSOR: dict[str, Any] = {
+    "image_processor_type": "VideoMAEImageProcessor",
+    "do_resize": True,
+    "size": {"shortest_edge": 224},
+    "resample": 2,
+    "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": IMAGE_MEAN,
+    "image_std": IMAGE_STD,
+}
 
 
 def write_motion_checkpoint(
@@ -48,16 +61,8 @@ def write_motion_checkpoint(
     tensors["targets_norm"] = np.full((1, 3), 3, np.float32)
     tensors["backbone.image_mean"] = np.array(IMAGE_MEAN, np.float32).reshape(1, 1, 3, 1, 1)
     tensors["backbone.image_std"] = np.array(IMAGE_STD, np.float32).reshape(1, 1, 3, 1, 1)
-    tensors["head.pos_embed"] = _sine_cosine_halves(241, width)[None]
-    config = {
-        "num_frames": 16,
-        "output_dim": 3,
-        "use_checkpoint": False,
-        "use_sigmoid": use_sigmoid,
-        "drop_prob": 0.0,
-        "targets_norm": [3, 3, 3],
-    }
-    _write(directory, tensors, {"config.json": config})
+    tensors["head.pos_embed"] = sine_cosine_halves(241, width)[None]
+    write_checkpoint(directory, tensors, {"config.json": motion_config(use_sigmoid=use_sigmoid)})
 
 
 def write_camera_checkpoint(
@@ -74,11 +79,32 @@ def write_camera_checkpoint(
     The defaults are the published size, 303.9 M parameters.
     """
     tensors = {name: _draw(name, shape, seed) for name, shape in _camera_shapes(width, depth, len(labels))}
-    config = {
+    files = {
+        "config.json": camera_config(labels, width=width, depth=depth, heads=heads),
+        "preprocessor_config.json": PREPROCESSOR,
+    }
+    write_checkpoint(directory, tensors, files)
+
+
+def motion_config(*, use_sigmoid: bool) -> dict[str, Any]:
+    """The `config.json` of a motion predictor."""
+    return {
+        "num_frames": 16,
+        "output_dim": 3,
+        "use_checkpoint": False,
+        "use_sigmoid": use_sigmoid,
+        "drop_prob": 0.0,
+        "targets_norm": [3, 3, 3],
+    }
+
+
+def camera_config(labels: Sequence[str], *, width: int, depth: int, heads: int, patch: int = 16) -> dict[str, Any]:
+    """The `config.json` of a camera classifier."""
+    return {
         "architectures": ["VideoMAEForVideoClassification"],
         "model_type": "videomae",
         "image_size": 224,
-        "patch_size": 16,
+        "patch_size": patch,
         "num_channels": 3,
         "num_frames": 16,
         "tubelet_size": 2,
@@ -94,25 +120,12 @@ def write_camera_checkpoint(
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
     }
-    preprocessor = {
-        "image_processor_type": "VideoMAEImageProcessor",
-        "do_resize": True,
-        "size": {"shortest_edge": 224},
-        "resample": 2,
-        "do_center_crop": True,
-        "crop_size": {"height": 224, "width": 224},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": IMAGE_MEAN,
-        "image_std": IMAGE_STD,
-    }
-    _write(directory, tensors, {"config.json": config, "preprocessor_config.json": preprocessor})
 
 
-def _write(directory: Path, tensors: Tensors, files: dict[str, dict[str, Any]]) -> None:
+def write_checkpoint(directory: Path, tensors: Mapping[str, NDArray[Any]], files: dict[str, dict[str, Any]]) -> None:
+    """Write `tensors` as `model.safetensors`, and the JSON `files` beside them."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    save_file(dict(tensors), directory / "model.safetensors", metadata={"format": "pt"})
     for name, content in files.items():
         (directory / name).write_text(json.dumps(content, indent=2) + "\n")
 
@@ -129,7 +142,7 @@ def _draw(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
     return np.float32(0.5) * normal
 
 
-def _sine_cosine_halves(positions: int, width: int) -> NDArray[np.float32]:
+def sine_cosine_halves(positions: int, width: int) -> NDArray[np.float32]:
     """(positions, width) float32: sines of position / 10000^(i / (width / 2)), then the cosines of the same."""
     angle = np.arange(positions)[:, None] / 10000 ** (np.arange(width // 2) / (width / 2))[None]
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where weights come from: a Hugging Face repository, a directory in that layout, or the stand-in recipe."""
+"""Where weights come from: a Hugging Face repository, a directory in that layout, `demo`, or the stand-in recipe."""
 
 import re
 import tempfile
@@ -18,6 +18,8 @@ FILES = {
     "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
 }
 RECIPES: dict[str, Callable[[Path, int], None]] = {"motion": write_motion_checkpoint, "camera": write_camera_checkpoint}
+DEMO = Path(__file__).parent / "demo"
+"""The two small checkpoints that `python -m training` made."""
 HUB_TIMEOUT_SECONDS = 10.0
 
 RANDOM = re.compile(r"random(?::(?P<seed>\d+))?")
@@ -30,7 +32,7 @@ class Checkpoint:
 
     directory: Path
     name: str
-    """What answers say of the weights: `repository@commit`, `directory PATH`, or `random:SEED (...)`."""
+    """What answers say of the weights: `repository@commit`, `directory PATH`, `demo (...)` or `random:SEED (...)`."""
 
 
 @contextmanager
@@ -45,6 +47,8 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
         with tempfile.TemporaryDirectory(prefix="export-") as temporary:
             RECIPES[network](Path(temporary), seed)
             yield Checkpoint(Path(temporary), f"random:{seed} (stand-in weights, the figures mean nothing)")
+    elif source == "demo":
+        yield Checkpoint(DEMO / network, "demo (small networks that learned from rendered clips)")
     elif Path(source).expanduser().is_dir():
         directory = Path(source).expanduser().resolve()
         for file in FILES[network]:
@@ -55,7 +59,8 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
         yield _download(match["id"], match["revision"] or "main", network)
     else:
         raise SourceUnavailable(
-            f"{source!r} is neither a directory, nor a repository such as owner/name@revision, nor random[:seed]"
+            f"{source!r} is neither a directory, nor a repository such as owner/name@revision, nor demo, nor "
+            "random[:seed]"
         )
 
 

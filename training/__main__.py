@@ -1,0 +1,82 @@
+"""`python -m training`: the demo's networks, from nothing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from training.dataset import make_shards
+
+DEMO = Path(__file__).parent.parent / "export" / "demo"
+DIRECTORY = Path(".training")
+EPILOG = """\
+Rendering and training go on where they stopped, and may go on at the same time. Two processes render twice as fast with
+--first 0 --step 2 and --first 1 --step 2."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, do what it says, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "--directory", type=Path, default=DIRECTORY, help="of clips and checkpoint (default: .training)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    render = commands.add_parser("render", help="clips with known motion, 100 a shard of 120 MB")
+    render.add_argument("--shards", type=int, default=60, help="how many shards there are in the end (default: 60)")
+    render.add_argument("--first", type=int, default=0, help="the first to make (default: 0)")
+    render.add_argument("--step", type=int, default=1, help="make only each STEP-th (default: 1)")
+    train = commands.add_parser("train", help="learn from them, and write the two checkpoints")
+    train.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, to go on another time")
+    train.add_argument("--threads", type=int, help="(default: PyTorch's)")
+    train.add_argument("--output", type=Path, default=DEMO, help="where the checkpoints go (default: export/demo)")
+    judge = commands.add_parser("judge", help="ask a server about clips that training never saw")
+    judge.add_argument("--url", default="localhost:8001", help="(default: %(default)s)")
+    judge.add_argument("--clips", type=int, default=500, help="(default: %(default)s)")
+    options = parser.parse_args(arguments)
+    return COMMANDS[options.command](options)
+
+
+def _render(options: argparse.Namespace) -> int:
+    import cv2
+
+    cv2.setNumThreads(1)  # pictures this small are not worth a second thread
+    make_shards(options.directory / "clips", 0, range(options.first, options.shards, options.step))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    import torch
+
+    from training.checkpoint import write_checkpoints
+    from training.train import Clips, Training
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    clips = Clips(options.directory / "clips")
+    if not clips.shards:
+        print(f"training: {options.directory} has no clips: run `python -m training render` first", file=sys.stderr)
+        return 1
+    training = Training(clips, options.directory / "student.pt", seed=0)
+    done = training.run(lambda line: print(line, flush=True), until=60 * options.minutes)
+    write_checkpoints(training.average, options.output)
+    print(f"training: {options.output} is written" + ("" if done else "; run it again to go on"))
+    return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from client import Client, ClientError
+    from training.fresh import fresh_clips
+    from training.judging import judge
+
+    try:
+        with Client(options.url) as client:
+            print(judge([fresh.ask(client) for fresh in fresh_clips(options.clips)]))
+    except ClientError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+COMMANDS = {"render": _render, "train": _train, "judge": _judge}
+
+if __name__ == "__main__":
+    sys.exit(main())

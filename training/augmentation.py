@@ -1,0 +1,77 @@
+"""One clip seen in sixteen ways: mirrored, upside down, turned on its side, backwards; and what each is called then."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.moves import LABELS
+
+MIRRORED = {"left": "right", "right": "left"}
+REVERSED = MIRRORED | {"in": "out", "out": "in", "up": "down", "down": "up"}
+ON_ITS_SIDE = {
+    "pan_left": "tilt_up", "pan_right": "tilt_down", "tilt_up": "pan_left", "tilt_down": "pan_right",
+    "truck_left": "pedestal_up", "truck_right": "pedestal_down", "pedestal_up": "truck_left",
+    "pedestal_down": "truck_right", "roll_left": "roll_right", "roll_right": "roll_left",
+}  # fmt: skip
+
+
+def mirrored(label: str) -> str:
+    """What a move is called when left is right."""
+    return _with_ending(label, MIRRORED)
+
+
+def upside_down(label: str) -> str:
+    """What it is called when up is down."""
+    ends = {"up": "down", "down": "up"} | (MIRRORED if label.startswith("roll") else {})
+    return _with_ending(label, ends)
+
+
+def backwards(label: str) -> str:
+    """What it is called when the last frame comes first."""
+    return _with_ending(label, REVERSED)
+
+
+def on_its_side(label: str) -> str:
+    """What it is called when rows are columns; an arc has no name then."""
+    return ON_ITS_SIDE.get(label, label)
+
+
+def _with_ending(label: str, ends: dict[str, str]) -> str:
+    kind, _, end = label.rpartition("_")
+    return f"{kind}_{ends[end]}" if end in ends else label
+
+
+def _order(rename: object) -> NDArray[np.int64]:
+    return np.array([LABELS.index(rename(label)) for label in LABELS])  # type: ignore[operator]
+
+
+ORDERS = [_order(rename) for rename in (mirrored, upside_down, backwards, on_its_side)]
+ACROSS, DOWN = (np.array(signs, np.float32) for signs in ([-1, 1, -1, 1], [1, -1, 1, -1]))
+ARCS = np.array([label.startswith("arc") for label in LABELS])
+
+
+def augment(
+    rng: np.random.Generator, frames: NDArray[np.uint8], motion: NDArray[np.float32], labels: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
+    """One sample in one of the ways: frames (16, height, width, 3), motion (8, rows, columns, 4) and labels.
+
+    Motion is given at the first frame of each pair; backwards it is taken for that at the second, less exactly.
+    """
+    mirror, turn, back, side = rng.random(4) < 0.5
+    if side and not (labels & ARCS).any():
+        frames, motion, labels = frames.swapaxes(1, 2), motion.swapaxes(1, 2)[..., [1, 0, 3, 2]], labels[ORDERS[3]]
+    if mirror:
+        frames, motion, labels = frames[:, :, ::-1], motion[:, :, ::-1] * ACROSS, labels[ORDERS[0]]
+    if turn:
+        frames, motion, labels = frames[:, ::-1], motion[:, ::-1] * DOWN, labels[ORDERS[1]]
+    if back:
+        frames, motion, labels = frames[::-1], -motion[::-1], labels[ORDERS[2]]
+    return frames, motion, labels
+
+
+def recolour(generator: torch.Generator, video: Tensor) -> None:
+    """Give each clip of `video` (clips, frames, height, width, 3), from 0 to 255, another brightness and contrast."""
+    contrast, offset = (torch.rand(len(video), 1, 1, 1, 1, generator=generator) for _ in range(2))
+    gain = 0.6 + 0.8 * contrast
+    video.mul_(gain).add_(127.5 * (1 - gain) + 80 * (offset - 0.5))

@@ -1,0 +1,88 @@
+"""Rendered clips on disk, for a training that reads each many times."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.footage import SIDE, TOKENS, TUBELET, read
+from training.moves import LABELS
+from training.renderer import Clip, draw_clip
+from training.scene import Wardrobe
+from video.clips import CLIP_FRAMES
+
+SIZES = ((320, 180), (320, 180), (256, 192), (240, 240), (180, 320), (320, 180), (426, 240), (240, 136))
+RATES = (8, 8, 10, 10, 12, 12, 15, 24, 30)
+SECONDS = (2.0, 2.0, 2.0, 2.0, 2.5, 3.0, 1.6)
+CODECS = ("libx264",) * 8 + ("mpeg4",)
+CLIPS_PER_WARDROBE = 100
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The samples of some clips, two each: the segment for the scores, then the clip for the labels."""
+
+    frames: NDArray[np.uint8]
+    """(samples, 16, 112, 112, 3)."""
+    motion: NDArray[np.float16]
+    """(samples, 8, 7, 7, 4) of `training.footage.Sample`."""
+    rates: NDArray[np.float32]
+    """(samples, 3)."""
+    labels: NDArray[np.bool_]
+    """(samples, labels) in the order of `training.moves.LABELS`."""
+
+    @classmethod
+    def load(cls, directory: Path, number: int) -> "Shard":
+        """Read a shard, the frames when they are looked at."""
+        path = directory / f"{number:05d}"
+        with np.load(path.with_suffix(".npz")) as rest:
+            return cls(np.load(path.with_suffix(".npy"), mmap_mode="r"), rest["motion"], rest["rates"], rest["labels"])
+
+    def save(self, directory: Path, number: int) -> None:
+        """Write it; a shard that is there is there whole."""
+        path = directory / f"{number:05d}"
+        np.save(path.with_suffix(".npy"), self.frames)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, motion=self.motion, rates=self.rates, labels=self.labels)
+        partial.rename(path.with_suffix(".npz"))
+
+
+def draw_training_clip(rng: np.random.Generator, wardrobe: Wardrobe) -> tuple[Clip, bytes]:
+    """A clip of any kind, size, rate and length, and its file in any quality."""
+    seconds = SECONDS[rng.integers(len(SECONDS))]
+    rate, size = RATES[rng.integers(len(RATES))], SIZES[rng.integers(len(SIZES))]
+    clip = draw_clip(rng, wardrobe, seconds=seconds, frames_per_second=rate, size=size)
+    if "undefined" in clip.moves.labels and seconds > 2:
+        # The classifier sees the first two seconds: what changes has to change in them.
+        clip = draw_clip(rng, wardrobe, kind="undefined", seconds=2.0, frames_per_second=rate, size=size)
+    codec = CODECS[rng.integers(len(CODECS))]
+    return clip, clip.encode(quality=int(rng.integers(16, 36)), codec=codec)
+
+
+def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard:
+    """The shard `number` of a data set; the same for the same seed."""
+    rng = np.random.default_rng([seed, number])
+    wardrobe = Wardrobe.draw(rng, 80)
+    count = 2 * clips
+    shard = Shard(
+        np.empty((count, CLIP_FRAMES, SIDE, SIDE, 3), np.uint8),
+        np.empty((count, CLIP_FRAMES // TUBELET, TOKENS, TOKENS, 4), np.float16),
+        np.empty((count, 3), np.float32),
+        np.zeros((count, len(LABELS)), bool),
+    )
+    for index in range(clips):
+        clip, video = draw_training_clip(rng, wardrobe)
+        for place, sample in enumerate(read(video, clip), start=2 * index):
+            shard.frames[place], shard.motion[place] = sample.frames, sample.motion
+            shard.rates[place] = sample.rates
+            shard.labels[place] = [label in sample.labels for label in LABELS]
+    return shard
+
+
+def make_shards(directory: Path, seed: int, numbers: range) -> None:
+    """Make those of the shards that are not there yet."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        if not (directory / f"{number:05d}.npz").is_file():
+            make_shard(seed, number).save(directory, number)

@@ -1,0 +1,55 @@
+"""Clips that training never saw, sent to a server: what `python -m training judge` and the tests ask."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from client import Client
+from training.dataset import CODECS, RATES, SIZES
+from training.judging import Answer
+from training.moves import Kind
+from training.renderer import Clip, draw_clip
+from training.scene import Wardrobe
+from training.truth import rates
+from video.clips import CLIP_FRAMES
+from video.sampling import evenly_spread
+
+SEED = 1_000_003
+"""No training's: theirs are small."""
+KINDS: tuple[Kind, ...] = (
+    "pan", "tilt", "roll", "zoom", "static", "truck", "pedestal", "dolly", "arc", "shake", "undefined",
+)  # fmt: skip
+SECONDS = 2.0
+"""One clip for the labels, one segment for the scores."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A video and what is true of it."""
+
+    video: bytes
+    clip: Clip
+
+    def ask(self, client: Client) -> Answer:
+        """What a server says of it."""
+        score = client.score(self.video)
+        frames = evenly_spread(0, self.clip.frames - 1, CLIP_FRAMES)
+        scores = np.array(list(vars(score.motion).values()))
+        return Answer(self.clip.moves.labels, frozenset(score.camera[0].labels), rates(self.clip, frames), scores)
+
+
+def fresh_clips(count: int, seed: int = SEED) -> Iterator[Fresh]:
+    """`count` rendered clips, the kinds by turns, in any size, rate and quality, with photographs of their own."""
+    wardrobe = Wardrobe.draw(np.random.default_rng([seed, 0]), 60, unseen=True)
+    for index in range(count):
+        rng = np.random.default_rng([seed, 1, index])
+        clip = draw_clip(
+            rng,
+            wardrobe,
+            kind=KINDS[index % len(KINDS)],
+            seconds=SECONDS,
+            frames_per_second=RATES[rng.integers(len(RATES))],
+            size=SIZES[rng.integers(len(SIZES))],
+        )
+        yield Fresh(clip.encode(quality=int(rng.integers(16, 36)), codec=CODECS[rng.integers(len(CODECS))]), clip)

@@ -1,0 +1,63 @@
+"""What changes in a picture without anything moving: brightness, colour, focus, and cuts to another scene."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+STOP = 1.0
+BLUR = 0.02
+"""As much of the picture's width as a blur has to grow by to count as much as a stop of brightness."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """How a scene is lit and focused, frame by frame, and which of several scenes is shown."""
+
+    gains: Floats
+    """(frames, 3) in stops (powers of two), for red, green and blue."""
+    blur: Floats
+    """(frames,) deviation of the blur, as a part of the picture's width."""
+    shot: NDArray[np.int64]
+    """(frames,) how many cuts there were before."""
+
+    def changes(self, frames: NDArray[np.int64]) -> float:
+        """How much changes between consecutive ones of `frames`, in all: stops, blurs and cuts."""
+        stops = np.abs(np.diff(self.gains[frames], axis=0)).mean(1).sum() / STOP
+        blurs = np.abs(np.diff(self.blur[frames])).sum() / BLUR
+        cuts = np.count_nonzero(np.diff(self.shot[frames]))
+        return float(stops + blurs + cuts)
+
+
+def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light:
+    """Nothing in two clips of five, and one or several changes in the others; `times` are parts of the clip."""
+    gains = np.zeros((len(times), 3))
+    blur = np.full(len(times), rng.uniform(0, 0.004) if rng.random() < 0.3 else 0.0)
+    shot = np.zeros(len(times), np.int64)
+    chosen = rng.random(5) < 0.28
+    if rng.random() < 0.25:
+        chosen[:] = False
+    if chosen[0]:
+        gains += _curve(rng, times)[:, None] * np.exp(rng.uniform(np.log(0.2), np.log(2.0)))
+    if chosen[1]:
+        flicker = rng.standard_normal(max(2, int(seconds * rng.uniform(3, 12))))
+        gains += np.interp(times, np.linspace(0, 1, len(flicker)), flicker)[:, None] * rng.uniform(0.05, 0.5)
+    if chosen[2]:
+        gains += _curve(rng, times)[:, None] * rng.uniform(-1, 1, 3)
+    if chosen[3]:
+        blur += np.abs(_curve(rng, times)) * rng.uniform(0.01, 0.035)
+    if chosen[4]:
+        for _ in range(rng.integers(1, 1 + max(1, round(seconds * 1.5)))):
+            shot += times > rng.uniform(0.1, 0.9)
+    return Light(np.clip(gains, -2.5, 1.2), blur, shot)
+
+
+def _curve(rng: np.random.Generator, times: Floats) -> Floats:
+    """A change from 0 to 1, or there and back, somewhere in the clip."""
+    start, length = rng.uniform(-0.1, 0.5), rng.uniform(0.3, 1.0)
+    rise: Floats = np.clip((times - start) / length, 0, 1)
+    if rng.random() < 0.3:
+        rise = 1 - np.abs(2 * rise - 1)
+    return rise * (1.0 if rng.random() < 0.5 else -1.0)

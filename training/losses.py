@@ -1,0 +1,83 @@
+"""What training minimises: of every patch, how it moves; of every pair of frames, of the labels and of the scores."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.moves import LABELS
+from training.network import ROWS, Student
+from training.truth import magnitudes
+
+TUBELETS = 8
+UNDEFINED = LABELS.index("undefined")
+GAIN = 40.0
+"""Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
+
+
+def course_of(motion: Tensor) -> Tensor:
+    """(clips, tubelets, 6) what the camera does between two frames, of `motion` (clips, tubelets, 7, 7, 4).
+
+    The affine map that is nearest to what the camera displaces: its shift in x and y, its growth and its turn; and
+    how far, in x and y, patches are displaced from it, which shows depth. As asinh(40 x); NaN where motion is.
+    """
+    line = (torch.arange(ROWS) + 0.5) / ROWS - 0.5
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    basis = torch.stack([torch.ones(ROWS * ROWS), x.flatten(), y.flatten()], dim=1)
+    camera = motion[..., 2:].flatten(2, 3)
+    fitted = torch.linalg.pinv(basis) @ camera
+    beside = (camera - basis @ fitted).square().mean(-2).sqrt()
+    growth = (fitted[..., 1, 0] + fitted[..., 2, 1]) / 2
+    turn = (fitted[..., 1, 1] - fitted[..., 2, 0]) / 2
+    course = torch.cat([fitted[..., 0, :], growth[..., None], turn[..., None], beside], dim=-1)
+    return torch.asinh(course * GAIN)
+
+
+def course_loss(student: Student, tokens: Tensor, embeddings: Tensor, motion: Tensor) -> Tensor:
+    """How far what every token says of its pair of frames, and the embedding of the clip, is from `course_of`."""
+    course = course_of(motion)
+    known = ~course.isnan().any(-1)
+    course = course.nan_to_num()
+    wanted = course.repeat_interleave(ROWS * ROWS, dim=1)
+    mask = known.repeat_interleave(ROWS * ROWS, dim=1).float()
+    each = functional.smooth_l1_loss(student.course(tokens), wanted, reduction="none", beta=0.3).mean(-1)
+    count = known.sum(1, keepdim=True).clamp(min=1)
+    mean = (course * known[..., None]).sum(1) / count
+    spread = (((course - mean[:, None]).square() * known[..., None]).sum(1) / count).sqrt()
+    whole = functional.smooth_l1_loss(
+        student.clip_course(embeddings), torch.cat([mean, spread], dim=-1), reduction="none", beta=0.3
+    ).mean(-1)
+    seen = known.any(1).float()
+    return (each * mask).sum() / mask.sum().clamp(min=1) + (whole * seen).sum() / seen.sum().clamp(min=1)
+
+
+def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
+    """How far the displacements that tokens tell are from `motion` (clips, tubelets, 7, 7, 4)."""
+    found = student.motion(tokens)
+    wanted = motion.reshape(*tokens.shape[:2], 4)
+    known = ~wanted.isnan().any(-1)
+    wanted = wanted.nan_to_num()
+    own = wanted[..., :2] - wanted[..., 2:]
+    target = torch.asinh(torch.cat([wanted[..., 2:], own], dim=-1) * GAIN)
+    moves = (own.abs().amax(-1) > 1e-4).float()
+    distance = functional.smooth_l1_loss(found[..., :4], target, reduction="none", beta=0.3)
+    weights = torch.stack([known.float(), known * (0.3 + 2 * moves)], dim=-1).repeat_interleave(2, dim=-1)
+    there = functional.binary_cross_entropy_with_logits(found[..., 4], moves, reduction="none")
+    return (distance * weights).sum() / weights.sum() + 0.3 * (there * known).sum() / known.sum()
+
+
+def label_loss(logits: Tensor, labels: Tensor, tubelets: int) -> Tensor:
+    """Binary cross entropy; a part of a clip does not tell whether a move lasts."""
+    loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    if tubelets < TUBELETS:
+        loss = loss * (1 - labels[:, UNDEFINED : UNDEFINED + 1])
+    return loss.sum(1).mean()
+
+
+def score_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
+    """Of videos of several segments, each of which is some clip's."""
+    count = len(embeddings) // segments * segments
+    videos = embeddings[:count].reshape(-1, segments, embeddings.shape[-1])
+    mean = rates[:count].reshape(-1, segments, 3).mean(1)
+    wanted = torch.from_numpy(magnitudes(mean.numpy()).astype(np.float32)) / 3
+    return functional.binary_cross_entropy_with_logits(student.scores(videos), wanted)

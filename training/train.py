@@ -1,0 +1,186 @@
+"""Training: clips in, a checkpoint that goes on where it stopped out."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.augmentation import augment, recolour
+from training.dataset import Shard
+from training.losses import TUBELETS, course_loss, label_loss, motion_loss, score_loss
+from training.network import Student, start_from_motion_energy
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training: how much of each clip it looks at."""
+
+    steps: int
+    tubelets: int
+    """Pairs of frames, of the eight of a clip."""
+    batch: int
+    """Clips a step."""
+
+
+PHASES = (Phase(5000, 2, 32), Phase(1500, 4, 24), Phase(1200, 8, 16))
+WEIGHTS = {"motion": 1.5, "course": 1.5, "labels": 0.5, "scores": 1.0}
+LEARNING_RATE = 1e-3
+WARMUP_STEPS = 300
+CHECKPOINT_SECONDS = 120.0
+
+
+class Clips:
+    """The samples of all shards that are there, drawn at random."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.shards: list[Shard] = []
+        self._numbers: set[int] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in shards that have been made meanwhile."""
+        for path in sorted(self._directory.glob("?????.npz")):
+            if (number := int(path.stem)) not in self._numbers:
+                self._numbers.add(number)
+                self.shards.append(Shard.load(self._directory, number))
+
+    def batch(self, rng: np.random.Generator, size: int, tubelets: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, labels and rates of `size` samples."""
+        frames, motion, labels, rates = [], [], [], []
+        wanted = (2 * tubelets[:, None] + np.arange(2)).ravel()
+        for _ in range(size):
+            shard = self.shards[rng.integers(len(self.shards))]
+            index = rng.integers(len(shard.frames))
+            video, moved, called = augment(
+                rng, shard.frames[index], shard.motion[index].astype(np.float32), shard.labels[index]
+            )
+            frames.append(torch.from_numpy(np.ascontiguousarray(video[wanted])))
+            motion.append(np.ascontiguousarray(moved[tubelets]))
+            labels.append(called)
+            rates.append(shard.rates[index])
+        return (
+            torch.stack(frames),
+            torch.from_numpy(np.stack(motion)),
+            torch.from_numpy(np.stack(labels)).float(),
+            torch.from_numpy(np.stack(rates)),
+        )
+
+
+class Training:
+    """A student with its optimizer, and how far they have come."""
+
+    def __init__(self, clips: Clips, checkpoint: Path, seed: int, phases: tuple[Phase, ...] = PHASES) -> None:
+        self.clips, self._checkpoint, self._seed, self._phases = clips, checkpoint, seed, phases
+        torch.manual_seed(seed)
+        self.student = Student()
+        decayed = [p for p in self.student.parameters() if p.dim() >= 2]
+        others = [p for p in self.student.parameters() if p.dim() < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
+            lr=LEARNING_RATE,
+            betas=(0.9, 0.98),
+        )
+        self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
+        self.step = 0
+        if checkpoint.is_file():
+            saved = torch.load(checkpoint, weights_only=True)
+            self.student.load_state_dict(saved["student"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.average, self.step = saved["average"], saved["step"]
+        else:
+            rng = np.random.default_rng(seed)
+            frames = clips.batch(rng, 16, np.arange(TUBELETS))[0]
+            start_from_motion_energy(self.student, frames.float())
+
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return sum(phase.steps for phase in self._phases)
+
+    def phase(self) -> Phase:
+        """The one that `step` is in."""
+        left = self.step
+        for phase in self._phases:
+            if left < phase.steps:
+                return phase
+            left -= phase.steps
+        return self._phases[-1]
+
+    def rate(self) -> float:
+        """The learning rate: up over the first steps, then down along half a cosine."""
+        warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        return LEARNING_RATE * warm * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))) / 2)
+
+    def advance(self) -> dict[str, float]:
+        """One step; the losses."""
+        phase = self.phase()
+        rng = np.random.default_rng([self._seed, self.step])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
+        frames, motion, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
+        video = frames.float()
+        recolour(generator, video)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        tokens = self.student.tokens(video, torch.from_numpy(tubelets))
+        embeddings = self.student.embeddings(tokens)
+        losses = {
+            "motion": motion_loss(self.student, tokens, motion),
+            "course": course_loss(self.student, tokens, embeddings, motion),
+            "labels": label_loss(self.student.classifier(embeddings), labels, phase.tubelets),
+            "scores": score_loss(self.student, embeddings, rates, int(rng.choice([1, 1, 1, 2, 3]))),
+        }
+        loss = sum(WEIGHTS[name] * value for name, value in losses.items())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(0.998, self.step / (self.step + 100))
+        with torch.no_grad():
+            for name, value in self.student.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill meanwhile leaves the one before."""
+        partial = self._checkpoint.with_suffix(".partial")
+        torch.save(
+            {
+                "student": self.student.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average,
+                "step": self.step,
+            },
+            partial,
+        )
+        partial.rename(self._checkpoint)
+
+    def run(self, report: Callable[[str], None], until: float = math.inf) -> bool:
+        """Train to the end, or for `until` seconds; whether it is done."""
+        begun = saved = told = time.monotonic()
+        sums: dict[str, float] = {}
+        count = 0
+        while self.step < self.steps:
+            for name, value in self.advance().items():
+                sums[name] = sums.get(name, 0.0) + value
+            count += 1
+            now = time.monotonic()
+            if now - told > 30:
+                losses = ", ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
+                report(f"step {self.step} of {self.steps}, {(now - told) / count:.2f} s each: {losses}")
+                told, sums, count = now, {}, 0
+            if now - saved > CHECKPOINT_SECONDS or now - begun > until:
+                self.save()
+                saved = now
+                self.clips.refresh()
+            if now - begun > until:
+                return False
+        self.save()
+        return True
