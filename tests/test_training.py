@@ -17,7 +17,7 @@ from training.dataset import Shard, make_shard, make_shards
 from training.judging import Answer, judge
 from training.losses import course_of
 from training.moves import LABELS
-from training.network import Student, start_from_motion_energy
+from training.network import FIRST_WAVE, Student, start_from_motion_energy
 from training.train import Clips, Phase, Training
 
 
@@ -57,6 +57,7 @@ class Always:
         self._changes = changes
 
     def random(self, count: int) -> np.ndarray:
+        assert count == len(self._changes)
         return np.where(self._changes, 0.0, 1.0)
 
 
@@ -120,7 +121,7 @@ def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
     phases = (Phase(1, 2, 2), Phase(1, 4, 2))
     for _ in range(sittings):
         training = Training(Clips(shards), checkpoint, 0, phases)
-        done = training.run(lambda line: None, until=0 if sittings > 1 else 1e9)
+        done = training.run(print, until=0 if sittings > 1 else 1e9)
     assert done
     assert training.step == 2
     return training
@@ -143,7 +144,7 @@ def test_the_first_layers_see_which_way_a_wave_moves():
     x = torch.arange(112)
     wave = 127 + 100 * torch.sin(2 * torch.pi / 13 * (x + torch.tensor([0.0, 13 / 4])[:, None]))
     video = wave[None, :, None, :, None].expand(1, 2, 112, 112, 3)
-    index = 4 * (2 * 6)  # 13 pixels, no angle: the cosine and sine of the first frame, then of the second
+    index = FIRST_WAVE + 4 * (2 * 6)  # 13 pixels, no angle: the cosine and sine of the first frame, then of the second
     with torch.no_grad():
         channels = student.encoder.patch_embed(student.normalised(video))[0, :, index : index + 4]
     cosine, sine, cosine_after, sine_after = channels.T

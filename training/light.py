@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 STOP = 1.0
-BLUR = 0.02
+BLUR = 0.01
 """As much of the picture's width as a blur has to grow by to count as much as a stop of brightness."""
 
 
@@ -34,9 +34,9 @@ class Light:
 def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light:
     """Nothing in two clips of five, and one or several changes in the others; `times` are parts of the clip."""
     gains = np.zeros((len(times), 3))
-    blur = np.full(len(times), rng.uniform(0, 0.004) if rng.random() < 0.3 else 0.0)
+    blur = np.full(len(times), rng.uniform(0, 0.003) if rng.random() < 0.3 else 0.0)
     shot = np.zeros(len(times), np.int64)
-    chosen = rng.random(5) < 0.28
+    chosen = rng.random(5) < 0.24
     if rng.random() < 0.25:
         chosen[:] = False
     if chosen[0]:
@@ -47,11 +47,11 @@ def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light
     if chosen[2]:
         gains += _curve(rng, times)[:, None] * rng.uniform(-1, 1, 3)
     if chosen[3]:
-        blur += np.abs(_curve(rng, times)) * rng.uniform(0.01, 0.035)
+        blur += np.abs(_curve(rng, times)) * rng.uniform(0.004, 0.014)
     if chosen[4]:
         for _ in range(rng.integers(1, 1 + max(1, round(seconds * 1.5)))):
             shot += times > rng.uniform(0.1, 0.9)
-    return Light(np.clip(gains, -2.5, 1.2), blur, shot)
+    return Light(np.clip(gains, -2.2, 0.9), blur, shot)
 
 
 def _curve(rng: np.random.Generator, times: Floats) -> Floats:

@@ -106,10 +106,11 @@ def draw_scene(
     surfaces = []
     if deep or rng.random() < 0.6:
         far = float(np.exp(rng.uniform(np.log(2.5), np.log(9))))
-        depths = [1.0] if deep else [float(rng.uniform(1, 0.6 * far))]
-        depths += [float(rng.uniform(1.1, 0.7 * far)) for _ in range(rng.integers(0, 3))]
+        # Where depth matters there is enough that is near for it to be seen.
+        depths = [1.0, float(rng.uniform(1.05, 1.5))] if deep else [float(rng.uniform(1, 0.6 * far))]
+        depths += [float(rng.uniform(1.1, 0.7 * far)) for _ in range(rng.integers(0, 2))]
         surfaces.append(_wall(rng, wardrobe, far, None, view))
-        if rng.random() < 0.4:
+        if rng.random() < (0.55 if deep else 0.4):
             surfaces.append(_floor(rng, wardrobe, far, view))
         surfaces += [_wall(rng, wardrobe, depth, wardrobe.mask(rng), view) for depth in sorted(depths, reverse=True)]
         subject_depth = float(rng.uniform(1.4, min(2.5, 0.65 * far)))

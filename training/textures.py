@@ -20,7 +20,7 @@ def draw_texture(rng: np.random.Generator, *, unseen: bool = False) -> Picture:
         chosen = photographs(unseen=unseen)
         texture = _part(rng, chosen[rng.integers(len(chosen))])
     else:
-        texture = PATTERNS[rng.integers(len(PATTERNS))](rng)
+        texture = _with_grain(rng, PATTERNS[rng.integers(len(PATTERNS))](rng))
     return _recolour(rng, texture)
 
 
@@ -47,8 +47,14 @@ def _part(rng: np.random.Generator, photograph: Picture) -> Picture:
     return cv2.resize(np.ascontiguousarray(part), (SIZE, SIZE), interpolation=interpolation)
 
 
+def _with_grain(rng: np.random.Generator, texture: Picture) -> Picture:
+    """As surfaces are: none is quite plain, and what is shows no motion."""
+    grain = rng.uniform(6, 28) * noise(rng, rng.uniform(2, 6), rng.uniform(0.3, 1.2))
+    return np.clip(texture + grain[..., None], 0, 255).astype(np.uint8)
+
+
 def _clouds(rng: np.random.Generator) -> Picture:
-    finest, slope = rng.uniform(2, 24), rng.uniform(0, 2)
+    finest, slope = rng.uniform(2, 12), rng.uniform(0, 1.5)
     shared = noise(rng, finest, slope)
     colours = np.stack([shared + rng.uniform(0, 0.8) * noise(rng, finest * 2, slope) for _ in range(3)], axis=-1)
     return np.clip(128 + rng.uniform(25, 70) * colours, 0, 255).astype(np.uint8)
@@ -86,8 +92,7 @@ def _tiles(rng: np.random.Generator) -> Picture:
         joint = rng.integers(0, 256, 3).astype(np.uint8)
         picture[::high, :] = joint
         picture[:, ::wide] = joint
-    grain = rng.uniform(2, 12) * noise(rng, rng.uniform(2, 8), 1.0)
-    return np.clip(picture + grain[..., None], 0, 255).astype(np.uint8)
+    return picture
 
 
 PATTERNS = (_clouds, _stains, _clutter, _clutter, _tiles)

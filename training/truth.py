@@ -6,7 +6,7 @@ The magnitudes go from 0 to 3 as the published scores do, and are 3 (1 - exp(-x 
   average over the picture; scale 0.15;
 - object: the same of what moves by itself, less what the camera does there (nothing where nothing moves by itself);
   scale 0.03;
-- dynamics: stops of brightness and colour, blurs (2 % of the width each) and cuts, in a second; scale 0.6.
+- dynamics: stops of brightness and colour, blurs (1 % of the width each) and cuts, in a second; scale 0.6.
 """
 
 import itertools
