@@ -79,19 +79,22 @@ class Training:
         self.clips, self._checkpoint, self._seed, self._phases = clips, checkpoint, seed, phases
         torch.manual_seed(seed)
         self.student = Student()
-        decayed = [p for p in self.student.parameters() if p.dim() >= 2]
-        others = [p for p in self.student.parameters() if p.dim() < 2]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-            lr=LEARNING_RATE,
-            betas=(0.9, 0.98),
+        hidden = [p for name, p in self.student.named_parameters() if "blocks." in name and p.dim() == 2]
+        ids = set(map(id, hidden))
+        others = [p for p in self.student.parameters() if id(p) not in ids]
+        # Muon for what it is made for, the matrices inside; it learned twice as much a step as AdamW.
+        self.optimizers = (
+            torch.optim.Muon(hidden, lr=2 * LEARNING_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01),
         )
+        self._peaks = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
         self.step = 0
         if checkpoint.is_file():
             saved = torch.load(checkpoint, weights_only=True)
             self.student.load_state_dict(saved["student"])
-            self.optimizer.load_state_dict(saved["optimizer"])
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
             self.average, self.step = saved["average"], saved["step"]
         else:
             rng = np.random.default_rng(seed)
@@ -113,9 +116,9 @@ class Training:
         return self._phases[-1]
 
     def rate(self) -> float:
-        """The learning rate: up over the first steps, then down along half a cosine."""
+        """The learning rate as a part of its peak: up over the first steps, then down along half a cosine."""
         warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
-        return LEARNING_RATE * warm * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))) / 2)
+        return warm * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))) / 2)
 
     def advance(self) -> dict[str, float]:
         """One step; the losses."""
@@ -126,8 +129,9 @@ class Training:
         frames, motion, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
         video = frames.float()
         recolour(generator, video)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+        for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
+            optimizer.param_groups[0]["lr"] = peak * self.rate()
+            optimizer.zero_grad(set_to_none=True)
         tokens = self.student.tokens(video, torch.from_numpy(tubelets))
         embeddings = self.student.embeddings(tokens)
         losses = {
@@ -137,10 +141,10 @@ class Training:
             "scores": score_loss(self.student, embeddings, rates, int(rng.choice([1, 1, 1, 2, 3]))),
         }
         loss = sum(WEIGHTS[name] * value for name, value in losses.items())
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         keep = min(0.998, self.step / (self.step + 100))
         with torch.no_grad():
@@ -154,7 +158,7 @@ class Training:
         torch.save(
             {
                 "student": self.student.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "average": self.average,
                 "step": self.step,
             },
