@@ -3,8 +3,10 @@
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -72,6 +74,23 @@ class Clips:
         )
 
 
+class Batch(NamedTuple):
+    """What one step learns from."""
+
+    tubelets: Tensor
+    """(tubelets,) which of a clip's eight pairs of frames it has."""
+    segments: int
+    """Clips that make up a video, for the scores."""
+    video: Tensor
+    """(clips, 2 * tubelets, 112, 112, 3) float32 from 0 to 255."""
+    motion: Tensor
+    """(clips, tubelets, 7, 7, 4)."""
+    labels: Tensor
+    """(clips, labels)."""
+    rates: Tensor
+    """(clips, 3)."""
+
+
 class Training:
     """A student with its optimizer, and how far they have come."""
 
@@ -90,6 +109,8 @@ class Training:
         self._peaks = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
         self.step = 0
+        self._preparing = ThreadPoolExecutor(1)
+        self._prepared: dict[int, Future[Batch]] = {}
         if checkpoint.is_file():
             saved = torch.load(checkpoint, weights_only=True)
             self.student.load_state_dict(saved["student"])
@@ -106,9 +127,9 @@ class Training:
         """Of the whole training."""
         return sum(phase.steps for phase in self._phases)
 
-    def phase(self) -> Phase:
+    def phase(self, step: int) -> Phase:
         """The one that `step` is in."""
-        left = self.step
+        left = step
         for phase in self._phases:
             if left < phase.steps:
                 return phase
@@ -120,27 +141,38 @@ class Training:
         warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
         return warm * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))) / 2)
 
-    def advance(self) -> dict[str, float]:
-        """One step; the losses."""
-        phase = self.phase()
-        rng = np.random.default_rng([self._seed, self.step])
+    def _prepare(self, step: int) -> "Future[Batch]":
+        return self._preparing.submit(self._draw, step)
+
+    def _draw(self, step: int) -> "Batch":
+        phase = self.phase(step)
+        rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
         frames, motion, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
         video = frames.float()
         recolour(generator, video)
+        segments = int(rng.choice([1, 1, 1, 2, 3]))
+        return Batch(torch.from_numpy(tubelets), segments, video, motion, labels, rates)
+
+    def advance(self) -> dict[str, float]:
+        """One step; the losses."""
+        batch = self._prepared.pop(self.step, None) or self._prepare(self.step)
+        # The next one meanwhile: drawing samples is a quarter of the work.
+        self._prepared = {self.step + 1: self._prepare(self.step + 1)}
+        tubelets, segments, video, motion, labels, rates = batch.result()
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * self.rate()
             optimizer.zero_grad(set_to_none=True)
-        tokens = self.student.tokens(video, torch.from_numpy(tubelets))
+        tokens = self.student.tokens(video, tubelets)
         embeddings = self.student.embeddings(tokens)
         losses = {
             "motion": motion_loss(self.student, tokens, motion),
             "course": course_loss(self.student, tokens, embeddings, motion),
-            "labels": label_loss(self.student.classifier(embeddings), labels, phase.tubelets),
-            "scores": score_loss(self.student, embeddings, rates, int(rng.choice([1, 1, 1, 2, 3]))),
+            "labels": label_loss(self.student.classifier(embeddings), labels, len(tubelets)),
+            "scores": score_loss(self.student, embeddings, rates, segments),
         }
-        loss = sum(WEIGHTS[name] * value for name, value in losses.items())
+        loss = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
         loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         for optimizer in self.optimizers:
