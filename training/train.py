@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from training.augmentation import augment, recolour
 from training.dataset import Shard
 from training.losses import TUBELETS, course_loss, label_loss, motion_loss, score_loss
-from training.network import Student, start_from_motion_energy
+from training.network import Student
+from training.start import start
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Training:
         else:
             rng = np.random.default_rng(seed)
             frames = clips.batch(rng, 16, np.arange(TUBELETS))[0]
-            start_from_motion_energy(self.student, frames.float())
+            start(self.student, frames.float())
 
     @property
     def steps(self) -> int:

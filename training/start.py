@@ -1,0 +1,122 @@
+"""Where training starts: layers that see motion and where in the picture it is, so that learning need not find them.
+
+Half of the channels, the upper ones, are filters for motion; the lower ones keep the table of positions in sight.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from export.motion_network import BACKBONE_HEADS, Block
+from training.network import ROWS, SMALL_PATCH, WIDTH, Student
+
+WAVELENGTHS = (5.0, 8.0, 13.0, 22.0)
+ANGLES = 6
+FIRST_WAVE = WIDTH - 4 * len(WAVELENGTHS) * ANGLES
+"""The channel from which on there are waves, four each."""
+GATHERING = {1: 2.0, 2: 1.0}
+"""Blocks whose heads gather from a region each, and how much they prefer what is near in time."""
+SHARPNESS = 2.0
+"""How strongly a head prefers its region, in logits."""
+
+
+def start(student: Student, video: Tensor) -> None:
+    """Prepare a student that has learned nothing.
+
+    `video` (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
+    """
+    start_from_motion_energy(student, video)
+    start_from_regions(student)
+
+
+def start_from_motion_energy(student: Student, video: Tensor) -> None:
+    """Give the first layers filters that see motion.
+
+    The upper channels are pairs of waves, a cosine and a sine, for four wavelengths and six orientations in each frame
+    of a pair; the first hidden layer adds and subtracts those of the two frames, which tells how far the wave has moved
+    (E. H. Adelson and J. R. Bergen, Spatiotemporal energy models for the perception of motion, 1985). The table of
+    positions is all but constant there, and they are strong, or it would pass for motion. `video`
+    (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
+    """
+    size = SMALL_PATCH[1]
+    line = torch.arange(size) - (size - 1) / 2
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    window = torch.cos(math.pi * y / size) * torch.cos(math.pi * x / size)
+    brightness = torch.tensor([0.3, 0.6, 0.1])
+    projection = student.encoder.patch_embed.proj
+    assert isinstance(projection, nn.Conv3d)
+    # What is left: colours and brightness of the two frames, as patterns that mean nothing yet.
+    weight = torch.randn_like(projection.weight) / math.sqrt(projection.weight[0].numel())
+    strength = torch.full((WIDTH,), 0.5)
+    waves = [(wavelength, angle) for wavelength in WAVELENGTHS for angle in range(ANGLES)]
+    for index, (wavelength, angle) in enumerate(waves):
+        direction = angle * math.pi / ANGLES
+        phase = 2 * math.pi / wavelength * (x * math.cos(direction) + y * math.sin(direction))
+        for part, wave in enumerate((torch.cos(phase), torch.sin(phase))):
+            pattern = wave * window
+            pattern = pattern - pattern.mean()
+            for frame in range(2):
+                kernel = torch.zeros_like(weight[0])
+                kernel[:, frame] = brightness[:, None, None] * pattern
+                weight[FIRST_WAVE + 4 * index + 2 * frame + part] = kernel
+    strength[FIRST_WAVE:] = 3.0
+    assert projection.bias is not None
+    block = student.encoder.blocks[0]
+    assert isinstance(block, Block)
+    with torch.no_grad():
+        projection.weight.copy_(weight)
+        projection.bias.zero_()
+        found = projection(student.normalised(video))
+        scale = strength / (found.std(dim=(0, 2, 3, 4)) + 1e-3)
+        projection.weight.mul_(scale[:, None, None, None, None])
+        projection.bias[FIRST_WAVE:] = -student.encoder.positions[:, FIRST_WAVE:].mean(0)
+        hidden = block.mlp.fc1.weight
+        row = 0
+        for first in range(FIRST_WAVE, WIDTH, 4):
+            for one in (first, first + 1):
+                for other in (first + 2, first + 3):
+                    for sign in (1.0, -1.0):
+                        for polarity in (1.0, -1.0):
+                            hidden[row].mul_(0.3)
+                            hidden[row, one] += polarity
+                            hidden[row, other] += polarity * sign
+                            row += 1
+
+
+def start_from_regions(student: Student) -> None:
+    """Give every head of some blocks a region of the picture to gather from: halves, edges, corners and the middle.
+
+    A zoom, a turn and a shift differ in where things move which way, and a head that has found no region yet mixes
+    them up. A key tells how far its token is inside the head's region, which is read off the table of positions by
+    least squares; with the query's bias that is the logit. Two slow waves of the table in keys and queries add that
+    what is near in time counts more.
+    """
+    positions = student.encoder.positions.double()
+    number = torch.arange(len(positions))
+    column, row = number % ROWS, number // ROWS % ROWS
+    left, right, middle, edges = (torch.cos(2 * math.pi * (column - at) / ROWS).double() for at in (1.5, 4.5, 3.0, 6.5))
+    down = (row - (ROWS - 1) / 2).double() / (ROWS - 1) * 2
+    regions = [
+        left, right, middle, edges, -down, down, -1.5 * down.abs(), 1.5 * down.abs(),
+        left - down, right - down, left + down, right + down,
+    ]  # fmt: skip
+    table = torch.cat([positions[:, :FIRST_WAVE], torch.ones(len(positions), 1).double()], dim=1)
+    inside = torch.linalg.solve(table.T @ table + torch.eye(table.shape[1]), table.T @ torch.stack(regions, dim=1))
+    size = WIDTH // BACKBONE_HEADS
+    periods = 2 * math.pi * 10000 ** (2 * torch.arange(WIDTH // 2) / WIDTH)
+    slow = [2 * int((periods - period).abs().argmin()) for period in (110, 220)]
+    waves = [channel + part for channel in slow for part in range(2)]
+    with torch.no_grad():
+        for index, near in GATHERING.items():
+            block = student.encoder.blocks[index]
+            assert isinstance(block, Block)
+            query, key, _ = block.attn.qkv.weight.split(WIDTH)
+            for head in range(BACKBONE_HEADS):
+                first = head * size
+                used = slice(first, first + 1 + len(waves))
+                query[used], key[used] = 0, 0
+                key[first, :FIRST_WAVE] = inside[:FIRST_WAVE, head].float()
+                block.attn.q_bias[first] = SHARPNESS * 2 * math.sqrt(size)
+                for place, channel in enumerate(waves, start=first + 1):
+                    key[place, channel], query[place, channel] = 1.5, near / 1.5 * math.sqrt(size)
