@@ -65,7 +65,8 @@ def test_scores_and_probabilities_are_the_references(
         precision_of_server = precision
     with running(Settings.on_free_ports(full_size_repository, precision=precision_of_server)) as server:
         # One by one: several at once would wait longer for an fp16 network on a CPU than the gpu profile lets them.
-        command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1", *map(str, videos.values())]
+        command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1"]
+        command += map(str, videos.values())
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     assert "stand-in weights: these figures mean nothing" in result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
