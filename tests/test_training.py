@@ -11,7 +11,7 @@ from export.camera_network import load_camera
 from export.motion_network import BACKBONE_HEADS, load_motion
 from training import augmentation
 from training.__main__ import main
-from training.augmentation import augment, backwards, mirrored, on_its_side, upside_down
+from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, upside_down
 from training.checkpoint import write_checkpoints
 from training.dataset import Shard, make_shard, make_shards
 from training.judging import Answer, judge
@@ -77,18 +77,29 @@ def test_a_clip_turned_about_moves_as_it_is_then_called(
 ):
     frames = np.zeros((16, 14, 14, 3), np.uint8)
     labels = np.array([each == label for each in LABELS])
-    _, motion, called = augment(Always(*changes), frames, FIELDS[label], labels)  # type: ignore[arg-type]
+    light = np.arange(75, dtype=np.float32).reshape(15, 5)
+    _, motion, lit, called = augment(Always(*changes), frames, FIELDS[label], light, labels)  # type: ignore[arg-type]
     (name,) = np.array(LABELS)[called]
     assert name == rename(label)
     assert motion == pytest.approx(FIELDS[name], abs=1e-7)
+    assert (lit == (light[::-1] * [-1, -1, -1, -1, 1] if rename is backwards else light)).all()
 
 
 def test_an_arc_is_not_turned_on_its_side():
     frames = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)
     labels = np.array([each == "arc_left" for each in LABELS])
-    turned, _, called = augment(Always(False, False, False, True), frames, field(), labels)  # type: ignore[arg-type]
+    light = np.zeros((15, 5), np.float32)
+    turned, _, _, called = augment(Always(False, False, False, True), frames, field(), light, labels)  # type: ignore[arg-type]
     assert (turned == frames).all()
     assert (called == labels).all()
+
+
+def test_another_exposure_leaves_the_stops_between_frames():
+    video = torch.full((3, 2, 4, 4, 3), 40.0)
+    video[:, 1] = 80.0
+    recolour(torch.Generator().manual_seed(0), video)
+    assert (video[:, 1] / video[:, 0]).log2() == pytest.approx(torch.ones(3, 4, 4, 3), abs=1e-4)
+    assert len(video.unique()) == 3 * 2 * 3
 
 
 def test_every_name_comes_back_when_turned_back():
@@ -108,6 +119,7 @@ def test_a_sample_is_what_the_server_would_see(shards: Path):
     shard = Shard.load(shards, 0)
     assert shard.frames.shape == (6, 16, 112, 112, 3)
     assert shard.motion.shape == (6, 8, 7, 7, 4)
+    assert shard.light.shape == (6, 15, 5)
     assert (shard.labels.sum(1) >= 1).all()
     assert np.abs(np.diff(shard.frames.astype(int), axis=1)).max() > 10
 
@@ -126,6 +138,15 @@ def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
     assert done
     assert training.step == 2
     return training
+
+
+def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: Path):
+    training = Training(Clips(shards), tmp_path / "new.pt", 0, (Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2)))
+    rates = []
+    for step in (0, 350, 700, 999, 1000, 1999):
+        training.step = step
+        rates.append(training.rate())
+    assert rates == pytest.approx([1 / 300, 1, 0.52, 0.02 + 1 / 600, 1, 1])
 
 
 def test_a_training_in_several_sittings_is_the_same(shards: Path, tmp_path: Path):

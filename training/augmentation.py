@@ -48,13 +48,19 @@ def _order(rename: object) -> NDArray[np.int64]:
 
 ORDERS = [_order(rename) for rename in (mirrored, upside_down, backwards, on_its_side)]
 ACROSS, DOWN = (np.array(signs, np.float32) for signs in ([-1, 1, -1, 1], [1, -1, 1, -1]))
+BACK = np.array([-1, -1, -1, -1, 1], np.float32)
+"""Backwards what brightens darkens; a cut stays one."""
 ARCS = np.array([label.startswith("arc") for label in LABELS])
 
 
 def augment(
-    rng: np.random.Generator, frames: NDArray[np.uint8], motion: NDArray[np.float32], labels: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """One sample in one of the ways: frames (16, height, width, 3), motion (8, rows, columns, 4) and labels.
+    rng: np.random.Generator,
+    frames: NDArray[np.uint8],
+    motion: NDArray[np.float32],
+    light: NDArray[np.float32],
+    labels: NDArray[np.bool_],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """One sample in one of the ways: frames (16, height, width, 3), motion (8, rows, columns, 4), light and labels.
 
     Motion is given at the first frame of each pair; backwards it is taken for that at the second, less exactly.
     """
@@ -67,11 +73,15 @@ def augment(
         frames, motion, labels = frames[:, ::-1], motion[:, ::-1] * DOWN, labels[ORDERS[1]]
     if back:
         frames, motion, labels = frames[::-1], -motion[::-1], labels[ORDERS[2]]
-    return frames, motion, labels
+        light = light[::-1] * BACK
+    return frames, motion, light, labels
 
 
 def recolour(generator: torch.Generator, video: Tensor) -> None:
-    """Give each clip of `video` (clips, frames, height, width, 3), from 0 to 255, another brightness and contrast."""
-    contrast, offset = (torch.rand(len(video), 1, 1, 1, 1, generator=generator) for _ in range(2))
-    gain = 0.6 + 0.8 * contrast
-    video.mul_(gain).add_(127.5 * (1 - gain) + 80 * (offset - 0.5))
+    """Give each clip of `video` (clips, frames, height, width, 3), from 0 to 255, another exposure and white balance.
+
+    Only by factors, which change nothing in how many stops lie between two frames.
+    """
+    exposure = torch.rand(len(video), 1, 1, 1, 1, generator=generator)
+    balance = torch.rand(len(video), 1, 1, 1, 3, generator=generator)
+    video.mul_((1.2 * exposure - 0.8).exp2() * (0.3 * balance - 0.15).exp2()).clamp_(max=255)

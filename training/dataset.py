@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.footage import SIDE, TOKENS, TUBELET, read
+from training.light import LIGHT
 from training.moves import LABELS
 from training.renderer import Clip, draw_clip
 from training.scene import Wardrobe
@@ -27,6 +28,8 @@ class Shard:
     """(samples, 16, 112, 112, 3)."""
     motion: NDArray[np.float16]
     """(samples, 8, 7, 7, 4) of `training.footage.Sample`."""
+    light: NDArray[np.float32]
+    """(samples, 15, 5)."""
     rates: NDArray[np.float32]
     """(samples, 3)."""
     labels: NDArray[np.bool_]
@@ -37,14 +40,15 @@ class Shard:
         """Read a shard, the frames when they are looked at."""
         path = directory / f"{number:05d}"
         with np.load(path.with_suffix(".npz")) as rest:
-            return cls(np.load(path.with_suffix(".npy"), mmap_mode="r"), rest["motion"], rest["rates"], rest["labels"])
+            frames = np.load(path.with_suffix(".npy"), mmap_mode="r")
+            return cls(frames, rest["motion"], rest["light"], rest["rates"], rest["labels"])
 
     def save(self, directory: Path, number: int) -> None:
         """Write it; a shard that is there is there whole."""
         path = directory / f"{number:05d}"
         np.save(path.with_suffix(".npy"), self.frames)
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, motion=self.motion, rates=self.rates, labels=self.labels)
+        np.savez(partial, motion=self.motion, light=self.light, rates=self.rates, labels=self.labels)
         partial.rename(path.with_suffix(".npz"))
 
 
@@ -68,6 +72,7 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
     shard = Shard(
         np.empty((count, CLIP_FRAMES, SIDE, SIDE, 3), np.uint8),
         np.empty((count, CLIP_FRAMES // TUBELET, TOKENS, TOKENS, 4), np.float16),
+        np.empty((count, CLIP_FRAMES - 1, LIGHT), np.float32),
         np.empty((count, 3), np.float32),
         np.zeros((count, len(LABELS)), bool),
     )
@@ -75,7 +80,7 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
         clip, video = draw_training_clip(rng, wardrobe)
         for place, sample in enumerate(read(video, clip), start=2 * index):
             shard.frames[place], shard.motion[place] = sample.frames, sample.motion
-            shard.rates[place] = sample.rates
+            shard.light[place], shard.rates[place] = sample.light, sample.rates
             shard.labels[place] = [label in sample.labels for label in LABELS]
     return shard
 

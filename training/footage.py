@@ -37,6 +37,8 @@ class Sample:
     motion: NDArray[np.float16]
     """(8, 7, 7, 4) for each patch, how far what is at its middle is displaced between its two frames, in x and y, and
     how far if nothing moved by itself; in parts of the clip's width and height. NaN across a cut."""
+    light: NDArray[np.float32]
+    """(15, 5) what changes from each frame to the next, of `training.light`."""
     rates: Floats
     """(3,) of `training.truth`."""
     labels: frozenset[str]
@@ -75,4 +77,5 @@ def _sample(frames: Picture, clip: Clip, indices: NDArray[np.int64], part: Float
         moved = displacement(clip, int(before), int(after), points)
         both = np.concatenate([moved.total / part, moved.camera / part], axis=1)
         motion[index] = np.where(moved.seen[:, None], both.clip(-2, 2), np.nan)
-    return Sample(small, motion.reshape(-1, TOKENS, TOKENS, 4), rates(clip, indices), clip.moves.labels)
+    light = clip.light.steps(indices).astype(np.float32)
+    return Sample(small, motion.reshape(-1, TOKENS, TOKENS, 4), light, rates(clip, indices), clip.moves.labels)

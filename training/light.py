@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+LIGHT = 5
+"""What `Light.steps` tells of each step."""
 STOP = 1.0
 BLUR = 0.01
 """As much of the picture's width as a blur has to grow by to count as much as a stop of brightness."""
@@ -23,12 +25,15 @@ class Light:
     shot: NDArray[np.int64]
     """(frames,) how many cuts there were before."""
 
+    def steps(self, frames: NDArray[np.int64]) -> Floats:
+        """(frames - 1, 5) what changes from each of `frames` to the next: stops of red, green and blue, blurs, cuts."""
+        blurs, cuts = np.diff(self.blur[frames]) / BLUR, np.diff(self.shot[frames])
+        return np.column_stack([np.diff(self.gains[frames], axis=0) / STOP, blurs, cuts])
+
     def changes(self, frames: NDArray[np.int64]) -> float:
         """How much changes between consecutive ones of `frames`, in all: stops, blurs and cuts."""
-        stops = np.abs(np.diff(self.gains[frames], axis=0)).mean(1).sum() / STOP
-        blurs = np.abs(np.diff(self.blur[frames])).sum() / BLUR
-        cuts = np.count_nonzero(np.diff(self.shot[frames]))
-        return float(stops + blurs + cuts)
+        steps = np.abs(self.steps(frames))
+        return float(steps[:, :3].mean(1).sum() + steps[:, 3].sum() + np.count_nonzero(steps[:, 4]))
 
 
 def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light:

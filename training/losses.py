@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.light import LIGHT
 from training.moves import LABELS
 from training.network import ROWS, Student
 from training.truth import magnitudes
@@ -13,6 +14,7 @@ TUBELETS = 8
 UNDEFINED = LABELS.index("undefined")
 GAIN = 40.0
 """Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
+LIGHT_GAIN = 10.0
 
 
 def course_of(motion: Tensor) -> Tensor:
@@ -66,9 +68,23 @@ def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
     return (distance * weights).sum() / weights.sum() + 0.3 * (there * known).sum() / known.sum()
 
 
-def label_loss(logits: Tensor, labels: Tensor, tubelets: int) -> Tensor:
-    """Binary cross entropy; a part of a clip does not tell whether a move lasts."""
-    loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
+    """How far what every token says of changing light is from `light` (clips, 15, 5).
+
+    A token tells what changes between the two frames of its pair and, where all pairs are there, from the frame before
+    it. As asinh(10 x).
+    """
+    between = functional.pad(light[:, 1::2], (0, 0, 1, 0))
+    wanted = torch.asinh(torch.cat([light[:, 0::2], between], dim=-1)[:, tubelets] * LIGHT_GAIN)
+    found = student.light(tokens).unflatten(1, (len(tubelets), -1))
+    distance = functional.smooth_l1_loss(found, wanted[:, :, None].expand_as(found), reduction="none", beta=0.3)
+    return distance[..., : None if len(tubelets) == TUBELETS else LIGHT].mean()
+
+
+def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.0) -> Tensor:
+    """Binary cross entropy, where a label that is there weighs `missed`; part of a clip does not tell how it lasts."""
+    weight = torch.full_like(logits[0], missed)
+    loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
     if tubelets < TUBELETS:
         loss = loss * (1 - labels[:, UNDEFINED : UNDEFINED + 1])
     return loss.sum(1).mean()

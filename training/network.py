@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from export.motion_network import Encoder, Head, PatchEmbedding
 from export.recipe import IMAGE_MEAN, IMAGE_STD, sine_cosine_halves
+from training.light import LIGHT
 from training.moves import LABELS
 
 WIDTH = 168
@@ -38,6 +39,7 @@ class Student(nn.Module):
         self.head.pos_embed.copy_(torch.from_numpy(sine_cosine_halves(HEAD_POSITIONS, WIDTH))[None])
         self.motion = nn.Linear(WIDTH, 5)
         self.course = nn.Linear(WIDTH, COURSE)
+        self.light = nn.Linear(WIDTH, 2 * LIGHT)
         self.clip_course = nn.Linear(WIDTH, 2 * COURSE)
         mean, std = (torch.tensor(values).reshape(1, 3, 1, 1, 1) * 255 for values in (IMAGE_MEAN, IMAGE_STD))
         self.register_buffer("mean", mean, persistent=False)

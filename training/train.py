@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.augmentation import augment, recolour
 from training.dataset import Shard
-from training.losses import TUBELETS, course_loss, label_loss, motion_loss, score_loss
+from training.losses import TUBELETS, course_loss, label_loss, light_loss, motion_loss, score_loss
 from training.network import Student
 from training.start import start
 
@@ -28,12 +28,25 @@ class Phase:
     """Pairs of frames, of the eight of a clip."""
     batch: int
     """Clips a step."""
+    scores: float = 1.0
+    """What an error of the scores weighs."""
+    missed: float = 1.0
+    """What a label weighs that is there, against one that is not: more of them are reported."""
+    settles: bool = False
+    """Whether the learning rate falls towards its end, and starts from its peak after it."""
 
 
-PHASES = (Phase(5000, 2, 32), Phase(1500, 4, 24), Phase(1200, 8, 16))
-WEIGHTS = {"motion": 1.5, "course": 1.5, "labels": 0.5, "scores": 1.0}
+PHASES = (
+    Phase(3000, 2, 64),
+    Phase(1500, 4, 32),
+    Phase(4500, 8, 16, settles=True),
+    Phase(3300, 8, 16, scores=4.0, missed=3.0, settles=True),
+)
+WEIGHTS = {"motion": 1.5, "course": 1.5, "light": 1.5, "labels": 0.5}
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
+SETTLING = 0.6
+"""The part of a phase over which the learning rate falls."""
 CHECKPOINT_SECONDS = 120.0
 
 
@@ -53,23 +66,26 @@ class Clips:
                 self._numbers.add(number)
                 self.shards.append(Shard.load(self._directory, number))
 
-    def batch(self, rng: np.random.Generator, size: int, tubelets: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, labels and rates of `size` samples."""
-        frames, motion, labels, rates = [], [], [], []
+    def batch(self, rng: np.random.Generator, size: int, tubelets: np.ndarray) -> tuple[Tensor, ...]:
+        """Frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, light, labels and rates of `size` samples."""
+        frames, motion, light, labels, rates = [], [], [], [], []
         wanted = (2 * tubelets[:, None] + np.arange(2)).ravel()
         for _ in range(size):
             shard = self.shards[rng.integers(len(self.shards))]
             index = rng.integers(len(shard.frames))
-            video, moved, called = augment(
-                rng, shard.frames[index], shard.motion[index].astype(np.float32), shard.labels[index]
+            moving = shard.motion[index].astype(np.float32)
+            video, moved, lit, called = augment(
+                rng, shard.frames[index], moving, shard.light[index], shard.labels[index]
             )
             frames.append(torch.from_numpy(np.ascontiguousarray(video[wanted])))
             motion.append(np.ascontiguousarray(moved[tubelets]))
+            light.append(np.ascontiguousarray(lit))
             labels.append(called)
             rates.append(shard.rates[index])
         return (
             torch.stack(frames),
             torch.from_numpy(np.stack(motion)),
+            torch.from_numpy(np.stack(light)),
             torch.from_numpy(np.stack(labels)).float(),
             torch.from_numpy(np.stack(rates)),
         )
@@ -86,6 +102,8 @@ class Batch(NamedTuple):
     """(clips, 2 * tubelets, 112, 112, 3) float32 from 0 to 255."""
     motion: Tensor
     """(clips, tubelets, 7, 7, 4)."""
+    light: Tensor
+    """(clips, 15, 5)."""
     labels: Tensor
     """(clips, labels)."""
     rates: Tensor
@@ -128,52 +146,56 @@ class Training:
         """Of the whole training."""
         return sum(phase.steps for phase in self._phases)
 
-    def phase(self, step: int) -> Phase:
-        """The one that `step` is in."""
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The one that `step` is in, and how many of its steps are left."""
         left = step
         for phase in self._phases:
             if left < phase.steps:
-                return phase
+                return phase, phase.steps - left
             left -= phase.steps
-        return self._phases[-1]
+        return self._phases[-1], 0
 
     def rate(self) -> float:
-        """The learning rate as a part of its peak: up over the first steps, then down along half a cosine."""
-        warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
-        return warm * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))) / 2)
+        """The learning rate as a part of its peak: up over the first steps, down where a phase settles."""
+        phase, left = self.phase(self.step)
+        settled = 0.02 + left / (phase.steps * SETTLING) if phase.settles else 1.0
+        return min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
 
     def _prepare(self, step: int) -> "Future[Batch]":
         return self._preparing.submit(self._draw, step)
 
     def _draw(self, step: int) -> "Batch":
-        phase = self.phase(step)
+        phase, _ = self.phase(step)
         rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
-        frames, motion, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
+        frames, motion, light, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
         video = frames.float()
         recolour(generator, video)
         segments = int(rng.choice([1, 1, 1, 2, 3]))
-        return Batch(torch.from_numpy(tubelets), segments, video, motion, labels, rates)
+        return Batch(torch.from_numpy(tubelets), segments, video, motion, light, labels, rates)
 
     def advance(self) -> dict[str, float]:
         """One step; the losses."""
         batch = self._prepared.pop(self.step, None) or self._prepare(self.step)
         # The next one meanwhile: drawing samples is a quarter of the work.
         self._prepared = {self.step + 1: self._prepare(self.step + 1)}
-        tubelets, segments, video, motion, labels, rates = batch.result()
+        tubelets, segments, video, motion, light, labels, rates = batch.result()
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * self.rate()
             optimizer.zero_grad(set_to_none=True)
+        phase, _ = self.phase(self.step)
         tokens = self.student.tokens(video, tubelets)
         embeddings = self.student.embeddings(tokens)
         losses = {
             "motion": motion_loss(self.student, tokens, motion),
             "course": course_loss(self.student, tokens, embeddings, motion),
-            "labels": label_loss(self.student.classifier(embeddings), labels, len(tubelets)),
+            "light": light_loss(self.student, tokens, light, tubelets),
+            "labels": label_loss(self.student.classifier(embeddings), labels, len(tubelets), phase.missed),
             "scores": score_loss(self.student, embeddings, rates, segments),
         }
-        loss = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+        weights = WEIGHTS | {"scores": phase.scores}
+        loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         for optimizer in self.optimizers:
