@@ -197,7 +197,7 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
     assert below > 0.7
     assert min(below_on_the_right) > 0.5
     apart = (number[:, None] // 49 - number // 49).abs().float()
-    assert (weights * apart).sum(-1).mean() < 0.9 * apart.mean()
+    assert (weights * apart).sum(-1).mean() < apart.mean() - 0.02
 
 
 def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
