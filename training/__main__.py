@@ -64,12 +64,14 @@ def _train(options: argparse.Namespace) -> int:
 
 def _judge(options: argparse.Namespace) -> int:
     from client import Client, ClientError
-    from training.fresh import fresh_clips
+    from training.fresh import fresh_clips, fresh_photographs
     from training.judging import judge
 
     try:
         with Client(options.url) as client:
             print(judge([fresh.ask(client) for fresh in fresh_clips(options.clips)]))
+            found = [move in client.score(video).camera[0].labels for move, video in fresh_photographs()]
+            print(f"{len(found)} photographs that FFmpeg's filters move\n{sum(found) / len(found):.1%} found")
     except ClientError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1

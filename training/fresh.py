@@ -7,8 +7,10 @@ import numpy as np
 
 from client import Client
 from training.dataset import CODECS, RATES, SIZES
+from training.encoding import encode
 from training.judging import Answer
 from training.moves import Kind
+from training.photographs import FILTERED, film_photograph, photographs
 from training.renderer import Clip, draw_clip
 from training.scene import Wardrobe
 from training.truth import rates
@@ -20,6 +22,14 @@ SEED = 1_000_003
 KINDS: tuple[Kind, ...] = (
     "pan", "tilt", "roll", "zoom", "static", "truck", "pedestal", "dolly", "arc", "shake", "undefined",
 )  # fmt: skip
+SPEEDS: dict[str, tuple[float, ...]] = {
+    "pan": (0.1, 0.2, 0.4),
+    "tilt": (0.1, 0.2, 0.4),
+    "roll": (0.15, 0.3, 0.6),
+    "zoom": (0.12, 0.25, 0.5),
+    "static": (0.0,),
+}
+"""How fast photographs are moved, in the units of `training.photographs.film_photograph`."""
 SECONDS = 2.0
 """One clip for the labels, one segment for the scores."""
 
@@ -53,3 +63,12 @@ def fresh_clips(count: int, seed: int = SEED) -> Iterator[Fresh]:
             size=SIZES[rng.integers(len(SIZES))],
         )
         yield Fresh(clip.encode(quality=int(rng.integers(16, 36)), codec=CODECS[rng.integers(len(CODECS))]), clip)
+
+
+def fresh_photographs(frames_per_second: int = 16) -> Iterator[tuple[str, bytes]]:
+    """Photographs that training never saw, each moved by FFmpeg's filters in every way: the label and the video."""
+    for photograph in photographs(unseen=True):
+        for move in FILTERED:
+            for speed in SPEEDS[move.partition("_")[0]]:
+                frames = film_photograph(photograph, move, speed, frames_per_second=frames_per_second)
+                yield move, encode(frames, frames_per_second)
