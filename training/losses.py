@@ -81,6 +81,25 @@ def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor
     return distance[..., : None if len(tubelets) == TUBELETS else LIGHT].mean()
 
 
+def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
+    """How far what every token says that it adds to each score is from that.
+
+    The displacement by the camera and by itself where it is, and the change of light in its pair and before it: as an
+    embedding is a mean over tokens, it then holds the rates that scores are made of.
+    """
+    moved = motion.reshape(*tokens.shape[:2], 4)
+    known = ~moved.isnan().any(-1)
+    moved = moved.nan_to_num()
+    steps = torch.cat([light[..., :3].abs().mean(-1, keepdim=True), light[..., 3:].abs()], dim=-1).sum(-1)
+    changes = (steps[:, 0::2] + functional.pad(steps[:, 1::2], (1, 0)))[:, tubelets]
+    changes = changes.repeat_interleave(ROWS * ROWS, dim=1)
+    lengths = [moved[..., 2:].norm(dim=-1), (moved[..., :2] - moved[..., 2:]).norm(dim=-1)]
+    wanted = torch.stack([*(GAIN * length for length in lengths), LIGHT_GAIN / 2 * changes], dim=-1).clamp(max=6)
+    weights = torch.stack([known, known, torch.full_like(known, len(tubelets) == TUBELETS)], dim=-1).float()
+    distance = functional.smooth_l1_loss(student.amounts(tokens), wanted, reduction="none")
+    return (distance * weights).sum() / weights.sum().clamp(min=1)
+
+
 def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.0) -> Tensor:
     """Binary cross entropy, where a label that is there weighs `missed`; part of a clip does not tell how it lasts."""
     weight = torch.full_like(logits[0], missed)

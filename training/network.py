@@ -41,6 +41,7 @@ class Student(nn.Module):
         self.course = nn.Linear(WIDTH, COURSE)
         self.light = nn.Linear(WIDTH, 2 * LIGHT)
         self.clip_course = nn.Linear(WIDTH, 2 * COURSE)
+        self.amounts = nn.Linear(WIDTH, 3)
         mean, std = (torch.tensor(values).reshape(1, 3, 1, 1, 1) * 255 for values in (IMAGE_MEAN, IMAGE_STD))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)

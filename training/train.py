@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.augmentation import augment, recolour
 from training.dataset import Shard
-from training.losses import TUBELETS, course_loss, label_loss, light_loss, motion_loss, score_loss
+from training.losses import TUBELETS, amount_loss, course_loss, label_loss, light_loss, motion_loss, score_loss
 from training.network import Student
 from training.start import start
 
@@ -42,7 +42,7 @@ PHASES = (
     Phase(4500, 8, 16, settles=True),
     Phase(3300, 8, 16, scores=4.0, missed=3.0, settles=True),
 )
-WEIGHTS = {"motion": 1.5, "course": 1.5, "light": 1.5, "labels": 0.5}
+WEIGHTS = {"motion": 1.5, "course": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5}
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
 SETTLING = 0.6
@@ -191,6 +191,7 @@ class Training:
             "motion": motion_loss(self.student, tokens, motion),
             "course": course_loss(self.student, tokens, embeddings, motion),
             "light": light_loss(self.student, tokens, light, tubelets),
+            "amounts": amount_loss(self.student, tokens, motion, light, tubelets),
             "labels": label_loss(self.student.classifier(embeddings), labels, len(tubelets), phase.missed),
             "scores": score_loss(self.student, embeddings, rates, segments),
         }
