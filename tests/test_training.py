@@ -9,9 +9,10 @@ import torch
 
 from export.camera_network import load_camera
 from export.motion_network import BACKBONE_HEADS, load_motion
-from training import augmentation
+from training import augmentation, calibration
 from training.__main__ import main
 from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, upside_down
+from training.calibration import calibrate
 from training.checkpoint import write_checkpoints
 from training.dataset import Shard, make_shard, make_shards
 from training.judging import Answer, judge
@@ -198,6 +199,20 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
     assert min(below_on_the_right) > 0.5
     apart = (number[:, None] // 49 - number // 49).abs().float()
     assert (weights * apart).sum(-1).mean() < apart.mean() - 0.02
+
+
+def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(4)
+    state = Student().state_dict()
+    some = [Shard.load(shards, number) for number in range(2)]
+    monkeypatch.setattr(calibration, "WANTED", dict.fromkeys(calibration.WANTED, 1.0))
+    shifted = calibrate(state, some)
+    student = Student()
+    student.load_state_dict(shifted)
+    logits, labels = calibration._answers(student, some)
+    assert labels.any()
+    assert (logits[labels] > -1e-5).all()
+    assert [name for name in state if not torch.equal(state[name], shifted[name])] == ["classifier.bias"]
 
 
 def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):

@@ -8,6 +8,7 @@ from training.dataset import make_shards
 
 DEMO = Path(__file__).parent.parent / "export" / "demo"
 DIRECTORY = Path(".training")
+CALIBRATION_SHARDS = 12
 EPILOG = """\
 Rendering and training go on where they stopped, and may go on at the same time. Two processes render twice as fast with
 --first 0 --step 2 and --first 1 --step 2."""
@@ -46,6 +47,7 @@ def _render(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
+    from training.calibration import calibrate
     from training.checkpoint import write_checkpoints
     from training.train import Clips, Training
 
@@ -57,7 +59,7 @@ def _train(options: argparse.Namespace) -> int:
         return 1
     training = Training(clips, options.directory / "student.pt", seed=0)
     done = training.run(lambda line: print(line, flush=True), until=60 * options.minutes)
-    write_checkpoints(training.average, options.output)
+    write_checkpoints(calibrate(training.average, clips.shards[:CALIBRATION_SHARDS]), options.output)
     print(f"training: {options.output} is written" + ("" if done else "; run it again to go on"))
     return 0
 
