@@ -58,14 +58,15 @@ def test_rendered_clips_get_their_labels_and_scores(demo: Client):
     print(verdict)
     assert np.mean([verdict.found[kind] for kind in PLAIN]) >= 0.85
     assert np.mean([verdict.found[kind] for kind in WITH_DEPTH]) >= 0.7
-    assert verdict.too_many <= 0.6
-    assert min(verdict.rank_correlations.values()) >= 0.85
+    assert verdict.too_many <= 0.7
+    assert verdict.rank_correlations["camera"] >= 0.9
+    assert min(verdict.rank_correlations.values()) >= 0.65
 
 
 def test_photographs_that_filters_move_get_their_labels(demo: Client):
     found = [move in demo.score(video).camera[0].labels for move, video in fresh_photographs()]
     print(f"{np.mean(found):.1%} of {len(found)}")
-    assert np.mean(found) >= 0.85
+    assert np.mean(found) >= 0.9
 
 
 def test_a_mirrored_clip_swaps_left_and_right(demo: Client):
