@@ -52,6 +52,8 @@ def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup:
         config = text_format.Parse((repository / model / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
         for group in config.instance_group:
             group.kind = model_config_pb2.ModelInstanceGroup.KIND_CPU
+        if config.HasField("dynamic_batching"):  # a GPU's minute is longer here
+            config.dynamic_batching.default_queue_policy.default_timeout_microseconds = 600_000_000
         if not warmup:
             config.ClearField("model_warmup")
         (repository / model / "configs").mkdir(exist_ok=True)

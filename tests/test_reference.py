@@ -67,7 +67,8 @@ def test_scores_and_probabilities_are_the_references(
         # One by one: several at once would wait longer for an fp16 network on a CPU than the gpu profile lets them.
         command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1"]
         command += map(str, videos.values())
-        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}\n{server.log}"
     assert "stand-in weights: these figures mean nothing" in result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     for name, answer in zip(videos, answers, strict=True):

@@ -1,6 +1,7 @@
 """Training: what clips become when they are turned about, what is learned of them, and what is saved."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,11 @@ from training.calibration import calibrate
 from training.checkpoint import write_checkpoints
 from training.dataset import Shard, make_shard, make_shards
 from training.judging import Answer, judge
-from training.losses import course_of
+from training.losses import course_of, level_loss
 from training.moves import LABELS
 from training.network import Student
 from training.start import FIRST_WAVE, start, start_from_motion_energy
-from training.train import Clips, Phase, Training
+from training.train import BOTH, SCORES, Clips, Phase, Training
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +133,9 @@ def test_rendering_makes_only_what_is_missing(shards: Path):
 
 
 def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
-    phases = (Phase(1, 2, 2), Phase(1, 4, 2))
+    recipe = replace(BOTH, phases=(Phase(1, 2, 2), Phase(1, 4, 2)))
     for _ in range(sittings):
-        training = Training(Clips(shards), checkpoint, 0, phases)
+        training = Training(Clips(shards), checkpoint, 0, recipe)
         done = training.run(print, until=0 if sittings > 1 else 1e9)
     assert done
     assert training.step == 2
@@ -142,7 +143,8 @@ def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
 
 
 def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: Path):
-    training = Training(Clips(shards), tmp_path / "new.pt", 0, (Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2)))
+    recipe = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2)))
+    training = Training(Clips(shards), tmp_path / "new.pt", 0, recipe)
     rates = []
     for step in (0, 350, 700, 999, 1000, 1999):
         training.step = step
@@ -156,6 +158,45 @@ def test_a_training_in_several_sittings_is_the_same(shards: Path, tmp_path: Path
     in_parts = trained(shards, tmp_path / "parts.pt", 3)
     for name, value in at_once.student.state_dict().items():
         assert torch.allclose(value, in_parts.student.state_dict()[name], atol=1e-5), name
+
+
+def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Path, tmp_path: Path):
+    learned = trained(shards, tmp_path / "both.pt", 1).average
+    recipe = replace(SCORES, phases=(Phase(2, 8, 2),))
+    alone = Training(Clips(shards), tmp_path / "scores.pt", 1, recipe, learned)
+    assert all(torch.equal(value, learned[name]) for name, value in alone.student.state_dict().items())
+    losses = [alone.advance() for _ in range(2)]
+    assert list(losses[0]) == ["motion", "light", "levels", "amounts", "scores"]
+    after = alone.student.state_dict()
+    assert torch.equal(after["classifier.bias"], learned["classifier.bias"])
+    for name in ("encoder.blocks.0.mlp.fc1.weight", "head.final_layer.linear.2.weight", "levels.bias"):
+        assert not torch.equal(after[name], learned[name])
+
+
+def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
+    """A clip that brightens by a stop over its 16 frames, and another with a cut that does not count."""
+    light = torch.zeros(2, 15, 5)
+    light[:, :, :3] = 1 / 15
+    light[1, 4, 4] = 1
+    level = torch.arange(16) / 15
+    pairs = level[0::2] + level[1::2]
+    student = Student()
+    student.levels = student.early_levels = torch.nn.Identity()  # tokens say it themselves
+    said = torch.zeros(2, 8, 49, 4)
+    said[..., :3] = (pairs - pairs.mean())[:, None, None]
+
+    def loss(early: torch.Tensor, late: torch.Tensor) -> float:
+        layers = [each.flatten(1, 2) for each in (late, early, early, late)]
+        return float(level_loss(student, layers, light, torch.arange(8)))
+
+    assert loss(said, said) == pytest.approx(0, abs=1e-6)
+    assert loss(said + 5, said) == pytest.approx(0, abs=1e-6)
+    cut = said.clone()
+    cut[1] = 9
+    assert loss(cut, cut) == pytest.approx(0, abs=1e-6)
+    off = said.clone()
+    off[0, ..., 3] = 0.3
+    assert loss(said, off) == pytest.approx(0.3**2 / 4 / 4, abs=1e-6)
 
 
 def test_the_first_layers_see_which_way_a_wave_moves():
@@ -218,10 +259,10 @@ def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: p
 def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
     """At twice the size, through the code that exports published checkpoints."""
     torch.manual_seed(3)
-    student = Student().eval()
-    for parameter in student.parameters():
+    student, labeller = Student().eval(), Student().eval()
+    for parameter in (*student.parameters(), *labeller.parameters()):
         torch.nn.init.normal_(parameter, std=0.1) if parameter.dim() > 1 else None
-    write_checkpoints(student.state_dict(), tmp_path)
+    write_checkpoints(labeller.state_dict(), student.state_dict(), tmp_path)
     for network in ("motion", "camera"):
         assert (tmp_path / network / "model.safetensors").stat().st_size < 12_000_000
     backbone, head = load_motion(tmp_path / "motion")
@@ -234,7 +275,8 @@ def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
         assert backbone(clips) == pytest.approx(embeddings, abs=0.02)
         scores, _ = head(embeddings)
         assert scores == pytest.approx(3 * torch.sigmoid(student.scores(embeddings[None])), abs=0.02)
-        assert camera.network(clips) == pytest.approx(torch.sigmoid(student.classifier(embeddings)), abs=0.02)
+        embeddings = labeller.embeddings(labeller.tokens(small, torch.arange(8)))
+        assert camera.network(clips) == pytest.approx(torch.sigmoid(labeller.classifier(embeddings)), abs=0.02)
     for each in (backbone, head, camera.network):
         assert sum(parameter.numel() for parameter in each.parameters()) < 6e6
 

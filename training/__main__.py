@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from training.dataset import make_shards
@@ -49,7 +50,7 @@ def _train(options: argparse.Namespace) -> int:
 
     from training.calibration import calibrate
     from training.checkpoint import write_checkpoints
-    from training.train import Clips, Training
+    from training.train import SCORES, Clips, Training
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -57,10 +58,21 @@ def _train(options: argparse.Namespace) -> int:
     if not clips.shards:
         print(f"training: {options.directory} has no clips: run `python -m training render` first", file=sys.stderr)
         return 1
-    training = Training(clips, options.directory / "student.pt", seed=0)
-    done = training.run(lambda line: print(line, flush=True), until=60 * options.minutes)
-    write_checkpoints(calibrate(training.average, clips.shards[:CALIBRATION_SHARDS]), options.output)
-    print(f"training: {options.output} is written" + ("" if done else "; run it again to go on"))
+    begun = time.monotonic()
+
+    def run(training: Training) -> bool:
+        left = 60 * options.minutes - (time.monotonic() - begun)
+        return training.run(lambda line: print(line, flush=True), until=left)
+
+    both = Training(clips, options.directory / "both.pt", seed=0)
+    if run(both):
+        scores = Training(clips, options.directory / "scores.pt", seed=1, recipe=SCORES, learned=both.average)
+        if run(scores):
+            camera = calibrate(both.average, clips.shards[:CALIBRATION_SHARDS])
+            write_checkpoints(camera, scores.average, options.output)
+            print(f"training: {options.output} is written")
+            return 0
+    print("training: not done; run it again to go on")
     return 0
 
 

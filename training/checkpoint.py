@@ -1,5 +1,6 @@
 """A trained student as the two checkpoints that are exported: the published names, float16."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,20 @@ from training.network import DEPTH, PATCH, WIDTH
 Tensors = dict[str, NDArray[np.float16]]
 
 
-def write_checkpoints(state: dict[str, Tensor], directory: Path) -> None:
-    """Write `motion` and `camera` into `directory`, from the state of a `training.network.Student`."""
-    state = {name: value.detach() for name, value in state.items()}
-    state["encoder.patch_embed.proj.weight"] = _spread(state["encoder.patch_embed.proj.weight"])
-    write_checkpoint(directory / "motion", _motion(state), {"config.json": motion_config(use_sigmoid=True)})
+def write_checkpoints(camera: Mapping[str, Tensor], motion: Mapping[str, Tensor], directory: Path) -> None:
+    """Write `motion` and `camera` into `directory`, from the states of two of `training.network.Student`."""
+    write_checkpoint(directory / "motion", _motion(_whole(motion)), {"config.json": motion_config(use_sigmoid=True)})
     files = {
         "config.json": camera_config(LABELS, width=WIDTH, depth=DEPTH, heads=BACKBONE_HEADS, patch=PATCH[1]),
         "preprocessor_config.json": PREPROCESSOR,
     }
-    write_checkpoint(directory / "camera", _camera(state), files)
+    write_checkpoint(directory / "camera", _camera(_whole(camera)), files)
+
+
+def _whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` for clips at their whole size."""
+    projection = "encoder.patch_embed.proj.weight"
+    return {name: _spread(value) if name == projection else value for name, value in state.items()}
 
 
 def _spread(weight: Tensor) -> Tensor:
@@ -33,7 +38,7 @@ def _spread(weight: Tensor) -> Tensor:
 
 
 def _half(value: Tensor) -> NDArray[np.float16]:
-    return value.to(torch.float16).contiguous().numpy()
+    return value.detach().to(torch.float16).contiguous().numpy()
 
 
 def _motion(state: dict[str, Tensor]) -> Tensors:

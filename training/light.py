@@ -9,6 +9,8 @@ Floats = NDArray[np.float64]
 
 LIGHT = 5
 """What `Light.steps` tells of each step."""
+LEVELS = 4
+"""The first of these, which add up to a level: brightness of three colours, and blur."""
 STOP = 1.0
 BLUR = 0.01
 """As much of the picture's width as a blur has to grow by to count as much as a stop of brightness."""

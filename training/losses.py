@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.light import LIGHT
+from training.light import LEVELS, LIGHT
 from training.moves import LABELS
 from training.network import ROWS, Student
 from training.truth import magnitudes
@@ -15,6 +15,7 @@ UNDEFINED = LABELS.index("undefined")
 GAIN = 40.0
 """Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
 LIGHT_GAIN = 10.0
+LEVEL_GAINS = torch.tensor([1.0, 1.0, 1.0, 3.0])
 
 
 def course_of(motion: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
     own = wanted[..., :2] - wanted[..., 2:]
     target = torch.asinh(torch.cat([wanted[..., 2:], own], dim=-1) * GAIN)
     moves = (own.abs().amax(-1) > 1e-4).float()
-    distance = functional.smooth_l1_loss(found[..., :4], target, reduction="none", beta=0.3)
+    distance = functional.smooth_l1_loss(found[..., :4], target, reduction="none", beta=1.0)
     weights = torch.stack([known.float(), known * (0.3 + 2 * moves)], dim=-1).repeat_interleave(2, dim=-1)
     there = functional.binary_cross_entropy_with_logits(found[..., 4], moves, reduction="none")
     return (distance * weights).sum() / weights.sum() + 0.3 * (there * known).sum() / known.sum()
@@ -72,20 +73,39 @@ def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor
     """How far what every token says of changing light is from `light` (clips, 15, 5).
 
     A token tells what changes between the two frames of its pair and, where all pairs are there, from the frame before
-    it. As asinh(10 x).
+    it. As asinh(10 x), and all but squared: most of what changes in a pair cannot be told, and its median is nothing.
     """
     between = functional.pad(light[:, 1::2], (0, 0, 1, 0))
     wanted = torch.asinh(torch.cat([light[:, 0::2], between], dim=-1)[:, tubelets] * LIGHT_GAIN)
     found = student.light(tokens).unflatten(1, (len(tubelets), -1))
-    distance = functional.smooth_l1_loss(found, wanted[:, :, None].expand_as(found), reduction="none", beta=0.3)
+    distance = functional.smooth_l1_loss(found, wanted[:, :, None].expand_as(found), reduction="none", beta=2.0)
     return distance[..., : None if len(tubelets) == TUBELETS else LIGHT].mean()
+
+
+def level_loss(student: Student, layers: list[Tensor], light: Tensor, tubelets: Tensor) -> Tensor:
+    """How far what every token says of its pair's brightness and blur, against the clip's mean, is from `light`.
+
+    From one pair to the next a blur changes too little to be seen, from beginning to end it is plain. Said twice: by
+    the last of `layers`, and by the second one, where the mean of what all tokens say is taken off for them. Clips with
+    cuts do not count: another scene is another brightness.
+    """
+    level = functional.pad(light[..., :LEVELS], (0, 0, 1, 0)).cumsum(1)
+    wanted = (level[:, 0::2] + level[:, 1::2])[:, tubelets]
+    wanted = (wanted - wanted.mean(1, keepdim=True)) * LEVEL_GAINS
+    early = student.early_levels(layers[1])
+    found = torch.stack([student.levels(layers[-1]), early - early.mean(1, keepdim=True)])
+    found = found.unflatten(2, (len(tubelets), -1))
+    distance = functional.smooth_l1_loss(found, wanted[None, :, :, None].expand_as(found), reduction="none", beta=2.0)
+    whole = (light[..., LEVELS] == 0).all(1).float()
+    return (distance.sum(0).mean((1, 2, 3)) * whole).sum() / whole.sum().clamp(min=1)
 
 
 def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
     """How far what every token says that it adds to each score is from that.
 
     The displacement by the camera and by itself where it is, and the change of light in its pair and before it: as an
-    embedding is a mean over tokens, it then holds the rates that scores are made of.
+    embedding is a mean over tokens, it then holds the rates that scores are made of. All but squared, so that what is
+    told is a mean as well: as a median, what moves seldom would never.
     """
     moved = motion.reshape(*tokens.shape[:2], 4)
     known = ~moved.isnan().any(-1)
@@ -96,7 +116,7 @@ def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor,
     lengths = [moved[..., 2:].norm(dim=-1), (moved[..., :2] - moved[..., 2:]).norm(dim=-1)]
     wanted = torch.stack([*(GAIN * length for length in lengths), LIGHT_GAIN / 2 * changes], dim=-1).clamp(max=6)
     weights = torch.stack([known, known, torch.full_like(known, len(tubelets) == TUBELETS)], dim=-1).float()
-    distance = functional.smooth_l1_loss(student.amounts(tokens), wanted, reduction="none")
+    distance = functional.smooth_l1_loss(student.amounts(tokens), wanted, reduction="none", beta=3.0)
     return (distance * weights).sum() / weights.sum().clamp(min=1)
 
 

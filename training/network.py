@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from export.motion_network import Encoder, Head, PatchEmbedding
 from export.recipe import IMAGE_MEAN, IMAGE_STD, sine_cosine_halves
-from training.light import LIGHT
+from training.light import LEVELS, LIGHT
 from training.moves import LABELS
 
 WIDTH = 168
@@ -41,6 +41,8 @@ class Student(nn.Module):
         self.course = nn.Linear(WIDTH, COURSE)
         self.light = nn.Linear(WIDTH, 2 * LIGHT)
         self.clip_course = nn.Linear(WIDTH, 2 * COURSE)
+        self.levels = nn.Linear(WIDTH, LEVELS)
+        self.early_levels = nn.Linear(WIDTH, LEVELS)
         self.amounts = nn.Linear(WIDTH, 3)
         mean, std = (torch.tensor(values).reshape(1, 3, 1, 1, 1) * 255 for values in (IMAGE_MEAN, IMAGE_STD))
         self.register_buffer("mean", mean, persistent=False)
@@ -57,12 +59,17 @@ class Student(nn.Module):
 
         `tubelets` (tubelets,) says which of a clip's eight pairs of frames these are.
         """
-        x = self.normalised(video)
+        return self.layers(video, tubelets)[-1]
+
+    def layers(self, video: Tensor, tubelets: Tensor) -> list[Tensor]:
+        """What each block makes of the tokens: the last are `tokens`."""
         positions = self.encoder.positions.reshape(-1, ROWS * ROWS, WIDTH)[tubelets].flatten(0, 1)
-        x = self.encoder.patch_embed(x) + positions
+        x = self.encoder.patch_embed(self.normalised(video)) + positions
+        layers = []
         for block in self.encoder.blocks:
             x = block(x)
-        return x
+            layers.append(x)
+        return layers
 
     def normalised(self, video: Tensor) -> Tensor:
         """(clips, 3, frames, 112, 112) of `video` (clips, frames, 112, 112, 3)."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from training.augmentation import augment, recolour
 from training.dataset import Shard
-from training.losses import TUBELETS, amount_loss, course_loss, label_loss, light_loss, motion_loss, score_loss
+from training.losses import (
+    TUBELETS,
+    amount_loss,
+    course_loss,
+    label_loss,
+    level_loss,
+    light_loss,
+    motion_loss,
+    score_loss,
+)
 from training.network import Student
 from training.start import start
 
@@ -28,21 +37,50 @@ class Phase:
     """Pairs of frames, of the eight of a clip."""
     batch: int
     """Clips a step."""
-    scores: float = 1.0
-    """What an error of the scores weighs."""
     missed: float = 1.0
     """What a label weighs that is there, against one that is not: more of them are reported."""
     settles: bool = False
     """Whether the learning rate falls towards its end, and starts from its peak after it."""
 
 
-PHASES = (
-    Phase(3000, 2, 64),
-    Phase(1500, 4, 32),
-    Phase(4500, 8, 16, settles=True),
-    Phase(3300, 8, 16, scores=4.0, missed=3.0, settles=True),
+@dataclass(frozen=True)
+class Recipe:
+    """What a training is made of."""
+
+    phases: tuple[Phase, ...]
+    weights: dict[str, float]
+    """What is minimised, and what each part of it weighs."""
+
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The one that `step` is in, and how many of its steps are left."""
+        left = step
+        for phase in self.phases:
+            if left < phase.steps:
+                return phase, phase.steps - left
+            left -= phase.steps
+        return self.phases[-1], 0
+
+
+BOTH = Recipe(
+    (
+        Phase(3000, 2, 64),
+        Phase(1500, 4, 32),
+        Phase(4500, 8, 16, settles=True),
+        Phase(3300, 8, 16, missed=3.0, settles=True),
+    ),
+    {"motion": 1.5, "course": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5, "scores": 2.0},
 )
-WEIGHTS = {"motion": 1.5, "course": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5}
+"""Of both networks, which are one until then."""
+SCORES = Recipe(
+    (Phase(4800, 8, 16, settles=True),),
+    {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0},
+)
+"""Of the motion network, which goes on alone."""
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
 SETTLING = 0.6
@@ -113,8 +151,16 @@ class Batch(NamedTuple):
 class Training:
     """A student with its optimizer, and how far they have come."""
 
-    def __init__(self, clips: Clips, checkpoint: Path, seed: int, phases: tuple[Phase, ...] = PHASES) -> None:
-        self.clips, self._checkpoint, self._seed, self._phases = clips, checkpoint, seed, phases
+    def __init__(
+        self,
+        clips: Clips,
+        checkpoint: Path,
+        seed: int,
+        recipe: Recipe = BOTH,
+        learned: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Go on from `checkpoint`, or where it is not there from what was `learned` before, or from nothing."""
+        self.clips, self._checkpoint, self._seed, self.recipe = clips, checkpoint, seed, recipe
         torch.manual_seed(seed)
         self.student = Student()
         hidden = [p for name, p in self.student.named_parameters() if "blocks." in name and p.dim() == 2]
@@ -126,7 +172,6 @@ class Training:
             torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01),
         )
         self._peaks = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
-        self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
         self.step = 0
         self._preparing = ThreadPoolExecutor(1)
         self._prepared: dict[int, Future[Batch]] = {}
@@ -136,28 +181,18 @@ class Training:
             for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             self.average, self.step = saved["average"], saved["step"]
+            return
+        if learned:
+            self.student.load_state_dict(learned)
         else:
             rng = np.random.default_rng(seed)
             frames = clips.batch(rng, 16, np.arange(TUBELETS))[0]
             start(self.student, frames.float())
-
-    @property
-    def steps(self) -> int:
-        """Of the whole training."""
-        return sum(phase.steps for phase in self._phases)
-
-    def phase(self, step: int) -> tuple[Phase, int]:
-        """The one that `step` is in, and how many of its steps are left."""
-        left = step
-        for phase in self._phases:
-            if left < phase.steps:
-                return phase, phase.steps - left
-            left -= phase.steps
-        return self._phases[-1], 0
+        self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
 
     def rate(self) -> float:
         """The learning rate as a part of its peak: up over the first steps, down where a phase settles."""
-        phase, left = self.phase(self.step)
+        phase, left = self.recipe.phase(self.step)
         settled = 0.02 + left / (phase.steps * SETTLING) if phase.settles else 1.0
         return min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
 
@@ -165,7 +200,7 @@ class Training:
         return self._preparing.submit(self._draw, step)
 
     def _draw(self, step: int) -> "Batch":
-        phase, _ = self.phase(step)
+        phase, _ = self.recipe.phase(step)
         rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
@@ -184,19 +219,22 @@ class Training:
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * self.rate()
             optimizer.zero_grad(set_to_none=True)
-        phase, _ = self.phase(self.step)
-        tokens = self.student.tokens(video, tubelets)
-        embeddings = self.student.embeddings(tokens)
-        losses = {
-            "motion": motion_loss(self.student, tokens, motion),
-            "course": course_loss(self.student, tokens, embeddings, motion),
-            "light": light_loss(self.student, tokens, light, tubelets),
-            "amounts": amount_loss(self.student, tokens, motion, light, tubelets),
-            "labels": label_loss(self.student.classifier(embeddings), labels, len(tubelets), phase.missed),
-            "scores": score_loss(self.student, embeddings, rates, segments),
+        phase, _ = self.recipe.phase(self.step)
+        student = self.student
+        layers = student.layers(video, tubelets)
+        tokens = layers[-1]
+        embeddings = student.embeddings(tokens)
+        parts = {
+            "motion": lambda: motion_loss(student, tokens, motion),
+            "course": lambda: course_loss(student, tokens, embeddings, motion),
+            "light": lambda: light_loss(student, tokens, light, tubelets),
+            "levels": lambda: level_loss(student, layers, light, tubelets),
+            "amounts": lambda: amount_loss(student, tokens, motion, light, tubelets),
+            "labels": lambda: label_loss(student.classifier(embeddings), labels, len(tubelets), phase.missed),
+            "scores": lambda: score_loss(student, embeddings, rates, segments),
         }
-        weights = WEIGHTS | {"scores": phase.scores}
-        loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+        losses = {name: parts[name]() for name in self.recipe.weights}
+        loss = torch.stack([self.recipe.weights[name] * value for name, value in losses.items()]).sum()
         loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -227,14 +265,14 @@ class Training:
         begun = saved = told = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        while self.step < self.steps:
+        while self.step < self.recipe.steps:
             for name, value in self.advance().items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             now = time.monotonic()
             if now - told > 30:
                 losses = ", ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
-                report(f"step {self.step} of {self.steps}, {(now - told) / count:.2f} s each: {losses}")
+                report(f"step {self.step} of {self.recipe.steps}, {(now - told) / count:.2f} s each: {losses}")
                 told, sums, count = now, {}, 0
             if now - saved > CHECKPOINT_SECONDS or now - begun > until:
                 self.save()
