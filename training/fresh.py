@@ -65,10 +65,17 @@ def fresh_clips(count: int, seed: int = SEED) -> Iterator[Fresh]:
         yield Fresh(clip.encode(quality=int(rng.integers(16, 36)), codec=CODECS[rng.integers(len(CODECS))]), clip)
 
 
-def fresh_photographs(frames_per_second: int = 16) -> Iterator[tuple[str, bytes]]:
-    """Photographs that training never saw, each moved by FFmpeg's filters in every way: the label and the video."""
-    for photograph in photographs(unseen=True):
-        for move in FILTERED:
-            for speed in SPEEDS[move.partition("_")[0]]:
-                frames = film_photograph(photograph, move, speed, frames_per_second=frames_per_second)
-                yield move, encode(frames, frames_per_second)
+def fresh_photographs(frames_per_second: int = 16, *, every: int = 1) -> Iterator[tuple[str, bytes]]:
+    """Photographs that training never saw, each moved by FFmpeg's filters in every way: the label and the video.
+
+    Of 75 only `every` second, third and so on.
+    """
+    films = [
+        (photograph, move, speed)
+        for photograph in photographs(unseen=True)
+        for move in FILTERED
+        for speed in SPEEDS[move.partition("_")[0]]
+    ]
+    for photograph, move, speed in films[::every]:
+        frames = film_photograph(photograph, move, speed, frames_per_second=frames_per_second)
+        yield move, encode(frames, frames_per_second)
