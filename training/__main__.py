@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     judge = commands.add_parser("judge", help="ask a server about clips that training never saw")
     judge.add_argument("--url", default="localhost:8001", help="(default: %(default)s)")
     judge.add_argument("--clips", type=int, default=500, help="(default: %(default)s)")
+    judge.add_argument("--seed", type=int, help="of other clips; training's are small (default: the tests')")
     options = parser.parse_args(arguments)
     return COMMANDS[options.command](options)
 
@@ -78,12 +79,13 @@ def _train(options: argparse.Namespace) -> int:
 
 def _judge(options: argparse.Namespace) -> int:
     from client import Client, ClientError
-    from training.fresh import fresh_clips, fresh_photographs
+    from training.fresh import SEED, fresh_clips, fresh_photographs
     from training.judging import judge
 
     try:
         with Client(options.url) as client:
-            print(judge([fresh.ask(client) for fresh in fresh_clips(options.clips)]))
+            seed = SEED if options.seed is None else options.seed
+            print(judge([fresh.ask(client) for fresh in fresh_clips(options.clips, seed)]))
             found = [move in client.score(video).camera[0].labels for move, video in fresh_photographs()]
             print(f"{len(found)} photographs that FFmpeg's filters move\n{sum(found) / len(found):.1%} found")
     except ClientError as error:
