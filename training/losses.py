@@ -16,6 +16,7 @@ GAIN = 40.0
 """Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
 LIGHT_GAIN = 10.0
 LEVEL_GAINS = torch.tensor([1.0, 1.0, 1.0, 3.0])
+"""A change of focus is seldom and small beside one of brightness."""
 
 
 def course_of(motion: Tensor) -> Tensor:
