@@ -23,8 +23,12 @@ def command(pid: int) -> str:
 
 
 def stubs(root: int, model: str) -> list[int]:
-    """The processes of Triton's python backend that serve `model` of the server `root`."""
-    return [process.pid for process in processes.descendants(root) if model_of(process) == model]
+    """The processes of Triton's python backend that serve `model` of the server `root`, the newest last.
+
+    Not by number: numbers start again at 32768, and then what an earlier load left has the higher ones.
+    """
+    found = [process.pid for process in processes.descendants(root) if model_of(process) == model]
+    return sorted(found, key=start_ticks)
 
 
 def workers(root: int, model: str) -> list[int]:
@@ -39,6 +43,14 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def start_ticks(pid: int) -> int:
+    """When a process began, in hundredths of a second since the machine did; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
 
 
 def cpu_ticks(pid: int) -> int:
