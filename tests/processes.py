@@ -38,27 +38,25 @@ def workers(root: int, model: str) -> list[int]:
 
 def alive(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return (fields := _stat(pid)) != [] and fields[0] != "Z"
 
 
 def start_ticks(pid: int) -> int:
     """When a process began, in hundredths of a second since the machine did; 0 where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except OSError:
-        return 0
+    return int(fields[19]) if (fields := _stat(pid)) else 0
 
 
 def cpu_ticks(pid: int) -> int:
     """CPU time that a process has used, in hundredths of a second; 0 where it is gone."""
+    return sum(map(int, _stat(pid)[11:13]))
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; none where the process is gone."""
     try:
-        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
+        return []
 
 
 def kill_when_busy(pids: list[int], how: signal.Signals) -> None:
