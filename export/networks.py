@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +16,9 @@ from export.plans import Plans
 from export.repository import MANIFEST, Transaction
 from export.source import open_source
 from export.targets import DEFAULT_TARGET, includes
+
+if TYPE_CHECKING:
+    from export.quantization import Clips
 
 Report = Callable[[str], None]
 
@@ -50,11 +54,14 @@ def export_networks(
                 motion_checkpoint = sources.enter_context(open_source(motion, "motion"))
                 report(f"camera: reading {camera}")
                 camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
+                classifier = load_camera(camera_checkpoint.directory)
+                labels, shortest_edge = classifier.labels, classifier.shortest_edge
+                # So are the videos, and a wrong path costs seconds.
+                clips = _read_clips(calibration_videos, shortest_edge) if calibration_videos else ()
                 _export_motion(motion_checkpoint.directory, exporter)
-                classifier = _export_camera(camera_checkpoint.directory, exporter)
-            labels, shortest_edge = classifier.labels, classifier.shortest_edge
-            if calibration_videos:
-                _export_int8(calibration_videos, shortest_edge, transaction, report)
+                _export_camera(classifier, exporter)
+            if clips:
+                _export_int8(clips, transaction, report)
             else:
                 for model in QUANTIZED:
                     for name in INT8_FILES:
@@ -85,20 +92,24 @@ def _export_motion(directory: Path, exporter: Exporter) -> None:
     exporter.write(head, "motion_head", "SEGMENT_EMBEDDINGS", ["MOTION_SCORES", "VIDEO_EMBEDDING"], embeddings)
 
 
-def _export_camera(directory: Path, exporter: Exporter) -> CameraCheckpoint:
-    classifier = load_camera(directory)
+def _export_camera(classifier: CameraCheckpoint, exporter: Exporter) -> None:
     exporter.write(classifier.network, "camera_classifier", "CAMERA_CLIPS", ["CAMERA_PROBABILITIES"], _example_clips())
-    return classifier
 
 
-def _export_int8(videos: Sequence[Path], shortest_edge: int, transaction: Transaction, report: Report) -> None:
-    from export.quantization import quantize, read_clips  # what it needs is not installed for every export
+def _read_clips(videos: Sequence[Path], shortest_edge: int) -> "tuple[Clips, Clips]":
+    from export.quantization import read_clips  # what it needs is not installed for every export
 
-    for model, clips in zip(QUANTIZED, read_clips(videos, shortest_edge), strict=True):
+    return read_clips(videos, shortest_edge)
+
+
+def _export_int8(clips: "Sequence[Clips]", transaction: Transaction, report: Report) -> None:
+    from export.quantization import quantize
+
+    for model, shown in zip(QUANTIZED, clips, strict=True):
         started = time.monotonic()
-        report(f"{model}: in 8 bits, calibrated on {len(clips)} clips")
+        report(f"{model}: in 8 bits, calibrated on {len(shown)} clips")
         network = transaction.staged(f"{model}/1/model.onnx")
-        difference = quantize(network, clips, *(transaction.stage(f"{model}/1/{name}") for name in INT8_FILES))
+        difference = quantize(network, shown, *(transaction.stage(f"{model}/1/{name}") for name in INT8_FILES))
         report(f"{model}: {difference:.1e} from float32 on the same clip, {time.monotonic() - started:.0f} s")
 
 

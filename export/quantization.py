@@ -23,8 +23,9 @@ TIMEOUT_SECONDS = 600.0
 def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips]:
     """The motion and the camera clips of `videos`, as the server would make them: (clips, 16, 224, 224, 3) uint8.
 
-    Raises `ExportError` where one cannot be read.
+    Raises `ExportError` where one cannot be read, or nothing could be done with them.
     """
+    _nncf()
     motion, camera = [], []
     with contextlib.closing(IsolatedDecoder(Limits(timeout_seconds=TIMEOUT_SECONDS))) as decoder:
         for path in videos:

@@ -356,6 +356,7 @@ def test_a_video_that_cannot_be_calibrated_on_is_named(tiny_checkpoints, tmp_pat
         )
         assert result.returncode == 1
         assert f"cannot calibrate on {video}" in result.stderr
+        assert "motion_backbone" not in result.stdout  # nothing had been exported for it
         assert message in result.stderr
         assert snapshot(repository) == before
 
