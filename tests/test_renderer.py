@@ -153,6 +153,8 @@ def test_magnitudes_are_of_the_camera_what_moves_and_the_light(wardrobe: Wardrob
     assert slow[0] == pytest.approx(0.05, rel=0.1)
     assert fast[0] == pytest.approx(0.2, rel=0.1)
     assert slow[1] == fast[1] == 0
+    middle = rates(two_walls(Moves((Move("pan", 0.05),)), wardrobe), frames, np.array([0.5, 1]))
+    assert middle == pytest.approx([0.1, 0, 0], rel=0.1)  # of half a width it passes twice as much
     cut = two_walls(Moves(), wardrobe)
     cut = replace(cut, shots=cut.shots * 2, light=replace(cut.light, shot=(frames > 8).astype(np.int64)))
     assert rates(cut, frames)[2] == pytest.approx(1 / (SECONDS * 15 / 16))

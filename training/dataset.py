@@ -1,6 +1,6 @@
 """Rendered clips on disk, for a training that reads each many times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,10 @@ class Shard:
     """(samples, 15, 5)."""
     rates: NDArray[np.float32]
     """(samples, 3)."""
+    seconds: NDArray[np.float32]
+    """(samples,) from the first frame to the last."""
+    spans: NDArray[np.float32]
+    """(samples, 2) how many of a frame's widths and heights the picture's width is."""
     labels: NDArray[np.bool_]
     """(samples, labels) in the order of `training.moves.LABELS`."""
 
@@ -41,14 +45,15 @@ class Shard:
         path = directory / f"{number:05d}"
         with np.load(path.with_suffix(".npz")) as rest:
             frames = np.load(path.with_suffix(".npy"), mmap_mode="r")
-            return cls(frames, rest["motion"], rest["light"], rest["rates"], rest["labels"])
+            return cls(frames, **{each.name: rest[each.name] for each in fields(cls) if each.name != "frames"})
 
     def save(self, directory: Path, number: int) -> None:
         """Write it; a shard that is there is there whole."""
         path = directory / f"{number:05d}"
         np.save(path.with_suffix(".npy"), self.frames)
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, motion=self.motion, light=self.light, rates=self.rates, labels=self.labels)
+        rest = {name: value for name, value in vars(self).items() if name != "frames"}
+        np.savez(partial, **rest)
         partial.rename(path.with_suffix(".npz"))
 
 
@@ -74,6 +79,8 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
         np.empty((count, CLIP_FRAMES // TUBELET, TOKENS, TOKENS, 4), np.float16),
         np.empty((count, CLIP_FRAMES - 1, LIGHT), np.float32),
         np.empty((count, 3), np.float32),
+        np.empty(count, np.float32),
+        np.empty((count, 2), np.float32),
         np.zeros((count, len(LABELS)), bool),
     )
     for index in range(clips):
@@ -81,6 +88,7 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
         for place, sample in enumerate(read(video, clip), start=2 * index):
             shard.frames[place], shard.motion[place] = sample.frames, sample.motion
             shard.light[place], shard.rates[place] = sample.light, sample.rates
+            shard.seconds[place], shard.spans[place] = sample.seconds, sample.span
             shard.labels[place] = [label in sample.labels for label in LABELS]
     return shard
 

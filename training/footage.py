@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.renderer import Clip
-from training.truth import displacement, rates
+from training.truth import WHOLE, displacement, elapsed, rates
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import decode
@@ -40,7 +40,11 @@ class Sample:
     light: NDArray[np.float32]
     """(15, 5) what changes from each frame to the next, of `training.light`."""
     rates: Floats
-    """(3,) of `training.truth`."""
+    """(3,) of `training.truth`, of what is seen."""
+    seconds: float
+    """From the first frame to the last."""
+    span: Floats
+    """(2,) how many of a frame's widths and heights the picture's width is, in which blurs are measured."""
     labels: frozenset[str]
 
 
@@ -60,9 +64,8 @@ def read(video: bytes, clip: Clip) -> tuple[Sample, Sample]:
     decode(file, indices[used], place[motion_order], place[camera_order], FRAME_SIZE, out, limits=LIMITS)
     # The part of the picture that the square in the middle shows, with its sides parallel to the picture's.
     part = min(clip.width, clip.height) / np.array([clip.width, clip.height])
-    whole = np.ones(2)
     return (
-        _sample(out[:CLIP_FRAMES], clip, indices[motion_order], whole),
+        _sample(out[:CLIP_FRAMES], clip, indices[motion_order], WHOLE),
         _sample(out[CLIP_FRAMES:], clip, indices[camera_order], part),
     )
 
@@ -78,4 +81,12 @@ def _sample(frames: Picture, clip: Clip, indices: NDArray[np.int64], part: Float
         both = np.concatenate([moved.total / part, moved.camera / part], axis=1)
         motion[index] = np.where(moved.seen[:, None], both.clip(-2, 2), np.nan)
     light = clip.light.steps(indices).astype(np.float32)
-    return Sample(small, motion.reshape(-1, TOKENS, TOKENS, 4), light, rates(clip, indices), clip.moves.labels)
+    return Sample(
+        small,
+        motion.reshape(-1, TOKENS, TOKENS, 4),
+        light,
+        rates(clip, indices, part),
+        elapsed(clip, indices),
+        np.array([1, clip.width / clip.height]) / part,
+        clip.moves.labels,
+    )

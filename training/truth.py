@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 SCALES = np.array([0.15, 0.03, 0.6])
+WHOLE = np.ones(2)
 POINTS = 14
 """Rows and columns of the points that magnitudes are averages over."""
 
@@ -43,22 +44,30 @@ def magnitudes(rates: Floats) -> Floats:
     return 3 * (1 - np.exp(-rates / SCALES))
 
 
-def rates(clip: Clip, frames: Indices) -> Floats:
-    """(3,) what `magnitudes` takes, seen in `frames` of `clip`."""
+def rates(clip: Clip, frames: Indices, part: Floats = WHOLE) -> Floats:
+    """(3,) what `magnitudes` takes, seen in `frames` of `clip`.
+
+    `part` (2,) of the width and height is all that is seen, in the middle: what is displaced is a part of that.
+    """
     line = (np.arange(POINTS) + 0.5) / POINTS
-    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    points = (np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) - 0.5) * part + 0.5
     camera, own, steps = 0.0, 0.0, 0
     for before, after in itertools.pairwise(frames):
         moved = displacement(clip, int(before), int(after), points)
         if moved.seen.any():
-            camera += float(np.linalg.norm(moved.camera, axis=1).clip(max=1).mean())
-            own += float(np.linalg.norm(moved.total - moved.camera, axis=1).clip(max=1).mean())
+            camera += float(np.linalg.norm(moved.camera / part, axis=1).clip(max=1).mean())
+            own += float(np.linalg.norm((moved.total - moved.camera) / part, axis=1).clip(max=1).mean())
             steps += 1
-    step_seconds = (frames[-1] - frames[0]) / clip.frames * clip.seconds / max(len(frames) - 1, 1)
+    seconds = elapsed(clip, frames)
+    step_seconds = seconds / max(len(frames) - 1, 1)
     if not steps or not step_seconds:
         return np.zeros(3)
-    elapsed = (frames[-1] - frames[0]) / clip.frames * clip.seconds
-    return np.array([camera / steps / step_seconds, own / steps / step_seconds, clip.light.changes(frames) / elapsed])
+    return np.array([camera / steps / step_seconds, own / steps / step_seconds, clip.light.changes(frames) / seconds])
+
+
+def elapsed(clip: Clip, frames: Indices) -> float:
+    """Seconds from the first to the last of `frames`."""
+    return float((frames[-1] - frames[0]) / clip.frames * clip.seconds)
 
 
 def displacement(clip: Clip, before: int, after: int, points: Floats) -> Displacement:
