@@ -1,5 +1,6 @@
 """Training: what clips become when they are turned about, what is learned of them, and what is saved."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,18 @@ import torch
 
 from export.camera_network import load_camera
 from export.motion_network import BACKBONE_HEADS, load_motion
-from training import augmentation, calibration
+from training import augmentation, calibration, senses, train
 from training.__main__ import main
-from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, upside_down
+from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, relight, upside_down
 from training.calibration import calibrate
 from training.checkpoint import write_checkpoints
+from training.clock import CLOCK, keep_clock, put_clock, put_looking_heads
 from training.dataset import Shard, make_shard, make_shards
+from training.focus import put_fine_waves
 from training.judging import Answer, judge
-from training.losses import course_of, level_loss
+from training.losses import course_of, level_loss, rank_loss
 from training.moves import LABELS
-from training.network import Student
+from training.network import Student, at_places
 from training.start import FIRST_WAVE, start, start_from_motion_energy
 from training.train import BOTH, SCORES, Clips, Phase, Training
 
@@ -104,6 +107,45 @@ def test_another_exposure_leaves_the_stops_between_frames():
     assert len(video.unique()) == 3 * 2 * 3
 
 
+def square(side: int = 112) -> np.ndarray:
+    """(16, side, side, 3) a checkerboard that nothing changes."""
+    board = 60 + 100 * (np.indices((side, side)).sum(0) // 4 % 2)
+    return np.tile(board[None, :, :, None], (16, 1, 1, 3)).astype(np.uint8)
+
+
+def test_a_clip_under_another_light_changes_as_it_is_then_said_to():
+    still, span = np.zeros((15, 5), np.float32), np.array([1, 1.5], np.float32)
+    before = np.array([0.1, 0.2, 0], np.float32)
+    brightened = blurred = 0
+    for seed in range(40):
+        frames, light, rates = relight(np.random.default_rng(seed), square(), still, before, 2.0, span)
+        steps = np.abs(light[:, :3]).mean(1).sum() + np.abs(light[:, 3]).sum()
+        assert rates == pytest.approx([0.1, 0.2, steps / 2], abs=1e-5)
+        stops = np.log2(frames.mean((1, 2)) / frames[0].mean((0, 1)))
+        if light[:, :3].any() and stops.max() < 0.5:  # nothing is too bright to be told
+            brightened += 1
+            assert stops[1:] == pytest.approx(light[:, :3].cumsum(0), abs=0.1)
+        if light[:, 3].any():
+            blurred += 1
+            sharpest, softest = (pick(np.append(0, light[:, 3].cumsum())) for pick in (np.argmin, np.argmax))
+            assert contrast(frames[softest]) < 0.9 * contrast(frames[sharpest])
+    assert min(brightened, blurred) >= 5
+
+
+def contrast(frame: np.ndarray) -> float:
+    return float(frame.std() / frame.mean())
+
+
+def test_a_clip_whose_light_changes_keeps_it():
+    light = np.zeros((15, 5), np.float32)
+    light[3, 1] = 0.2
+    rates = np.zeros(3, np.float32)
+    for seed in range(5):
+        found = relight(np.random.default_rng(seed), square(), light, rates, 2.0, np.ones(2, np.float32))
+        assert all(one is other for one, other in zip(found, (found[0], light, rates), strict=True))
+        assert (found[0] == square()).all()
+
+
 def test_every_name_comes_back_when_turned_back():
     for order in augmentation.ORDERS:
         assert (order[order] == np.arange(len(LABELS))).all()
@@ -143,13 +185,13 @@ def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
 
 
 def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: Path):
-    recipe = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2)))
+    recipe = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2, rate=0.5)))
     training = Training(Clips(shards), tmp_path / "new.pt", 0, recipe)
     rates = []
     for step in (0, 350, 700, 999, 1000, 1999):
         training.step = step
         rates.append(training.rate())
-    assert rates == pytest.approx([1 / 300, 1, 0.52, 0.02 + 1 / 600, 1, 1])
+    assert rates == pytest.approx([1 / 300, 1, 0.52, 0.02 + 1 / 600, 0.5, 0.5])
 
 
 def test_a_training_in_several_sittings_is_the_same(shards: Path, tmp_path: Path):
@@ -171,6 +213,107 @@ def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Pa
     assert torch.equal(after["classifier.bias"], learned["classifier.bias"])
     for name in ("encoder.blocks.0.mlp.fc1.weight", "head.final_layer.linear.2.weight", "levels.bias"):
         assert not torch.equal(after[name], learned[name])
+
+
+def test_the_places_that_are_looked_at_are_those_of_the_whole():
+    torch.manual_seed(0)
+    student = Student()
+    video = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
+    every = torch.arange(49).expand(2, -1)
+    some = torch.tensor([[3, 10, 48], [0, 1, 2]])
+    with torch.no_grad():
+        whole = student.layers(video, torch.arange(8))
+        assert torch.allclose(student.layers(video, torch.arange(8), every)[-1], whole[-1], atol=1e-5)
+        assert student.layers(video, torch.arange(8), some)[-1].shape == (2, 8 * 3, 168)
+    motion = torch.arange(2 * 8 * 49 * 4).reshape(2, 8, 49, 4)
+    at = at_places(motion, some)
+    assert (at[0, 5] == motion[0, 5, [3, 10, 48]]).all()
+    assert (at[1, 7] == motion[1, 7, [0, 1, 2]]).all()
+
+
+def test_ranks_are_right_where_scores_rise_with_rates():
+    """Whatever the scores are otherwise; and what ties may come in any order."""
+    student = Student()
+    student.scores = lambda videos: videos[:, 0]  # type: ignore[method-assign]
+    rates = torch.tensor([0.0, 0.0, 1.0, 2.0])[:, None].expand(-1, 3)
+
+    def loss(*scores: float) -> float:
+        return float(rank_loss(student, torch.tensor(scores).float()[:, None].expand(-1, 3), rates, 1))
+
+    assert loss(-90, -50, 0, 50) == pytest.approx(0, abs=1e-6)
+    assert loss(-50, -90, 0, 50) == pytest.approx(0, abs=1e-6)
+    assert loss(-90, 0, -50, 50) > loss(-50, -90, 50, 0) > 1
+    assert loss(0, 0, 0, 0) == pytest.approx(np.log(2))
+
+
+def looked_at(student: Student, video: torch.Tensor, index: int) -> torch.Tensor:
+    """(clips, heads, tokens, tokens) what the heads of a block weigh other tokens by."""
+    block = student.encoder.blocks[index]
+    x = student.layers(video, torch.arange(8))[index - 1]
+    q, k, _ = block.attn.qkv(block.norm1(x)).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
+    q = q + block.attn.q_bias.unflatten(0, (BACKBONE_HEADS, -1))[:, None]
+    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+
+
+@pytest.fixture(scope="module")
+def with_clock() -> tuple[Student, dict[int, list[int]], torch.Tensor]:
+    """A student that got a clock and has learned a little since, its heads that look, and noise that it saw."""
+    torch.manual_seed(0)
+    student = Student()
+    noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
+    start(student, noise)
+    put_clock(student, noise)
+    heads = put_looking_heads(student, noise)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter += 0.003 * torch.randn_like(parameter)
+    keep_clock(student)
+    return student, heads, noise
+
+
+def test_heads_look_at_their_own_pair_of_frames_and_at_the_one_before(with_clock):
+    student, heads, noise = with_clock
+    pair = torch.arange(8 * 49) // 49
+    for index in (1, 3):
+        with torch.no_grad():
+            weights = looked_at(student, noise, index)
+        for head, away in zip(heads[index], (0, 1), strict=True):
+            there = (pair[:, None] - away) % 8 == pair
+            assert (weights[:, head] * there).sum(-1).mean() > 0.6, (index, away)
+
+
+def test_nothing_is_written_into_the_clock(with_clock):
+    student, _, noise = with_clock
+    with torch.no_grad():
+        layers = student.layers(noise, torch.arange(8))
+    table = student.encoder.positions[:, CLOCK]
+    for layer in layers:
+        assert torch.equal(layer[..., CLOCK], table.expand_as(layer[..., CLOCK]))
+
+
+def test_fine_waves_see_a_blur_and_what_they_see_is_gathered(with_clock):
+    student, heads, noise = with_clock
+    student = copy.deepcopy(student)
+    still = noise[:, :1].expand_as(noise)
+    soft = torch.nn.functional.avg_pool2d(still.movedim(-1, 2).flatten(0, 1), 3, 1, 1)
+    soft = soft.unflatten(0, still.shape[:2]).movedim(2, -1)
+    half = torch.cat([still[:, :8], soft[:, 8:]], dim=1)
+    before = student.encoder.patch_embed.proj.weight.clone()
+    put_fine_waves(student, half, heads[1])
+    with torch.no_grad():
+        changed = (student.encoder.patch_embed.proj.weight != before).flatten(1).any(1)
+        tokens = student.encoder.patch_embed(student.normalised(half))[..., changed].unflatten(1, (8, -1))
+        block = student.encoder.blocks[1]
+        x = student.layers(half, torch.arange(8))[0]
+        first = heads[1][0] * 14
+        gathered = torch.nn.functional.linear(block.norm1(x), block.attn.qkv.weight[336 + first : 336 + first + 5])
+        gathered = (looked_at(student, half, 1)[:, heads[1][0]] @ gathered).unflatten(1, (8, -1)).mean(2)
+    assert changed.sum() == 24
+    assert not changed[FIRST_WAVE:].any()
+    assert not changed[CLOCK].any()
+    assert (tokens[:, 4:].std((0, 1, 2)) < 0.5 * tokens[:, :4].std((0, 1, 2))).all()
+    # Of three fine bands: less in every late pair of frames than in every early one.
+    assert (gathered[:, :4, :3].amin(1) > gathered[:, 4:, :3].amax(1)).all()
 
 
 def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
@@ -222,15 +365,10 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
     student = Student()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
     start(student, noise)
-    block = student.encoder.blocks[1]
     number = torch.arange(8 * 49)
     column, row = number % 7 - 3.0, number // 7 % 7 - 3.0
     with torch.no_grad():
-        x = student.encoder.patch_embed(student.normalised(noise)) + student.encoder.positions
-        x = block.norm1(student.encoder.blocks[0](x))
-        q, k, _ = block.attn.qkv(x).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
-        q = q + block.attn.q_bias.unflatten(0, (BACKBONE_HEADS, -1))[:, None]
-        weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+        weights = looked_at(student, noise, 1)
     across, down = ((weights.mean(2) @ where).mean(0) for where in (column, row))
     left, right, above, below, below_on_the_right = across[0], across[1], down[4], down[5], (across[11], down[11])
     assert left < -0.7
@@ -301,3 +439,25 @@ def test_a_verdict_counts_labels_and_ranks_scores():
 def test_training_without_clips_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
     assert "has no clips: run `python -m training render` first" in capsys.readouterr().err
+
+
+def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In sittings of a step each; the motion network ends with a clock."""
+    (tmp_path / "clips").symlink_to(shards)
+    monkeypatch.setattr(senses, "CLIPS", 2)
+    for name, places in (("BOTH", 49), ("SCORES", 49), ("SENSES", 25)):
+        recipe = replace(getattr(train, name), phases=(Phase(1, 8, 2, places=places),))
+        monkeypatch.setattr(train, name, recipe)
+    output = tmp_path / "demo"
+    sittings = 0
+    while not output.exists():
+        assert main(["--directory", str(tmp_path), "train", "--minutes", "0", "--output", str(output)]) == 0
+        sittings += 1
+        assert sittings <= 4
+    assert sittings == 4
+    backbone, _ = load_motion(output / "motion")
+    camera = load_camera(output / "camera")
+    projection = backbone.encoder.patch_embed.proj
+    assert isinstance(projection, torch.nn.Conv3d)
+    assert not projection.weight[CLOCK].any()
+    assert camera.network(torch.zeros(1, 16, 224, 224, 3, dtype=torch.uint8)).shape == (1, len(LABELS))

@@ -2,6 +2,6 @@
 
 `moves` says what a camera can do and what that is called, `camera`, `scene` and `light` make a clip of it, `renderer`
 renders and `truth` tells what is true of it. `footage` sees it as the server would, `dataset` keeps many, `train`
-learns from them, `calibration` says from when on a label is reported, and `fresh` and `judging` ask a server about
-clips that training never saw.
+learns from them, `senses` are what the motion network gets on the way (`clock`, `focus`), `calibration` says from when
+on a label is reported, and `fresh` and `judging` ask a server about clips that training never saw.
 """

@@ -1,11 +1,10 @@
 """`python -m training`: the demo's networks, from nothing."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
-
-from training.dataset import make_shards
 
 DEMO = Path(__file__).parent.parent / "export" / "demo"
 DIRECTORY = Path(".training")
@@ -39,7 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
+    # Before NumPy is there: over matrices of 3 x 3, the threads of two processes mostly wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     import cv2
+
+    from training.dataset import make_shards
 
     cv2.setNumThreads(1)  # pictures this small are not worth a second thread
     make_shards(options.directory / "clips", 0, range(options.first, options.shards, options.step))
@@ -51,7 +55,8 @@ def _train(options: argparse.Namespace) -> int:
 
     from training.calibration import calibrate
     from training.checkpoint import write_checkpoints
-    from training.train import SCORES, Clips, Training
+    from training.senses import with_senses
+    from training.train import BOTH, SCORES, SENSES, Clips, Training
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -65,14 +70,18 @@ def _train(options: argparse.Namespace) -> int:
         left = 60 * options.minutes - (time.monotonic() - begun)
         return training.run(lambda line: print(line, flush=True), until=left)
 
-    both = Training(clips, options.directory / "both.pt", seed=0)
+    both = Training(clips, options.directory / "both.pt", seed=0, recipe=BOTH)
     if run(both):
         scores = Training(clips, options.directory / "scores.pt", seed=1, recipe=SCORES, learned=both.average)
         if run(scores):
-            camera = calibrate(both.average, clips.shards[:CALIBRATION_SHARDS])
-            write_checkpoints(camera, scores.average, options.output)
-            print(f"training: {options.output} is written")
-            return 0
+            path = options.directory / "senses.pt"
+            learned = None if path.is_file() else with_senses(scores.average, clips)
+            senses = Training(clips, path, seed=2, recipe=SENSES, learned=learned)
+            if run(senses):
+                camera = calibrate(both.average, clips.shards[:CALIBRATION_SHARDS])
+                write_checkpoints(camera, senses.average, options.output)
+                print(f"training: {options.output} is written")
+                return 0
     print("training: not done; run it again to go on")
     return 0
 

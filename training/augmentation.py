@@ -1,10 +1,12 @@
-"""One clip seen in sixteen ways: mirrored, upside down, turned on its side, backwards; and what each is called then."""
+"""One clip in many ways: mirrored, upside down, on its side, backwards, lit anew; and what each is called then."""
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.light import LEVELS, draw_light
 from training.moves import LABELS
 
 MIRRORED = {"left": "right", "right": "left"}
@@ -75,6 +77,37 @@ def augment(
         frames, motion, labels = frames[::-1], -motion[::-1], labels[ORDERS[2]]
         light = light[::-1] * BACK
     return frames, motion, light, labels
+
+
+def relight(
+    rng: np.random.Generator,
+    frames: NDArray[np.uint8],
+    light: NDArray[np.float32],
+    rates: NDArray[np.float32],
+    seconds: float,
+    span: NDArray[np.float32],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """A sample whose light and focus stay the same, under others that change: frames, light and rates.
+
+    Without it networks learn the few hundred clips by heart in which something changes. `span` (2,) says how many of
+    the frame's widths and heights a blur is measured in.
+    """
+    if light[:, :LEVELS].any():
+        return frames, light, rates
+    times, steps = np.linspace(0, 1, len(frames)), np.zeros((1, LEVELS))
+    while not steps[:, :LEVELS].any():
+        drawn = draw_light(rng, times, seconds)
+        steps = drawn.steps(np.arange(len(frames)))
+    sides = np.array(frames.shape[2:0:-1])
+    lit = frames.astype(np.float32) * (2.0 ** drawn.gains[:, None, None]).astype(np.float32)
+    for frame, blur in zip(lit, drawn.blur, strict=True):
+        across, down = blur * span * sides
+        if blur:
+            cv2.GaussianBlur(frame, (0, 0), across, dst=frame, sigmaY=down)
+    changes = light.copy()
+    changes[:, :LEVELS] = steps[:, :LEVELS]
+    more = np.abs(steps[:, :3]).mean(1).sum() + np.abs(steps[:, 3]).sum()
+    return lit.clip(0, 255).astype(np.uint8), changes, rates + np.array([0, 0, more / seconds], np.float32)
 
 
 def recolour(generator: torch.Generator, video: Tensor) -> None:

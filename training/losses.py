@@ -56,7 +56,7 @@ def course_loss(student: Student, tokens: Tensor, embeddings: Tensor, motion: Te
 
 
 def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
-    """How far the displacements that tokens tell are from `motion` (clips, tubelets, 7, 7, 4)."""
+    """How far the displacements that tokens tell are from `motion` (clips, tubelets, places, 4)."""
     found = student.motion(tokens)
     wanted = motion.reshape(*tokens.shape[:2], 4)
     known = ~wanted.isnan().any(-1)
@@ -113,7 +113,7 @@ def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor,
     moved = moved.nan_to_num()
     steps = torch.cat([light[..., :3].abs().mean(-1, keepdim=True), light[..., 3:].abs()], dim=-1).sum(-1)
     changes = (steps[:, 0::2] + functional.pad(steps[:, 1::2], (1, 0)))[:, tubelets]
-    changes = changes.repeat_interleave(ROWS * ROWS, dim=1)
+    changes = changes.repeat_interleave(tokens.shape[1] // len(tubelets), dim=1)
     lengths = [moved[..., 2:].norm(dim=-1), (moved[..., :2] - moved[..., 2:]).norm(dim=-1)]
     wanted = torch.stack([*(GAIN * length for length in lengths), LIGHT_GAIN / 2 * changes], dim=-1).clamp(max=6)
     weights = torch.stack([known, known, torch.full_like(known, len(tubelets) == TUBELETS)], dim=-1).float()
@@ -132,8 +132,26 @@ def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.
 
 def score_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
     """Of videos of several segments, each of which is some clip's."""
-    count = len(embeddings) // segments * segments
-    videos = embeddings[:count].reshape(-1, segments, embeddings.shape[-1])
-    mean = rates[:count].reshape(-1, segments, 3).mean(1)
+    videos, mean = _videos(embeddings, rates, segments)
     wanted = torch.from_numpy(magnitudes(mean.numpy()).astype(np.float32)) / 3
     return functional.binary_cross_entropy_with_logits(student.scores(videos), wanted)
+
+
+def rank_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
+    """How unlikely of two of these videos the one with the higher score is the one with the higher rate.
+
+    Weighed by how far they are apart in rank, as a rank correlation does, not in magnitude: half of the clips have no
+    dynamics or objects, and the next ones little (C. Burges et al., Learning to rank using gradient descent, 2005).
+    """
+    videos, mean = _videos(embeddings, rates, segments)
+    scores = student.scores(videos)
+    higher = (mean[:, None] > mean[None]).float()
+    ranks = higher.sum(1)
+    apart = (ranks[:, None] - ranks[None]).clamp(min=0)
+    unlikely = functional.softplus(scores[None] - scores[:, None])
+    return (unlikely * apart).sum() / apart.sum().clamp(min=1)
+
+
+def _videos(embeddings: Tensor, rates: Tensor, segments: int) -> tuple[Tensor, Tensor]:
+    count = len(embeddings) // segments * segments
+    return embeddings[:count].unflatten(0, (-1, segments)), rates[:count].unflatten(0, (-1, segments)).mean(1)

@@ -61,10 +61,15 @@ class Student(nn.Module):
         """
         return self.layers(video, tubelets)[-1]
 
-    def layers(self, video: Tensor, tubelets: Tensor) -> list[Tensor]:
-        """What each block makes of the tokens: the last are `tokens`."""
+    def layers(self, video: Tensor, tubelets: Tensor, places: Tensor | None = None) -> list[Tensor]:
+        """What each block makes of the tokens: the last are `tokens`.
+
+        `places` (clips, places) says which of the 49 patches of every pair of frames are looked at, if not all.
+        """
         positions = self.encoder.positions.reshape(-1, ROWS * ROWS, WIDTH)[tubelets].flatten(0, 1)
         x = self.encoder.patch_embed(self.normalised(video)) + positions
+        if places is not None:
+            x = at_places(x.unflatten(1, (-1, ROWS * ROWS)), places).flatten(1, 2)
         layers = []
         for block in self.encoder.blocks:
             x = block(x)
@@ -86,3 +91,9 @@ class Student(nn.Module):
         for block in self.head.blocks:
             x = block(x)
         return self.head.final_layer(x[:, 0])
+
+
+def at_places(values: Tensor, places: Tensor) -> Tensor:
+    """(clips, tubelets, places, channels) of `values` (clips, tubelets, 49, channels) at `places` (clips, places)."""
+    index = places[:, None, :, None].expand(-1, values.shape[1], -1, values.shape[-1])
+    return values.gather(2, index)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.augmentation import augment, recolour
+from training.augmentation import augment, recolour, relight
+from training.clock import keep_clock
 from training.dataset import Shard
 from training.losses import (
     TUBELETS,
@@ -22,9 +23,10 @@ from training.losses import (
     level_loss,
     light_loss,
     motion_loss,
+    rank_loss,
     score_loss,
 )
-from training.network import Student
+from training.network import ROWS, Student, at_places
 from training.start import start
 
 
@@ -37,8 +39,12 @@ class Phase:
     """Pairs of frames, of the eight of a clip."""
     batch: int
     """Clips a step."""
+    places: int = ROWS * ROWS
+    """Of a frame's patches, the same in every pair: fewer are faster, and are not learned by heart as soon."""
     missed: float = 1.0
     """What a label weighs that is there, against one that is not: more of them are reported."""
+    rate: float = 1.0
+    """The part of `LEARNING_RATE` that it starts with."""
     settles: bool = False
     """Whether the learning rate falls towards its end, and starts from its peak after it."""
 
@@ -50,6 +56,10 @@ class Recipe:
     phases: tuple[Phase, ...]
     weights: dict[str, float]
     """What is minimised, and what each part of it weighs."""
+    clock: bool = False
+    """Whether channels are kept that tell when a token is."""
+    relit: bool = False
+    """Whether light is made to change where it does not."""
 
     @property
     def steps(self) -> int:
@@ -81,11 +91,20 @@ SCORES = Recipe(
     {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0},
 )
 """Of the motion network, which goes on alone."""
+SENSES = Recipe(
+    (Phase(3400, 8, 16, places=25, rate=0.6, settles=True), Phase(300, 8, 16, rate=0.12, settles=True)),
+    {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0, "ranks": 2.0},
+    clock=True,
+    relit=True,
+)
+"""Of the motion network once more, with what `training.clock` and `training.focus` add to it."""
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
 SETTLING = 0.6
 """The part of a phase over which the learning rate falls."""
 CHECKPOINT_SECONDS = 120.0
+RELIT = 0.5
+"""How often a clip whose light does not change gets another that does."""
 
 
 class Clips:
@@ -104,22 +123,25 @@ class Clips:
                 self._numbers.add(number)
                 self.shards.append(Shard.load(self._directory, number))
 
-    def batch(self, rng: np.random.Generator, size: int, tubelets: np.ndarray) -> tuple[Tensor, ...]:
+    def batch(
+        self, rng: np.random.Generator, size: int, tubelets: np.ndarray, *, relit: bool = False
+    ) -> tuple[Tensor, ...]:
         """Frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, light, labels and rates of `size` samples."""
         frames, motion, light, labels, rates = [], [], [], [], []
         wanted = (2 * tubelets[:, None] + np.arange(2)).ravel()
         for _ in range(size):
             shard = self.shards[rng.integers(len(self.shards))]
             index = rng.integers(len(shard.frames))
+            picture, lit, rate = shard.frames[index], shard.light[index], shard.rates[index]
+            if relit and rng.random() < RELIT:
+                picture, lit, rate = relight(rng, picture, lit, rate, shard.seconds[index], shard.spans[index])
             moving = shard.motion[index].astype(np.float32)
-            video, moved, lit, called = augment(
-                rng, shard.frames[index], moving, shard.light[index], shard.labels[index]
-            )
+            video, moved, lit, called = augment(rng, picture, moving, lit, shard.labels[index])
             frames.append(torch.from_numpy(np.ascontiguousarray(video[wanted])))
             motion.append(np.ascontiguousarray(moved[tubelets]))
             light.append(np.ascontiguousarray(lit))
             labels.append(called)
-            rates.append(shard.rates[index])
+            rates.append(rate)
         return (
             torch.stack(frames),
             torch.from_numpy(np.stack(motion)),
@@ -146,6 +168,8 @@ class Batch(NamedTuple):
     """(clips, labels)."""
     rates: Tensor
     """(clips, 3)."""
+    places: Tensor | None
+    """(clips, places) the patches that are looked at, if not all."""
 
 
 class Training:
@@ -191,10 +215,10 @@ class Training:
         self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
 
     def rate(self) -> float:
-        """The learning rate as a part of its peak: up over the first steps, down where a phase settles."""
+        """The learning rate as a part of `LEARNING_RATE`: up over the first steps, down where a phase settles."""
         phase, left = self.recipe.phase(self.step)
         settled = 0.02 + left / (phase.steps * SETTLING) if phase.settles else 1.0
-        return min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
+        return phase.rate * min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
 
     def _prepare(self, step: int) -> "Future[Batch]":
         return self._preparing.submit(self._draw, step)
@@ -204,24 +228,29 @@ class Training:
         rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
-        frames, motion, light, labels, rates = self.clips.batch(rng, phase.batch, tubelets)
+        frames, motion, light, labels, rates = self.clips.batch(rng, phase.batch, tubelets, relit=self.recipe.relit)
         video = frames.float()
         recolour(generator, video)
         segments = int(rng.choice([1, 1, 1, 2, 3]))
-        return Batch(torch.from_numpy(tubelets), segments, video, motion, light, labels, rates)
+        places = None
+        if phase.places < ROWS * ROWS:
+            drawn = rng.permuted(np.tile(np.arange(ROWS * ROWS), (phase.batch, 1)), axis=1)
+            places = torch.from_numpy(np.sort(drawn[:, : phase.places], axis=1))
+            motion = at_places(motion.flatten(2, 3), places)
+        return Batch(torch.from_numpy(tubelets), segments, video, motion, light, labels, rates, places)
 
     def advance(self) -> dict[str, float]:
         """One step; the losses."""
         batch = self._prepared.pop(self.step, None) or self._prepare(self.step)
         # The next one meanwhile: drawing samples is a quarter of the work.
         self._prepared = {self.step + 1: self._prepare(self.step + 1)}
-        tubelets, segments, video, motion, light, labels, rates = batch.result()
+        tubelets, segments, video, motion, light, labels, rates, places = batch.result()
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * self.rate()
             optimizer.zero_grad(set_to_none=True)
         phase, _ = self.recipe.phase(self.step)
         student = self.student
-        layers = student.layers(video, tubelets)
+        layers = student.layers(video, tubelets, places)
         tokens = layers[-1]
         embeddings = student.embeddings(tokens)
         parts = {
@@ -232,6 +261,7 @@ class Training:
             "amounts": lambda: amount_loss(student, tokens, motion, light, tubelets),
             "labels": lambda: label_loss(student.classifier(embeddings), labels, len(tubelets), phase.missed),
             "scores": lambda: score_loss(student, embeddings, rates, segments),
+            "ranks": lambda: rank_loss(student, embeddings, rates, segments),
         }
         losses = {name: parts[name]() for name in self.recipe.weights}
         loss = torch.stack([self.recipe.weights[name] * value for name, value in losses.items()]).sum()
@@ -239,6 +269,8 @@ class Training:
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
+        if self.recipe.clock:
+            keep_clock(student)
         self.step += 1
         keep = min(0.998, self.step / (self.step + 100))
         with torch.no_grad():
