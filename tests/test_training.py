@@ -1,6 +1,7 @@
 """Training: what clips become when they are turned about, what is learned of them, and what is saved."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -439,6 +440,15 @@ def test_a_verdict_counts_labels_and_ranks_scores():
 def test_training_without_clips_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
     assert "has no clips: run `python -m training render` first" in capsys.readouterr().err
+
+
+def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    clips = Path(shutil.copytree(shards, tmp_path / "clips"))
+    with np.load(clips / "00001.npz") as rest:
+        np.savez(clips / "00001.npz", **{name: rest[name] for name in rest.files if name not in ("spans", "seconds")})
+    assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error == f"training: {clips / '00001'}.npz has no seconds: remove what an earlier version rendered\n"
 
 
 def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -60,7 +60,11 @@ def _train(options: argparse.Namespace) -> int:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    clips = Clips(options.directory / "clips")
+    try:
+        clips = Clips(options.directory / "clips")
+    except ValueError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
     if not clips.shards:
         print(f"training: {options.directory} has no clips: run `python -m training render` first", file=sys.stderr)
         return 1

@@ -41,9 +41,11 @@ class Shard:
 
     @classmethod
     def load(cls, directory: Path, number: int) -> "Shard":
-        """Read a shard, the frames when they are looked at."""
+        """Read a shard, the frames when they are looked at; `ValueError` where it is an earlier version's."""
         path = directory / f"{number:05d}"
         with np.load(path.with_suffix(".npz")) as rest:
+            if missing := {each.name for each in fields(cls)} - {"frames", *rest.files}:
+                raise ValueError(f"{path}.npz has no {min(missing)}: remove what an earlier version rendered")
             frames = np.load(path.with_suffix(".npy"), mmap_mode="r")
             return cls(frames, **{each.name: rest[each.name] for each in fields(cls) if each.name != "frames"})
 
