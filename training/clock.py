@@ -25,8 +25,8 @@ LOUDNESS = 10.0
 """What the layer norms make of the clock's channels, beside others."""
 SHARPNESS = 8.0
 """By how many logits a head prefers its pair of frames, in a token of middling strength."""
-LOOKING = {0: (0, -1), 1: (0, -1), 2: (0, -1), 3: (0, -1)}
-"""At which pair of frames, from a token's own, heads look, in each block."""
+LOOKING = (0, -1)
+"""At which pair of frames, from a token's own, heads of every block look."""
 PAIRS = 8
 
 
@@ -52,7 +52,7 @@ def put_clock(student: Student, video: Tensor) -> None:
     `video` (clips, 16, 112, 112, 3) from 0 to 255 says what it made of them until now, of which the mean is kept.
     """
     with torch.no_grad():
-        x = student.encoder.patch_embed(student.normalised(video)) + student.encoder.positions
+        x = student.patches(video, torch.arange(PAIRS))
         for block in student.encoder.blocks:
             assert isinstance(block, Block)
             attention = block.attn
@@ -91,7 +91,7 @@ def put_looking_heads(student: Student, video: Tensor) -> dict[int, list[int]]:
     pair = (torch.arange(PAIRS * ROWS * ROWS) // (ROWS * ROWS)).double()
     chosen: dict[int, list[int]] = {}
     with torch.no_grad():
-        x = student.encoder.patch_embed(student.normalised(video)) + student.encoder.positions
+        x = student.patches(video, torch.arange(PAIRS))
         for index, block in enumerate(student.encoder.blocks):
             assert isinstance(block, Block)
             attention = block.attn
@@ -99,10 +99,10 @@ def put_looking_heads(student: Student, video: Tensor) -> dict[int, list[int]]:
             told = normed[..., HELD].flatten(0, 1).double()
             loudness = 1 / x.std(-1).flatten().double()
             loudness /= loudness.median()
-            heads = _least_used_heads(block, normed)[: len(LOOKING[index])]
+            heads = _least_used_heads(block, normed)[: len(LOOKING)]
             chosen[index] = heads
             gram = told.T @ told + 1e-4 * len(told) * torch.eye(len(HELD)).double()
-            wanted = [_telling(pair + by) for by in (0, *LOOKING[index])]
+            wanted = [_telling(pair + by) for by in (0, *LOOKING)]
             key, *queries = (
                 torch.linalg.solve(gram, told.T @ (loudness[:, None] * each.repeat(len(x), 1))) for each in wanted
             )

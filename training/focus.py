@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from export.motion_network import BACKBONE_HEADS, Block
 from training.clock import HELD
 from training.losses import TUBELETS
-from training.network import SMALL_PATCH, WIDTH, Student
-from training.start import ANGLES, FIRST_WAVE
+from training.network import WIDTH, Student
+from training.start import ANGLES, FIRST_WAVE, wave_in_patch
 
 FINE = (2.4, 3.0, 3.8)
 FINE_ANGLES = 4
@@ -40,16 +40,11 @@ def put_fine_waves(student: Student, video: Tensor, gathering: list[int]) -> Non
     waves = [(band, angle, frame) for band in range(len(FINE)) for angle in range(FINE_ANGLES) for frame in range(2)]
     with torch.no_grad():
         channels = _least_missed(student, video)[: len(waves)]
-        line = torch.arange(SMALL_PATCH[1]) - (SMALL_PATCH[1] - 1) / 2
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        window = torch.cos(math.pi * y / SMALL_PATCH[1]) * torch.cos(math.pi * x / SMALL_PATCH[1])
-        brightness = torch.tensor([0.3, 0.6, 0.1])
         for channel, (band, angle, frame) in zip(channels, waves, strict=True):
             direction = (angle + 0.5 * (band % 2)) * math.pi / FINE_ANGLES
-            phase = 2 * math.pi / FINE[band] * (x * math.cos(direction) + y * math.sin(direction))
-            pattern = (torch.cos(phase) if (angle + frame) % 2 else torch.sin(phase)) * window
+            wave = torch.cos if (angle + frame) % 2 else torch.sin
             projection.weight[channel] = 0
-            projection.weight[channel, :, frame] = brightness[:, None, None] * (pattern - pattern.mean())
+            projection.weight[channel, :, frame] = wave_in_patch(FINE[band], direction, wave)
             projection.bias[channel] = 0
         found = projection(student.normalised(video))[:, channels]
         projection.weight[channels] *= (STRENGTH / found.std(dim=(0, 2, 3, 4)))[:, None, None, None, None]
@@ -95,7 +90,7 @@ def _add_up(student: Student, video: Tensor, bands: list[list[int]]) -> Tensor:
     block = student.encoder.blocks[0]
     assert isinstance(block, Block)
     mlp = block.mlp
-    x = student.encoder.patch_embed(student.normalised(video)) + student.encoder.positions
+    x = student.patches(video, torch.arange(TUBELETS))
     x = x + block.attn(block.norm1(x))
     normed = block.norm2(x)
     used = nn.functional.gelu(mlp.fc1(normed)).flatten(0, 1).std(0) * mlp.fc2.weight.norm(dim=0)

@@ -66,8 +66,7 @@ class Student(nn.Module):
 
         `places` (clips, places) says which of the 49 patches of every pair of frames are looked at, if not all.
         """
-        positions = self.encoder.positions.reshape(-1, ROWS * ROWS, WIDTH)[tubelets].flatten(0, 1)
-        x = self.encoder.patch_embed(self.normalised(video)) + positions
+        x = self.patches(video, tubelets)
         if places is not None:
             x = at_places(x.unflatten(1, (-1, ROWS * ROWS)), places).flatten(1, 2)
         layers = []
@@ -75,6 +74,11 @@ class Student(nn.Module):
             x = block(x)
             layers.append(x)
         return layers
+
+    def patches(self, video: Tensor, tubelets: Tensor) -> Tensor:
+        """What the first block gets of all of them, positions included."""
+        positions = self.encoder.positions.reshape(-1, ROWS * ROWS, WIDTH)[tubelets].flatten(0, 1)
+        return self.encoder.patch_embed(self.normalised(video)) + positions
 
     def normalised(self, video: Tensor) -> Tensor:
         """(clips, 3, frames, 112, 112) of `video` (clips, frames, 112, 112, 3)."""

@@ -4,6 +4,7 @@ Half of the channels, the upper ones, are filters for motion; the lower ones kee
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,19 @@ def start(student: Student, video: Tensor) -> None:
     start_from_regions(student)
 
 
+def wave_in_patch(wavelength: float, direction: float, wave: Callable[[Tensor], Tensor]) -> Tensor:
+    """(3, 16, 16) a filter for the brightness of a patch in one frame, that falls off towards its edges.
+
+    `wavelength` in pixels, `direction` in radians, `wave` a cosine or a sine.
+    """
+    size = SMALL_PATCH[1]
+    line = torch.arange(size) - (size - 1) / 2
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    phase = 2 * math.pi / wavelength * (x * math.cos(direction) + y * math.sin(direction))
+    pattern = wave(phase) * torch.cos(math.pi * y / size) * torch.cos(math.pi * x / size)
+    return torch.tensor([0.3, 0.6, 0.1])[:, None, None] * (pattern - pattern.mean())
+
+
 def start_from_motion_energy(student: Student, video: Tensor) -> None:
     """Give the first layers filters that see motion.
 
@@ -39,11 +53,6 @@ def start_from_motion_energy(student: Student, video: Tensor) -> None:
     positions is all but constant there, and they are strong, or it would pass for motion. `video`
     (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
     """
-    size = SMALL_PATCH[1]
-    line = torch.arange(size) - (size - 1) / 2
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    window = torch.cos(math.pi * y / size) * torch.cos(math.pi * x / size)
-    brightness = torch.tensor([0.3, 0.6, 0.1])
     projection = student.encoder.patch_embed.proj
     assert isinstance(projection, nn.Conv3d)
     # What is left: colours and brightness of the two frames, as patterns that mean nothing yet.
@@ -51,14 +60,10 @@ def start_from_motion_energy(student: Student, video: Tensor) -> None:
     strength = torch.full((WIDTH,), 0.5)
     waves = [(wavelength, angle) for wavelength in WAVELENGTHS for angle in range(ANGLES)]
     for index, (wavelength, angle) in enumerate(waves):
-        direction = angle * math.pi / ANGLES
-        phase = 2 * math.pi / wavelength * (x * math.cos(direction) + y * math.sin(direction))
-        for part, wave in enumerate((torch.cos(phase), torch.sin(phase))):
-            pattern = wave * window
-            pattern = pattern - pattern.mean()
+        for part, wave in enumerate((torch.cos, torch.sin)):
             for frame in range(2):
                 kernel = torch.zeros_like(weight[0])
-                kernel[:, frame] = brightness[:, None, None] * pattern
+                kernel[:, frame] = wave_in_patch(wavelength, angle * math.pi / ANGLES, wave)
                 weight[FIRST_WAVE + 4 * index + 2 * frame + part] = kernel
     strength[FIRST_WAVE:] = 3.0
     assert projection.bias is not None
