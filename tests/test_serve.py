@@ -263,24 +263,56 @@ def test_every_problem_is_told_at_once(tmp_path: Path):
     assert len(found) == 2
 
 
-def test_tritonserver_works_as_typed(tiny_repository: Path):
-    settings = Settings.on_free_ports(tiny_repository)
-    with subprocess.Popen(
-        [LAUNCHER, f"--model-repository={tiny_repository}", f"--grpc-port={settings.grpc_port}",
-         f"--http-port={settings.http_port}", f"--metrics-port={settings.metrics_port}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"},
-    ) as process:  # fmt: skip
-        try:
-            with Client(f"localhost:{settings.grpc_port}") as client:
-                deadline = time.monotonic() + 60
-                while not client.is_ready() and time.monotonic() < deadline:
-                    time.sleep(0.2)
-                assert client.score(encode(30)).info.frames == 30
-            running = descendants(process.pid)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-    assert wait_until_gone(running)
+@contextlib.contextmanager
+def typed(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
+    """NVIDIA's command when it is ready, and a client of it.
+
+    Started again, once, where nothing comes of it: nobody looks after it, as `python -m server` does after its own.
+    """
+    for may_start_again in (True, False):
+        settings = Settings.on_free_ports(repository)
+        command = [
+            LAUNCHER,
+            f"--model-repository={repository}",
+            f"--grpc-port={settings.grpc_port}",
+            f"--http-port={settings.http_port}",
+            f"--metrics-port={settings.metrics_port}",
+        ]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"}
+            ) as process,
+            Client(f"localhost:{settings.grpc_port}") as client,
+        ):
+            try:
+                if wait_until_ready(process, client):
+                    yield process, client
+                    return
+            finally:
+                for left in descendants(process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(left, signal.SIGKILL)
+                process.kill()
+        assert may_start_again, log.read_text(errors="replace")[-4000:]
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], client: Client, seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        if client.is_ready():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path):
+    with typed(tiny_repository, tmp_path / "log") as (process, client):
+        assert client.score(encode(30)).info.frames == 30
+        running = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        assert wait_until_gone(running)
 
 
 def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
