@@ -21,9 +21,10 @@ from training.clock import CLOCK, keep_clock, put_clock, put_looking_heads
 from training.dataset import Shard, make_shard, make_shards
 from training.focus import put_fine_waves
 from training.judging import Answer, judge
-from training.losses import course_of, level_loss, rank_loss
+from training.losses import course_of, fine_loss, level_loss, rank_loss
 from training.moves import LABELS
 from training.network import Student, at_places
+from training.senses import with_another_block
 from training.start import FIRST_WAVE, start, start_from_motion_energy
 from training.train import BOTH, SCORES, Clips, Phase, Training
 
@@ -58,10 +59,14 @@ FIELDS = {
 
 
 class Always:
-    """A generator that says which of the four changes of `augment` are made."""
+    """A generator that says which of the four changes of `augment` are made, and what becomes of the colours."""
 
-    def __init__(self, *changes: bool) -> None:
-        self._changes = changes
+    def __init__(self, *changes: bool, colours: tuple[int, ...] = (0, 1, 2)) -> None:
+        self._changes, self._colours = changes, colours
+
+    def permutation(self, count: int) -> np.ndarray:
+        assert count == len(self._colours)
+        return np.array(self._colours)
 
     def random(self, count: int) -> np.ndarray:
         assert count == len(self._changes)
@@ -98,6 +103,15 @@ def test_an_arc_is_not_turned_on_its_side():
     turned, _, _, called = augment(Always(False, False, False, True), frames, field(), light, labels)  # type: ignore[arg-type]
     assert (turned == frames).all()
     assert (called == labels).all()
+
+
+def test_colours_change_places_in_frames_and_in_what_is_said_of_light():
+    frames = np.broadcast_to(np.array([10, 20, 30], np.uint8), (16, 14, 14, 3))
+    light = np.tile(np.array([1, 2, 3, 4, 5], np.float32), (15, 1))
+    order = Always(False, False, False, False, colours=(2, 0, 1))
+    seen, _, lit, _ = augment(order, frames, field(), light, np.zeros(len(LABELS), bool))  # type: ignore[arg-type]
+    assert (seen == [30, 10, 20]).all()
+    assert (lit == [3, 1, 2, 4, 5]).all()
 
 
 def test_another_exposure_leaves_the_stops_between_frames():
@@ -230,6 +244,52 @@ def test_the_places_that_are_looked_at_are_those_of_the_whole():
     at = at_places(motion, some)
     assert (at[0, 5] == motion[0, 5, [3, 10, 48]]).all()
     assert (at[1, 7] == motion[1, 7, [0, 1, 2]]).all()
+
+
+def test_a_part_of_a_pixel_counts_where_motion_is_fine():
+    """What moves by itself by a quarter of a pixel: said rightly, or not at all; what a cut hides does not count."""
+    motion = torch.zeros(1, 8, 49, 4)
+    motion[0, :, 5, 0] = 0.25 / 112
+    student = Student()
+    student.early_flow = student.fine_motion = torch.nn.Identity()  # tokens say it themselves
+
+    def loss(said: torch.Tensor, motion: torch.Tensor = motion) -> float:
+        said = torch.asinh(300 * said).flatten(1, 2)
+        return float(fine_loss(student, [torch.zeros_like(said[..., :2]), said[..., :2], said[..., 2:]], motion))
+
+    own = motion[..., :2]
+    right = torch.cat([own, motion[..., 2:], own, own.norm(dim=-1, keepdim=True)], dim=-1)
+    assert loss(right) == pytest.approx(0, abs=1e-9)
+    for part in (slice(0, 2), slice(4, 6), slice(6, 7)):
+        wrong = right.clone()
+        wrong[..., part] = 0
+        assert loss(wrong) > 1e-3
+    hidden = motion.clone()
+    hidden[0, :, 5] = torch.nan
+    assert loss(torch.where(hidden.isnan().any(-1, keepdim=True), 9.0, right), hidden) == pytest.approx(0, abs=1e-9)
+
+
+def test_another_block_says_nothing_at_first():
+    torch.manual_seed(0)
+    student, deeper = Student(), Student(5)
+    deeper.load_state_dict(with_another_block(student.state_dict()))
+    video = torch.randint(0, 256, (1, 16, 112, 112, 3)).float()
+    with torch.no_grad():
+        before = student.layers(video.clone(), torch.arange(8))
+        after = deeper.layers(video.clone(), torch.arange(8))
+    assert [torch.equal(one, other) for one, other in zip(after, [*before[:2], *before[1:]], strict=True)] == [True] * 5
+    blocks = deeper.encoder.blocks
+    assert torch.equal(blocks[2].attn.qkv.weight, blocks[1].attn.qkv.weight)
+    assert blocks[2].mlp.fc1.weight.any()
+
+
+def test_rates_are_learned_as_of_segments_that_last_equally_long(shards: Path):
+    """How long one is, the network does not see: a clip twice as slow would else be right to score half."""
+    clips = Clips(shards)
+    (rates,) = clips.batch(np.random.default_rng(0), 1, np.arange(8))[4].double()
+    shard = [Shard.load(shards, number) for number in range(2)]
+    seen = np.concatenate([each.rates * each.seconds[:, None] / 1.9 for each in shard])
+    assert np.abs(seen - rates.numpy()).max(1).min() < 1e-6
 
 
 def test_ranks_are_right_where_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch):
@@ -455,7 +515,7 @@ def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path
     """In sittings of a step each; the motion network ends with a clock."""
     (tmp_path / "clips").symlink_to(shards)
     monkeypatch.setattr(senses, "CLIPS", 2)
-    for name, places in (("BOTH", 49), ("SCORES", 49), ("SENSES", 25)):
+    for name, places in (("BOTH", 49), ("SCORES", 49), ("SENSES", 25), ("FINE", 25)):
         recipe = replace(getattr(train, name), phases=(Phase(1, 8, 2, places=places),))
         monkeypatch.setattr(train, name, recipe)
     output = tmp_path / "demo"
@@ -463,8 +523,8 @@ def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path
     while not output.exists():
         assert main(["--directory", str(tmp_path), "train", "--minutes", "0", "--output", str(output)]) == 0
         sittings += 1
-        assert sittings <= 4
-    assert sittings == 4
+        assert sittings <= 5
+    assert sittings == 5
     backbone, _ = load_motion(output / "motion")
     camera = load_camera(output / "camera")
     projection = backbone.encoder.patch_embed.proj

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 DEMO = Path(__file__).parent.parent / "export" / "demo"
@@ -55,8 +56,10 @@ def _train(options: argparse.Namespace) -> int:
 
     from training.calibration import calibrate
     from training.checkpoint import write_checkpoints
-    from training.senses import with_senses
-    from training.train import BOTH, SCORES, SENSES, Clips, Training
+    from training.senses import with_another_block, with_senses
+    from training.train import BOTH, FINE, SCORES, SENSES, Clips, Recipe, Training
+
+    State = dict[str, torch.Tensor]
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -70,23 +73,24 @@ def _train(options: argparse.Namespace) -> int:
         return 1
     begun = time.monotonic()
 
-    def run(training: Training) -> bool:
+    def stage(seed: int, name: str, recipe: Recipe, learned: Callable[[], State] | None = None) -> State | None:
+        """What it has learned when it is done; it goes on from its checkpoint, or begins with what is `learned`."""
+        path = options.directory / f"{name}.pt"
+        beginning = None if learned is None or path.is_file() else learned()
+        training = Training(clips, path, seed=seed, recipe=recipe, learned=beginning)
         left = 60 * options.minutes - (time.monotonic() - begun)
-        return training.run(lambda line: print(line, flush=True), until=left)
+        return training.average if training.run(lambda line: print(line, flush=True), until=left) else None
 
-    both = Training(clips, options.directory / "both.pt", seed=0, recipe=BOTH)
-    if run(both):
-        scores = Training(clips, options.directory / "scores.pt", seed=1, recipe=SCORES, learned=both.average)
-        if run(scores):
-            path = options.directory / "senses.pt"
-            learned = None if path.is_file() else with_senses(scores.average, clips)
-            senses = Training(clips, path, seed=2, recipe=SENSES, learned=learned)
-            if run(senses):
-                camera = calibrate(both.average, clips.shards[:CALIBRATION_SHARDS])
-                write_checkpoints(camera, senses.average, options.output)
-                print(f"training: {options.output} is written")
-                return 0
-    print("training: not done; run it again to go on")
+    both = stage(0, "both", BOTH)
+    scores = both and stage(1, "scores", SCORES, lambda: both)
+    senses = scores and stage(2, "senses", SENSES, lambda: with_senses(scores, clips))
+    fine = senses and stage(3, "fine", FINE, lambda: with_another_block(senses))
+    if both and fine:
+        camera = calibrate(both, clips.shards[:CALIBRATION_SHARDS])
+        write_checkpoints(camera, fine, options.output)
+        print(f"training: {options.output} is written")
+    else:
+        print("training: not done; run it again to go on")
     return 0
 
 

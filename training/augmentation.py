@@ -1,4 +1,4 @@
-"""One clip in many ways: mirrored, upside down, on its side, backwards, lit anew; and what each is called then."""
+"""One clip in many ways: mirrored, turned, backwards, in other colours, lit anew; and what each is called then."""
 
 import cv2
 import numpy as np
@@ -76,6 +76,8 @@ def augment(
     if back:
         frames, motion, labels = frames[::-1], -motion[::-1], labels[ORDERS[2]]
         light = light[::-1] * BACK
+    colours = rng.permutation(3)
+    frames, light = frames[..., colours], light[:, [*colours, *range(3, light.shape[1])]]
     return frames, motion, light, labels
 
 

@@ -14,6 +14,8 @@ TUBELETS = 8
 UNDEFINED = LABELS.index("undefined")
 GAIN = 40.0
 """Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
+FINE_GAIN = 300.0
+"""The same where parts of a pixel count: one of 112 is 0.4 as `GAIN` has it, and 1.7 so."""
 LIGHT_GAIN = 10.0
 LEVEL_GAINS = torch.tensor([1.0, 1.0, 1.0, 3.0])
 """A change of focus is seldom and small beside one of brightness."""
@@ -68,6 +70,32 @@ def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
     weights = torch.stack([known.float(), known * (0.3 + 2 * moves)], dim=-1).repeat_interleave(2, dim=-1)
     there = functional.binary_cross_entropy_with_logits(found[..., 4], moves, reduction="none")
     return (distance * weights).sum() / weights.sum() + 0.3 * (there * known).sum() / known.sum()
+
+
+def fine_loss(student: Student, layers: list[Tensor], motion: Tensor) -> Tensor:
+    """How far what tokens tell of small displacements is from `motion` (clips, tubelets, places, 4).
+
+    The second of `layers` tells how far what is seen there is displaced, whatever the cause; the last one how far by
+    the camera and by itself, and the length of the latter, all but squared, as the mean over tokens is to have it. As
+    asinh(300 x): what moves by itself does so by a pixel of 112 or less in most pairs of frames.
+    """
+    wanted = motion.reshape(*layers[-1].shape[:2], 4)
+    known = ~wanted.isnan().any(-1)
+    wanted = wanted.nan_to_num()
+    own = wanted[..., :2] - wanted[..., 2:]
+    moves = (own.abs().amax(-1) > 1e-4).float()
+    found = student.fine_motion(layers[-1])
+    seen, camera, itself, length = (
+        torch.asinh(FINE_GAIN * each)
+        for each in (wanted[..., :2], wanted[..., 2:], own, own.norm(dim=-1, keepdim=True))
+    )
+    differences = [
+        functional.smooth_l1_loss(student.early_flow(layers[1]), seen, reduction="none", beta=0.3).mean(-1),
+        functional.smooth_l1_loss(found[..., :2], camera, reduction="none", beta=0.3).mean(-1),
+        functional.smooth_l1_loss(found[..., 2:4], itself, reduction="none", beta=0.3).mean(-1) * (0.3 + 2 * moves),
+        functional.smooth_l1_loss(found[..., 4:], length, reduction="none", beta=3.0).mean(-1),
+    ]
+    return (torch.stack(differences).sum(0) * known).sum() / known.sum().clamp(min=1)
 
 
 def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:

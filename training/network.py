@@ -30,9 +30,9 @@ class Student(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = DEPTH) -> None:
         super().__init__()
-        self.encoder = Encoder(WIDTH, DEPTH, PATCH)
+        self.encoder = Encoder(WIDTH, depth, PATCH)
         self.encoder.patch_embed = PatchEmbedding(WIDTH, SMALL_PATCH)
         self.classifier = nn.Linear(WIDTH, len(LABELS))
         self.head = Head(WIDTH, HEAD_DEPTH, 3, HEAD_POSITIONS)
@@ -44,6 +44,8 @@ class Student(nn.Module):
         self.levels = nn.Linear(WIDTH, LEVELS)
         self.early_levels = nn.Linear(WIDTH, LEVELS)
         self.amounts = nn.Linear(WIDTH, 3)
+        self.early_flow = nn.Linear(WIDTH, 2)
+        self.fine_motion = nn.Linear(WIDTH, 5)
         mean, std = (torch.tensor(values).reshape(1, 3, 1, 1, 1) * 255 for values in (IMAGE_MEAN, IMAGE_STD))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)

@@ -1,8 +1,9 @@
-"""What a network that has learned without them gets in addition: a sense of time and eyes for focus."""
+"""What a network that has learned without gets in addition: a sense of time and eyes for focus, or another block."""
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from training.clock import put_clock, put_looking_heads
@@ -24,3 +25,21 @@ def with_senses(learned: Mapping[str, Tensor], clips: Clips) -> dict[str, Tensor
     heads = put_looking_heads(student, video)
     put_fine_waves(student, video, heads[1])
     return student.state_dict()
+
+
+def with_another_block(learned: Mapping[str, Tensor], after: int = 1) -> dict[str, Tensor]:
+    """The state with one more block behind block `after`: a copy of it that says nothing yet."""
+    state = {}
+    for name, value in learned.items():
+        if not name.startswith("encoder.blocks."):
+            state[name] = value
+            continue
+        number, _, rest = name.removeprefix("encoder.blocks.").partition(".")
+        if int(number) <= after:
+            state[name] = value
+        else:
+            state[f"encoder.blocks.{int(number) + 1}.{rest}"] = value
+        if int(number) == after:
+            silent = rest.startswith(("attn.proj.", "mlp.fc2."))
+            state[f"encoder.blocks.{after + 1}.{rest}"] = torch.zeros_like(value) if silent else value.clone()
+    return state

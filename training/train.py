@@ -19,6 +19,7 @@ from training.losses import (
     TUBELETS,
     amount_loss,
     course_loss,
+    fine_loss,
     label_loss,
     level_loss,
     light_loss,
@@ -26,7 +27,7 @@ from training.losses import (
     rank_loss,
     score_loss,
 )
-from training.network import ROWS, Student, at_places
+from training.network import DEPTH, ROWS, Student, at_places
 from training.start import start
 
 
@@ -56,6 +57,8 @@ class Recipe:
     phases: tuple[Phase, ...]
     weights: dict[str, float]
     """What is minimised, and what each part of it weighs."""
+    depth: int = DEPTH
+    """Blocks of the encoder."""
     clock: bool = False
     """Whether channels are kept that tell when a token is."""
     relit: bool = False
@@ -98,10 +101,20 @@ SENSES = Recipe(
     relit=True,
 )
 """Of the motion network once more, with what `training.clock` and `training.focus` add to it."""
+FINE = Recipe(
+    (Phase(5000, 8, 16, places=25, rate=0.6, settles=True), Phase(400, 8, 16, rate=0.12, settles=True)),
+    SENSES.weights | {"fine": 1.0},
+    depth=DEPTH + 1,
+    clock=True,
+    relit=True,
+)
+"""And once more, with another block, of what is displaced by parts of a pixel."""
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
 SETTLING = 0.6
 """The part of a phase over which the learning rate falls."""
+SEGMENT_SECONDS = 1.9
+"""From the first frame to the last of most segments. How long one is cannot be seen: rates are learned as of these."""
 CHECKPOINT_SECONDS = 120.0
 RELIT = 0.5
 """How often a clip whose light does not change gets another that does."""
@@ -141,7 +154,7 @@ class Clips:
             motion.append(np.ascontiguousarray(moved[tubelets]))
             light.append(np.ascontiguousarray(lit))
             labels.append(called)
-            rates.append(rate)
+            rates.append(rate * shard.seconds[index] / SEGMENT_SECONDS)
         return (
             torch.stack(frames),
             torch.from_numpy(np.stack(motion)),
@@ -186,7 +199,7 @@ class Training:
         """Go on from `checkpoint`, or where it is not there from what was `learned` before, or from nothing."""
         self.clips, self._checkpoint, self._seed, self.recipe = clips, checkpoint, seed, recipe
         torch.manual_seed(seed)
-        self.student = Student()
+        self.student = Student(recipe.depth)
         hidden = [p for name, p in self.student.named_parameters() if "blocks." in name and p.dim() == 2]
         ids = set(map(id, hidden))
         others = [p for p in self.student.parameters() if id(p) not in ids]
@@ -255,6 +268,7 @@ class Training:
         embeddings = student.embeddings(tokens)
         parts = {
             "motion": lambda: motion_loss(student, tokens, motion),
+            "fine": lambda: fine_loss(student, layers, motion),
             "course": lambda: course_loss(student, tokens, embeddings, motion),
             "light": lambda: light_loss(student, tokens, light, tubelets),
             "levels": lambda: level_loss(student, layers, light, tubelets),
