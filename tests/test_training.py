@@ -89,7 +89,7 @@ def test_a_clip_turned_about_moves_as_it_is_then_called(
     frames = np.zeros((16, 14, 14, 3), np.uint8)
     labels = np.array([each == label for each in LABELS])
     light = np.arange(75, dtype=np.float32).reshape(15, 5)
-    _, motion, lit, called = augment(Always(*changes), frames, FIELDS[label], light, labels)  # type: ignore[arg-type]
+    _, motion, lit, called = augment(Always(*changes), frames, FIELDS[label], light, labels)
     (name,) = np.array(LABELS)[called]
     assert name == rename(label)
     assert motion == pytest.approx(FIELDS[name], abs=1e-7)
@@ -100,7 +100,7 @@ def test_an_arc_is_not_turned_on_its_side():
     frames = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)
     labels = np.array([each == "arc_left" for each in LABELS])
     light = np.zeros((15, 5), np.float32)
-    turned, _, _, called = augment(Always(False, False, False, True), frames, field(), light, labels)  # type: ignore[arg-type]
+    turned, _, _, called = augment(Always(False, False, False, True), frames, field(), light, labels)
     assert (turned == frames).all()
     assert (called == labels).all()
 
@@ -109,7 +109,7 @@ def test_colours_change_places_in_frames_and_in_what_is_said_of_light():
     frames = np.broadcast_to(np.array([10, 20, 30], np.uint8), (16, 14, 14, 3))
     light = np.tile(np.array([1, 2, 3, 4, 5], np.float32), (15, 1))
     order = Always(False, False, False, False, colours=(2, 0, 1))
-    seen, _, lit, _ = augment(order, frames, field(), light, np.zeros(len(LABELS), bool))  # type: ignore[arg-type]
+    seen, _, lit, _ = augment(order, frames, field(), light, np.zeros(len(LABELS), bool))
     assert (seen == [30, 10, 20]).all()
     assert (lit == [3, 1, 2, 4, 5]).all()
 

@@ -60,9 +60,7 @@ def course_loss(student: Student, tokens: Tensor, embeddings: Tensor, motion: Te
 def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
     """How far the displacements that tokens tell are from `motion` (clips, tubelets, places, 4)."""
     found = student.motion(tokens)
-    wanted = motion.reshape(*tokens.shape[:2], 4)
-    known = ~wanted.isnan().any(-1)
-    wanted = wanted.nan_to_num()
+    wanted, known = _of_tokens(tokens, motion)
     own = wanted[..., :2] - wanted[..., 2:]
     target = torch.asinh(torch.cat([wanted[..., 2:], own], dim=-1) * GAIN)
     moves = (own.abs().amax(-1) > 1e-4).float()
@@ -79,9 +77,7 @@ def fine_loss(student: Student, layers: list[Tensor], motion: Tensor) -> Tensor:
     the camera and by itself, and the length of the latter, all but squared, as the mean over tokens is to have it. As
     asinh(300 x): what moves by itself does so by a pixel of 112 or less in most pairs of frames.
     """
-    wanted = motion.reshape(*layers[-1].shape[:2], 4)
-    known = ~wanted.isnan().any(-1)
-    wanted = wanted.nan_to_num()
+    wanted, known = _of_tokens(layers[-1], motion)
     own = wanted[..., :2] - wanted[..., 2:]
     moves = (own.abs().amax(-1) > 1e-4).float()
     found = student.fine_motion(layers[-1])
@@ -136,9 +132,7 @@ def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor,
     embedding is a mean over tokens, it then holds the rates that scores are made of. All but squared, so that what is
     told is a mean as well: as a median, what moves seldom would never.
     """
-    moved = motion.reshape(*tokens.shape[:2], 4)
-    known = ~moved.isnan().any(-1)
-    moved = moved.nan_to_num()
+    moved, known = _of_tokens(tokens, motion)
     steps = torch.cat([light[..., :3].abs().mean(-1, keepdim=True), light[..., 3:].abs()], dim=-1).sum(-1)
     changes = (steps[:, 0::2] + functional.pad(steps[:, 1::2], (1, 0)))[:, tubelets]
     changes = changes.repeat_interleave(tokens.shape[1] // len(tubelets), dim=1)
@@ -178,6 +172,12 @@ def rank_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int
     apart = (ranks[:, None] - ranks[None]).clamp(min=0)
     unlikely = functional.softplus(scores[None] - scores[:, None])
     return (unlikely * apart).sum() / apart.sum().clamp(min=1)
+
+
+def _of_tokens(tokens: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """(clips, tokens, 4) of `motion` (clips, tubelets, places, 4), 0 across cuts, and (clips, tokens) whether known."""
+    moved = motion.reshape(*tokens.shape[:2], 4)
+    return moved.nan_to_num(), ~moved.isnan().any(-1)
 
 
 def _videos(embeddings: Tensor, rates: Tensor, segments: int) -> tuple[Tensor, Tensor]:
