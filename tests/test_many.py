@@ -21,8 +21,7 @@ from client import AsyncClient, Client, InvalidRequest, ServerUnavailable
 from client.table import Metadata, read_table
 from server import Server, Settings, running
 from tests.synthetic import encode
-from tests.test_serve import serving
-from tests.test_supervision import drain
+from tests.test_serve import drain, serving
 
 VIDEOS = 48
 BROKEN = {7: b"", 23: b"not a video\n", 41: encode(25)[:1500]}

@@ -16,8 +16,9 @@ import openvino
 import pytest
 
 from export.networks import export_networks
-from server import Settings, running
+from server import Settings
 from tests.conftest import REFERENCE, copy_repository, serve_gpu_profile_on_cpu
+from tests.test_serve import drain, serving
 
 BOUNDS = {"f32": (0.001, 0.001), "bf16": (0.02, 0.01), "fp16": (0.01, 0.01)}
 LAYERS = {"motion_backbone": 12, "camera_classifier": 24}
@@ -50,10 +51,9 @@ def test_scores_and_probabilities_are_the_references(
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in capabilities:
         pytest.skip("this CPU has no bf16 instructions")
-    videos = dict(reference_videos)
-    if precision != "f32":
-        # Half of all the clips are its: where 16 bits are slow that is minutes, for differences that others show too.
-        del videos["bikes"]
+    # Where 16 bits are slow the others are minutes, for differences that this one shows too.
+    names = list(reference_videos) if precision == "f32" else ["carphone_pristine"]
+    videos = {name: reference_videos[name] for name in names}
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     score_bound, probability_bound = BOUNDS[precision]
     if precision == "fp16":
@@ -63,12 +63,16 @@ def test_scores_and_probabilities_are_the_references(
         precision_of_server = "auto"
     else:
         precision_of_server = precision
-    with running(Settings.on_free_ports(full_size_repository, precision=precision_of_server)) as server:
+    settings = Settings.on_free_ports(full_size_repository, precision=precision_of_server)
+    # One that is looked after: where a machine stands still for a second in a long request, Triton gives up a process
+    # that is well, and dies of its late answer.
+    with serving(settings) as server:
+        lines = drain(server.stdout)
         # One by one: several at once would wait longer for an fp16 network on a CPU than the gpu profile lets them.
-        command = [sys.executable, "-m", "client.score", "--url", server.url, "--in-flight", "1"]
+        command = [sys.executable, "-m", "client.score", "--url", f"localhost:{settings.grpc_port}", "--in-flight", "1"]
         command += map(str, videos.values())
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}\n{server.log}"
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}\n{''.join(lines)}"
     assert "stand-in weights: these figures mean nothing" in result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     for name, answer in zip(videos, answers, strict=True):

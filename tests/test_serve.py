@@ -29,12 +29,13 @@ LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
 
 
 def environment(settings: Settings, **others: str) -> dict[str, str]:
-    ports = {
+    of_settings = {
         "HTTP_PORT": str(settings.http_port),
         "GRPC_PORT": str(settings.grpc_port),
         "METRICS_PORT": str(settings.metrics_port),
+        "PRECISION": settings.precision,
     }
-    return os.environ | ports | others
+    return os.environ | of_settings | others
 
 
 @contextlib.contextmanager
@@ -56,6 +57,13 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def drain(stream) -> list[str]:
+    """The lines that a stream will have had, read in the background so that whoever writes it is never held up."""
+    lines: list[str] = []
+    threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
+    return lines
 
 
 def run_server(settings: Settings, **others: str) -> subprocess.CompletedProcess[str]:

@@ -31,7 +31,7 @@ from server.process import GRPC_KEY_NAME
 from server.supervisor import Supervisor
 from tests.processes import alive, command, descendants, stubs, workers
 from tests.synthetic import encode
-from tests.test_serve import serving, wait_until_gone
+from tests.test_serve import drain, serving, wait_until_gone
 
 GOOD = encode(60)
 ALONE = "KILLS" in os.environ
@@ -82,13 +82,6 @@ def served(tiny_repository: Path) -> Iterator[Served]:
         lines = drain(supervisor.stdout)
         yield Served(supervisor.pid, f"localhost:{settings.grpc_port}")
         print("".join(lines))  # for whoever reads of a failure
-
-
-def drain(stream) -> list[str]:
-    """The lines that a stream will have had, read in the background so that whoever writes it is never held up."""
-    lines: list[str] = []
-    threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
-    return lines
 
 
 @contextmanager
