@@ -55,7 +55,7 @@ def attempts(balancer: Balancer, patience: Patience) -> Generator[Step, Any, Any
         try:
             answer = yield step
         except ServerAway as error:
-            balancer.went_away(endpoint)
+            balancer.went_away(endpoint, says_so=error.says_so)
             lost += error.held_request
             if lost == LOST_REQUESTS:
                 raise ServerError(f"servers went away {lost} times while they had this video") from error

@@ -60,7 +60,7 @@ class Balancer:
         self.endpoints = [Endpoint(url) for url in urls]
         self.clock = clock
         self.has_answered = False
-        """Whether any server ever did."""
+        """Whether any server ever did, if only that a part of it is away."""
         self._lock = threading.Lock()
 
     def next(self, avoid: Endpoint | None = None) -> Ask | Probe | Pause:
@@ -98,9 +98,10 @@ class Balancer:
         with self._lock:
             endpoint.away = endpoint.probing = False
 
-    def went_away(self, endpoint: Endpoint) -> None:
-        """It is not there."""
+    def went_away(self, endpoint: Endpoint, *, says_so: bool = False) -> None:
+        """It is not there, or it `says_so` of a part of it."""
         with self._lock:
+            self.has_answered |= says_so
             endpoint.away, endpoint.probing = True, False
             if self.clock() >= endpoint.due_seconds:  # else the others that it had at the time, which count once
                 pause = PAUSES_SECONDS[min(endpoint.failures, len(PAUSES_SECONDS) - 1)]

@@ -4,7 +4,7 @@ ClientError
 ├── UnreadableFile       the file cannot be read on this machine
 ├── InvalidRequest       the server says what is wrong with the video or with a parameter
 ├── ServerUnavailable    no server there, or its queue or its memory is full: worth another try
-│   └── ServerAway       it, or a part of it, is starting; a client that has had an answer before waits for it
+│   └── ServerAway       it, or a part of it, is starting; a client that has had a word from it waits for it
 ├── DeadlineExceeded     no answer in the time allowed
 └── ServerError          the server failed on this request
 
@@ -43,10 +43,12 @@ class ServerUnavailable(ClientError):
 class ServerAway(ServerUnavailable):
     """No server there, or one that is starting a part of itself again."""
 
-    def __init__(self, message: str, *, held_request: bool = False) -> None:
+    def __init__(self, message: str, *, held_request: bool = False, says_so: bool = False) -> None:
         super().__init__(message)
         self.held_request = held_request
         """Whether it went away while it had the request."""
+        self.says_so = says_so
+        """Whether there is a server, which says that a part of it is not."""
 
 
 class DeadlineExceeded(ClientError):
@@ -79,5 +81,5 @@ def from_triton(error: InferenceServerException, url: str) -> ClientError:
     if _NO_ROOM in message:
         return ServerUnavailable(f"the shared memory of the server at {url} has no room for this video")
     if any(sign in message for sign in _STARTING):
-        return ServerAway(f"the server at {url} is starting a part of itself again ({message})")
+        return ServerAway(f"the server at {url} is starting a part of itself again ({message})", says_so=True)
     return ServerError(message or f"the server at {url} failed ({status or 'no status'})")

@@ -1,10 +1,11 @@
 """How a request is tried: pure steps, no server, a clock that the test turns."""
 
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from client.attempts import LOST_REQUESTS, Patience, attempts
 from client.balance import Ask, Balancer, Pause, Probe
-from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerError, ServerUnavailable
+from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerError, ServerUnavailable, from_triton
 
 
 class World:
@@ -73,6 +74,26 @@ def test_a_server_that_never_answered_is_not_waited_for():
     with pytest.raises(ServerAway, match="none of the 2 servers answers; of one of them: refused"):
         world.ask()
     assert world.asked == ["a", "b"]
+
+
+def test_a_server_that_says_that_a_part_of_it_is_away_is_waited_for_from_the_first_request_on():
+    world = World("a")
+    world.failing["a"] = [ServerAway("a process died", says_so=True), ServerAway("gone"), ServerAway("gone")]
+    assert world.ask() == "answer of a"
+    assert len(world.pauses) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "says_so"),
+    [
+        ("INTERNAL", "Stub process 'motion_backbone_0_0' is not healthy.", True),
+        ("UNAVAILABLE", "connection attempt failed: Connection refused", False),
+    ],
+)
+def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: str, says_so: bool):
+    error = from_triton(InferenceServerException(message, status=f"StatusCode.{status}"), "here:1")
+    assert isinstance(error, ServerAway)
+    assert error.says_so is says_so
 
 
 def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said():
