@@ -102,7 +102,14 @@ SENSES = Recipe(
 )
 """Of the motion network once more, with what `training.clock` and `training.focus` add to it."""
 FINE = Recipe(
-    (Phase(5000, 8, 16, places=25, rate=0.6, settles=True), Phase(400, 8, 16, rate=0.12, settles=True)),
+    (
+        Phase(5000, 8, 16, places=25, rate=0.6, settles=True),
+        Phase(400, 8, 16, rate=0.12, settles=True),
+        Phase(900, 8, 16, places=25, rate=0.3, settles=True),
+        Phase(4300, 8, 16, places=25, rate=0.6, settles=True),
+        Phase(300, 8, 16, rate=0.12, settles=True),
+        Phase(850, 8, 16, places=25, rate=0.35, settles=True),
+    ),
     SENSES.weights | {"fine": 1.0},
     depth=DEPTH + 1,
     clock=True,
