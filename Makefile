@@ -59,7 +59,7 @@ demo: setup
 	@$(BIN)/python -m server.demo
 
 test: $(DALI) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=20
 
 lint: setup
 	$(BIN)/ruff check .
