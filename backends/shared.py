@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from backends.compute_lock import directory, server_name
 from backends.tensors import Network, Tensors
-from backends.turns import directory, server_name
 
 PATIENCE_SECONDS = 20.0
 """Less than what the supervisor lets a process of a model go on with that is being unloaded."""
@@ -46,7 +46,7 @@ class Line:
         self._places: deque[threading.Lock] = deque()
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Wait for a turn, and have it for the length of the block."""
         place = threading.Lock()
         place.acquire()
@@ -81,7 +81,7 @@ class SharedNetwork(Network):
         threading.Thread(target=self._accept, daemon=True).start()
 
     def run(self, inputs: Tensors) -> Tensors:
-        with self._line.turn():
+        with self._line.slot():
             return self._network.run(inputs)
 
     def _accept(self) -> None:

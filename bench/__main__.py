@@ -27,7 +27,7 @@ from bench.results import LoadResult, Report, ServerResult, VideoResult
 from bench.videos import MADE, made_videos
 from client import Client
 from export.networks import export_networks
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
 from server.demo import REAL_VIDEOS, real_videos
 
@@ -233,7 +233,7 @@ def client_peak_mib(path: Path) -> float:
     """Peak memory of a client process that has a whole file in its hands."""
     program = (
         "import sys, client.score; from bench.memory import peak_mib\n"
-        "from client.request import read_video; from tritonclient import grpc\n"
+        "from client._sdk.request import read_video; from tritonclient import grpc\n"
         "video = read_video(sys.argv[1]); tensor = grpc.InferInput('VIDEO', list(video.shape), 'UINT8')\n"
         "tensor.set_data_from_numpy(video); print(peak_mib())"
     )

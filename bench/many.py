@@ -22,12 +22,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from backends.turns import directory, server_name
+from backends.compute_lock import directory, server_name
 from bench.memory import cpu_seconds
 from client import AsyncClient, Client, ClientError
-from client.table import read_table
+from client._tables.table import read_table
 from export.networks import export_networks
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
 
 ROOT = Path(__file__).parent.parent

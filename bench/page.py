@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from client.report.write import write_report
+from client._report.write import write_report
 from tests.browser import Browser, browser, missing
 from tests.score_tables import write_realistic_scores
 

@@ -1,8 +1,11 @@
 """The thin client: `Client` and `AsyncClient` to call from Python, `python -m client.score` for the command line."""
 
-from client.async_client import AsyncClient
-from client.client import Client
-from client.errors import (
+from ._sdk.async_client import AsyncClient
+from ._sdk.client import Client
+from ._sdk.parameters import Parameters
+from ._sdk.result import CameraClip, MotionScores, Score, VideoInfo, Weights
+from ._sdk.tls import Tls
+from .errors import (
     ClientError,
     DeadlineExceeded,
     InvalidRequest,
@@ -11,9 +14,8 @@ from client.errors import (
     ServerUnavailable,
     UnreadableFile,
 )
-from client.parameters import Parameters
-from client.result import CameraClip, MotionScores, Score, VideoInfo, Weights
-from client.tls import Tls
+
+__version__ = "0.2.0"
 
 __all__ = [
     "AsyncClient",
@@ -32,4 +34,5 @@ __all__ = [
     "UnreadableFile",
     "VideoInfo",
     "Weights",
+    "__version__",
 ]

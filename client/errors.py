@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 # What Triton says while the supervisor loads a model again, and before that of a request that the dead process held.
 _STARTING = ("has no available versions", "is not healthy", "is not ready")
-# What Triton says where no gate stands before it and tells it better.
+# What Triton says where no proxy stands before it and tells it better.
 _NO_ROOM = "Failed to increase the shared memory pool"
 # What gRPC says of a connection that ended under a request, not of one that was never made.
 _ENDED = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)

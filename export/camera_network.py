@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from export.checkpoint import complain, read_json, read_tensors
 from export.errors import ExportError
-from export.half import FUSED, Halvable, PatchProduct
+from export.fp16 import FUSED, Halvable, PatchProduct
 
 CLIP_FRAMES = 16
 CLIP_SIZE = 224
@@ -50,7 +50,7 @@ class CameraClassifier(Halvable):
         encoder.to(dtype)
 
     def fuse_attention(self) -> int:
-        """Take `export.half.multi_head_attention` from here on, and be exported only; the number of layers."""
+        """Take `export.fp16.multi_head_attention` from here on, and be exported only; the number of layers."""
         self.network.set_attn_implementation(FUSED)
         return self.network.config.num_hidden_layers
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from export.configuration import write_shapes
 from export.errors import ExportError
+from export.fp16 import Halvable
 from export.graph import TOLERANCE, count_nodes, largest_difference, outputs_of, write_graph
-from export.half import Halvable
 from export.plans import PLAN, STAMP, Plans
 from export.repository import Transaction
 

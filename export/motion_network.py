@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from export.checkpoint import load_exactly, read_json, read_tensors
 from export.errors import ExportError
-from export.half import Halvable, PatchProduct, multi_head_attention
+from export.fp16 import Halvable, PatchProduct, multi_head_attention
 
 BACKBONE_HEADS = 12
 HEAD_HEADS = 8
@@ -150,7 +150,7 @@ class Backbone(Halvable):
         self.encoder.fc_norm.float()
 
     def fuse_attention(self) -> int:
-        """Take `export.half.multi_head_attention` from here on, and be exported only; the number of layers."""
+        """Take `export.fp16.multi_head_attention` from here on, and be exported only; the number of layers."""
         layers = [module for module in self.encoder.modules() if isinstance(module, Attention)]
         for attention in layers:
             attention.fused = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import SourceUnavailable
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 
 MOTION_REPOSITORY = "ai-forever/kandinsky-video-motion-predictor"
 CAMERA_REPOSITORY = "ai-forever/kandinsky-videomae-large-camera-motion"
@@ -17,7 +17,10 @@ FILES = {
     "motion": ("config.json", "model.safetensors"),
     "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
 }
-RECIPES: dict[str, Callable[[Path, int], None]] = {"motion": write_motion_checkpoint, "camera": write_camera_checkpoint}
+RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
+    "motion": write_motion_checkpoint,
+    "camera": write_camera_checkpoint,
+}
 DEMO = Path(__file__).parent / "demo"
 """The two small checkpoints that `python -m training` made."""
 HUB_TIMEOUT_SECONDS = 10.0
@@ -45,7 +48,7 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
     if match := RANDOM.fullmatch(source):
         seed = int(match["seed"] or 0)
         with tempfile.TemporaryDirectory(prefix="export-") as temporary:
-            RECIPES[network](Path(temporary), seed)
+            RANDOM_WEIGHTS[network](Path(temporary), seed)
             yield Checkpoint(Path(temporary), f"random:{seed} (stand-in weights, the figures mean nothing)")
     elif source == "demo":
         yield Checkpoint(DEMO / network, "demo (small networks that learned from rendered clips)")

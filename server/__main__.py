@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
-from server.gate import Tls
 from server.installation import NoServer, find_triton, precision_environment
 from server.metrics import Counts
 from server.process import ServerFailed, Settings, start
+from server.proxy import Tls
 from server.supervisor import Supervisor
 
 MAX_DEATHS = 3

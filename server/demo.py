@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from client import Client, ClientError
-from client.show import table
+from client._commands.show import table
 from server.__main__ import MODEL_REPOSITORY
 from server.installation import NoServer, find_triton
 from server.process import ServerFailed, Settings, running

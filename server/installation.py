@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
-BACKENDS = Path(__file__).parent.parent / "backends"
+ROOT = Path(__file__).parent.parent
+BACKENDS = ROOT / "backends"
 CUDA_POOL_BYTES = 2 << 30
 """On each GPU; the clips of a minute are 115 MB, and 64 requests may wait."""
 PINNED_POOL_BYTES = 1 << 30
@@ -29,8 +30,13 @@ class Triton:
     """The executable."""
     backend_directory: Path | None = None
     """Where its backends are, if not where it looks by itself."""
-    environment: dict[str, str] = field(default_factory=dict)
-    """Variables to add to its environment."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Variables that it needs beside those that every Triton does."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables to add to its environment; its stubs import this project's modules from where they lie."""
+        return self.variables | {"PYTHONPATH": _with_root(os.environ.get("PYTHONPATH", ""))}
 
     def command(self, arguments: list[str], profile: str) -> list[str]:
         """Its command line, with what `arguments` do not say themselves."""
@@ -63,6 +69,11 @@ class Triton:
             return []
         installed = {distribution.name.lower() for distribution in importlib.metadata.distributions()}
         return [name for name in GPU_PACKAGES if not any(found.startswith(name) for found in installed)]
+
+
+def _with_root(path: str) -> str:
+    others = [directory for directory in path.split(os.pathsep) if directory and Path(directory) != ROOT]
+    return os.pathsep.join([str(ROOT), *others])
 
 
 def _memory_pools() -> list[str]:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, disable_created_metric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.turnstile import Turnstile
+from server.fair_queue import FairQueue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT_SECONDS = 10.0
@@ -35,33 +35,33 @@ class Counts(Collector):
         self.server_restarts = Counter(
             "video_motion_server_restarts", "Times that tritonserver was started again", registry=self.registry
         )
-        self._turnstile: Turnstile | None = None
-        self._refused_before = self._left_before = 0
+        self._queue: FairQueue | None = None
+        self._refused_before = self._cancelled_before = 0
         self.registry.register(self)
 
-    def watch(self, turnstile: Turnstile) -> None:
-        """Take the numbers of requests from `turnstile` from now on."""
-        if self._turnstile is not None:
-            self._refused_before += self._turnstile.refused
-            self._left_before += self._turnstile.left
-        self._turnstile = turnstile
+    def watch(self, queue: FairQueue) -> None:
+        """Take the numbers of requests from `queue` from now on."""
+        if self._queue is not None:
+            self._refused_before += self._queue.refused
+            self._cancelled_before += self._queue.cancelled
+        self._queue = queue
 
     def collect(self) -> Iterator[Metric]:
         """The numbers of requests, as the registry asks for them."""
-        if (turnstile := self._turnstile) is None:
+        if (queue := self._queue) is None:
             return
         yield CounterMetricFamily(
             "video_motion_queue_rejections",
             "Requests that found the queue full",
-            self._refused_before + turnstile.refused,
+            self._refused_before + queue.refused,
         )
         yield CounterMetricFamily(
             "video_motion_requests_abandoned",
             "Requests whose caller had gone before their turn came",
-            self._left_before + turnstile.left,
+            self._cancelled_before + queue.cancelled,
         )
-        yield GaugeMetricFamily("video_motion_requests_waiting", "Requests that wait for Triton", turnstile.waiting)
-        yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests that Triton has", turnstile.inside)
+        yield GaugeMetricFamily("video_motion_requests_waiting", "Requests that wait for Triton", queue.waiting)
+        yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests that Triton has", queue.in_flight)
 
 
 class MetricsEndpoint:

@@ -6,7 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from server.gate import Tls
+from server.proxy import Tls
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 1 << 30

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from server.gate import MAX_INSIDE, MAX_OF_ONE, Gate, Tls
 from server.installation import Triton, find_triton, precision_environment
 from server.key import write_key
 from server.metrics import Counts, MetricsEndpoint
 from server.preflight import problems
 from server.processes import Progress, descendants, model_of
-from video.heap import OWN_PAGES
+from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy, Tls
+from video.malloc_trim import OWN_PAGES
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 LOG_LINES = 400
@@ -42,7 +42,7 @@ NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """APIs for whoever has the server's key: the rest of them change nothing that another caller would notice."""
 CLOSED_IN_HTTP = ("inference", *CLOSED)
-"""Over HTTP a request would pass the gate: its queue, its turns, and what it keeps from Triton."""
+"""Over HTTP a request would pass the proxy: its queue, its turns, and what it keeps from Triton."""
 KEY_NAME = "video-motion-key"
 GRPC_KEY_NAME = f"triton-grpc-protocol-{KEY_NAME}"
 """The name of the key in gRPC's metadata."""
@@ -114,13 +114,13 @@ class Server:
             )
             stack.callback(self._metrics.close)
             # Last: starting a process beside gRPC's threads is delicate.
-            max_of_one = MAX_OF_ONE if self.profile == "cpu" else MAX_INSIDE
-            self.gate = Gate(settings.address, settings.grpc_port, self._triton_url, settings.tls, max_of_one)
+            max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_IN_FLIGHT
+            self.proxy = Proxy(settings.address, settings.grpc_port, self._triton_url, settings.tls, max_per_caller)
             stack.pop_all()
-        self.counts.watch(self.gate.turnstile)
+        self.counts.watch(self.proxy.queue)
 
     def _choose_ports(self) -> None:
-        """Choose where Triton itself listens for the gate and for whoever collects metrics: on this machine only."""
+        """Choose where Triton itself listens for the proxy and for whoever collects metrics: on this machine only."""
         port, metrics_port = _free_ports(LOOPBACK, 2)
         self._triton_url = f"{LOOPBACK}:{port}"
         self._triton_metrics_url = f"http://{LOOPBACK}:{metrics_port}/metrics"
@@ -225,7 +225,7 @@ class Server:
                     print(f"server: {lost}", file=sys.stderr, flush=True)
                     self._end()
                     self._choose_ports()
-                    self.gate.hand_on_to(self._triton_url)
+                    self.proxy.hand_on_to(self._triton_url)
                     self._log.clear()
                     self._start()
                     progress = Progress(self.process.pid)
@@ -271,7 +271,7 @@ class Server:
 
     def stop(self) -> int:
         """Ask the server to stop, end it if it does not, and remove what it leaves; its exit status."""
-        self.gate.close(self.settings.stop_timeout_seconds if self.process.poll() is None else 0.0)
+        self.proxy.close(self.settings.stop_timeout_seconds if self.process.poll() is None else 0.0)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 
 from client import Client
 from export.networks import export_networks
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
 from server.demo import real_videos
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from client.table import Metadata
-from export.recipe import CAMERA_LABELS
+from client._tables.table import Metadata
+from export.random_weights import CAMERA_LABELS
 
 METADATA = Metadata({"motion": "made@1", "camera": "made@2", "precision": "f32"}, CAMERA_LABELS, {})
 COMMON = ("static", "pan_left", "pan_right", "zoom_in", "tilt_up", "track", "shake", "dolly_in", "undefined", "pov")

@@ -3,8 +3,8 @@
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from client.attempts import LOST_REQUESTS, Patience, attempts
-from client.balance import Ask, Balancer, Pause, Probe
+from client._sdk.attempts import LOST_REQUESTS, Patience, attempts
+from client._sdk.balance import Ask, Balancer, Pause, Probe
 from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerError, ServerUnavailable, from_triton
 
 

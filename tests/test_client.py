@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import client.parameters
-import client.request
+import client._sdk.parameters
+import client._sdk.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
-from client.result import CameraClip, parse_score
+from client._sdk.result import CameraClip, parse_score
 from server import Server
 from tests.processes import workers
 from tests.synthetic import encode
@@ -140,7 +140,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
             unconnected.weights()
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
-        monkeypatch.setattr(client.request, "MAX_BYTES", 1000)
+        monkeypatch.setattr(client._sdk.request, "MAX_BYTES", 1000)
         with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
             unconnected.score(VIDEO)
 
@@ -172,8 +172,8 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint():
 
 
 def test_the_command_line_and_the_server_allow_the_same_parameters():
-    assert RANGES == client.parameters.RANGES
-    assert WHOLE == client.parameters.WHOLE
+    assert RANGES == client._sdk.parameters.RANGES
+    assert WHOLE == client._sdk.parameters.WHOLE
 
 
 def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():

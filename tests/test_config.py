@@ -130,7 +130,7 @@ def test_the_sampling_differs_in_what_it_says_of_the_networks_and_how_much_is_de
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
-    # One more where the gate leaves one to others.
+    # One more where the proxy leaves one to others.
     assert (gpu.instance_group.pop().count, cpu.instance_group.pop().count) == (2, 3)
     assert gpu == cpu
 

@@ -1,7 +1,7 @@
 """The small networks that come with the project, through a real server, on clips that training never saw.
 
-`python -m training judge` asks about 500; here there are enough to notice flipped frames, mirrored pictures or labels
-in another order.
+`python -m training evaluate` asks about 500; the clips here are enough to notice flipped frames, mirrored pictures or
+labels in another order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from server import Settings, running
 from server.demo import FILMED, filmed_photographs
 from tests.conftest import copy_repository
 from training.encoding import encode
-from training.fresh import SPEEDS, fresh_clips, fresh_photographs
-from training.judging import judge
+from training.evaluation import evaluate
+from training.holdout import SPEEDS, holdout_clips, holdout_photographs
 from training.photographs import Picture, film_photograph, photographs
 
 PLAIN = ("pan", "tilt", "roll", "zoom", "static")
@@ -54,7 +54,7 @@ def test_the_weights_say_what_they_are(demo: Client):
 
 
 def test_rendered_clips_get_their_labels_and_scores(demo: Client):
-    verdict = judge([fresh.ask(demo) for fresh in fresh_clips(CLIPS)])
+    verdict = evaluate([fresh.ask(demo) for fresh in holdout_clips(CLIPS)])
     print(verdict)
     assert np.mean([verdict.found[kind] for kind in PLAIN]) >= 0.85
     assert np.mean([verdict.found[kind] for kind in WITH_DEPTH]) >= 0.7
@@ -64,7 +64,7 @@ def test_rendered_clips_get_their_labels_and_scores(demo: Client):
 
 
 def test_photographs_that_filters_move_get_their_labels(demo: Client):
-    found = [move in demo.score(video).camera[0].labels for move, video in fresh_photographs(every=4)]
+    found = [move in demo.score(video).camera[0].labels for move, video in holdout_photographs(every=4)]
     print(f"{np.mean(found):.1%} of {len(found)}")
     assert np.mean(found) >= 0.9
 

@@ -20,7 +20,7 @@ from export import ExportError, SourceUnavailable
 from export.camera_network import load_camera
 from export.motion_network import load_motion, sine_cosine_positions
 from export.networks import export_networks
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
 from export.source import open_source
 from server import Settings, running

@@ -6,7 +6,7 @@ import pytest
 
 from client import Client
 from server import Server
-from server.gate import MAX_OF_ONE
+from server.proxy import MAX_PER_CALLER
 from tests.synthetic import encode
 from tests.test_config import config_of
 
@@ -16,7 +16,7 @@ FILMS = 8
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode", "motion_backbone", "camera_classifier"])
 def test_one_caller_never_has_all_instances_of_a_model(model: str):
     (group,) = config_of(model, "cpu").instance_group
-    assert group.count > MAX_OF_ONE
+    assert group.count > MAX_PER_CALLER
 
 
 def test_a_short_clip_asked_for_after_films_is_answered_before_them(server: Server):
@@ -41,4 +41,4 @@ def test_a_short_clip_asked_for_after_films_is_answered_before_them(server: Serv
             thread.join()
     # With the two that were under way, and not after those that had been asked for before it.
     assert len(order) == FILMS + 1
-    assert order.index("short") <= 1 + MAX_OF_ONE
+    assert order.index("short") <= 1 + MAX_PER_CALLER

@@ -9,7 +9,7 @@ import pytest
 
 from client import Client, ServerError, ServerUnavailable
 from server import Server
-from server.gate import MAX_OF_ONE, MAX_WAITING
+from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import alive, kill_when_busy, workers
 from tests.synthetic import encode
@@ -73,7 +73,7 @@ def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Serve
             os.kill(worker, signal.SIGCONT)
         answers = [one.result() for one in asked]
     refused = [answer for answer in answers if answer != before]
-    assert len(refused) == 100 - MAX_OF_ONE - MAX_WAITING
+    assert len(refused) == 100 - MAX_PER_CALLER - MAX_WAITING
     for message, seconds in refused:
         assert message == "the queue is full: 64 requests wait, 2 are being answered"
         assert seconds < 2

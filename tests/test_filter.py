@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from client.filter import main
-from client.table import Metadata, read_table
+from client._commands.filter import main
+from client._tables.table import Metadata, read_table
 from tests.score_tables import METADATA, write_realistic_scores, write_scores
 
 STATIC, SLIDESHOW, CHAOTIC, MOVING = (0.1, 0.1, 0.1), (1.0, 0.1, 2.0), (2.9, 2.0, 2.9), (1.0, 1.0, 1.0)
@@ -199,9 +199,9 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("filter", "tables of scores need pyarrow: pip install 'video-motion[report]'"),
-        ("summary", "tables of scores need pyarrow: pip install 'video-motion[report]'"),
-        ("report", "the report needs pyarrow and av: pip install 'video-motion[report]'"),
+        ("filter", "python -m client.filter needs pyarrow: pip install pyarrow"),
+        ("summary", "python -m client.summary needs pyarrow: pip install pyarrow"),
+        ("report", "python -m client.report needs pyarrow and av: pip install pyarrow av"),
     ],
 )
 def test_what_is_not_installed_is_named(command: str, message: str):

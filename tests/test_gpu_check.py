@@ -15,7 +15,7 @@ from bench.gpu import decoding, rates, serving
 from bench.gpu.steps import Figure, Skipped, run_step, table
 from client import CameraClip, Client, MotionScores, Score
 from export.motion_network import load_motion
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from server import Server
 from tests.conftest import REFERENCE
 from tests.synthetic import encode

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from client.inputs import InputError, Inputs, Item
+from client._inputs.inputs import InputError, Inputs, Item
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_manifest_may_name_parts(tmp_path: Path):
 
 @pytest.mark.parametrize("flag", ["", "--manifest"])
 def test_names_on_standard_input_are_taken_as_they_come(flag: str):
-    program = "import sys; from client.inputs import Inputs; a = sys.argv[1:]\n"
+    program = "import sys; from client._inputs.inputs import Inputs; a = sys.argv[1:]\n"
     program += "for item in Inputs(['-'] if not a[0] else [], ['-'] if a[0] else []): print(item.video, flush=True)"
     command = [sys.executable, "-c", program, flag]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -1,7 +1,7 @@
 """Neighbouring clips merged into intervals."""
 
+from client._sdk.result import CameraClip
 from client.intervals import TableClip, camera_intervals, label_seconds
-from client.result import CameraClip
 
 
 def intervals(*clips: tuple[float, float, list[str]]) -> list[str]:

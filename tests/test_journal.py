@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from client import InvalidRequest
-from client.inputs import InputError, Item
-from client.journal import Journal, JournalError, OtherTerms, Position, Terms
-from client.output import check_output, output_for
-from client.record import failed, scored
-from client.table import Metadata, read_table
+from client._inputs.inputs import InputError, Item
+from client._tables.journal import Journal, JournalError, OtherTerms, Position, Terms
+from client._tables.output import check_output, output_for
+from client._tables.row import failed, scored
+from client._tables.table import Metadata, read_table
 from tests.test_table import METADATA, SCORE
 
 TERMS = Terms(METADATA.weights, METADATA.labels, {"fps": 8.0, "start_seconds": 1.0})
@@ -87,7 +87,7 @@ def test_other_terms_are_refused(tmp_path: Path):
 def test_one_run_at_a_time_has_a_journal(tmp_path: Path):
     path = tmp_path / "journal"
     with closing(Journal(path)):
-        program = f"from pathlib import Path; from client.journal import Journal; Journal(Path({str(path)!r}))"
+        program = f"from pathlib import Path; from client._tables.journal import Journal; Journal(Path({str(path)!r}))"
         second = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert f"another run is writing to {path}" in second.stderr
     Journal(path).close()

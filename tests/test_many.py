@@ -18,7 +18,7 @@ import pytest
 from tritonclient import grpc
 
 from client import AsyncClient, Client, InvalidRequest, ServerUnavailable
-from client.table import Metadata, read_table
+from client._tables.table import Metadata, read_table
 from server import Server, Settings, running
 from tests.synthetic import encode
 from tests.test_serve import drain, serving

@@ -14,7 +14,7 @@ import pytest
 
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
 from server import Server
-from server.gate import MAX_OF_ONE, MAX_WAITING
+from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
 from tests.synthetic import encode, encode_audio
@@ -136,9 +136,9 @@ def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = Counter(one.result() for one in asked)
-    assert answers == {True: MAX_OF_ONE + MAX_WAITING, False: 90 - MAX_OF_ONE - MAX_WAITING}
+    assert answers == {True: MAX_PER_CALLER + MAX_WAITING, False: 90 - MAX_PER_CALLER - MAX_WAITING}
     assert meanwhile["video_motion_requests_waiting", ()] == MAX_WAITING
-    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_OF_ONE
+    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_PER_CALLER
     after = scrape(server)
     assert risen("video_motion_queue_rejections_total", before, after) == {(): answers[False]}
     assert after["video_motion_requests_waiting", ()] == 0
@@ -182,7 +182,7 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
 
 
 def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
-    from video.record import Record
+    from video.request_record import Record
 
     class Refusing:
         COUNTER = GAUGE = HISTOGRAM = 0

@@ -5,8 +5,8 @@ import argparse
 import numpy as np
 import pytest
 
-from client.preset_arguments import add_preset_arguments, as_arguments, presets_from
-from client.presets import PRESETS
+from client._commands.preset_arguments import add_preset_arguments, as_arguments, presets_from
+from client._tables.presets import PRESETS
 
 EDGES = (0.5, 1.0, 2.5, 0.4, 0.1)
 

@@ -10,7 +10,7 @@ from training.camera import film
 from training.light import Light
 from training.moves import DIRECTIONS, LABELS, Move, Moves, draw_moves
 from training.renderer import Clip, Shot, draw_clip
-from training.scene import Scene, Surface, Wardrobe
+from training.scene import Scene, Surface, TexturePool
 from training.truth import displacement, magnitudes, rates
 
 SIZE = (160, 96)
@@ -20,20 +20,20 @@ NEAR, FAR = 0, 1
 
 
 @pytest.fixture(scope="module")
-def wardrobe() -> Wardrobe:
-    return Wardrobe.draw(np.random.default_rng(3), 12)
+def textures() -> TexturePool:
+    return TexturePool.draw(np.random.default_rng(3), 12)
 
 
 def steady(frames: int = FRAMES) -> Light:
     return Light(np.zeros((frames, 3)), np.zeros(frames), np.zeros(frames, np.int64))
 
 
-def two_walls(moves: Moves, wardrobe: Wardrobe) -> Clip:
+def two_walls(moves: Moves, textures: TexturePool) -> Clip:
     """A wall at z = 1 that covers the left half of the world, before one at z = 4; an arc goes round z = 2."""
     width, height = SIZE
     times, focal = np.arange(FRAMES) / FRAMES, 1.2 * width
     surfaces = []
-    for depth, texture in zip((4.0, 1.0), wardrobe.textures, strict=False):
+    for depth, texture in zip((4.0, 1.0), textures.textures, strict=False):
         texel = depth / focal
         mask = None
         if depth == 1:
@@ -48,9 +48,9 @@ def two_walls(moves: Moves, wardrobe: Wardrobe) -> Clip:
     return Clip(moves, SECONDS, FRAMES, width, height, [shot], steady(), 0.0, 0)
 
 
-def seen(kind: str, speed: float, wardrobe: Wardrobe) -> tuple[np.ndarray, np.ndarray]:
+def seen(kind: str, speed: float, textures: TexturePool) -> tuple[np.ndarray, np.ndarray]:
     """(points, 2) where, from the middle, and (points, 2) how far what is there is displaced between two frames."""
-    clip = two_walls(Moves((Move(kind, speed),)), wardrobe)
+    clip = two_walls(Moves((Move(kind, speed),)), textures)
     line = np.linspace(0.1, 0.9, 9)
     points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     return points - 0.5, displacement(clip, 7, 8, points).total
@@ -63,11 +63,11 @@ def seen(kind: str, speed: float, wardrobe: Wardrobe) -> tuple[np.ndarray, np.nd
         ("truck_left", 0, 1), ("truck_right", 0, -1), ("pedestal_up", 1, 1), ("pedestal_down", 1, -1),
     ],
 )  # fmt: skip
-def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, wardrobe: Wardrobe):
+def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, textures: TexturePool):
     kind = label.partition("_")[0]
     move = Move(kind, 0.2 if DIRECTIONS[kind][1] == label else -0.2)
     assert move.label == label
-    where, moved = seen(kind, move.speed, wardrobe)
+    where, moved = seen(kind, move.speed, textures)
     assert (moved[:, axis] * sign > 0).all()
     near, far = (np.abs(moved[half, axis]).mean() for half in (where[:, 0] < -0.05, where[:, 0] > 0.05))
     if kind in ("pan", "tilt"):
@@ -77,8 +77,8 @@ def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, wardr
         assert near > 3 * far
 
 
-def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(wardrobe: Wardrobe):
-    where, moved = seen("roll", 0.3, wardrobe)
+def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(textures: TexturePool):
+    where, moved = seen("roll", 0.3, textures)
     pixels, way = where * SIZE, moved * SIZE
     turned = pixels[:, 0] * way[:, 1] - pixels[:, 1] * way[:, 0]  # rows count down: clockwise is positive
     assert Move("roll", 0.3).label == "roll_left"
@@ -86,29 +86,29 @@ def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(wardrobe: Ward
     assert (turned[off_centre] > 0).all()
 
 
-def test_a_zoom_magnifies_alike_and_a_dolly_what_is_near(wardrobe: Wardrobe):
+def test_a_zoom_magnifies_alike_and_a_dolly_what_is_near(textures: TexturePool):
     for kind, label in (("zoom", "zoom_in"), ("dolly", "dolly_in")):
         assert Move(kind, 0.3).label == label
-        where, moved = seen(kind, 0.3, wardrobe)
+        where, moved = seen(kind, 0.3, textures)
         away = (where * moved).sum(1) / (where**2).sum(1).clip(1e-9)
         near, far = (away[half].mean() for half in (where[:, 0] < -0.05, where[:, 0] > 0.05))
         assert far > 0
         assert near == pytest.approx(far, rel=0.05) if kind == "zoom" else near > 3 * far
 
 
-def test_round_a_subject_what_is_nearer_and_what_is_farther_part(wardrobe: Wardrobe):
+def test_round_a_subject_what_is_nearer_and_what_is_farther_part(textures: TexturePool):
     assert Move("arc", -0.3).label == "arc_left"
-    where, moved = seen("arc", -0.3, wardrobe)
+    where, moved = seen("arc", -0.3, textures)
     assert (moved[where[:, 0] < -0.05, 0] > 0).all()
     assert (moved[where[:, 0] > 0.05, 0] < 0).all()
 
 
-def test_frames_show_what_the_displacements_say(wardrobe: Wardrobe):
+def test_frames_show_what_the_displacements_say(textures: TexturePool):
     """Followed from frame to frame a point keeps its colour."""
     rng = np.random.default_rng(8)
     followed, in_place = [], []
     while len(followed) < 12:
-        clip = draw_clip(rng, wardrobe, frames_per_second=8, size=(160, 120))
+        clip = draw_clip(rng, textures, frames_per_second=8, size=(160, 120))
         clip = replace(clip, light=steady(clip.frames), grain=0.0)
         frames = [cv2.GaussianBlur(frame, (0, 0), 1).astype(np.float32) for frame in clip.render()]
         points = rng.uniform(0.1, 0.9, (400, 2))
@@ -144,27 +144,27 @@ def test_a_move_that_stops_is_undefined_and_moves_only_until_then():
     assert (np.diff(progress)[5:] == 0).all()
 
 
-def test_magnitudes_are_of_the_camera_what_moves_and_the_light(wardrobe: Wardrobe):
+def test_magnitudes_are_of_the_camera_what_moves_and_the_light(textures: TexturePool):
     frames = np.arange(FRAMES)
     still, slow, fast = (
-        rates(two_walls(Moves((Move("pan", speed),) if speed else ()), wardrobe), frames) for speed in (0, 0.05, 0.2)
+        rates(two_walls(Moves((Move("pan", speed),) if speed else ()), textures), frames) for speed in (0, 0.05, 0.2)
     )
     assert still == pytest.approx(np.zeros(3), abs=1e-9)
     assert slow[0] == pytest.approx(0.05, rel=0.1)
     assert fast[0] == pytest.approx(0.2, rel=0.1)
     assert slow[1] == fast[1] == 0
-    middle = rates(two_walls(Moves((Move("pan", 0.05),)), wardrobe), frames, np.array([0.5, 1]))
+    middle = rates(two_walls(Moves((Move("pan", 0.05),)), textures), frames, np.array([0.5, 1]))
     assert middle == pytest.approx([0.1, 0, 0], rel=0.1)  # of half a width it passes twice as much
-    cut = two_walls(Moves(), wardrobe)
+    cut = two_walls(Moves(), textures)
     cut = replace(cut, shots=cut.shots * 2, light=replace(cut.light, shot=(frames > 8).astype(np.int64)))
     assert rates(cut, frames)[2] == pytest.approx(1 / (SECONDS * 15 / 16))
     assert (magnitudes(np.zeros(3)) == 0).all()
     assert (magnitudes(np.full(3, 1e3)) <= 3).all()
 
 
-def test_what_moves_by_itself_counts_as_an_object(wardrobe: Wardrobe):
+def test_what_moves_by_itself_counts_as_an_object(textures: TexturePool):
     rng = np.random.default_rng(2)
-    clips = [draw_clip(rng, wardrobe, kind="static", frames_per_second=8, size=SIZE) for _ in range(25)]
+    clips = [draw_clip(rng, textures, kind="static", frames_per_second=8, size=SIZE) for _ in range(25)]
     for clip in clips:
         moves = any(surface.moves for shot in clip.shots for surface in shot.scene.surfaces)
         own = rates(clip, np.arange(clip.frames))[1]
@@ -172,6 +172,6 @@ def test_what_moves_by_itself_counts_as_an_object(wardrobe: Wardrobe):
     assert np.mean([rates(clip, np.arange(clip.frames))[1] > 0 for clip in clips]) > 0.5
 
 
-def test_the_same_seed_renders_the_same(wardrobe: Wardrobe):
-    one, other = (draw_clip(np.random.default_rng(5), wardrobe, frames_per_second=8, size=SIZE) for _ in range(2))
+def test_the_same_seed_renders_the_same(textures: TexturePool):
+    one, other = (draw_clip(np.random.default_rng(5), textures, frames_per_second=8, size=SIZE) for _ in range(2))
     assert all((a == b).all() for a, b in zip(one.render(), other.render(), strict=True))

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-import client.filter
-from client.presets import PRESETS
-from client.report.__main__ import main
-from client.report.examples import NearestRows
-from client.report.previews import Segment, make_previews, middle
-from client.report.write import _label_bits, write_report
-from client.table import Metadata, read_table
+from client._commands.filter import main as filter_main
+from client._commands.report import main
+from client._report.examples import NearestRows
+from client._report.previews import Segment, make_previews, middle
+from client._report.write import _label_bits, write_report
+from client._tables.presets import PRESETS
+from client._tables.table import Metadata, read_table
 from tests.browser import Browser, browser, missing
 from tests.score_tables import METADATA, write_realistic_scores, write_scores
 from tests.synthetic import encode, encode_audio
@@ -80,7 +80,7 @@ def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixtur
     assert words[:3] == ["python", "-m", "client.filter"]
     capsys.readouterr()
     arguments = [str(directory / word) if word.endswith(".txt") else word for word in words[3:]]
-    assert client.filter.main(arguments) == 0
+    assert filter_main(arguments) == 0
     return json.loads(capsys.readouterr().out)
 
 

@@ -12,8 +12,8 @@ from tritonclient.utils import InferenceServerException
 from server import Server
 from tests.synthetic import encode
 from video.errors import Reason
-from video.record import Record
 from video.request_log import Logged, RequestLog, line
+from video.request_record import Record
 
 GOOD = encode(60)
 HOSTILE = 'a"\n{"event": "forged"}\r\x1b[2J\x00\u202e\x9b'

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from client import InvalidRequest
-from client.inputs import InputError, Item
-from client.run import Outcome, Run
+from client._inputs.inputs import InputError, Item
+from client._runs.run import Outcome, Run
 
 DONE = InvalidRequest("done")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.compute_lock import ComputeLock
 from backends.shared import NetworkGone, RemoteNetwork, SharedNetwork, address_of, holds_network
 from backends.tensors import Network, Tensors
-from backends.turns import Turns
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -143,10 +143,10 @@ def test_whoever_has_had_the_cores_does_not_have_them_again_before_another_who_w
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    first, second = Turns(), Turns()
+    first, second = ComputeLock(), ComputeLock()
     order: list[str] = []
 
-    def take(turns: Turns, name: str) -> None:
+    def take(turns: ComputeLock, name: str) -> None:
         with turns.take():
             order.append(name)
 

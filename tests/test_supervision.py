@@ -25,7 +25,7 @@ from tritonclient.utils import InferenceServerException
 
 from client import Client, ClientError, Score, ServerAway, ServerError
 from export.networks import export_networks
-from export.recipe import write_motion_checkpoint
+from export.random_weights import write_motion_checkpoint
 from server import Server, Settings
 from server.process import GRPC_KEY_NAME
 from server.supervisor import Supervisor

@@ -8,9 +8,9 @@ import pytest
 from pyarrow import parquet
 
 from client import CameraClip, InvalidRequest, MotionScores, Score, VideoInfo, Weights
-from client.output import as_csv_row, csv_header
-from client.record import failed, scored
-from client.table import SCHEMA, Metadata, TableError, read_batches, read_metadata, read_table, write_parquet
+from client._tables.output import as_csv_row, csv_header
+from client._tables.row import failed, scored
+from client._tables.table import SCHEMA, Metadata, TableError, read_batches, read_metadata, read_table, write_parquet
 
 WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
 SCORE = Score(

@@ -19,8 +19,8 @@ from tritonclient.grpc import model_config_pb2
 
 from export import ExportError
 from export.camera_network import load_camera
+from export.fp16 import PatchProduct
 from export.graph import outputs_of
-from export.half import PatchProduct
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN, STAMP, Plans

@@ -18,7 +18,7 @@ from tritonclient.utils import InferenceServerException, shared_memory
 
 from client import AsyncClient, Client, ServerUnavailable, Tls, UnreadableFile
 from server import Server
-from server import gate as server_gate
+from server import proxy as server_proxy
 from server.__main__ import _tls
 from server.preflight import problems
 from server.process import GRPC_KEY_NAME, ServerFailed, _free_ports
@@ -66,13 +66,13 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(params=["encrypted", "mutual"])
 def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Certificates) -> Iterator[tuple[str, bool]]:
-    """The address of an encrypted gate to the server, and whether callers need a certificate."""
+    """The address of an encrypted proxy to the server, and whether callers need a certificate."""
     mutual = request.param == "mutual"
-    tls = server_gate.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
+    tls = server_proxy.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
     (port,) = _free_ports("127.0.0.1", 1)
-    gate = server_gate.Gate("127.0.0.1", port, server._triton_url, tls)
+    proxy = server_proxy.Proxy("127.0.0.1", port, server._triton_url, tls)
     yield f"localhost:{port}", mutual
-    gate.close()
+    proxy.close()
 
 
 def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
@@ -124,13 +124,13 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, strange
     text = tmp_path / "text.pem"
     text.write_text("not a certificate")
     for tls, message in (
-        (server_gate.Tls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
-        (server_gate.Tls(text, certificates.server_key), "cannot be used: it is no such PEM file"),
+        (server_proxy.Tls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
+        (server_proxy.Tls(text, certificates.server_key), "cannot be used: it is no such PEM file"),
         (
-            server_gate.Tls(certificates.server, strangers.server_key),
+            server_proxy.Tls(certificates.server, strangers.server_key),
             "cannot be used: the key is another certificate's",
         ),
-        (server_gate.Tls(certificates.server, certificates.server_key, text), f"{text} cannot be used: it is no such"),
+        (server_proxy.Tls(certificates.server, certificates.server_key, text), f"{text} cannot be used: it is no such"),
     ):
         found = problems(tmp_path, "127.0.0.1", {}, tls=tls)
         assert any(message in problem for problem in found), found
@@ -142,7 +142,7 @@ def test_the_environment_says_what_the_server_shows(certificates: Certificates, 
     with pytest.raises(ServerFailed, match="TLS_CERTIFICATE and TLS_KEY are given together"):
         _tls()
     monkeypatch.setenv("TLS_KEY", str(certificates.server_key))
-    assert _tls() == server_gate.Tls(certificates.server, certificates.server_key)
+    assert _tls() == server_proxy.Tls(certificates.server, certificates.server_key)
 
 
 def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):

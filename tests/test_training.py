@@ -12,21 +12,21 @@ import torch
 
 from export.camera_network import load_camera
 from export.motion_network import BACKBONE_HEADS, load_motion
-from training import augmentation, calibration, senses, train
+from training import augmentation, calibration, train, weight_surgery
 from training.__main__ import main
 from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, relight, upside_down
+from training.blur_filters import put_fine_waves
 from training.calibration import calibrate
 from training.checkpoint import write_checkpoints
-from training.clock import CLOCK, keep_clock, put_clock, put_looking_heads
 from training.dataset import Shard, make_shard, make_shards
-from training.focus import put_fine_waves
-from training.judging import Answer, judge
+from training.evaluation import Answer, evaluate
 from training.losses import course_of, fine_loss, level_loss, rank_loss
 from training.moves import LABELS
-from training.network import Student, at_places
-from training.senses import with_another_block
+from training.network import DemoModel, at_places
 from training.start import FIRST_WAVE, start, start_from_motion_energy
+from training.temporal_channels import CLOCK, keep_temporal_channels, put_looking_heads, put_temporal_channels
 from training.train import BOTH, SCORES, Clips, Phase, Training
+from training.weight_surgery import with_another_block
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +190,9 @@ def test_rendering_makes_only_what_is_missing(shards: Path):
 
 
 def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
-    recipe = replace(BOTH, phases=(Phase(1, 2, 2), Phase(1, 4, 2)))
+    config = replace(BOTH, phases=(Phase(1, 2, 2), Phase(1, 4, 2)))
     for _ in range(sittings):
-        training = Training(Clips(shards), checkpoint, 0, recipe)
+        training = Training(Clips(shards), checkpoint, 0, config)
         done = training.run(print, until=0 if sittings > 1 else 1e9)
     assert done
     assert training.step == 2
@@ -200,8 +200,8 @@ def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
 
 
 def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: Path):
-    recipe = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2, rate=0.5)))
-    training = Training(Clips(shards), tmp_path / "new.pt", 0, recipe)
+    config = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2, rate=0.5)))
+    training = Training(Clips(shards), tmp_path / "new.pt", 0, config)
     rates = []
     for step in (0, 350, 700, 999, 1000, 1999):
         training.step = step
@@ -213,18 +213,18 @@ def test_a_training_in_several_sittings_is_the_same(shards: Path, tmp_path: Path
     """Every sitting but the last ends after one step."""
     at_once = trained(shards, tmp_path / "once.pt", 1)
     in_parts = trained(shards, tmp_path / "parts.pt", 3)
-    for name, value in at_once.student.state_dict().items():
-        assert torch.allclose(value, in_parts.student.state_dict()[name], atol=1e-5), name
+    for name, value in at_once.model.state_dict().items():
+        assert torch.allclose(value, in_parts.model.state_dict()[name], atol=1e-5), name
 
 
 def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Path, tmp_path: Path):
     learned = trained(shards, tmp_path / "both.pt", 1).average
-    recipe = replace(SCORES, phases=(Phase(2, 8, 2),))
-    alone = Training(Clips(shards), tmp_path / "scores.pt", 1, recipe, learned)
-    assert all(torch.equal(value, learned[name]) for name, value in alone.student.state_dict().items())
+    config = replace(SCORES, phases=(Phase(2, 8, 2),))
+    alone = Training(Clips(shards), tmp_path / "scores.pt", 1, config, learned)
+    assert all(torch.equal(value, learned[name]) for name, value in alone.model.state_dict().items())
     losses = [alone.advance() for _ in range(2)]
     assert list(losses[0]) == ["motion", "light", "levels", "amounts", "scores"]
-    after = alone.student.state_dict()
+    after = alone.model.state_dict()
     assert torch.equal(after["classifier.bias"], learned["classifier.bias"])
     for name in ("encoder.blocks.0.mlp.fc1.weight", "head.final_layer.linear.2.weight", "levels.bias"):
         assert not torch.equal(after[name], learned[name])
@@ -232,14 +232,14 @@ def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Pa
 
 def test_the_places_that_are_looked_at_are_those_of_the_whole():
     torch.manual_seed(0)
-    student = Student()
+    model = DemoModel()
     video = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
     every = torch.arange(49).expand(2, -1)
     some = torch.tensor([[3, 10, 48], [0, 1, 2]])
     with torch.no_grad():
-        whole = student.layers(video, torch.arange(8))
-        assert torch.allclose(student.layers(video, torch.arange(8), every)[-1], whole[-1], atol=1e-5)
-        assert student.layers(video, torch.arange(8), some)[-1].shape == (2, 8 * 3, 168)
+        whole = model.layers(video, torch.arange(8))
+        assert torch.allclose(model.layers(video, torch.arange(8), every)[-1], whole[-1], atol=1e-5)
+        assert model.layers(video, torch.arange(8), some)[-1].shape == (2, 8 * 3, 168)
     motion = torch.arange(2 * 8 * 49 * 4).reshape(2, 8, 49, 4)
     at = at_places(motion, some)
     assert (at[0, 5] == motion[0, 5, [3, 10, 48]]).all()
@@ -250,12 +250,12 @@ def test_a_part_of_a_pixel_counts_where_motion_is_fine():
     """What moves by itself by a quarter of a pixel: said rightly, or not at all; what a cut hides does not count."""
     motion = torch.zeros(1, 8, 49, 4)
     motion[0, :, 5, 0] = 0.25 / 112
-    student = Student()
-    student.early_flow = student.fine_motion = torch.nn.Identity()  # tokens say it themselves
+    model = DemoModel()
+    model.early_flow = model.fine_motion = torch.nn.Identity()  # tokens say it themselves
 
     def loss(said: torch.Tensor, motion: torch.Tensor = motion) -> float:
         said = torch.asinh(300 * said).flatten(1, 2)
-        return float(fine_loss(student, [torch.zeros_like(said[..., :2]), said[..., :2], said[..., 2:]], motion))
+        return float(fine_loss(model, [torch.zeros_like(said[..., :2]), said[..., :2], said[..., 2:]], motion))
 
     own = motion[..., :2]
     right = torch.cat([own, motion[..., 2:], own, own.norm(dim=-1, keepdim=True)], dim=-1)
@@ -271,11 +271,11 @@ def test_a_part_of_a_pixel_counts_where_motion_is_fine():
 
 def test_another_block_says_nothing_at_first():
     torch.manual_seed(0)
-    student, deeper = Student(), Student(5)
-    deeper.load_state_dict(with_another_block(student.state_dict()))
+    model, deeper = DemoModel(), DemoModel(5)
+    deeper.load_state_dict(with_another_block(model.state_dict()))
     video = torch.randint(0, 256, (1, 16, 112, 112, 3)).float()
     with torch.no_grad():
-        before = student.layers(video.clone(), torch.arange(8))
+        before = model.layers(video.clone(), torch.arange(8))
         after = deeper.layers(video.clone(), torch.arange(8))
     assert [torch.equal(one, other) for one, other in zip(after, [*before[:2], *before[1:]], strict=True)] == [True] * 5
     blocks = deeper.encoder.blocks
@@ -294,12 +294,12 @@ def test_rates_are_learned_as_of_segments_that_last_equally_long(shards: Path):
 
 def test_ranks_are_right_where_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch):
     """Whatever the scores are otherwise; and what ties may come in any order."""
-    student = Student()
-    monkeypatch.setattr(student, "scores", lambda videos: videos[:, 0])
+    model = DemoModel()
+    monkeypatch.setattr(model, "scores", lambda videos: videos[:, 0])
     rates = torch.tensor([0.0, 0.0, 1.0, 2.0])[:, None].expand(-1, 3)
 
     def loss(*scores: float) -> float:
-        return float(rank_loss(student, torch.tensor(scores).float()[:, None].expand(-1, 3), rates, 1))
+        return float(rank_loss(model, torch.tensor(scores).float()[:, None].expand(-1, 3), rates, 1))
 
     assert loss(-90, -50, 0, 50) == pytest.approx(0, abs=1e-6)
     assert loss(-50, -90, 0, 50) == pytest.approx(0, abs=1e-6)
@@ -307,68 +307,68 @@ def test_ranks_are_right_where_scores_rise_with_rates(monkeypatch: pytest.Monkey
     assert loss(0, 0, 0, 0) == pytest.approx(np.log(2))
 
 
-def looked_at(student: Student, video: torch.Tensor, index: int) -> torch.Tensor:
+def looked_at(model: DemoModel, video: torch.Tensor, index: int) -> torch.Tensor:
     """(clips, heads, tokens, tokens) what the heads of a block weigh other tokens by."""
-    block = student.encoder.blocks[index]
-    x = student.layers(video, torch.arange(8))[index - 1]
+    block = model.encoder.blocks[index]
+    x = model.layers(video, torch.arange(8))[index - 1]
     q, k, _ = block.attn.qkv(block.norm1(x)).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
     q = q + block.attn.q_bias.unflatten(0, (BACKBONE_HEADS, -1))[:, None]
     return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
 
 
 @pytest.fixture(scope="module")
-def with_clock() -> tuple[Student, dict[int, list[int]], torch.Tensor]:
-    """A student that got a clock and has learned a little since, its heads that look, and noise that it saw."""
+def with_clock() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
+    """A model that got a clock and has learned a little since, its heads that look, and noise that it saw."""
     torch.manual_seed(0)
-    student = Student()
+    model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
-    start(student, noise)
-    put_clock(student, noise)
-    heads = put_looking_heads(student, noise)
+    start(model, noise)
+    put_temporal_channels(model, noise)
+    heads = put_looking_heads(model, noise)
     with torch.no_grad():
-        for parameter in student.parameters():
+        for parameter in model.parameters():
             parameter += 0.003 * torch.randn_like(parameter)
-    keep_clock(student)
-    return student, heads, noise
+    keep_temporal_channels(model)
+    return model, heads, noise
 
 
 def test_heads_look_at_their_own_pair_of_frames_and_at_the_one_before(with_clock):
-    student, heads, noise = with_clock
+    model, heads, noise = with_clock
     pair = torch.arange(8 * 49) // 49
     for index in (1, 3):
         with torch.no_grad():
-            weights = looked_at(student, noise, index)
+            weights = looked_at(model, noise, index)
         for head, away in zip(heads[index], (0, 1), strict=True):
             there = (pair[:, None] - away) % 8 == pair
             assert (weights[:, head] * there).sum(-1).mean() > 0.6, (index, away)
 
 
 def test_nothing_is_written_into_the_clock(with_clock):
-    student, _, noise = with_clock
+    model, _, noise = with_clock
     with torch.no_grad():
-        layers = student.layers(noise, torch.arange(8))
-    table = student.encoder.positions[:, CLOCK]
+        layers = model.layers(noise, torch.arange(8))
+    table = model.encoder.positions[:, CLOCK]
     for layer in layers:
         assert torch.equal(layer[..., CLOCK], table.expand_as(layer[..., CLOCK]))
 
 
 def test_fine_waves_see_a_blur_and_what_they_see_is_gathered(with_clock):
-    student, heads, noise = with_clock
-    student = copy.deepcopy(student)
+    model, heads, noise = with_clock
+    model = copy.deepcopy(model)
     still = noise[:, :1].expand_as(noise)
     soft = torch.nn.functional.avg_pool2d(still.movedim(-1, 2).flatten(0, 1), 3, 1, 1)
     soft = soft.unflatten(0, still.shape[:2]).movedim(2, -1)
     half = torch.cat([still[:, :8], soft[:, 8:]], dim=1)
-    before = student.encoder.patch_embed.proj.weight.clone()
-    put_fine_waves(student, half, heads[1])
+    before = model.encoder.patch_embed.proj.weight.clone()
+    put_fine_waves(model, half, heads[1])
     with torch.no_grad():
-        changed = (student.encoder.patch_embed.proj.weight != before).flatten(1).any(1)
-        tokens = student.encoder.patch_embed(student.normalised(half))[..., changed].unflatten(1, (8, -1))
-        block = student.encoder.blocks[1]
-        x = student.layers(half, torch.arange(8))[0]
+        changed = (model.encoder.patch_embed.proj.weight != before).flatten(1).any(1)
+        tokens = model.encoder.patch_embed(model.normalised(half))[..., changed].unflatten(1, (8, -1))
+        block = model.encoder.blocks[1]
+        x = model.layers(half, torch.arange(8))[0]
         first = heads[1][0] * 14
         gathered = torch.nn.functional.linear(block.norm1(x), block.attn.qkv.weight[336 + first : 336 + first + 5])
-        gathered = (looked_at(student, half, 1)[:, heads[1][0]] @ gathered).unflatten(1, (8, -1)).mean(2)
+        gathered = (looked_at(model, half, 1)[:, heads[1][0]] @ gathered).unflatten(1, (8, -1)).mean(2)
     assert changed.sum() == 24
     assert not changed[FIRST_WAVE:].any()
     assert not changed[CLOCK].any()
@@ -384,14 +384,14 @@ def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
     light[1, 4, 4] = 1
     level = torch.arange(16) / 15
     pairs = level[0::2] + level[1::2]
-    student = Student()
-    student.levels = student.early_levels = torch.nn.Identity()  # tokens say it themselves
+    model = DemoModel()
+    model.levels = model.early_levels = torch.nn.Identity()  # tokens say it themselves
     said = torch.zeros(2, 8, 49, 4)
     said[..., :3] = (pairs - pairs.mean())[:, None, None]
 
     def loss(early: torch.Tensor, late: torch.Tensor) -> float:
         layers = [each.flatten(1, 2) for each in (late, early, early, late)]
-        return float(level_loss(student, layers, light, torch.arange(8)))
+        return float(level_loss(model, layers, light, torch.arange(8)))
 
     assert loss(said, said) == pytest.approx(0, abs=1e-6)
     assert loss(said + 5, said) == pytest.approx(0, abs=1e-6)
@@ -406,15 +406,15 @@ def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
 def test_the_first_layers_see_which_way_a_wave_moves():
     """Of a wave that moves by a quarter, one energy is far above its opposite, without any training."""
     torch.manual_seed(0)
-    student = Student()
+    model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
-    start_from_motion_energy(student, noise)
+    start_from_motion_energy(model, noise)
     x = torch.arange(112)
     wave = 127 + 100 * torch.sin(2 * torch.pi / 13 * (x + torch.tensor([0.0, 13 / 4])[:, None]))
     video = wave[None, :, None, :, None].expand(1, 2, 112, 112, 3)
     index = FIRST_WAVE + 4 * (2 * 6)  # 13 pixels, no angle: the cosine and sine of the first frame, then of the second
     with torch.no_grad():
-        channels = student.encoder.patch_embed(student.normalised(video))[0, :, index : index + 4]
+        channels = model.encoder.patch_embed(model.normalised(video))[0, :, index : index + 4]
     cosine, sine, cosine_after, sine_after = channels.T
     turned = torch.atan2(sine_after, cosine_after) - torch.atan2(sine, cosine)
     quarter = torch.remainder(turned + torch.pi, 2 * torch.pi) - torch.pi
@@ -423,13 +423,13 @@ def test_the_first_layers_see_which_way_a_wave_moves():
 
 def test_heads_gather_from_regions_of_the_picture_before_any_training():
     torch.manual_seed(0)
-    student = Student()
+    model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
-    start(student, noise)
+    start(model, noise)
     number = torch.arange(8 * 49)
     column, row = number % 7 - 3.0, number // 7 % 7 - 3.0
     with torch.no_grad():
-        weights = looked_at(student, noise, 1)
+        weights = looked_at(model, noise, 1)
     across, down = ((weights.mean(2) @ where).mean(0) for where in (column, row))
     left, right, above, below, below_on_the_right = across[0], across[1], down[4], down[5], (across[11], down[11])
     assert left < -0.7
@@ -443,13 +443,13 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
 
 def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(4)
-    state = Student().state_dict()
+    state = DemoModel().state_dict()
     some = [Shard.load(shards, number) for number in range(2)]
     monkeypatch.setattr(calibration, "WANTED", dict.fromkeys(calibration.WANTED, 1.0))
     shifted = calibrate(state, some)
-    student = Student()
-    student.load_state_dict(shifted)
-    logits, labels = calibration._answers(student, some)
+    model = DemoModel()
+    model.load_state_dict(shifted)
+    logits, labels = calibration._answers(model, some)
     assert labels.any()
     assert (logits[labels] > -1e-5).all()
     assert [name for name in state if not torch.equal(state[name], shifted[name])] == ["classifier.bias"]
@@ -458,10 +458,10 @@ def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: p
 def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
     """At twice the size, through the code that exports published checkpoints."""
     torch.manual_seed(3)
-    student, labeller = Student().eval(), Student().eval()
-    for parameter in (*student.parameters(), *labeller.parameters()):
+    model, labeller = DemoModel().eval(), DemoModel().eval()
+    for parameter in (*model.parameters(), *labeller.parameters()):
         torch.nn.init.normal_(parameter, std=0.1) if parameter.dim() > 1 else None
-    write_checkpoints(labeller.state_dict(), student.state_dict(), tmp_path)
+    write_checkpoints(labeller.state_dict(), model.state_dict(), tmp_path)
     for network in ("motion", "camera"):
         assert (tmp_path / network / "model.safetensors").stat().st_size < 12_000_000
     backbone, head = load_motion(tmp_path / "motion")
@@ -470,10 +470,10 @@ def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
     clips = torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8)
     small = clips.float().unflatten(2, (112, 2)).unflatten(4, (112, 2)).mean((3, 5))
     with torch.no_grad():
-        embeddings = student.embeddings(student.tokens(small, torch.arange(8)))
+        embeddings = model.embeddings(model.tokens(small, torch.arange(8)))
         assert backbone(clips) == pytest.approx(embeddings, abs=0.02)
         scores, _ = head(embeddings)
-        assert scores == pytest.approx(3 * torch.sigmoid(student.scores(embeddings[None])), abs=0.02)
+        assert scores == pytest.approx(3 * torch.sigmoid(model.scores(embeddings[None])), abs=0.02)
         embeddings = labeller.embeddings(labeller.tokens(small, torch.arange(8)))
         assert camera.network(clips) == pytest.approx(torch.sigmoid(labeller.classifier(embeddings)), abs=0.02)
     for each in (backbone, head, camera.network):
@@ -484,7 +484,7 @@ def test_a_verdict_counts_labels_and_ranks_scores():
     def answer(labels: set[str], reported: set[str], rate: float, score: float) -> Answer:
         return Answer(frozenset(labels), frozenset(reported), np.full(3, rate), np.full(3, score))
 
-    verdict = judge(
+    verdict = evaluate(
         [
             answer({"pan_left"}, {"pan_left", "shake"}, 0.1, 0.2),
             answer({"pan_right"}, {"pan_left"}, 0.3, 0.4),
@@ -514,10 +514,10 @@ def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, cap
 def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In sittings of a step each; the motion network ends with a clock."""
     (tmp_path / "clips").symlink_to(shards)
-    monkeypatch.setattr(senses, "CLIPS", 2)
-    for name, places in (("BOTH", 49), ("SCORES", 49), ("SENSES", 25), ("FINE", 25)):
-        recipe = replace(getattr(train, name), phases=(Phase(1, 8, 2, places=places),))
-        monkeypatch.setattr(train, name, recipe)
+    monkeypatch.setattr(weight_surgery, "CLIPS", 2)
+    for name, places in (("BOTH", 49), ("SCORES", 49), ("TEMPORAL", 25), ("FINE", 25)):
+        config = replace(getattr(train, name), phases=(Phase(1, 8, 2, places=places),))
+        monkeypatch.setattr(train, name, config)
     output = tmp_path / "demo"
     sittings = 0
     while not output.exists():

@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, to go on another time")
     train.add_argument("--threads", type=int, help="(default: PyTorch's)")
     train.add_argument("--output", type=Path, default=DEMO, help="where the checkpoints go (default: export/demo)")
-    judge = commands.add_parser("judge", help="ask a server about clips that training never saw")
-    judge.add_argument("--url", default="localhost:8001", help="(default: %(default)s)")
-    judge.add_argument("--clips", type=int, default=500, help="(default: %(default)s)")
-    judge.add_argument("--seed", type=int, help="of other clips; training's are small (default: the tests')")
+    evaluate = commands.add_parser("evaluate", help="ask a server about clips that training never saw")
+    evaluate.add_argument("--url", default="localhost:8001", help="(default: %(default)s)")
+    evaluate.add_argument("--clips", type=int, default=500, help="(default: %(default)s)")
+    evaluate.add_argument("--seed", type=int, help="of other clips; training's are small (default: the tests')")
     options = parser.parse_args(arguments)
     return COMMANDS[options.command](options)
 
@@ -56,8 +56,8 @@ def _train(options: argparse.Namespace) -> int:
 
     from training.calibration import calibrate
     from training.checkpoint import write_checkpoints
-    from training.senses import with_another_block, with_senses
-    from training.train import BOTH, FINE, SCORES, SENSES, Clips, Recipe, Training
+    from training.train import BOTH, FINE, SCORES, TEMPORAL, Clips, Training, TrainingConfig
+    from training.weight_surgery import with_another_block, with_temporal_channels
 
     State = dict[str, torch.Tensor]
 
@@ -73,18 +73,18 @@ def _train(options: argparse.Namespace) -> int:
         return 1
     begun = time.monotonic()
 
-    def stage(seed: int, name: str, recipe: Recipe, learned: Callable[[], State] | None = None) -> State | None:
+    def stage(seed: int, name: str, config: TrainingConfig, learned: Callable[[], State] | None = None) -> State | None:
         """What it has learned when it is done; it goes on from its checkpoint, or begins with what is `learned`."""
         path = options.directory / f"{name}.pt"
         beginning = None if learned is None or path.is_file() else learned()
-        training = Training(clips, path, seed=seed, recipe=recipe, learned=beginning)
+        training = Training(clips, path, seed=seed, config=config, learned=beginning)
         left = 60 * options.minutes - (time.monotonic() - begun)
         return training.average if training.run(lambda line: print(line, flush=True), until=left) else None
 
     both = stage(0, "both", BOTH)
     scores = both and stage(1, "scores", SCORES, lambda: both)
-    senses = scores and stage(2, "senses", SENSES, lambda: with_senses(scores, clips))
-    fine = senses and stage(3, "fine", FINE, lambda: with_another_block(senses))
+    temporal = scores and stage(2, "temporal", TEMPORAL, lambda: with_temporal_channels(scores, clips))
+    fine = temporal and stage(3, "fine", FINE, lambda: with_another_block(temporal))
     if both and fine:
         camera = calibrate(both, clips.shards[:CALIBRATION_SHARDS])
         write_checkpoints(camera, fine, options.output)
@@ -94,16 +94,16 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _judge(options: argparse.Namespace) -> int:
+def _evaluate(options: argparse.Namespace) -> int:
     from client import Client, ClientError
-    from training.fresh import SEED, fresh_clips, fresh_photographs
-    from training.judging import judge
+    from training.evaluation import evaluate
+    from training.holdout import SEED, holdout_clips, holdout_photographs
 
     try:
         with Client(options.url) as client:
             seed = SEED if options.seed is None else options.seed
-            print(judge([fresh.ask(client) for fresh in fresh_clips(options.clips, seed)]))
-            found = [move in client.score(video).camera[0].labels for move, video in fresh_photographs()]
+            print(evaluate([fresh.ask(client) for fresh in holdout_clips(options.clips, seed)]))
+            found = [move in client.score(video).camera[0].labels for move, video in holdout_photographs()]
             print(f"{len(found)} photographs that FFmpeg's filters move\n{sum(found) / len(found):.1%} found")
     except ClientError as error:
         print(f"training: {error}", file=sys.stderr)
@@ -111,7 +111,7 @@ def _judge(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"render": _render, "train": _train, "judge": _judge}
+COMMANDS = {"render": _render, "train": _train, "evaluate": _evaluate}
 
 if __name__ == "__main__":
     sys.exit(main())

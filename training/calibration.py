@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.dataset import Shard
-from training.judging import kind_of
+from training.evaluation import kind_of
 from training.losses import TUBELETS
 from training.moves import LABELS
-from training.network import Student
+from training.network import DemoModel
 
 WANTED = {
     "pan": 0.94, "tilt": 0.96, "roll": 0.93, "zoom": 0.93, "static": 0.97, "truck": 0.86, "pedestal": 0.88,
@@ -24,10 +24,10 @@ BATCH = 20
 
 
 def calibrate(state: dict[str, Tensor], shards: Sequence[Shard]) -> dict[str, Tensor]:
-    """The state of a `Student` with the classifier's biases shifted, both directions of a kind alike."""
-    student = Student()
-    student.load_state_dict(state)
-    logits, labels = _answers(student.eval(), shards)
+    """The state of a `DemoModel` with the classifier's biases shifted, both directions of a kind alike."""
+    model = DemoModel()
+    model.load_state_dict(state)
+    logits, labels = _answers(model.eval(), shards)
     shifts = torch.zeros(len(LABELS))
     for kind, wanted in WANTED.items():
         own = np.array([kind_of(label) == kind for label in LABELS])
@@ -37,7 +37,7 @@ def calibrate(state: dict[str, Tensor], shards: Sequence[Shard]) -> dict[str, Te
     return state | {"classifier.bias": state["classifier.bias"] + shifts}
 
 
-def _answers(student: Student, shards: Sequence[Shard]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _answers(model: DemoModel, shards: Sequence[Shard]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(samples, labels) of all clips for the labels, which every second sample is."""
     logits, labels = [], []
     with torch.no_grad():
@@ -45,7 +45,7 @@ def _answers(student: Student, shards: Sequence[Shard]) -> tuple[NDArray[np.floa
             for first in range(1, len(shard.frames), 2 * BATCH):
                 some = slice(first, first + 2 * BATCH, 2)
                 video = torch.from_numpy(np.ascontiguousarray(shard.frames[some])).float()
-                tokens = student.tokens(video, torch.arange(TUBELETS))
-                logits.append(student.classifier(student.embeddings(tokens)).numpy())
+                tokens = model.tokens(video, torch.arange(TUBELETS))
+                logits.append(model.classifier(model.embeddings(tokens)).numpy())
                 labels.append(shard.labels[some])
     return np.concatenate(logits), np.concatenate(labels)

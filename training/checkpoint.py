@@ -1,4 +1,4 @@
-"""A trained student as the two checkpoints that are exported: the published names, float16."""
+"""A trained model as the two checkpoints that are exported: the published names, float16."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.motion_network import BACKBONE_HEADS
-from export.recipe import IMAGE_MEAN, IMAGE_STD, PREPROCESSOR, camera_config, motion_config, write_checkpoint
+from export.random_weights import IMAGE_MEAN, IMAGE_STD, PREPROCESSOR, camera_config, motion_config, write_checkpoint
 from training.moves import LABELS
 from training.network import DEPTH, PATCH, WIDTH
 
@@ -17,7 +17,7 @@ Tensors = dict[str, NDArray[np.float16]]
 
 
 def write_checkpoints(camera: Mapping[str, Tensor], motion: Mapping[str, Tensor], directory: Path) -> None:
-    """Write `motion` and `camera` into `directory`, from the states of two of `training.network.Student`."""
+    """Write `motion` and `camera` into `directory`, from the states of two of `training.network.DemoModel`."""
     write_checkpoint(directory / "motion", _motion(_whole(motion)), {"config.json": motion_config(use_sigmoid=True)})
     files = {
         "config.json": camera_config(LABELS, width=WIDTH, depth=DEPTH, heads=BACKBONE_HEADS, patch=PATCH[1]),

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.footage import SIDE, TOKENS, TUBELET, read
 from training.light import LIGHT
 from training.moves import LABELS
 from training.renderer import Clip, draw_clip
-from training.scene import Wardrobe
+from training.samples import SIDE, TOKENS, TUBELET, read
+from training.scene import TexturePool
 from video.clips import CLIP_FRAMES
 
 SIZES = ((320, 180), (320, 180), (256, 192), (240, 240), (180, 320), (320, 180), (426, 240), (240, 136))
@@ -27,7 +27,7 @@ class Shard:
     frames: NDArray[np.uint8]
     """(samples, 16, 112, 112, 3)."""
     motion: NDArray[np.float16]
-    """(samples, 8, 7, 7, 4) of `training.footage.Sample`."""
+    """(samples, 8, 7, 7, 4) of `training.samples.Sample`."""
     light: NDArray[np.float32]
     """(samples, 15, 5)."""
     rates: NDArray[np.float32]
@@ -59,14 +59,14 @@ class Shard:
         partial.rename(path.with_suffix(".npz"))
 
 
-def draw_training_clip(rng: np.random.Generator, wardrobe: Wardrobe) -> tuple[Clip, bytes]:
+def draw_training_clip(rng: np.random.Generator, textures: TexturePool) -> tuple[Clip, bytes]:
     """A clip of any kind, size, rate and length, and its file in any quality."""
     seconds = SECONDS[rng.integers(len(SECONDS))]
     rate, size = RATES[rng.integers(len(RATES))], SIZES[rng.integers(len(SIZES))]
-    clip = draw_clip(rng, wardrobe, seconds=seconds, frames_per_second=rate, size=size)
+    clip = draw_clip(rng, textures, seconds=seconds, frames_per_second=rate, size=size)
     if "undefined" in clip.moves.labels and seconds > 2:
         # The classifier sees the first two seconds: what changes has to change in them.
-        clip = draw_clip(rng, wardrobe, kind="undefined", seconds=2.0, frames_per_second=rate, size=size)
+        clip = draw_clip(rng, textures, kind="undefined", seconds=2.0, frames_per_second=rate, size=size)
     codec = CODECS[rng.integers(len(CODECS))]
     return clip, clip.encode(quality=int(rng.integers(16, 36)), codec=codec)
 
@@ -74,7 +74,7 @@ def draw_training_clip(rng: np.random.Generator, wardrobe: Wardrobe) -> tuple[Cl
 def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard:
     """The shard `number` of a data set; the same for the same seed."""
     rng = np.random.default_rng([seed, number])
-    wardrobe = Wardrobe.draw(rng, 80)
+    textures = TexturePool.draw(rng, 80)
     count = 2 * clips
     shard = Shard(
         np.empty((count, CLIP_FRAMES, SIDE, SIDE, 3), np.uint8),
@@ -86,7 +86,7 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
         np.zeros((count, len(LABELS)), bool),
     )
     for index in range(clips):
-        clip, video = draw_training_clip(rng, wardrobe)
+        clip, video = draw_training_clip(rng, textures)
         for place, sample in enumerate(read(video, clip), start=2 * index):
             shard.frames[place], shard.motion[place] = sample.frames, sample.motion
             shard.light[place], shard.rates[place] = sample.light, sample.rates

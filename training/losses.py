@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from training.light import LEVELS, LIGHT
 from training.moves import LABELS
-from training.network import ROWS, Student
+from training.network import ROWS, DemoModel
 from training.truth import magnitudes
 
 TUBELETS = 8
@@ -39,27 +39,27 @@ def course_of(motion: Tensor) -> Tensor:
     return torch.asinh(course * GAIN)
 
 
-def course_loss(student: Student, tokens: Tensor, embeddings: Tensor, motion: Tensor) -> Tensor:
+def course_loss(model: DemoModel, tokens: Tensor, embeddings: Tensor, motion: Tensor) -> Tensor:
     """How far what every token says of its pair of frames, and the embedding of the clip, is from `course_of`."""
     course = course_of(motion)
     known = ~course.isnan().any(-1)
     course = course.nan_to_num()
     wanted = course.repeat_interleave(ROWS * ROWS, dim=1)
     mask = known.repeat_interleave(ROWS * ROWS, dim=1).float()
-    each = functional.smooth_l1_loss(student.course(tokens), wanted, reduction="none", beta=0.3).mean(-1)
+    each = functional.smooth_l1_loss(model.course(tokens), wanted, reduction="none", beta=0.3).mean(-1)
     count = known.sum(1, keepdim=True).clamp(min=1)
     mean = (course * known[..., None]).sum(1) / count
     spread = (((course - mean[:, None]).square() * known[..., None]).sum(1) / count).sqrt()
     whole = functional.smooth_l1_loss(
-        student.clip_course(embeddings), torch.cat([mean, spread], dim=-1), reduction="none", beta=0.3
+        model.clip_course(embeddings), torch.cat([mean, spread], dim=-1), reduction="none", beta=0.3
     ).mean(-1)
     seen = known.any(1).float()
     return (each * mask).sum() / mask.sum().clamp(min=1) + (whole * seen).sum() / seen.sum().clamp(min=1)
 
 
-def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
+def motion_loss(model: DemoModel, tokens: Tensor, motion: Tensor) -> Tensor:
     """How far the displacements that tokens tell are from `motion` (clips, tubelets, places, 4)."""
-    found = student.motion(tokens)
+    found = model.motion(tokens)
     wanted, known = _of_tokens(tokens, motion)
     own = wanted[..., :2] - wanted[..., 2:]
     target = torch.asinh(torch.cat([wanted[..., 2:], own], dim=-1) * GAIN)
@@ -70,7 +70,7 @@ def motion_loss(student: Student, tokens: Tensor, motion: Tensor) -> Tensor:
     return (distance * weights).sum() / weights.sum() + 0.3 * (there * known).sum() / known.sum()
 
 
-def fine_loss(student: Student, layers: list[Tensor], motion: Tensor) -> Tensor:
+def fine_loss(model: DemoModel, layers: list[Tensor], motion: Tensor) -> Tensor:
     """How far what tokens tell of small displacements is from `motion` (clips, tubelets, places, 4).
 
     The second of `layers` tells how far what is seen there is displaced, whatever the cause; the last one how far by
@@ -80,13 +80,13 @@ def fine_loss(student: Student, layers: list[Tensor], motion: Tensor) -> Tensor:
     wanted, known = _of_tokens(layers[-1], motion)
     own = wanted[..., :2] - wanted[..., 2:]
     moves = (own.abs().amax(-1) > 1e-4).float()
-    found = student.fine_motion(layers[-1])
+    found = model.fine_motion(layers[-1])
     seen, camera, itself, length = (
         torch.asinh(FINE_GAIN * each)
         for each in (wanted[..., :2], wanted[..., 2:], own, own.norm(dim=-1, keepdim=True))
     )
     differences = [
-        functional.smooth_l1_loss(student.early_flow(layers[1]), seen, reduction="none", beta=0.3).mean(-1),
+        functional.smooth_l1_loss(model.early_flow(layers[1]), seen, reduction="none", beta=0.3).mean(-1),
         functional.smooth_l1_loss(found[..., :2], camera, reduction="none", beta=0.3).mean(-1),
         functional.smooth_l1_loss(found[..., 2:4], itself, reduction="none", beta=0.3).mean(-1) * (0.3 + 2 * moves),
         functional.smooth_l1_loss(found[..., 4:], length, reduction="none", beta=3.0).mean(-1),
@@ -94,7 +94,7 @@ def fine_loss(student: Student, layers: list[Tensor], motion: Tensor) -> Tensor:
     return (torch.stack(differences).sum(0) * known).sum() / known.sum().clamp(min=1)
 
 
-def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
+def light_loss(model: DemoModel, tokens: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
     """How far what every token says of changing light is from `light` (clips, 15, 5).
 
     A token tells what changes between the two frames of its pair and, where all pairs are there, from the frame before
@@ -102,12 +102,12 @@ def light_loss(student: Student, tokens: Tensor, light: Tensor, tubelets: Tensor
     """
     between = functional.pad(light[:, 1::2], (0, 0, 1, 0))
     wanted = torch.asinh(torch.cat([light[:, 0::2], between], dim=-1)[:, tubelets] * LIGHT_GAIN)
-    found = student.light(tokens).unflatten(1, (len(tubelets), -1))
+    found = model.light(tokens).unflatten(1, (len(tubelets), -1))
     distance = functional.smooth_l1_loss(found, wanted[:, :, None].expand_as(found), reduction="none", beta=2.0)
     return distance[..., : None if len(tubelets) == TUBELETS else LIGHT].mean()
 
 
-def level_loss(student: Student, layers: list[Tensor], light: Tensor, tubelets: Tensor) -> Tensor:
+def level_loss(model: DemoModel, layers: list[Tensor], light: Tensor, tubelets: Tensor) -> Tensor:
     """How far what every token says of its pair's brightness and blur, against the clip's mean, is from `light`.
 
     From one pair to the next a blur changes too little to be seen, from beginning to end it is plain. Said twice: by
@@ -117,15 +117,15 @@ def level_loss(student: Student, layers: list[Tensor], light: Tensor, tubelets: 
     level = functional.pad(light[..., :LEVELS], (0, 0, 1, 0)).cumsum(1)
     wanted = (level[:, 0::2] + level[:, 1::2])[:, tubelets]
     wanted = (wanted - wanted.mean(1, keepdim=True)) * LEVEL_GAINS
-    early = student.early_levels(layers[1])
-    found = torch.stack([student.levels(layers[-1]), early - early.mean(1, keepdim=True)])
+    early = model.early_levels(layers[1])
+    found = torch.stack([model.levels(layers[-1]), early - early.mean(1, keepdim=True)])
     found = found.unflatten(2, (len(tubelets), -1))
     distance = functional.smooth_l1_loss(found, wanted[None, :, :, None].expand_as(found), reduction="none", beta=2.0)
     whole = (light[..., LEVELS] == 0).all(1).float()
     return (distance.sum(0).mean((1, 2, 3)) * whole).sum() / whole.sum().clamp(min=1)
 
 
-def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
+def amount_loss(model: DemoModel, tokens: Tensor, motion: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
     """How far what every token says that it adds to each score is from that.
 
     The displacement by the camera and by itself where it is, and the change of light in its pair and before it: as an
@@ -139,7 +139,7 @@ def amount_loss(student: Student, tokens: Tensor, motion: Tensor, light: Tensor,
     lengths = [moved[..., 2:].norm(dim=-1), (moved[..., :2] - moved[..., 2:]).norm(dim=-1)]
     wanted = torch.stack([*(GAIN * length for length in lengths), LIGHT_GAIN / 2 * changes], dim=-1).clamp(max=6)
     weights = torch.stack([known, known, torch.full_like(known, len(tubelets) == TUBELETS)], dim=-1).float()
-    distance = functional.smooth_l1_loss(student.amounts(tokens), wanted, reduction="none", beta=3.0)
+    distance = functional.smooth_l1_loss(model.amounts(tokens), wanted, reduction="none", beta=3.0)
     return (distance * weights).sum() / weights.sum().clamp(min=1)
 
 
@@ -152,21 +152,21 @@ def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.
     return loss.sum(1).mean()
 
 
-def score_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
+def score_loss(model: DemoModel, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
     """Of videos of several segments, each of which is some clip's."""
     videos, mean = _videos(embeddings, rates, segments)
     wanted = torch.from_numpy(magnitudes(mean.numpy()).astype(np.float32)) / 3
-    return functional.binary_cross_entropy_with_logits(student.scores(videos), wanted)
+    return functional.binary_cross_entropy_with_logits(model.scores(videos), wanted)
 
 
-def rank_loss(student: Student, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
+def rank_loss(model: DemoModel, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
     """How unlikely of two of these videos the one with the higher score is the one with the higher rate.
 
     Weighed by how far they are apart in rank, as a rank correlation does, not in magnitude: half of the clips have no
     dynamics or objects, and the next ones little (C. Burges et al., Learning to rank using gradient descent, 2005).
     """
     videos, mean = _videos(embeddings, rates, segments)
-    scores = student.scores(videos)
+    scores = model.scores(videos)
     higher = (mean[:, None] > mean[None]).float()
     ranks = higher.sum(1)
     apart = (ranks[:, None] - ranks[None]).clamp(min=0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.motion_network import Encoder, Head, PatchEmbedding
-from export.recipe import IMAGE_MEAN, IMAGE_STD, sine_cosine_halves
+from export.random_weights import IMAGE_MEAN, IMAGE_STD, sine_cosine_halves
 from training.light import LEVELS, LIGHT
 from training.moves import LABELS
 
@@ -24,7 +24,7 @@ COURSE = 6
 """What `training.losses.course_of` tells of a pair of frames."""
 
 
-class Student(nn.Module):
+class DemoModel(nn.Module):
     """The encoder, the labels' layer, the scores' head; and layers for the motion, which are thrown away later."""
 
     mean: Tensor

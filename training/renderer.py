@@ -12,7 +12,7 @@ from training.camera import CameraPath, film
 from training.encoding import encode
 from training.light import Light, draw_light
 from training.moves import Kind, Moves, draw_moves
-from training.scene import Scene, Surface, Wardrobe, draw_scene
+from training.scene import Scene, Surface, TexturePool, draw_scene
 
 Floats = NDArray[np.float64]
 Picture = NDArray[np.uint8]
@@ -82,14 +82,14 @@ class Clip:
 
 def draw_clip(
     rng: np.random.Generator,
-    wardrobe: Wardrobe,
+    textures: TexturePool,
     *,
     kind: Kind | None = None,
     seconds: float = 2.0,
     frames_per_second: float = 24,
     size: tuple[int, int] = (320, 180),
 ) -> Clip:
-    """A clip of some kind of move, or of any, over scenes of `wardrobe`."""
+    """A clip of some kind of move, or of any, over scenes of `textures`."""
     width, height = size
     frames = max(2, round(seconds * frames_per_second))
     times = np.arange(frames) / frames  # the last frame is shown until the end
@@ -100,7 +100,7 @@ def draw_clip(
     for _ in range(int(light.shot[-1]) + 1):
         focal = float(rng.uniform(0.8, 2.2) * max(width, height))
         scene = draw_scene(
-            rng, wardrobe, times, seconds, deep=moves.needs_depth, things=things, width=width, focal=focal
+            rng, textures, times, seconds, deep=moves.needs_depth, things=things, width=width, focal=focal
         )
         camera = film(moves, times, seconds, size, focal, scene.subject_depth)
         shots.append(_shoot(scene, camera))

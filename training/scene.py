@@ -42,7 +42,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Wardrobe:
+class TexturePool:
     """Textures and masks to draw from: making them takes longer than showing them."""
 
     textures: list[Picture]
@@ -50,7 +50,7 @@ class Wardrobe:
     shapes: list[Picture]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, count: int, *, unseen: bool = False) -> "Wardrobe":
+    def draw(cls, rng: np.random.Generator, count: int, *, unseen: bool = False) -> "TexturePool":
         """`count` textures and a quarter as many masks and shapes; `unseen`: with photographs kept from training."""
         return cls(
             [draw_texture(rng, unseen=unseen) for _ in range(count)],
@@ -88,7 +88,7 @@ class Scene:
 
 def draw_scene(
     rng: np.random.Generator,
-    wardrobe: Wardrobe,
+    textures: TexturePool,
     times: Floats,
     seconds: float,
     *,
@@ -109,18 +109,18 @@ def draw_scene(
         # Where depth matters there is enough that is near for it to be seen.
         depths = [1.0, float(rng.uniform(1.05, 1.5))] if deep else [float(rng.uniform(1, 0.6 * far))]
         depths += [float(rng.uniform(1.1, 0.7 * far)) for _ in range(rng.integers(0, 2))]
-        surfaces.append(_wall(rng, wardrobe, far, None, view))
+        surfaces.append(_wall(rng, textures, far, None, view))
         if rng.random() < (0.55 if deep else 0.4):
-            surfaces.append(_floor(rng, wardrobe, far, view))
-        surfaces += [_wall(rng, wardrobe, depth, wardrobe.mask(rng), view) for depth in sorted(depths, reverse=True)]
+            surfaces.append(_floor(rng, textures, far, view))
+        surfaces += [_wall(rng, textures, depth, textures.mask(rng), view) for depth in sorted(depths, reverse=True)]
         subject_depth = float(rng.uniform(1.4, min(2.5, 0.65 * far)))
     else:
-        surfaces.append(_wall(rng, wardrobe, 1.0, None, view))
+        surfaces.append(_wall(rng, textures, 1.0, None, view))
         subject_depth = 1.0
     nearest = min(surface.depth for surface in surfaces)
     for _ in range(things):
         depth = nearest * float(rng.uniform(0.6, 1.1))  # or most would be hidden
-        surfaces.append(_thing(rng, wardrobe, times, seconds, depth, view))
+        surfaces.append(_thing(rng, textures, times, seconds, depth, view))
     surfaces.sort(key=lambda surface: -surface.depth)
     return Scene(surfaces, subject_depth)
 
@@ -135,11 +135,11 @@ class View:
     """What the picture's width spans at z = 1."""
 
 
-def _wall(rng: np.random.Generator, wardrobe: Wardrobe, depth: float, mask: Picture | None, view: View) -> Surface:
+def _wall(rng: np.random.Generator, textures: TexturePool, depth: float, mask: Picture | None, view: View) -> Surface:
     texel = depth * view.unit / (view.width * rng.uniform(0.6, 1.15))
     corner = rng.uniform(-SIZE, 0, 2) * texel
     return Surface(
-        wardrobe.texture(rng),
+        textures.texture(rng),
         mask,
         np.array([corner[0], corner[1], depth]),
         np.array([texel, 0, 0]),
@@ -148,12 +148,12 @@ def _wall(rng: np.random.Generator, wardrobe: Wardrobe, depth: float, mask: Pict
     )
 
 
-def _floor(rng: np.random.Generator, wardrobe: Wardrobe, far: float, view: View) -> Surface:
+def _floor(rng: np.random.Generator, textures: TexturePool, far: float, view: View) -> Surface:
     """A plane below the camera, or a ceiling above it, that ends at the wall behind everything."""
     height = rng.uniform(0.2, 0.45) * view.unit * (1 if rng.random() < 0.75 else -1)
     texel = 0.6 * far * view.unit / view.width
     return Surface(
-        cv2.GaussianBlur(wardrobe.texture(rng), (0, 0), 1.0),
+        cv2.GaussianBlur(textures.texture(rng), (0, 0), 1.0),
         None,
         np.array([-SIZE / 2 * texel, height, 0.0]),
         np.array([texel, 0, 0]),
@@ -164,7 +164,7 @@ def _floor(rng: np.random.Generator, wardrobe: Wardrobe, far: float, view: View)
 
 
 def _thing(
-    rng: np.random.Generator, wardrobe: Wardrobe, times: Floats, seconds: float, depth: float, view: View
+    rng: np.random.Generator, textures: TexturePool, times: Floats, seconds: float, depth: float, view: View
 ) -> Surface:
     unit = depth * view.unit  # the picture's width at that depth
     size = rng.uniform(0.12, 0.5)
@@ -186,6 +186,6 @@ def _thing(
     centre = np.concatenate([path * unit, np.full((len(times), 1), depth)], axis=1)
     texture, shape = (
         cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA)
-        for each in (wardrobe.texture(rng), wardrobe.shape(rng))
+        for each in (textures.texture(rng), textures.shape(rng))
     )
     return Surface(texture, shape, centre - (right + down) * (side / 2), right, down, depth, repeats=False, moves=True)

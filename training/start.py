@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from export.motion_network import BACKBONE_HEADS, Block
-from training.network import ROWS, SMALL_PATCH, WIDTH, Student
+from training.network import ROWS, SMALL_PATCH, WIDTH, DemoModel
 
 WAVELENGTHS = (5.0, 8.0, 13.0, 22.0)
 ANGLES = 6
@@ -22,13 +22,13 @@ SHARPNESS = 2.0
 """How strongly a head prefers its region, in logits."""
 
 
-def start(student: Student, video: Tensor) -> None:
-    """Prepare a student that has learned nothing.
+def start(model: DemoModel, video: Tensor) -> None:
+    """Prepare a model that has learned nothing.
 
     `video` (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
     """
-    start_from_motion_energy(student, video)
-    start_from_regions(student)
+    start_from_motion_energy(model, video)
+    start_from_regions(model)
 
 
 def wave_in_patch(wavelength: float, direction: float, wave: Callable[[Tensor], Tensor]) -> Tensor:
@@ -44,7 +44,7 @@ def wave_in_patch(wavelength: float, direction: float, wave: Callable[[Tensor], 
     return torch.tensor([0.3, 0.6, 0.1])[:, None, None] * (pattern - pattern.mean())
 
 
-def start_from_motion_energy(student: Student, video: Tensor) -> None:
+def start_from_motion_energy(model: DemoModel, video: Tensor) -> None:
     """Give the first layers filters that see motion.
 
     The upper channels are pairs of waves, a cosine and a sine, for four wavelengths and six orientations in each frame
@@ -53,7 +53,7 @@ def start_from_motion_energy(student: Student, video: Tensor) -> None:
     positions is all but constant there, and they are strong, or it would pass for motion. `video`
     (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
     """
-    projection = student.encoder.patch_embed.proj
+    projection = model.encoder.patch_embed.proj
     assert isinstance(projection, nn.Conv3d)
     # What is left: colours and brightness of the two frames, as patterns that mean nothing yet.
     weight = torch.randn_like(projection.weight) / math.sqrt(projection.weight[0].numel())
@@ -67,15 +67,15 @@ def start_from_motion_energy(student: Student, video: Tensor) -> None:
                 weight[FIRST_WAVE + 4 * index + 2 * frame + part] = kernel
     strength[FIRST_WAVE:] = 3.0
     assert projection.bias is not None
-    block = student.encoder.blocks[0]
+    block = model.encoder.blocks[0]
     assert isinstance(block, Block)
     with torch.no_grad():
         projection.weight.copy_(weight)
         projection.bias.zero_()
-        found = projection(student.normalised(video))
+        found = projection(model.normalised(video))
         scale = strength / (found.std(dim=(0, 2, 3, 4)) + 1e-3)
         projection.weight.mul_(scale[:, None, None, None, None])
-        projection.bias[FIRST_WAVE:] = -student.encoder.positions[:, FIRST_WAVE:].mean(0)
+        projection.bias[FIRST_WAVE:] = -model.encoder.positions[:, FIRST_WAVE:].mean(0)
         hidden = block.mlp.fc1.weight
         row = 0
         for first in range(FIRST_WAVE, WIDTH, 4):
@@ -89,7 +89,7 @@ def start_from_motion_energy(student: Student, video: Tensor) -> None:
                             row += 1
 
 
-def start_from_regions(student: Student) -> None:
+def start_from_regions(model: DemoModel) -> None:
     """Give every head of some blocks a region of the picture to gather from: halves, edges, corners and the middle.
 
     A zoom, a turn and a shift differ in where things move which way, and a head that has found no region yet mixes
@@ -97,7 +97,7 @@ def start_from_regions(student: Student) -> None:
     least squares; with the query's bias that is the logit. Two slow waves of the table in keys and queries add that
     what is near in time counts more.
     """
-    positions = student.encoder.positions.double()
+    positions = model.encoder.positions.double()
     number = torch.arange(len(positions))
     column, row = number % ROWS, number // ROWS % ROWS
     left, right, middle, edges = (torch.cos(2 * math.pi * (column - at) / ROWS).double() for at in (1.5, 4.5, 3.0, 6.5))
@@ -114,7 +114,7 @@ def start_from_regions(student: Student) -> None:
     waves = [channel + part for channel in slow for part in range(2)]
     with torch.no_grad():
         for index, near in GATHERING.items():
-            block = student.encoder.blocks[index]
+            block = model.encoder.blocks[index]
             assert isinstance(block, Block)
             query, key, _ = block.attn.qkv.weight.split(WIDTH)
             for head in range(BACKBONE_HEADS):

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from training.augmentation import augment, recolour, relight
-from training.clock import keep_clock
 from training.dataset import Shard
 from training.losses import (
     TUBELETS,
@@ -27,8 +26,9 @@ from training.losses import (
     rank_loss,
     score_loss,
 )
-from training.network import DEPTH, ROWS, Student, at_places
+from training.network import DEPTH, ROWS, DemoModel, at_places
 from training.start import start
+from training.temporal_channels import keep_temporal_channels
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """What a training is made of."""
 
     phases: tuple[Phase, ...]
@@ -59,7 +59,7 @@ class Recipe:
     """What is minimised, and what each part of it weighs."""
     depth: int = DEPTH
     """Blocks of the encoder."""
-    clock: bool = False
+    temporal_channels: bool = False
     """Whether channels are kept that tell when a token is."""
     relit: bool = False
     """Whether light is made to change where it does not."""
@@ -79,7 +79,7 @@ class Recipe:
         return self.phases[-1], 0
 
 
-BOTH = Recipe(
+BOTH = TrainingConfig(
     (
         Phase(3000, 2, 64),
         Phase(1500, 4, 32),
@@ -89,19 +89,19 @@ BOTH = Recipe(
     {"motion": 1.5, "course": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5, "scores": 2.0},
 )
 """Of both networks, which are one until then."""
-SCORES = Recipe(
+SCORES = TrainingConfig(
     (Phase(4800, 8, 16, settles=True),),
     {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0},
 )
 """Of the motion network, which goes on alone."""
-SENSES = Recipe(
+TEMPORAL = TrainingConfig(
     (Phase(3400, 8, 16, places=25, rate=0.6, settles=True), Phase(300, 8, 16, rate=0.12, settles=True)),
     {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0, "ranks": 2.0},
-    clock=True,
+    temporal_channels=True,
     relit=True,
 )
-"""Of the motion network once more, with what `training.clock` and `training.focus` add to it."""
-FINE = Recipe(
+"""Of the motion network once more, with what `training.temporal_channels` and `training.blur_filters` add to it."""
+FINE = TrainingConfig(
     (
         Phase(5000, 8, 16, places=25, rate=0.6, settles=True),
         Phase(400, 8, 16, rate=0.12, settles=True),
@@ -110,9 +110,9 @@ FINE = Recipe(
         Phase(300, 8, 16, rate=0.12, settles=True),
         Phase(850, 8, 16, places=25, rate=0.35, settles=True),
     ),
-    SENSES.weights | {"fine": 1.0},
+    TEMPORAL.weights | {"fine": 1.0},
     depth=DEPTH + 1,
-    clock=True,
+    temporal_channels=True,
     relit=True,
 )
 """And once more, with another block, of what is displaced by parts of a pixel."""
@@ -193,23 +193,23 @@ class Batch(NamedTuple):
 
 
 class Training:
-    """A student with its optimizer, and how far they have come."""
+    """A model with its optimizer, and how far they have come."""
 
     def __init__(
         self,
         clips: Clips,
         checkpoint: Path,
         seed: int,
-        recipe: Recipe = BOTH,
+        config: TrainingConfig = BOTH,
         learned: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Go on from `checkpoint`, or where it is not there from what was `learned` before, or from nothing."""
-        self.clips, self._checkpoint, self._seed, self.recipe = clips, checkpoint, seed, recipe
+        self.clips, self._checkpoint, self._seed, self.config = clips, checkpoint, seed, config
         torch.manual_seed(seed)
-        self.student = Student(recipe.depth)
-        hidden = [p for name, p in self.student.named_parameters() if "blocks." in name and p.dim() == 2]
+        self.model = DemoModel(config.depth)
+        hidden = [p for name, p in self.model.named_parameters() if "blocks." in name and p.dim() == 2]
         ids = set(map(id, hidden))
-        others = [p for p in self.student.parameters() if id(p) not in ids]
+        others = [p for p in self.model.parameters() if id(p) not in ids]
         # Muon for what it is made for, the matrices inside; it learned twice as much a step as AdamW.
         self.optimizers = (
             torch.optim.Muon(hidden, lr=2 * LEARNING_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
@@ -221,22 +221,22 @@ class Training:
         self._prepared: dict[int, Future[Batch]] = {}
         if checkpoint.is_file():
             saved = torch.load(checkpoint, weights_only=True)
-            self.student.load_state_dict(saved["student"])
+            self.model.load_state_dict(saved["model"])
             for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             self.average, self.step = saved["average"], saved["step"]
             return
         if learned:
-            self.student.load_state_dict(learned)
+            self.model.load_state_dict(learned)
         else:
             rng = np.random.default_rng(seed)
             frames = clips.batch(rng, 16, np.arange(TUBELETS))[0]
-            start(self.student, frames.float())
-        self.average = {name: value.clone() for name, value in self.student.state_dict().items()}
+            start(self.model, frames.float())
+        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def rate(self) -> float:
         """The learning rate as a part of `LEARNING_RATE`: up over the first steps, down where a phase settles."""
-        phase, left = self.recipe.phase(self.step)
+        phase, left = self.config.phase(self.step)
         settled = 0.02 + left / (phase.steps * SETTLING) if phase.settles else 1.0
         return phase.rate * min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
 
@@ -244,11 +244,11 @@ class Training:
         return self._preparing.submit(self._draw, step)
 
     def _draw(self, step: int) -> "Batch":
-        phase, _ = self.recipe.phase(step)
+        phase, _ = self.config.phase(step)
         rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         tubelets = np.sort(rng.choice(TUBELETS, phase.tubelets, replace=False))
-        frames, motion, light, labels, rates = self.clips.batch(rng, phase.batch, tubelets, relit=self.recipe.relit)
+        frames, motion, light, labels, rates = self.clips.batch(rng, phase.batch, tubelets, relit=self.config.relit)
         video = frames.float()
         recolour(generator, video)
         segments = int(rng.choice([1, 1, 1, 2, 3]))
@@ -268,34 +268,34 @@ class Training:
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * self.rate()
             optimizer.zero_grad(set_to_none=True)
-        phase, _ = self.recipe.phase(self.step)
-        student = self.student
-        layers = student.layers(video, tubelets, places)
+        phase, _ = self.config.phase(self.step)
+        model = self.model
+        layers = model.layers(video, tubelets, places)
         tokens = layers[-1]
-        embeddings = student.embeddings(tokens)
+        embeddings = model.embeddings(tokens)
         parts = {
-            "motion": lambda: motion_loss(student, tokens, motion),
-            "fine": lambda: fine_loss(student, layers, motion),
-            "course": lambda: course_loss(student, tokens, embeddings, motion),
-            "light": lambda: light_loss(student, tokens, light, tubelets),
-            "levels": lambda: level_loss(student, layers, light, tubelets),
-            "amounts": lambda: amount_loss(student, tokens, motion, light, tubelets),
-            "labels": lambda: label_loss(student.classifier(embeddings), labels, len(tubelets), phase.missed),
-            "scores": lambda: score_loss(student, embeddings, rates, segments),
-            "ranks": lambda: rank_loss(student, embeddings, rates, segments),
+            "motion": lambda: motion_loss(model, tokens, motion),
+            "fine": lambda: fine_loss(model, layers, motion),
+            "course": lambda: course_loss(model, tokens, embeddings, motion),
+            "light": lambda: light_loss(model, tokens, light, tubelets),
+            "levels": lambda: level_loss(model, layers, light, tubelets),
+            "amounts": lambda: amount_loss(model, tokens, motion, light, tubelets),
+            "labels": lambda: label_loss(model.classifier(embeddings), labels, len(tubelets), phase.missed),
+            "scores": lambda: score_loss(model, embeddings, rates, segments),
+            "ranks": lambda: rank_loss(model, embeddings, rates, segments),
         }
-        losses = {name: parts[name]() for name in self.recipe.weights}
-        loss = torch.stack([self.recipe.weights[name] * value for name, value in losses.items()]).sum()
+        losses = {name: parts[name]() for name in self.config.weights}
+        loss = torch.stack([self.config.weights[name] * value for name, value in losses.items()]).sum()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
-        if self.recipe.clock:
-            keep_clock(student)
+        if self.config.temporal_channels:
+            keep_temporal_channels(model)
         self.step += 1
         keep = min(0.998, self.step / (self.step + 100))
         with torch.no_grad():
-            for name, value in self.student.state_dict().items():
+            for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
         return {name: float(value.detach()) for name, value in losses.items()}
 
@@ -304,7 +304,7 @@ class Training:
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(
             {
-                "student": self.student.state_dict(),
+                "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "average": self.average,
                 "step": self.step,
@@ -318,14 +318,14 @@ class Training:
         begun = saved = told = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        while self.step < self.recipe.steps:
+        while self.step < self.config.steps:
             for name, value in self.advance().items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             now = time.monotonic()
             if now - told > 30:
                 losses = ", ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
-                report(f"step {self.step} of {self.recipe.steps}, {(now - told) / count:.2f} s each: {losses}")
+                report(f"step {self.step} of {self.config.steps}, {(now - told) / count:.2f} s each: {losses}")
                 told, sums, count = now, {}, 0
             if now - saved > CHECKPOINT_SECONDS or now - begun > until:
                 self.save()

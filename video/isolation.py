@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,8 +28,8 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
-from video.heap import OWN_PAGES
 from video.limits import Limits
+from video.malloc_trim import OWN_PAGES
 from video.parameters import MAX_SEGMENTS, Parameters
 from video.plan import checked
 
@@ -43,6 +44,9 @@ FAILURES: dict[str, type[VideoError]] = {
 MAX_COUNT = 1 << 32
 MAX_SENTENCE = 1000
 """Characters of what a worker may say of a failure."""
+ROOT = str(Path(__file__).parent.parent)
+RUN_WORKER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from video.worker import main; main()"
+"""-I keeps the environment and the working directory out of the worker, and this folder has to be named."""
 T = TypeVar("T")
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -94,7 +98,7 @@ class IsolatedDecoder:
             environment = {name: value for name, value in os.environ.items() if name not in left_out}
             environment["MALLOC_ARENA_MAX"] = "4"  # an arena a thread would use up the worker's address space
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "video.worker", str(theirs.fileno()), json.dumps(asdict(self.limits))],
+                [sys.executable, "-I", "-c", RUN_WORKER, ROOT, str(theirs.fileno()), json.dumps(asdict(self.limits))],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=environment,

@@ -12,7 +12,7 @@ import triton_python_backend_utils as pb_utils
 
 from video.errors import Outcome, Reason
 from video.isolation import End
-from video.record import Record
+from video.request_record import Record
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
 """Upper bounds of a histogram's buckets: from a file refused at sight to the longest that decoding may take."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from video.errors import Outcome
-from video.record import Record
+from video.request_record import Record
 
 STANDARD_ERROR = 2
 VARIABLE = "REQUEST_LOG"

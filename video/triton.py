@@ -18,8 +18,8 @@ from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, 
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.metrics import Metrics
-from video.record import Record
 from video.request_log import RequestLog
+from video.request_record import Record
 
 
 class VideoModel(ABC):

@@ -33,9 +33,9 @@ from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
 from video.decoding import Decoded, decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
-from video.heap import give_back
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
+from video.malloc_trim import give_back
 from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.sampling import sample

@@ -7,7 +7,7 @@ Settings, as `parameters` of config.pbtxt:
 - CACHE_DIR: where compiled networks are kept for the next start, relative to the file; nowhere without it
 - EXECUTION_BATCH_SIZE: the most rows that the network is given at once
 - SHARE_NETWORK: `true` for instances that have one network together
-- TAKE_TURNS: `true` for a network that computes only while no other such network of the server does
+- COMPUTE_LOCK: `true` for a network that computes only while no other such network of the server does
 """
 
 import os
@@ -30,4 +30,4 @@ class TritonPythonModel(NetworkModel):
 
         precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
         cache = path.parent / settings["CACHE_DIR"] if settings.get("CACHE_DIR") else None
-        return OpenVinoNetwork(path, precision, take_turns=settings.get("TAKE_TURNS") == "true", cache=cache)
+        return OpenVinoNetwork(path, precision, compute_lock=settings.get("COMPUTE_LOCK") == "true", cache=cache)

@@ -25,11 +25,11 @@ from client import Client
 from export import ExportError
 from export.camera_network import load_camera
 from export.exporter import GRAPH, HALF_TOLERANCE
-from export.half import Halvable
+from export.fp16 import Halvable
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN
-from export.recipe import write_camera_checkpoint, write_motion_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.tensorrt import find_builder, name_of_gpu
 from server import Server, Settings, find_triton, running
 from server.demo import real_videos

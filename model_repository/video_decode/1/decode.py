@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
-from video.record import Record
+from video.request_record import Record
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
 from video.triton import VideoModel, input_values
 

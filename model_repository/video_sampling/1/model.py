@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
-from video.record import Record
+from video.request_record import Record
 from video.triton import VideoModel, input_values, text
 
 

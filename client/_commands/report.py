@@ -1,0 +1,64 @@
+"""`python -m client.report SCORES --output report.html`: a page to choose thresholds by looking."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .._report.write import write_report
+from .._tables.table import TableError
+from .preset_arguments import add_preset_arguments, presets_from
+from .program import sibling
+
+EPILOG = """\
+The page needs no network and no server: open it in a browser. Without --drop every preset is on. Videos are looked for
+where the table says, from here and from beside the table; those that are gone are shown without a picture. Exit
+status: 0 done, 1 a file cannot be read or written, 2 the command line is wrong."""
+
+
+def main(arguments: list[str] | None = None, program: str = "video-motion report") -> int:
+    """Parse the command line, write the page, say what is in it, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Write one HTML page with the distributions of the scores, thresholds to drag, and example videos.",
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=3,
+        metavar="N",
+        help="videos shown on each side of each threshold; 0: no gallery (default: %(default)s)",
+    )
+    add_preset_arguments(parser)
+    options = parser.parse_args(arguments)
+    if not 0 <= options.examples <= 50:
+        parser.error(f"--examples is {options.examples}, it must be between 0 and 50")
+    if options.output.resolve() == options.scores.resolve():
+        parser.error("--output would overwrite the table")
+    try:
+        report = write_report(
+            options.scores,
+            options.output,
+            presets=presets_from(options),
+            drop=options.drop,
+            examples=options.examples,
+        )
+    except TableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(
+        f"{report.path}: {report.videos:,} videos, {report.failed:,} failed; {report.examples} examples, "
+        f"{report.without_picture} of them without a picture; {report.size_bytes / 1e6:.1f} MB"
+    )
+    return 0

@@ -1,0 +1,63 @@
+"""Scores on standard output: a table for a person, a JSON object a line for a program."""
+
+import json
+import sys
+
+from .._inputs.inputs import Inputs
+from .._runs.interruption import interruptible
+from .._runs.run import Run, scoring
+from .._sdk.client import Client
+from .._sdk.result import CameraClip, Score
+from .._tables.row import scored
+from ..errors import ClientError, ServerUnavailable
+
+
+def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *, in_flight: int, as_table: bool) -> int:
+    """Score and print, in the order of the inputs; the exit status."""
+    videos = failed = 0
+    warned = False
+    run = Run(scoring(client, parameters), inputs, in_flight=in_flight, ordered=True)
+    with interruptible(run.stop) as interruption:
+        for outcome in run:
+            video, result = outcome.item.video, outcome.result
+            videos += 1
+            if isinstance(result, ClientError):
+                failed += 1
+                _say(f"{video}: {result}")
+                if isinstance(result, ServerUnavailable):
+                    run.stop()  # the next ones would fare no better
+                continue
+            if (notice := result.weights.notice) and not warned:
+                _say(f"NOTE: {notice}")
+                warned = True
+            record = scored(video, result, parameters | outcome.item.part)
+            print(table(video, result) if as_table else json.dumps(record), flush=True)
+    if failed and videos > 1:
+        _say(f"{failed} of {videos} videos were not scored")
+    return interruption.status or (1 if failed else 0)
+
+
+def table(video: str, score: Score) -> str:
+    """What a person wants to see of one video."""
+    info, motion = score.info, score.motion
+    lines = [
+        f"{video}  {info.duration_seconds:.2f} s, {info.frames} frames, "
+        f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}",
+        f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
+        f"   dynamics {motion.dynamics_score:.3f}",
+    ]
+    lines += [
+        f"  clip  {clip.start_seconds:7.2f} - {clip.end_seconds:7.2f} s   {_labels(clip)}" for clip in score.camera
+    ]
+    return "\n".join(lines)
+
+
+def _labels(clip: CameraClip) -> str:
+    if clip.labels:
+        return ", ".join(f"{label} {clip.probabilities[label]:.2f}" for label in clip.labels)
+    label, probability = max(clip.probabilities.items(), key=lambda item: item[1])
+    return f"none (highest: {label} {probability:.2f})"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,282 @@
+"""`python -m client.summary SCORES [SCORES]`: one set of scored videos, or two compared."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.presets import COLUMNS, PRESETS
+from .._tables.table import TableError, read_batches, read_metadata
+from ..intervals import camera_intervals, label_seconds, table_clips
+
+EPILOG = """\
+sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval of the
+difference of means. Labels: share of the scored videos that have the label in a clip or more. Presets: share that each
+takes with its published cut-offs. Exit status: 0 done, 1 a table cannot be read, 2 the command line is wrong."""
+
+
+@dataclass(frozen=True)
+class ScoreStatistics:
+    """How one score is distributed; NaN where there are too few videos."""
+
+    mean: float
+    """Mean."""
+    median: float
+    """Median."""
+    sd: float
+    """Standard deviation, of a sample."""
+    p5: float
+    """5th percentile."""
+    p95: float
+    """95th percentile."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One set of videos."""
+
+    path: Path
+    """The table."""
+    weights: dict[str, str]
+    """Which weights gave the scores."""
+    videos: int
+    """Rows of the table."""
+    failed: int
+    """Videos without scores."""
+    clips: int
+    """Clips of the scored videos."""
+    scores: dict[str, ScoreStatistics]
+    """By short name: `camera`, `object`, `dynamics`."""
+    label_share_of_videos: dict[str, float]
+    """Of the scored videos, how many have the label in a clip or more; largest first."""
+    label_share_of_clips: dict[str, float]
+    """Of their clips, how many have the label."""
+    preset_share: dict[str, float]
+    """Of the scored videos, how many each preset takes with its published cut-offs."""
+
+    @property
+    def scored(self) -> int:
+        """Videos with scores."""
+        return self.videos - self.failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, where what cannot be computed is null."""
+        return {
+            "scores_file": str(self.path),
+            "weights": self.weights,
+            "videos": self.videos,
+            "failed": self.failed,
+            "clips": self.clips,
+            "scores": {
+                COLUMNS[name]: {key: _or_null(value) for key, value in vars(statistics).items()}
+                for name, statistics in self.scores.items()
+            },
+            "label_share_of_videos": self.label_share_of_videos,
+            "label_share_of_clips": self.label_share_of_clips,
+            "preset_share": self.preset_share,
+        }
+
+
+def main(arguments: list[str] | None = None, program: str = "video-motion summary") -> int:
+    """Parse the command line, summarize, print, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Summarize a set of scored videos, or compare two, as what two video generators made.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("scores", nargs="+", type=Path, metavar="SCORES", help="one or two tables of scores")
+    parser.add_argument(
+        "--per-video", action="store_true", help="instead, a line a video: its scores and how its camera moves when"
+    )
+    parser.add_argument("--format", choices=("table", "json"), help="(default: table on a terminal, else JSON)")
+    options = parser.parse_args(arguments)
+    if len(options.scores) > 2:
+        parser.error(f"{len(options.scores)} tables are given, two can be compared")
+    as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
+    try:
+        if options.per_video:
+            for path in options.scores:
+                _print_videos(path, as_table)
+            return 0
+        summaries = [summarize(path) for path in options.scores]
+    except TableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    for path in options.scores:
+        if from_stand_ins(read_metadata(path)):
+            print(f"NOTE: {path}: from stand-in weights, the figures mean nothing", file=sys.stderr)
+    if len(summaries) == 2 and summaries[0].weights != summaries[1].weights:
+        print("NOTE: the two sets were scored with different weights or precisions", file=sys.stderr)
+    if as_table:
+        print(table(summaries))
+    else:
+        content: dict[str, Any] = {"sets": [summary.as_dict() for summary in summaries]}
+        if len(summaries) == 2:
+            content["difference"] = difference(*summaries)
+        print(json.dumps(content))
+    return 0
+
+
+def summarize(path: Path) -> Summary:
+    """Read a table once. Raises TableError."""
+    metadata = read_metadata(path)
+    values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in COLUMNS}
+    videos = clips = 0
+    label_videos: dict[str, int] = {}
+    label_clips: dict[str, int] = {}
+    for batch in read_batches(path, metadata):
+        scores = scores_of(batch)
+        scored = ~is_failed(batch, scores)
+        videos += len(scored)
+        for name in COLUMNS:
+            values[name].append(scores[name][scored])
+        rows, labels, count = _clip_labels(batch.column("clips").filter(pa.array(scored)))
+        clips += count
+        for label, number in _counts(labels).items():
+            label_clips[label] = label_clips.get(label, 0) + number
+        pairs = pa.table({"row": rows, "label": labels}).group_by(["row", "label"]).aggregate([])
+        for label, number in _counts(pairs.column("label").combine_chunks()).items():
+            label_videos[label] = label_videos.get(label, 0) + number
+    joined = {name: np.concatenate(parts) if parts else np.empty(0, np.float32) for name, parts in values.items()}
+    scored_videos = len(joined["camera"])
+    order = sorted(label_videos, key=lambda label: (-label_videos[label], label))
+    return Summary(
+        path,
+        metadata.weights,
+        videos,
+        videos - scored_videos,
+        clips,
+        {name: _statistics(column) for name, column in joined.items()},
+        {label: label_videos[label] / scored_videos for label in order},
+        {label: label_clips[label] / clips for label in order},
+        {name: float(preset.takes(joined).mean()) if scored_videos else 0.0 for name, preset in PRESETS.items()},
+    )
+
+
+def difference(first: Summary, second: Summary) -> dict[str, Any]:
+    """Second minus first, with the half width of the 95 % confidence interval of each difference of means."""
+    return {
+        "scores": {
+            COLUMNS[name]: {
+                **{
+                    key: _or_null(getattr(second.scores[name], key) - getattr(first.scores[name], key))
+                    for key in ("mean", "median", "sd", "p5", "p95")
+                },
+                "mean_confidence_95": _or_null(_confidence(first, second, name)),
+            }
+            for name in COLUMNS
+        },
+        **{
+            shares: {
+                key: getattr(second, shares).get(key, 0.0) - getattr(first, shares).get(key, 0.0)
+                for key in dict.fromkeys([*getattr(first, shares), *getattr(second, shares)])
+            }
+            for shares in ("label_share_of_videos", "label_share_of_clips", "preset_share")
+        },
+    }
+
+
+def table(summaries: list[Summary]) -> str:
+    """What a person wants to see: a block a set, or both side by side."""
+    lines = [
+        f"{letter}  {summary.path}   {summary.videos:,} videos, {summary.failed:,} failed, {summary.clips:,} clips"
+        for letter, summary in zip("ab", summaries, strict=False)
+    ]
+    pair = len(summaries) == 2
+    heads = ["a", "b", "b - a"] if pair else ["a"]
+    lines += ["", f"{'':22}" + "".join(f"{head:>9}" for head in heads)]
+    for name in COLUMNS:
+        for key in ("mean", "median", "sd", "p5", "p95"):
+            cells = [getattr(summary.scores[name], key) for summary in summaries]
+            line = f"{name + ' ' + key:22}" + "".join(f"{cell:9.3f}" for cell in cells)
+            if pair:
+                line += f"{cells[1] - cells[0]:+9.3f}"
+                if key == "mean":
+                    line += f"  +- {_confidence(summaries[0], summaries[1], name):.3f}"
+            lines.append(line)
+    for title, shares in (("presets", "preset_share"), ("labels", "label_share_of_videos")):
+        lines += ["", f"{title}, of the scored videos"]
+        keys = dict.fromkeys(key for summary in summaries for key in getattr(summary, shares))
+        for key in sorted(keys, key=lambda key: -max(getattr(s, shares).get(key, 0.0) for s in summaries)):
+            cells = [getattr(summary, shares).get(key, 0.0) for summary in summaries]
+            line = f"  {key:20}" + "".join(f"{100 * cell:7.1f} %" for cell in cells)
+            lines.append(line + (f"{100 * (cells[1] - cells[0]):+7.1f} %" if pair else ""))
+        if not keys:
+            lines.append("  none")
+    return "\n".join(lines)
+
+
+def _print_videos(path: Path, as_table: bool) -> None:
+    for batch in read_batches(path):
+        failed = is_failed(batch, scores_of(batch)).tolist()
+        for row, row_failed in zip(batch.to_pylist(), failed, strict=True):
+            print(_video_line(row, row_failed) if as_table else json.dumps(_video_object(row, row_failed)))
+
+
+def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
+    content = {name: row[name] for name in ("video", "start_seconds", "end_seconds") if row.get(name) is not None}
+    if failed:
+        return content | {"error": row["error"] or "it has no scores"}
+    intervals = camera_intervals(table_clips(row.get("clips")))
+    return content | {
+        "motion": {column: round(row[column], 6) for column in COLUMNS.values()},
+        "intervals": [vars(interval) for interval in intervals],
+        "label_seconds": {label: round(seconds, 3) for label, seconds in label_seconds(intervals).items()},
+    }
+
+
+def _video_line(row: dict[str, Any], failed: bool) -> str:
+    if failed:
+        return f"{row['video']}  failed: {row['error'] or 'it has no scores'}"
+    scores = "   ".join(f"{name} {row[column]:.3f}" for name, column in COLUMNS.items())
+    intervals = camera_intervals(table_clips(row.get("clips")))
+    return f"{row['video']}  {scores}   {', '.join(map(str, intervals)) or 'no camera label'}"
+
+
+def _clip_labels(clips: pa.Array) -> tuple[pa.Array, pa.Array, int]:
+    """Of a list column of clips: the row and the name of every label of every clip, and the number of clips."""
+    clip_rows = pc.list_parent_indices(clips)
+    flat = pc.list_flatten(clips)
+    labels = pc.struct_field(flat, "labels")
+    return clip_rows.take(pc.list_parent_indices(labels)), pc.list_flatten(labels), len(flat)
+
+
+def _counts(labels: pa.Array) -> dict[str, int]:
+    return {item["values"]: item["counts"] for item in pc.value_counts(labels).to_pylist()}
+
+
+def _statistics(values: NDArray[np.float32]) -> ScoreStatistics:
+    if not len(values):
+        return ScoreStatistics(*[math.nan] * 5)
+    exact = values.astype(np.float64)
+    p5, median, p95 = np.percentile(exact, [5, 50, 95])
+    sd = float(exact.std(ddof=1)) if len(exact) > 1 else math.nan
+    return ScoreStatistics(float(exact.mean()), float(median), sd, float(p5), float(p95))
+
+
+def _confidence(first: Summary, second: Summary, score: str) -> float:
+    """Half the width of the 95 % interval of the difference of means, by the normal distribution."""
+    if min(first.scored, second.scored) < 2:
+        return math.nan
+    return 1.96 * math.hypot(
+        first.scores[score].sd / math.sqrt(first.scored), second.scores[score].sd / math.sqrt(second.scored)
+    )
+
+
+def _or_null(number: float) -> float | None:
+    return round(number, 6) if math.isfinite(number) else None

@@ -1,0 +1,274 @@
+"""Read a table of scores, choose examples, write the page."""
+
+import base64
+import json
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.presets import COLUMNS, PRESETS, Preset
+from .._tables.table import read_batches, read_metadata
+from ..intervals import camera_intervals, table_clips
+from .examples import Candidate, NearestRows
+from .previews import Preview, Segment, make_previews, middle
+
+FAILURES_SHOWN = 20
+LABELS_PER_WORD = 32
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    path: Path
+    """The page."""
+    videos: int
+    """Rows of the table."""
+    failed: int
+    """Of them, without scores."""
+    examples: int
+    """Videos in the gallery."""
+    without_picture: int
+    """Of them, shown without a picture."""
+    size_bytes: int
+    """Size of the page."""
+
+
+@dataclass
+class _Rows:
+    """What the page needs of every row, collected a batch at a time."""
+
+    scores: dict[str, list[NDArray[np.float32]]]
+    label_bits: list[NDArray[np.uint32]]
+    videos: int = 0
+    scored: int = 0
+    has_parts: bool = False
+
+
+def write_report(
+    table: Path, output: Path, *, presets: Mapping[str, Preset] = PRESETS, drop: Sequence[str] = (), examples: int = 3
+) -> Report:
+    """Write the page for a table of scores, whole or not at all.
+
+    presets: with the cut-offs to start from; drop: the presets that are on at first; examples: videos on each side
+    of each threshold. Raises TableError, OSError.
+    """
+    metadata = read_metadata(table)
+    nearest = [NearestRows(preset, limit, examples) for preset in presets.values() for limit in preset.limits]
+    rows = _Rows({name: [] for name in COLUMNS}, [])
+    labels: dict[str, int] = {label: index for index, label in enumerate(metadata.labels)}
+    kinds: Counter[str] = Counter()
+    failures: list[dict[str, str]] = []
+    for batch in read_batches(table, metadata):
+        scores = scores_of(batch)
+        failed = is_failed(batch, scores)
+        scored = batch.filter(pa.array(~failed))
+        scored_values = {name: values[~failed] for name, values in scores.items()}
+        for name in COLUMNS:
+            rows.scores[name].append(scored_values[name])
+        rows.label_bits.append(_label_bits(scored.column("clips"), labels))
+        rows.has_parts |= any(
+            batch.column(name).null_count < batch.num_rows for name in ("start_seconds", "end_seconds")
+        )
+        for threshold in nearest:
+            threshold.add(scored, scored_values, rows.scored)
+        if failed.any():
+            lost = batch.select(["video", "error"]).filter(pa.array(failed)).to_pylist()
+            kinds.update(_kind(row["error"] or "it has no scores") for row in lost)
+            failures += [
+                {"video": row["video"], "reason": row["error"] or "it has no scores"}
+                for row in lost[: FAILURES_SHOWN - len(failures)]
+            ]
+        rows.videos += batch.num_rows
+        rows.scored += scored.num_rows
+    gallery, shown, without_picture = _gallery(nearest, table, examples)
+    content = {
+        "scoresArgument": shlex.quote(str(table)),
+        "name": table.name,
+        "videos": rows.videos,
+        "scored": rows.scored,
+        "hasParts": rows.has_parts,
+        "weights": metadata.weights,
+        "standIn": from_stand_ins(metadata),
+        "failures": failures,
+        "failureKinds": kinds.most_common(8),
+        "presets": [_preset(preset, preset.name in (drop or presets)) for preset in presets.values()],
+        "labels": list(labels),
+        "gallery": gallery,
+    }
+    arrays = {f"values-{name}": _joined(parts, "<f4") for name, parts in rows.scores.items()}
+    arrays["label-bits"] = _joined(_same_words(rows.label_bits, len(labels)), "<u4")
+    size_bytes = _write_page(output, content, arrays)
+    return Report(output, rows.videos, rows.videos - rows.scored, shown, without_picture, size_bytes)
+
+
+def _kind(reason: str) -> str:
+    """A reason without what differs from video to video: numbers and quoted names."""
+    return re.sub(r"'[^']*'|\d+(\.\d+)?", "…", reason)
+
+
+def _label_bits(clips: pa.Array, labels: dict[str, int]) -> NDArray[np.uint32]:
+    """(rows, words) uint32: bit `labels[label]` of each row is set where a clip has it. Adds labels not seen before."""
+    flat = pc.list_flatten(clips)
+    lists = pc.struct_field(flat, "labels")
+    names = pc.list_flatten(lists).dictionary_encode()
+    row = pc.list_parent_indices(clips).take(pc.list_parent_indices(lists)).to_numpy(zero_copy_only=False)
+    index_of = np.array([labels.setdefault(name, len(labels)) for name in names.dictionary.to_pylist()], np.int64)
+    bits = np.zeros((len(clips), -(-len(labels) // LABELS_PER_WORD)), np.uint32)
+    if len(row):
+        index = index_of[names.indices.to_numpy(zero_copy_only=False)]
+        one = np.left_shift(np.uint32(1), (index % LABELS_PER_WORD).astype(np.uint32), dtype=np.uint32)
+        np.bitwise_or.at(bits, (row, index // LABELS_PER_WORD), one)
+    return bits
+
+
+def _same_words(parts: list[NDArray[np.uint32]], labels: int) -> list[NDArray[np.uint32]]:
+    words = -(-labels // LABELS_PER_WORD)
+    return [np.pad(part, ((0, 0), (0, words - part.shape[1]))) for part in parts]
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: str) -> bytes:
+    return b"".join(np.ascontiguousarray(part, dtype).tobytes() for part in parts)
+
+
+def _preset(preset: Preset, on: bool) -> dict[str, Any]:
+    published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
+    return {
+        "name": preset.name,
+        "meaning": preset.meaning,
+        "on": on,
+        "limits": [
+            {
+                "score": limit.score,
+                "side": limit.side,
+                "cutoff": limit.cutoff,
+                "published": published[limit.score],
+            }
+            for limit in preset.limits
+        ],
+    }
+
+
+def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[dict[str, Any]], int, int]:
+    """For each threshold the examples on either side; how many videos are shown, and how many without a picture."""
+    places: dict[str, Path | None] = {}
+    chosen = [
+        [_prefer_found(side, table, places, count) for side in (threshold.taken, threshold.spared)]
+        for threshold in nearest
+    ]
+    segments = {
+        candidate.index: segment
+        for sides in chosen
+        for side in sides
+        for candidate in side
+        if (segment := _segment(candidate.row, places[candidate.row["video"]])) is not None
+    }
+    previews = make_previews(segments.values())
+    shown: dict[int, bool] = {}
+    gallery = []
+    for threshold, sides in zip(nearest, chosen, strict=True):
+        taken, spared = (
+            [_example(candidate, _preview(candidate, segments, previews)) for candidate in side] for side in sides
+        )
+        for example in (*taken, *spared):
+            shown[example["index"]] = example["mp4"] is not None
+        gallery.append(
+            {
+                "preset": threshold.preset.name,
+                "score": threshold.limit.score,
+                "taken": taken,
+                "spared": spared,
+            }
+        )
+    return gallery, len(shown), list(shown.values()).count(False)
+
+
+def _prefer_found(
+    candidates: list[Candidate], table: Path, places: dict[str, Path | None], count: int
+) -> list[Candidate]:
+    """The nearest of which there is a file, then the nearest of the others; in order of distance."""
+    for candidate in candidates:
+        video = candidate.row["video"]
+        if video not in places:
+            tries = (Path(video), table.parent / video)
+            places[video] = next((path for path in tries if _is_file(path)), None)
+    found = sorted(candidates, key=lambda candidate: places[candidate.row["video"]] is None)  # stable
+    return sorted(found[:count], key=lambda candidate: candidate.distance)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a zero byte in it
+        return False
+
+
+def _segment(row: dict[str, Any], path: Path | None) -> Segment | None:
+    if path is None:
+        return None
+    start_seconds = row["start_seconds"] or 0.0
+    length_seconds = row["duration_seconds"] or 0.0
+    end_seconds = row["end_seconds"] or start_seconds + length_seconds
+    clips = row["clips"] or ()
+    if row["start_seconds"] is None and clips:
+        # Timestamps need not start at 0: the clips say where.
+        start_seconds = clips[0]["start_seconds"]
+        end_seconds = row["end_seconds"] or start_seconds + length_seconds
+    return middle(path, start_seconds, max(end_seconds, start_seconds))
+
+
+def _preview(candidate: Candidate, segments: dict[int, Segment], previews: dict[Segment, Preview]) -> Preview:
+    segment = segments.get(candidate.index)
+    return Preview(None, "the file is not here any more") if segment is None else previews[segment]
+
+
+def _example(candidate: Candidate, preview: Preview) -> dict[str, Any]:
+    row = candidate.row
+    return {
+        "index": candidate.index,
+        "video": row["video"],
+        "part": [row["start_seconds"], row["end_seconds"]],
+        "durationSeconds": row["duration_seconds"],
+        "intervals": list(map(str, camera_intervals(table_clips(row["clips"])))),
+        "mp4": None if preview.mp4 is None else base64.b64encode(preview.mp4).decode(),
+        "reason": preview.reason,
+    }
+
+
+def _write_page(output: Path, content: dict[str, Any], arrays: dict[str, bytes]) -> int:
+    """Fill the template and put it in its place; returns its size."""
+    package = resources.files(__package__)
+    texts = {
+        "title": "How these videos move",
+        "uplot-css": (package / "uplot" / "uPlot.min.css").read_text("utf-8"),
+        "css": (package / "page.css").read_text("utf-8"),
+        "uplot-js": (package / "uplot" / "uPlot.iife.min.js").read_text("utf-8"),
+        "js": (package / "page.js").read_text("utf-8"),
+        # Nothing in it can end the element that it is in.
+        "content": json.dumps(content).replace("<", "\\u003c"),
+        "arrays": "".join(
+            f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>\n'
+            for name, data in arrays.items()
+        ),
+    }
+    template = (package / "page.html").read_text("utf-8")
+    page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: texts[match[1]], template)
+    partial = output.with_name(output.name + ".partial")
+    try:
+        partial.write_text(page, "utf-8")
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return output.stat().st_size

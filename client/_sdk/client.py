@@ -1,0 +1,91 @@
+"""The client for threads."""
+
+import threading
+import time
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from tritonclient.utils import InferenceServerException
+
+from ..errors import ClientError, from_triton
+from .attempts import PROBE_SECONDS, Step, attempts
+from .balance import Pause, Probe
+from .base import BaseClient
+from .channels import connect
+from .parameters import Parameters, given
+from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
+from .result import Score, Weights
+
+
+class Client(BaseClient):
+    """Scores videos on Triton servers over gRPC; several threads may use one.
+
+        with Client("localhost:8001") as client:
+            score = client.score("video.mp4")
+
+    `AsyncClient` is the same for asyncio. Methods raise the exceptions of `client.errors`.
+    """
+
+    def _prepare(self) -> None:
+        self._places = threading.BoundedSemaphore(self._max_in_flight)
+        self._connections = {url: connect(url, self._tls) for url in self.urls}
+
+    def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
+        """Score a video: a path, or the bytes of a whole encoded file. `Parameters` says what else can be asked."""
+        numbers = given(parameters)
+        with self._places:
+            return score_answer(self._ask(score_request(video, numbers)))
+
+    def weights(self) -> Weights:
+        """Which weights the server serves; no video is needed."""
+        with self._places:
+            return weights_answer(self._ask(weights_request()))
+
+    def is_ready(self) -> bool:
+        """Whether a server answers and has everything loaded."""
+        return any(self._probe(url, self.timeout_seconds) for url in self.urls)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections.values():
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: Request) -> Any:
+        with closing(attempts(self._balancer, self._patience)) as steps:
+            try:
+                step = next(steps)
+                while True:
+                    try:
+                        outcome = self._take(step, request)
+                    except ClientError as error:
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(outcome)
+            except StopIteration as end:
+                return end.value
+
+    def _take(self, step: Step, request: Request) -> Any:
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        url = step.endpoint.url
+        if isinstance(step, Probe):
+            return self._probe(url, PROBE_SECONDS)
+        try:
+            return self._connections[url].infer(**vars(request), client_timeout=self.timeout_seconds)
+        except InferenceServerException as error:
+            raise from_triton(error, url) from error
+
+    def _probe(self, url: str, timeout_seconds: float) -> bool:
+        try:
+            return self._connections[url].is_server_ready(client_timeout=timeout_seconds)
+        except InferenceServerException:
+            return False

@@ -1,0 +1,8 @@
+"""`python -m client.report`: the same as `video-motion report`."""
+
+import sys
+
+from ._commands.program import run
+
+if __name__ == "__main__":
+    sys.exit(run("report", f"python -m {__package__}.report"))

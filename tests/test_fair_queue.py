@@ -1,0 +1,138 @@
+"""Who goes on next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from server.fair_queue import FairQueue, QueueFull
+
+
+def scene(
+    play: Callable[[FairQueue, "Stage"], Awaitable[None]], *, in_flight: int = 1, waiting: int = 8, per_caller: int = 8
+) -> list[str]:
+    """Play a scene at a queue; the names of those who were let in, in order."""
+
+    async def run() -> list[str]:
+        queue = FairQueue(in_flight, waiting, per_caller)
+        stage = Stage(queue)
+        await play(queue, stage)
+        assert (queue.in_flight, queue.waiting) == (0, 0)
+        return stage.entered
+
+    return asyncio.run(run())
+
+
+class Stage:
+    """Callers that stay inside until they are told to leave."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self._queue = queue
+        self.entered: list[str] = []
+        self._leave: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, *names: str) -> None:
+        """Each name is a caller's letter and a number of its request."""
+        for name in names:
+            self._leave[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._stay(name))
+            await asyncio.sleep(0)
+
+    async def _stay(self, name: str) -> None:
+        async with self._queue.slot(name[0]):
+            self.entered.append(name)
+            await self._leave[name].wait()
+
+    async def leave(self, *names: str) -> None:
+        for name in names:
+            self._leave[name].set()
+            await self.tasks[name]
+            await asyncio.sleep(0)
+
+
+def test_callers_take_turns_whatever_one_of_them_has_sent():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4", "b1", "c1", "b2")
+        await stage.leave("a1", "a2", "b1", "c1", "a3", "b2", "a4")
+
+    assert scene(play) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+def test_no_more_are_inside_than_may():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4")
+        assert stage.entered == ["a1", "a2", "a3"]
+        assert (queue.in_flight, queue.waiting) == (3, 1)
+        await stage.leave("a2", "a1", "a3", "a4")
+
+    assert scene(play, in_flight=3) == ["a1", "a2", "a3", "a4"]
+
+
+def test_one_caller_leaves_room_for_others():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4")
+        assert stage.entered == ["a1", "a2"]
+        await stage.come("b1", "c1", "b2")
+        assert stage.entered == ["a1", "a2", "b1"]
+        await stage.leave("b1")  # not to a, who has been waiting the longest and has two inside
+        assert stage.entered == ["a1", "a2", "b1", "c1"]
+        await stage.leave("a1", "c1", "a2", "b2", "a3", "a4")
+
+    assert scene(play, in_flight=3, per_caller=2) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+def test_one_too_many_is_refused_at_once_and_the_others_are_not():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "b1", "c1")
+        with pytest.raises(QueueFull, match="the queue is full: 2 requests wait, 1 are being answered"):
+            await stage.tasks["c1"]
+        assert queue.refused == 1
+        await stage.leave("a1", "a2", "b1")
+
+    assert scene(play, waiting=2) == ["a1", "a2", "b1"]
+
+
+def test_who_has_gone_is_not_let_in():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "b1", "b2")
+        stage.tasks["a2"].cancel()
+        stage.tasks["b1"].cancel()
+        await asyncio.sleep(0)
+        assert (queue.waiting, queue.cancelled) == (1, 2)
+        await stage.leave("a1", "b2")
+
+    assert scene(play) == ["a1", "b2"]
+
+
+def test_a_turn_that_came_to_one_who_went_that_moment_is_anothers():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "b1", "c1")
+        stage._leave["a1"].set()
+        while queue.waiting == 2:
+            await asyncio.sleep(0)
+        stage.tasks["b1"].cancel()  # its turn has come, and it has not run yet
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await stage.leave("c1")
+        assert queue.cancelled == 1
+
+    assert scene(play) == ["a1", "c1"]
+
+
+def test_who_goes_in_the_moment_that_a_turn_ends_keeps_nobody_out():
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "b1", "b2", "c1")
+        # All before any of them runs again.
+        stage._leave["a1"].set()
+        stage.tasks["b1"].cancel()
+        stage.tasks["c1"].cancel()
+        await stage.tasks["a1"]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert queue.cancelled == 2
+        await stage.leave("b2")
+        await stage.come("d1")
+        await stage.leave("d1")
+
+    assert scene(play) == ["a1", "b2", "d1"]

@@ -1,0 +1,45 @@
+"""What is freed goes back to the machine, in every process of the server that sees large videos."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from client import Client
+from server import Server
+from tests.processes import stubs, workers
+from tests.synthetic import encode
+from video.malloc_trim import OWN_PAGES
+
+FREE_MOST = """
+from video.malloc_trim import give_back
+
+def resident_kib():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+kept = [bytes(100_000) for _ in range(1000)]
+for piece in range(999):
+    kept[piece] = None  # the last one stays, and with it all the heap below
+before = resident_kib()
+give_back()
+print(before, resident_kib())
+"""
+
+
+def variables(pid: int) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def test_freed_memory_is_given_back():
+    output = subprocess.run([sys.executable, "-c", FREE_MOST], capture_output=True, text=True, check=True).stdout
+    before, after = map(int, output.split())
+    assert before - after > 60_000
+
+
+def test_tritonserver_gives_large_things_back_and_readers_reuse_their_frames(server: Server, client: Client):
+    client.score(encode(20))
+    for pid in (server.process.pid, *stubs(server.process.pid, "motion_backbone")):
+        assert OWN_PAGES.items() <= variables(pid).items()
+    for pid in workers(server.process.pid, "video_decode"):
+        assert not OWN_PAGES.keys() & variables(pid).keys()
