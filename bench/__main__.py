@@ -28,8 +28,8 @@ from bench.videos import MADE, made_videos
 from client import Client
 from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
+from fixtures.real_videos import NAMES as REAL_VIDEOS
 from server import Server, Settings, running
-from server.demo import REAL_VIDEOS, real_videos
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench"

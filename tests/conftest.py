@@ -12,8 +12,8 @@ from tritonclient.grpc import model_config_pb2
 from client import Client
 from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
+from fixtures.real_videos import real_videos
 from server import Server, Settings, running
-from server.demo import real_videos
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 REFERENCE = Path(__file__).parent / "reference"

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.hostile import SEEDS, random_mutation, seed, structural_mutations
-from tests.synthetic import encode
+from fixtures.hostile import SEEDS, random_mutation, seed, structural_mutations
+from fixtures.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
 
 KEPT = Path(__file__).parent.parent / ".fuzz"

@@ -8,8 +8,8 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from client import Client, InvalidRequest
+from fixtures.synthetic import encode, encode_audio, encode_still
 from server import Server
-from tests.synthetic import encode, encode_audio, encode_still
 from tests.test_ensemble import infer
 
 GOOD = encode(60)

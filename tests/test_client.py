@@ -15,9 +15,9 @@ import client._sdk.parameters
 import client._sdk.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
 from client._sdk.result import CameraClip, parse_score
+from fixtures.synthetic import encode
 from server import Server
 from tests.processes import workers
-from tests.synthetic import encode
 from video.parameters import _INTEGERS as WHOLE
 from video.parameters import _RANGES as RANGES
 

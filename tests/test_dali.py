@@ -19,9 +19,9 @@ from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, frame_differences
 from client import Client, InvalidRequest, ServerError
 from export.networks import export_networks
+from fixtures.synthetic import encode, transcode
 from server import Server, Settings, running
 from tests.conftest import MODEL_REPOSITORY, copy_repository, serve_gpu_profile_on_cpu
-from tests.synthetic import encode, transcode
 from video import Parameters
 
 FRAMES = 60

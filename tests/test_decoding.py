@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.synthetic import decode_all, encode
+from fixtures.synthetic import decode_all, encode
 from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
 from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import decode

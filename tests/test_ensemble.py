@@ -11,8 +11,8 @@ import pytest
 from tritonclient import grpc
 
 from client import Client, InvalidRequest
+from fixtures.synthetic import decode_all, encode
 from server import Server
-from tests.synthetic import decode_all, encode
 from video import Parameters, sample
 from video.container import open_video, read_frame_table
 from video.resize import crop, stretch

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Server
 from server.proxy import MAX_PER_CALLER
-from tests.synthetic import encode
 from tests.test_config import config_of
 
 FILMS = 8

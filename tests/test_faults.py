@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from client import Client, ServerError, ServerUnavailable
+from fixtures.synthetic import encode
 from server import Server
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import alive, kill_when_busy, workers
-from tests.synthetic import encode
 
 GOOD = encode(60)
 

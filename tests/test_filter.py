@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from client._commands.filter import main
 from client._tables.table import Metadata, read_table
-from tests.score_tables import METADATA, write_realistic_scores, write_scores
+from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 
 STATIC, SLIDESHOW, CHAOTIC, MOVING = (0.1, 0.1, 0.1), (1.0, 0.1, 2.0), (2.9, 2.0, 2.9), (1.0, 1.0, 1.0)
 BOTH = (2.9, 0.1, 2.9)

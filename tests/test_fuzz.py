@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.hostile import SEEDS, WORDS, elements, seed
+from fixtures.synthetic import encode
 from tests.fuzz import decode
-from tests.hostile import SEEDS, WORDS, elements, seed
-from tests.synthetic import encode
 from video import InvalidParameter, InvalidVideo, IsolatedDecoder, Limits, Parameters, sample
 from video.clips import CLIP_FRAMES
 from video.parameters import MAX_SEGMENTS

@@ -16,9 +16,9 @@ from bench.gpu.steps import Figure, Skipped, run_step, table
 from client import CameraClip, Client, MotionScores, Score
 from export.motion_network import load_motion
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
+from fixtures.synthetic import encode
 from server import Server
 from tests.conftest import REFERENCE
-from tests.synthetic import encode
 
 SHORT = 0.05
 

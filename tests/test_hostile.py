@@ -11,10 +11,10 @@ import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
+from fixtures.synthetic import encode
 from server import Server
 from tests.fuzz import mutations
 from tests.processes import stubs
-from tests.synthetic import encode
 from tests.test_ensemble import infer
 
 FILES = 2000

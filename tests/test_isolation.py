@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.synthetic import encode
 from tests.processes import alive, descendants, kill_when_busy
-from tests.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
 from video.errors import Reason
 from video.isolation import End

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Server
 from tests.processes import stubs, workers
-from tests.synthetic import encode
 from video.malloc_trim import OWN_PAGES
 
 FREE_MOST = """

@@ -19,8 +19,8 @@ from tritonclient import grpc
 
 from client import AsyncClient, Client, InvalidRequest, ServerUnavailable
 from client._tables.table import Metadata, read_table
+from fixtures.synthetic import encode
 from server import Server, Settings, running
-from tests.synthetic import encode
 from tests.test_serve import drain, serving
 
 VIDEOS = 48

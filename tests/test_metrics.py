@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
+from fixtures.synthetic import encode, encode_audio
 from server import Server
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
-from tests.synthetic import encode, encode_audio
 from video.errors import Outcome, Reason
 
 GOOD = encode(60)

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Server
 from tests.metrics import scrape
-from tests.synthetic import encode
 
 MONITORING = Path(__file__).parent.parent / "monitoring"
 RULES = MONITORING / "prometheus-alerts.yml"

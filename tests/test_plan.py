@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.synthetic import encode
+from fixtures.synthetic import encode
 from video import DecoderFailed, IsolatedDecoder, Limits
 from video.isolation import MAX_COUNT, End
 from video.plan import checked

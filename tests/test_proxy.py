@@ -14,10 +14,10 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Server
 from server.proxy import MAX_PER_CALLER, Proxy
 from tests.processes import workers
-from tests.synthetic import encode
 
 VIDEO = encode(20)
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.synthetic import encode
+from fixtures.synthetic import encode
 from tests.test_bad_input import BAD
 from video import InvalidVideo
 from video.container import open_video, read_frame_table

@@ -18,9 +18,9 @@ from client._report.previews import Segment, make_previews, middle
 from client._report.write import _label_bits, write_report
 from client._tables.presets import PRESETS
 from client._tables.table import Metadata, read_table
-from tests.browser import Browser, browser, missing
-from tests.score_tables import METADATA, write_realistic_scores, write_scores
-from tests.synthetic import encode, encode_audio
+from fixtures.browser import Browser, browser, missing
+from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
+from fixtures.synthetic import encode, encode_audio
 
 NASTY = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>.mp4"
 EDGES = tuple(

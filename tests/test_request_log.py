@@ -9,8 +9,8 @@ import pytest
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
+from fixtures.synthetic import encode
 from server import Server
-from tests.synthetic import encode
 from video.errors import Reason
 from video.request_log import Logged, RequestLog, line
 from video.request_record import Record

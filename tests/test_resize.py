@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.synthetic import picture
+from fixtures.synthetic import picture
 from video.resize import crop, stretch
 
 SIZES = [(640, 272), (176, 144), (427, 241), (8, 8), (224, 224), (1920, 1080), (90, 400), (1, 1)]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Server
 from tests.processes import workers
-from tests.synthetic import encode
 from video import IsolatedDecoder, Limits
 
 FORBIDDEN = {

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from client import Client
+from fixtures.synthetic import encode
 from server import Settings, Triton, find_triton, installation, preflight, processes, running
 from server import process as server_process
 from server.process import ServerFailed, start
 from tests.conftest import copy_repository
 from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
-from tests.synthetic import encode
 
 LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
 

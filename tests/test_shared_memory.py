@@ -11,8 +11,8 @@ from tritonclient.utils import InferenceServerException
 
 from client import Client, ServerUnavailable
 from client.errors import from_triton
+from fixtures.synthetic import encode
 from server import Server, Settings, running
-from tests.synthetic import encode
 from video.errors import NoRoom
 from video.shared_memory import Pool, check_room
 

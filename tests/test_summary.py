@@ -8,7 +8,7 @@ import pytest
 
 from client._commands.summary import main
 from client._tables.table import Metadata
-from tests.score_tables import METADATA, write_realistic_scores, write_scores
+from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 
 FIRST = [(0.1, 0.2, 0.3), (1.1, 0.4, 0.3), (2.9, 0.6, 2.9), "the file is empty"]
 CLIPS = [

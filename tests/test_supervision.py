@@ -26,11 +26,11 @@ from tritonclient.utils import InferenceServerException
 from client import Client, ClientError, Score, ServerAway, ServerError
 from export.networks import export_networks
 from export.random_weights import write_motion_checkpoint
+from fixtures.synthetic import encode
 from server import Server, Settings
 from server.process import GRPC_KEY_NAME
 from server.supervisor import Supervisor
 from tests.processes import alive, command, descendants, stubs, workers
-from tests.synthetic import encode
 from tests.test_serve import drain, serving, wait_until_gone
 
 GOOD = encode(60)

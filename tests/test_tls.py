@@ -17,12 +17,12 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException, shared_memory
 
 from client import AsyncClient, Client, ServerUnavailable, Tls, UnreadableFile
+from fixtures.synthetic import encode
 from server import Server
 from server import proxy as server_proxy
 from server.__main__ import _tls
 from server.preflight import problems
 from server.process import GRPC_KEY_NAME, ServerFailed, _free_ports
-from tests.synthetic import encode
 
 VIDEO = encode(20)
 

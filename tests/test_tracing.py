@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tritonclient import grpc
 
+from fixtures.synthetic import encode
 from server import Settings, running
-from tests.synthetic import encode
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECONDS = 30

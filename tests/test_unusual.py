@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from client import Client
+from fixtures.synthetic import decode_all, encode, picture
 from tests.conftest import REFERENCE
-from tests.synthetic import decode_all, encode, picture
 from tests.test_decoding import clips, frame_table
 from video import InvalidVideo, IsolatedDecoder, Limits
 

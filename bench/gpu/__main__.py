@@ -31,8 +31,8 @@ from export.networks import export_networks
 from export.plans import PLAN
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.tensorrt import find_builder, name_of_gpu
+from fixtures.real_videos import real_videos
 from server import Server, Settings, find_triton, running
-from server.demo import real_videos
 from video import Parameters
 
 ROOT = Path(__file__).parents[2]
