@@ -29,6 +29,7 @@ from client import Client
 from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from fixtures.real_videos import NAMES as REAL_VIDEOS
+from fixtures.real_videos import real_videos
 from server import Server, Settings, running
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from server.demo import REAL_VIDEOS
+from fixtures.real_videos import NAMES as REAL_VIDEOS
 from tests.conftest import REFERENCE
 from video import InvalidParameter, Parameters, sample
 from video.sampling import camera_windows, evenly_spread, motion_frame_indices
