@@ -1,5 +1,10 @@
-"""The real server with tiny networks, and the videos that tests send to it."""
+"""The real server with tiny networks, the videos that tests send to it, and which tests belong to which run.
 
+`make test-quick` passes --quick: files that import what takes seconds to import are not collected, and tests that need
+a server are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all` runs everything.
+"""
+
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,8 +15,6 @@ from hypothesis import HealthCheck, settings
 from tritonclient.grpc import model_config_pb2
 
 from client import Client
-from export.networks import export_networks
-from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from fixtures.real_videos import real_videos
 from server import Server, Settings, running
 
@@ -31,8 +34,37 @@ BUILT = (
 DECODE_TIMEOUT_SECONDS = 8
 # For a short while with a fixed seed, unless the command line asks for `--hypothesis-profile=hours`.
 SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
+HEAVY = re.compile(
+    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|export\.(?!random_weights))", re.MULTILINE
+)
+"""How a test file that imports PyTorch or OpenVINO, which takes seconds, is told from the others."""
+STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
 settings.register_profile("short", SHORT)
 settings.register_profile("hours", SHORT, derandomize=False, max_examples=10_000_000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests without a server and without PyTorch")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out whole files, unread, that --quick has no use for."""
+    if not config.getoption("--quick") or not collection_path.name.startswith("test_"):
+        return None
+    source = collection_path.read_text()
+    return True if HEAVY.search(source) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that talk to a server or start one, which --quick leaves out."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if {"server", "tiny_repository"} & set(fixtures) or STARTS_SERVER.search(item.path.read_text()):
+            item.add_marker(pytest.mark.server)
+    if config.getoption("--quick"):
+        left_out = [item for item in items if item.get_closest_marker("server")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("server")]
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +95,8 @@ def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup:
 @pytest.fixture(scope="session")
 def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Directories of a motion and a camera checkpoint with the published names and few parameters."""
+    from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
+
     root = tmp_path_factory.mktemp("checkpoints")
     write_motion_checkpoint(root / "motion", width=48, depth=1, head_depth=1, use_sigmoid=True)
     write_camera_checkpoint(root / "camera", width=48, depth=1, heads=3)
@@ -71,7 +105,9 @@ def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
 
 @pytest.fixture(scope="session")
 def tiny_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Path:
-    """A model repository with tiny networks, whose decoder is given up on after a few seconds."""
+    """A model repository with tiny networks, whose decoder times out after a few seconds."""
+    from export.networks import export_networks
+
     repository = copy_repository(tmp_path_factory.mktemp("tiny") / "model_repository")
     for config in repository.glob("video_*/**/*.pbtxt"):
         lines = config.read_text().splitlines()

@@ -144,6 +144,7 @@ def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_score
         assert client.score(good).motion == client.score(good).motion == first.motion
 
 
+@pytest.mark.slow
 def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_is_refused(gpu_profile: Server):
     large = encode(80, width=1920, height=1080, codec="libvpx-vp9", container="webm", options={"cpu-used": "8"})
     with Client(gpu_profile.url) as client:

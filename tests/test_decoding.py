@@ -3,6 +3,7 @@
 import dataclasses
 import struct
 from fractions import Fraction
+from functools import cache
 from io import BytesIO
 
 import av
@@ -110,6 +111,13 @@ GROUPS_OF_PICTURES = {
 }
 
 
+@cache
+def grouped(kind: str) -> bytes:
+    """A video of this kind, encoded once for all that is asked of it."""
+    codec, container, options = GROUPS_OF_PICTURES[kind]
+    return encode(240, codec=codec, container=container, options=options)
+
+
 @pytest.mark.parametrize("wanted", [SPARSE, PART, Parameters()], ids=["sparse", "part", "all"])
 @pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
 def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch):
@@ -117,8 +125,7 @@ def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkey
         raise AssertionError("a wanted frame did not come")
 
     monkeypatch.setattr(decoding, "_place_or_repeat_frames", fall_back)
-    codec, container, options = GROUPS_OF_PICTURES[kind]
-    found, plain = clips(encode(240, codec=codec, container=container, options=options), wanted)
+    found, plain = clips(grouped(kind), wanted)
     assert np.array_equal(found, plain)
 
 

@@ -53,6 +53,7 @@ def test_the_weights_say_what_they_are(demo: Client):
     assert "small networks" in weights.notice
 
 
+@pytest.mark.slow
 def test_rendered_clips_get_their_labels_and_scores(demo: Client):
     verdict = evaluate([fresh.ask(demo) for fresh in holdout_clips(CLIPS)])
     print(verdict)
@@ -63,6 +64,7 @@ def test_rendered_clips_get_their_labels_and_scores(demo: Client):
     assert min(verdict.rank_correlations.values()) >= 0.8
 
 
+@pytest.mark.slow
 def test_photographs_that_filters_move_get_their_labels(demo: Client):
     found = [move in demo.score(video).camera[0].labels for move, video in holdout_photographs(every=4)]
     print(f"{np.mean(found):.1%} of {len(found)}")

@@ -322,6 +322,7 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_8_bit_networks_are_served_and_go_with_the_next_export(tiny_checkpoints, reference_videos, tmp_path: Path):
     repository = copy_repository(tmp_path / "model_repository")
     sources = [str(path) for path in tiny_checkpoints]

@@ -19,6 +19,7 @@ def test_one_caller_never_has_all_instances_of_a_model(model: str):
     assert group.count > MAX_PER_CALLER
 
 
+@pytest.mark.slow
 def test_a_short_clip_asked_for_after_films_is_answered_before_them(server: Server):
     film, short = encode(300, rate=5), encode(50, width=320, height=180)
     order: list[str] = []

@@ -96,6 +96,7 @@ def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path)
     assert "everything else needs the GPU" in printed.err
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_skipped_and_the_rest_is_done(capsys, monkeypatch, tmp_path: Path):
     """A GPU that nothing here can compute on."""
     nvidia_smi = tmp_path / "nvidia-smi"

@@ -9,6 +9,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 
@@ -22,7 +23,12 @@ from video.errors import Outcome, Reason
 
 GOOD = encode(60)
 SHORT = encode(4)
-FILM = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+
+
+@cache
+def long_video() -> bytes:
+    """Five seconds of 1080p, which keep a decoder busy for a while."""
+    return encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
 
 
 def score_at_once(client: Client, video: bytes, count: int) -> None:
@@ -72,14 +78,14 @@ def test_a_request_for_the_weights_is_no_video(server: Server, client: Client):
 def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client):
     before = scrape(server)
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.score, FILM, fps=25)
+        held = pool.submit(client.score, long_video(), fps=25)
         kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGSEGV)
         with pytest.raises(ServerError):
             held.result()
     killed = workers(server.process.pid, "video_sampling")
     for worker in killed:
         os.kill(worker, signal.SIGKILL)
-    score_at_once(client, FILM, 4)
+    score_at_once(client, long_video(), 4)
     after = scrape(server)
     assert risen("video_motion_videos_total", before, after) == {
         ("video_sampling", "ok", "none"): 5,

@@ -31,6 +31,7 @@ def full_size_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", list(LAYERS))
 def test_attention_is_one_node_a_layer_when_onnx_runtime_has_optimised_the_graph(
     model: str, full_size_repository: Path, tmp_path: Path
@@ -44,6 +45,7 @@ def test_attention_is_one_node_a_layer_when_onnx_runtime_has_optimised_the_graph
     assert "Softmax" not in nodes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", list(BOUNDS))
 def test_scores_and_probabilities_are_the_references(
     precision: str, full_size_repository: Path, reference_videos: dict[str, Path]

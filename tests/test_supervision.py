@@ -113,8 +113,15 @@ def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
     assert len(answers) >= callers
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("model", list(PROCESSES))
+# Each model once, and each signal: all pairs take a minute.
+@pytest.mark.parametrize(
+    ("model", "how"),
+    [
+        pytest.param(model, how, marks=[pytest.mark.slow] * ((number % 2 == 0) != (how == signal.SIGKILL)))
+        for number, model in enumerate(PROCESSES)
+        for how in (signal.SIGKILL, signal.SIGSTOP)
+    ],
+)
 def test_a_process_of_a_model_that_dies_or_stops_is_replaced_and_nobody_loses_an_answer(
     how: signal.Signals, model: str, served: Served
 ):
@@ -142,6 +149,7 @@ def test_a_reader_of_videos_that_is_stopped_costs_its_request_and_not_the_next(s
             assert client.score(GOOD) == expected
 
 
+@pytest.mark.slow
 def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[str]):
     choose = random.Random(0)
     table = [f"{'model':18}{'process':9}{'signal':9}seconds"]

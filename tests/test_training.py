@@ -511,6 +511,7 @@ def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, cap
     assert error == f"training: {clips / '00001'}.npz has no seconds: remove what an earlier version rendered\n"
 
 
+@pytest.mark.slow
 def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In sittings of a step each; the motion network ends with a clock."""
     (tmp_path / "clips").symlink_to(shards)
