@@ -7,7 +7,7 @@ DALI := $(VENV)/.dali
 GPU := $(VENV)/.gpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests without a server run on two cores; those with one have the machine to themselves.
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 2 --dist worksteal
 SHORT := not slow and not soak
 
 .DEFAULT_GOAL := help

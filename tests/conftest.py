@@ -1,7 +1,7 @@
 """The real server with tiny networks, the videos that tests send to it, and which tests belong to which run.
 
 `make test-quick` passes --quick: files that import what takes seconds to import are not collected, and tests that need
-a server are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all` runs everything.
+a server or are marked `heavy` are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all` runs everything.
 """
 
 import re
@@ -62,9 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if {"server", "tiny_repository"} & set(fixtures) or STARTS_SERVER.search(item.path.read_text()):
             item.add_marker(pytest.mark.server)
     if config.getoption("--quick"):
-        left_out = [item for item in items if item.get_closest_marker("server")]
+        left_out = [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("server")]
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def test_what_runs_is_not_root(instructions: list[tuple[str, str]]):
     assert "USER" in [word for word, _ in instructions[last:]]
 
 
+@pytest.mark.heavy
 def test_what_it_copies_builds_and_is_what_the_models_import(instructions: list[tuple[str, str]], tmp_path: Path):
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = [name for word, rest in instructions if word == "COPY" for name in rest.split()[:-1]]

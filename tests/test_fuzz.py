@@ -115,6 +115,7 @@ def damaged(draw: st.DrawFn) -> Damaged:
     return Damaged(name, draw(st.lists(change, min_size=1, max_size=4)))
 
 
+@pytest.mark.heavy
 @given(file=damaged())
 def test_whatever_a_file_holds_it_has_clips_or_a_sentence(file: Damaged, decoder: IsolatedDecoder):
     try:
@@ -125,6 +126,7 @@ def test_whatever_a_file_holds_it_has_clips_or_a_sentence(file: Damaged, decoder
         assert clips.shape[1:] == (CLIP_FRAMES, 224, 224, 3)
 
 
+@pytest.mark.heavy
 def test_the_reader_that_was_fuzzed_reads_a_good_video_as_a_new_one_does(decoder: IsolatedDecoder):
     fresh = IsolatedDecoder(Limits(timeout_seconds=20))
     try:

@@ -107,6 +107,7 @@ def test_a_parameter_as_long_as_a_book_is_refused_in_a_sentence(value: str, deco
     assert worker_of(decoder) == worker
 
 
+@pytest.mark.heavy
 def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder):
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
@@ -131,6 +132,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
     assert decoder.restarts == {End.KILLED: 2}
 
 
+@pytest.mark.heavy
 def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder):
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
