@@ -1,7 +1,8 @@
 """The real server with tiny networks, the videos that tests send to it, and which tests belong to which run.
 
 `make test-quick` passes --quick: files that import what takes seconds to import are not collected, and tests that need
-a server or are marked `heavy` are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all` runs everything.
+a server or are marked `heavy` are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all`
+runs everything.
 """
 
 import re
