@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from client import InvalidRequest
-from client._inputs.inputs import InputError, Item
+from client._inputs.item import Item
 from client._tables.journal import Journal, JournalError, OtherTerms, Position, Terms
-from client._tables.output import check_output, output_for
+from client._tables.output import OutputError, check_output, output_for
 from client._tables.row import failed, scored
 from client._tables.table import Metadata, read_table
 from tests.test_table import METADATA, SCORE
@@ -161,7 +161,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(n
     (tmp_path / "there.csv").touch()
     (tmp_path / "folder.csv").mkdir()
     path = tmp_path / name
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(OutputError, match=message):
         check_output(path, path.with_name(f"{path.name}.journal"))
 
 

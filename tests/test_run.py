@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from client import InvalidRequest
-from client._inputs.inputs import InputError, Item
+from client._inputs.errors import InputError
+from client._inputs.item import Item
 from client._runs.run import Outcome, Run
 
 DONE = InvalidRequest("done")

@@ -3,7 +3,8 @@
 import re
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+
+from .._optional import missing
 
 COMMANDS = {
     "score": "score videos: print the answers, or fill a table with them",
@@ -17,9 +18,8 @@ _NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow",
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
     """Run a command that was typed as `program`, such as `video-motion score`; the exit status."""
-    missing = [package for package in _NEEDS.get(command, ()) if find_spec(package) is None]
-    if missing:
-        print(f"{program} needs {' and '.join(missing)}: pip install {' '.join(missing)}", file=sys.stderr)
+    if sentence := missing(program, *_NEEDS.get(command, ())):
+        print(sentence, file=sys.stderr)
         return 1
     return import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
 

@@ -6,12 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from .._inputs.inputs import InputError, Inputs
+from .._inputs.errors import InputError
+from .._inputs.inputs import Inputs
 from .._runs.table_run import fill_table
 from .._sdk.client import Client
 from .._sdk.parameters import RANGES, WHOLE
 from .._sdk.tls import Tls
 from .._tables.journal import JournalError, OtherTerms
+from .._tables.output import OutputError
 from ..errors import ClientError
 from .show import show_scores
 
@@ -56,7 +58,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
             return show_scores(client, inputs, parameters, in_flight=options.in_flight, as_table=as_table)
-    except (InputError, OtherTerms) as error:
+    except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

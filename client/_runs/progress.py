@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
-from .._inputs.inputs import InputError
+from .._inputs.errors import InputError
 
 
 class Progress:

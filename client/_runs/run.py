@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .._inputs.inputs import Item
+from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Score
 from ..errors import ClientError

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from .._inputs.inputs import InputError, Inputs, Item
+from .._inputs.errors import InputError
+from .._inputs.inputs import Inputs
+from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Weights
 from .._tables.journal import Journal, Terms
-from .._tables.output import Output, check_output, output_for
+from .._tables.output import Output, OutputError, check_output, output_for
 from .._tables.row import failed, scored
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
@@ -35,11 +37,11 @@ def fill_table(
     """Score what is not in the table yet, or what is in it as a failure; the exit status.
 
     inputs: None, where failures are tried again, for all of them.
-    Raises `InputError`, `JournalError`, and `ClientError` where no server is there to begin with.
+    Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` where no server is there to begin with.
     """
     check_output(output, journal_of(output))
     if retry_failed and not journal_of(output).exists():
-        raise InputError(f"{output}: there is nothing to try again, no {journal_of(output).name}")
+        raise OutputError(f"{output}: there is nothing to try again, no {journal_of(output).name}")
     weights = client.weights()
     with closing(Journal(journal_of(output))) as journal:
         journal.agree(_terms(weights, parameters))

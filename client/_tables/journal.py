@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .._inputs.inputs import Item
+from .._inputs.item import Item
 from .row import Record
 
 _SCHEMA = """

@@ -1,7 +1,6 @@
 """The file that the scores are written to: text as they come, Parquet at the end; both can be made from the journal."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -9,12 +8,16 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import BinaryIO
 
-from .._inputs.inputs import NO_PYARROW, InputError
+from .._optional import missing
 from .journal import Journal, Position
 from .row import FLAT_COLUMNS, Record, flat
 
 FORMATS = (".parquet", ".jsonl", ".csv")
 """How the names of outputs end."""
+
+
+class OutputError(Exception):
+    """The output cannot be written there; the message says why, before any video is scored."""
 
 
 class Output(ABC):
@@ -146,17 +149,17 @@ def output_for(path: Path, journal: Journal) -> Output:
 
 
 def check_output(path: Path, journal_path: Path) -> None:
-    """See that an output can be written there and that nothing of somebody else's is. Raises `InputError`."""
+    """See that an output can be written there and that nothing of somebody else's is. Raises `OutputError`."""
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
-    if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise InputError(f"{path}: {NO_PYARROW}")
+        raise OutputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
+    if path.suffix.lower() == ".parquet" and (sentence := missing("Parquet", "pyarrow")):
+        raise OutputError(f"{path}: {sentence}")
     if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
+        raise OutputError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder")
+        raise OutputError(f"{path}: is a folder")
     if path.exists() and not journal_path.exists():
-        raise InputError(f"{path}: exists, and there is no {journal_path.name} to go on from; name another output")
+        raise OutputError(f"{path}: exists, and there is no {journal_path.name} to go on from; name another output")
 
 
 def as_json_line(record: Record) -> str:
