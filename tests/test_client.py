@@ -79,7 +79,7 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
         f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
         f"{device}: cannot read the file: it is a directory or a device",
-        "3 of 5 videos were not scored",
+        "3 of 5 videos failed",
     ]
 
 
@@ -141,7 +141,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
         monkeypatch.setattr(client._sdk.request, "MAX_BYTES", 1000)
-        with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
+        with pytest.raises(InvalidRequest, match="a request can carry 2 GiB"):
             unconnected.score(VIDEO)
 
 

@@ -108,9 +108,7 @@ def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     assert before.count("\n") > 5 or suffix == ".parquet"
     result = run(*arguments)
     assert result.returncode == 1
-    assert (
-        result.stderr.splitlines()[-1] == f"{output}: 48 videos, 3 of them not scored (--retry-failed tries them again)"
-    )
+    assert result.stderr.splitlines()[-1] == f"{output}: 48 videos, 3 failed (retry them with --retry-failed)"
     assert_whole(output, folder)
     assert output.read_bytes().startswith(before.encode())  # what was there is not scored again
     if suffix == ".parquet":
@@ -132,8 +130,8 @@ def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, 
         first.send_signal(signal.SIGINT)
         _, said = first.communicate(timeout=60)
         assert first.returncode == 130
-    assert "stopping when what is in flight is done" in said
-    assert said.endswith("the same command goes on from here\n")
+    assert "finishing the videos in flight" in said
+    assert said.endswith("run the same command again to resume\n")
     assert 0 < read_table(output).num_rows < VIDEOS
     assert run(*arguments).returncode == 1
     assert_whole(output, folder)
@@ -182,7 +180,7 @@ def test_parts_come_from_a_manifest_or_from_the_command_line_and_not_from_both(
     assert sorted(parts) == [(0.0, 1.0, 50), (1.0, None, 50)]
     result = run(*common, "--output", tmp_path / "other.parquet", "--start", 1)
     assert result.returncode == 2
-    assert "the manifest names a part of the video, and so does the command line" in result.stderr
+    assert "both the manifest and the command line select a part of the video" in result.stderr
 
 
 def test_names_on_standard_input_are_printed_in_their_order(server: Server, folder: Path):
@@ -291,7 +289,7 @@ def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, cli
     ("arguments", "message"),
     [
         (["v.mp4", "--start", "2", "--end", "1"], "--end is 1, it must be after --start, 2"),
-        (["v.mp4", "--end", "5", "--duration", "1"], "--end and --duration say the same thing, give one of them"),
+        (["v.mp4", "--end", "5", "--duration", "1"], "give --end or --duration, not both"),
         (["v.mp4", "--duration", "0"], "--duration is 0, it must be above 0"),
         (["v.mp4", "--start", "-1"], "--start is -1, it must be at least 0"),
         (["v.mp4", "--start", "nan"], "--start is nan, it must be at least 0"),
@@ -299,9 +297,9 @@ def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, cli
         (["v.mp4", "--in-flight", "0"], "--in-flight is 0, it must be above 0"),
         (["v.mp4", "--away", "-1"], "--away is -1, it must be at least 0"),
         (["--output", "a.csv"], "name a video, a folder, a pattern or a --manifest"),
-        (["v.mp4", "--retry-failed"], "--retry-failed takes what failed from an --output"),
-        (["--retry-failed", "--output", "gone.csv"], "gone.csv: there is nothing to try again, no gone.csv.journal"),
-        (["v.mp4", "--output", "a.csv", "--format", "json"], "--format is how scores are printed"),
+        (["v.mp4", "--retry-failed"], "--retry-failed needs an --output to take the failures from"),
+        (["--retry-failed", "--output", "gone.csv"], "gone.csv: nothing to retry, gone.csv.journal does not exist"),
+        (["v.mp4", "--output", "a.csv", "--format", "json"], "--format is for printed scores"),
         (["v.mp4", "--output", "a.xlsx"], "the name of the output must end in .parquet, .jsonl, .csv"),
         (["--manifest", "gone.txt"], "gone.txt: cannot read the manifest: No such file or directory"),
     ],
