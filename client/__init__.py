@@ -16,6 +16,7 @@ from .errors import (
 )
 
 __version__ = "0.2.0"
+"""The version of the client."""
 
 __all__ = [
     "AsyncClient",
