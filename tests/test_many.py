@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -72,15 +73,15 @@ def written(path: Path) -> int:
 def assert_whole(path: Path, folder: Path) -> None:
     table = read_table(path).to_pylist()
     assert Counter(row["video"] for row in table) == Counter(str(folder / f"{index:03}.mp4") for index in range(VIDEOS))
-    failures = {Path(row["video"]).name: (row["error_kind"], row["error"]) for row in table if row["error"]}
-    assert failures == {
-        "007.mp4": ("InvalidRequest", "the file is empty"),
-        "023.mp4": (
-            "InvalidRequest",
-            "the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
-        ),
-        "041.mp4": ("InvalidRequest", failures["041.mp4"][1]),
+    failures = {Path(row["video"]).name: row for row in table if row["error"]}
+    assert {name: (row["error_kind"], row["reason"]) for name, row in failures.items()} == {
+        "007.mp4": ("InvalidRequest", "empty"),
+        "023.mp4": ("InvalidRequest", "not_a_video"),
+        "041.mp4": ("InvalidRequest", "truncated"),
     }
+    assert failures["007.mp4"]["error"] == "the file is empty"
+    assert "not a video in a container" in failures["023.mp4"]["error"]
+    assert re.fullmatch(r"the file is truncated: \d+ bytes are missing at its end", failures["041.mp4"]["error"])
     good = [row for row in table if not row["error"]]
     assert all(row["frames"] == 50 and len(row["clips"]) == 1 for row in good)
 

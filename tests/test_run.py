@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,6 +20,13 @@ def items(count: int) -> Iterator[Item]:
 
 def done(item: Item) -> VideoResult:
     return VideoResult(item, DONE)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "did not come to pass"
+        time.sleep(0.002)
 
 
 def paths(run: Run) -> list[int]:
@@ -59,7 +66,7 @@ def test_no_more_is_held_than_a_few_times_what_is_in_flight():
     for handed_out, _ in enumerate(Run(done, watched(), in_flight=2, ordered=True)):
         assert len(taken) - handed_out <= 2 * 8 + 1
         if handed_out == 5:
-            time.sleep(0.2)
+            wait_for(lambda: len(taken) == 5 + 2 * 8)  # all that it may hold
 
 
 def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more():
@@ -108,17 +115,26 @@ def test_what_goes_wrong_with_the_videos_or_in_the_program_ends_the_run_after_wh
 def test_whoever_reads_no_further_leaves_no_call_behind():
     under_way = 0
     lock = threading.Lock()
+    release = threading.Event()
 
     def score(item: Item) -> VideoResult:
         nonlocal under_way
         with lock:
             under_way += 1
-        time.sleep(0.02)
+        if item.path != "0":
+            assert release.wait(60)
         with lock:
             under_way -= 1
         return done(item)
 
     handing_out = iter(Run(score, items(100), in_flight=4))
-    next(handing_out)
-    handing_out.close()  # type: ignore[attr-defined]
+    assert next(handing_out).item.path == "0"
+    wait_for(lambda: under_way == 4)
+    closing = threading.Thread(target=handing_out.close)  # type: ignore[attr-defined]
+    closing.start()
+    closing.join(0.1)
+    assert closing.is_alive()
+    release.set()
+    closing.join(60)
+    assert not closing.is_alive()
     assert under_way == 0
