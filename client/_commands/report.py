@@ -1,4 +1,4 @@
-"""The command `report`: a page to choose thresholds by looking."""
+"""`video-motion report SCORES`: write one HTML page to choose thresholds by looking."""
 
 import sys
 from pathlib import Path
@@ -10,19 +10,19 @@ from .preset_arguments import add_preset_arguments, presets_from
 from .program import sibling
 
 NOTES = (
-    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. Relative paths "
-    "of videos are looked up from here and from the table's folder; a video that is not found is shown without a "
-    "picture.",
+    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative path "
+    "in the table is looked up from the current directory, then from the table's directory; a video that is not found "
+    "has no preview.",
 )
 STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = ("scores.parquet --output report.html", "scores.parquet --drop static --static camera=0.4")
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion report") -> int:
-    """Parse the command line, write the page, print what is in it; returns the exit status."""
+    """Parse the command line, write the page, print what it contains, and return the exit status."""
     parser = command_parser(
         program,
-        "Write an HTML page with the distributions of the scores, thresholds to drag, and example videos.",
+        "Write one HTML page with the distributions of the scores, thresholds to drag, and example videos.",
         notes=NOTES,
         statuses=STATUSES,
         examples=EXAMPLES,
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         type=int,
         default=3,
         metavar="N",
-        help="videos shown on each side of each threshold; 0: no gallery (default: %(default)s)",
+        help="videos on each side of each threshold; 0: no gallery (default: %(default)s)",
     )
     add_preset_arguments(parser)
     options = parser.parse_args(arguments)
@@ -60,6 +60,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     except OSError as error:
         print(f"cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     print(
         f"{report.path}: {report.videos:,} videos, {report.failed:,} failed; {report.examples} examples, "
         f"{report.without_picture} of them without a picture; {report.size_bytes / 1e6:.1f} MB"
