@@ -10,9 +10,9 @@ from .preset_arguments import add_preset_arguments, presets_from
 from .program import sibling
 
 NOTES = (
-    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative path "
-    "in the table is looked up from the current directory, then from the table's directory; a video that is not found "
-    "has no preview.",
+    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative "
+    "path in the table is looked up from the current directory, then from the table's directory; a video that is not "
+    "found has no preview.",
 )
 STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = ("scores.parquet --output report.html", "scores.parquet --drop static --static camera=0.4")
