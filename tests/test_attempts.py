@@ -1,4 +1,4 @@
-"""How a request is tried: pure steps, no server, a clock that the test turns."""
+"""How a request is retried, without a server and with a simulated clock."""
 
 import pytest
 from tritonclient.utils import InferenceServerException
@@ -10,14 +10,14 @@ from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerEr
 
 
 class World:
-    """Servers that answer, or fail as they are told to, and a clock that only pauses move."""
+    """Simulated servers that answer or fail as the test says, and a clock that only pauses advance."""
 
     def __init__(self, *urls: str, retries: int = 3, away_seconds: float = 30.0) -> None:
         self.seconds = 100.0
         self.balancer = Balancer(urls, clock=lambda: self.seconds)
         self.policy = RetryPolicy(retries, away_seconds)
         self.failing: dict[str, list[Exception]] = {url: [] for url in urls}
-        """What each server says to its next requests; nothing is left once it answers."""
+        """Errors of each server for its next requests; it answers once the list is empty."""
         self.not_ready: set[str] = set()
         self.asked: list[str] = []
         self.probed: list[str] = []

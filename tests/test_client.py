@@ -1,4 +1,4 @@
-"""The client as its users meet it: the library, and the command line as a process."""
+"""The client against a real server: the library, and the command line as a process."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""`python -m client.filter`, as its users meet it."""
+"""The command `filter`."""
 
 import json
 import os

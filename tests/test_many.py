@@ -1,4 +1,4 @@
-"""Many videos into one table: killed, stopped, with servers that go away, and with what is broken among them."""
+"""Many videos into one table: broken videos, killed and interrupted runs, servers that go down."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from tests.test_serve import drain, serving
 
 VIDEOS = 48
 BROKEN = {7: b"", 23: b"not a video\n", 41: encode(25)[:1500]}
-"""What is in the place of some of them."""
+"""Broken videos by index."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def requests(url: str) -> int:
-    """How many videos a server has been given."""
+    """Number of requests that a server was given."""
     with grpc.InferenceServerClient(url) as triton:
         stats = triton.get_inference_statistics("video_sampling").model_stats[0].inference_stats
         return stats.success.count + stats.fail.count
@@ -65,7 +65,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def written(path: Path) -> int:
-    """How much of a run is known to be on the disk, whatever its format."""
+    """Size of a run's journal in bytes: how far it got, for every format."""
     files = (path.with_name(f"{path.name}.journal{suffix}") for suffix in ("", "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
 
@@ -88,7 +88,7 @@ def assert_whole(path: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def looked_after(tiny_repository: Path) -> Iterator[str]:
-    """The address of a server that is started again where it does not survive a client that is killed."""
+    """The address of a server that restarts if it crashes when a client is killed."""
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     with serving(settings) as supervisor:
         drain(supervisor.stdout)
@@ -111,7 +111,7 @@ def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == f"{output}: 48 videos, 3 failed (retry them with --retry-failed)"
     assert_whole(output, folder)
-    assert output.read_bytes().startswith(before.encode())  # what was there is not scored again
+    assert output.read_bytes().startswith(before.encode())  # those videos are not scored again
     if suffix == ".parquet":
         metadata = Metadata.of(read_table(output))
         assert metadata.parameters == {"max_clips": 1}
@@ -149,7 +149,7 @@ def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: 
     (tmp_path / "010.mp4").write_bytes(encode(50))
     result = run(*common, "--retry-failed")
     assert (result.returncode, result.stderr) == (0, "")
-    assert requests(server.url) - before == 2  # the video, and which weights are served
+    assert requests(server.url) - before == 2  # one for the weights, one for the video
     table = read_table(output)
     assert sorted(table.column("video").to_pylist()) == [str(tmp_path / f"{index:03}.mp4") for index in range(5, 9)]
     assert table.column("error").null_count == 4
@@ -209,7 +209,7 @@ def test_progress_is_for_terminals(server: Server, folder: Path, tmp_path: Path)
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # nobody has its other end any more
+    except OSError:  # the other end is closed
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Videos several at a time: in what order they are handed out, how many are held, and how it ends."""
+"""A run with several videos in flight: order of results, results held, and how it ends."""
 
 import threading
 import time
@@ -66,7 +66,7 @@ def test_no_more_is_held_than_a_few_times_what_is_in_flight():
     for handed_out, _ in enumerate(Run(done, watched(), in_flight=2, ordered=True)):
         assert len(taken) - handed_out <= 2 * 8 + 1
         if handed_out == 5:
-            wait_for(lambda: len(taken) == 5 + 2 * 8)  # all that it may hold
+            wait_for(lambda: len(taken) == 5 + 2 * 8)  # the limit
 
 
 def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more():

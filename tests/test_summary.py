@@ -1,4 +1,4 @@
-"""`python -m client.summary`: one set of videos, or two compared."""
+"""The command `summary`: one set of videos, or two compared."""
 
 import json
 import statistics

@@ -1,7 +1,7 @@
 """The options that choose presets and their cut-offs, the same for every command."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -44,21 +44,6 @@ def presets_from(options: argparse.Namespace) -> dict[str, Preset]:
 def dropped_presets(options: argparse.Namespace) -> list[str]:
     """The presets that `--drop` names, and those with cut-offs on the command line."""
     return [name for name in PRESETS if name in options.drop or getattr(options, name)]
-
-
-def as_arguments(presets: Iterable[Preset]) -> list[str]:
-    """The options that choose these presets: `--drop` for each, and cut-offs that differ from the published ones."""
-    arguments = []
-    for preset in presets:
-        arguments += ["--drop", preset.name]
-        changed = [
-            f"{limit.score}={limit.cutoff!r}"
-            for limit, published in zip(preset.limits, PRESETS[preset.name].limits, strict=True)
-            if limit.cutoff != published.cutoff
-        ]
-        if changed:
-            arguments += [f"--{preset.name}", ",".join(changed)]
-    return arguments
 
 
 class _Cutoffs:
