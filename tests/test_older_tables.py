@@ -108,6 +108,19 @@ def test_a_run_resumes_with_an_older_journal(table: Path):
     assert sqlite3.connect(journal_of(table)).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
+def test_a_run_that_is_killed_after_it_rewrote_an_older_table_resumes(tmp_path: Path):
+    path = tmp_path / "scores.csv"
+    for file in ("scores.csv", "scores.csv.journal"):
+        shutil.copy(DATA / file, tmp_path)
+    with closing(Journal(journal_of(path))) as journal:
+        output = output_for(path, journal)
+        output.open()
+        assert path.read_text().startswith(csv_header())
+        del output
+    add(path, [Item("new.mp4")])
+    assert names(path) == [*VIDEOS, "new"]
+
+
 def test_a_journal_with_the_schema_of_old_resumes(tmp_path: Path):
     path = tmp_path / "journal"
     with closing(sqlite3.connect(path)) as database:

@@ -83,7 +83,9 @@ class TextOutput(Output):
     def open(self) -> None:
         known = self.journal.position
         self._file = self.path.open("r+b" if self.path.exists() else "w+b")
-        if known.row_id and self._starts_with_header() and self._file.seek(0, os.SEEK_END) >= known.size:
+        if known.row_id and not self._starts_with_header():
+            known = self.journal.position = Position()  # the size is that of the old layout
+        if known.row_id and self._file.seek(0, os.SEEK_END) >= known.size:
             self._row_id = known.row_id
             self._file.truncate(known.size)
             self._file.seek(known.size)
