@@ -13,6 +13,7 @@ import pytest
 from client import __main__ as overview
 from client._commands import program
 from client._commands.program import COMMANDS, sibling
+from fixtures.score_tables import write_scores
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -92,6 +93,18 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
         os.close(writer)
     assert process.returncode == 130
     assert [file.name for file in tmp_path.iterdir()] == [pipe.name]
+
+
+@pytest.mark.parametrize("command", ["filter", "summary"])
+def test_a_reader_that_closed_its_pipe_is_no_traceback(command: str, tmp_path: Path):
+    scores = write_scores(tmp_path / "scores.parquet", [(1.0, 1.0, 1.0)])
+    reader, writer = os.pipe()
+    os.close(reader)
+    options = ["--drop", "static"] if command == "filter" else []
+    typed = [sys.executable, "-m", f"client.{command}", str(scores), *options]
+    result = subprocess.run(typed, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 def opened_by_a_reader(pipe: Path, process: subprocess.Popen[str]) -> int:

@@ -24,7 +24,9 @@ def run(command: str, program: str, arguments: list[str] | None = None) -> int:
         print(sentence, file=sys.stderr)
         return 1
     try:
-        return import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
+        status: int = import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
