@@ -1,4 +1,4 @@
-"""The thin client: `Client` and `AsyncClient` to call from Python, `python -m client.score` for the command line."""
+"""Motion scores and camera moves of videos, from a Triton server: `Client` for threads, `AsyncClient` for asyncio."""
 
 from ._sdk.async_client import AsyncClient
 from ._sdk.client import Client
@@ -16,6 +16,7 @@ from .errors import (
 )
 
 __version__ = "0.2.0"
+"""The version of the client."""
 
 __all__ = [
     "AsyncClient",

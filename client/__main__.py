@@ -1,4 +1,4 @@
-"""`video-motion COMMAND`; in a checkout `python -m client COMMAND`."""
+"""Runs any command: `video-motion COMMAND`, or `python -m client COMMAND` in a checkout."""
 
 import argparse
 import sys
@@ -7,11 +7,17 @@ from pathlib import Path
 from . import __version__
 from ._commands.program import COMMANDS, run
 
-EPILOG = "`%(prog)s COMMAND --help` describes a command. Start with: %(prog)s score VIDEO"
+EPILOG = """\
+`%(prog)s COMMAND --help` describes a command.
+Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted by Ctrl-C.
+
+examples:
+  %(prog)s score video.mp4
+  %(prog)s score videos/ --output scores.parquet"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that the first argument names; the exit status."""
+    """Run the command that the first argument names; returns the exit status."""
     program = f"python -m {__package__}" if Path(sys.argv[0]).name == "__main__.py" else "video-motion"
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {does}" for name, does in COMMANDS.items()]

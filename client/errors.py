@@ -1,85 +1,91 @@
-"""What can go wrong between a caller and an answer.
+"""The exceptions of the client.
 
-ClientError
-├── UnreadableFile       the file cannot be read on this machine
-├── InvalidRequest       the server says what is wrong with the video or with a parameter
-├── ServerUnavailable    no server there, or its queue or its memory is full: worth another try
-│   └── ServerAway       it, or a part of it, is starting; a client that has had a word from it waits for it
-├── DeadlineExceeded     no answer in the time allowed
-└── ServerError          the server failed on this request
+    ClientError
+    ├── UnreadableFile       the file cannot be read on this machine
+    ├── InvalidRequest       the video or a parameter is wrong; asking again changes nothing
+    ├── ServerUnavailable    no server, or its queue or its memory is full; another try may succeed
+    │   └── ServerAway       the server, or a part of it, is down or starting
+    ├── DeadlineExceeded     no answer in the time allowed
+    └── ServerError          the server failed on this request
 
-Each message is one sentence; the server's own where it has said one.
+Each message is one sentence; if the server gave one, it is the server's own.
+
+`ClientError.reason` says why in one word, for programs that count failures. Most words are the server's own:
+
+- about the video: `empty`, `not_a_video`, `no_video_stream`, `no_frames`, `unsupported_codec`, `truncated`, `damaged`,
+  `too_large`, `invalid_video`
+- about a parameter: `invalid_parameter`
+- about the server: `timed_out` (decoding took too long), `worker_died`, `decoder_failed`, `no_room` (no memory for the
+  video now), `unexpected`
+
+The client adds these:
+
+- `unreadable_file`: the file cannot be read on this machine
+- `unreachable`: no server answers
+- `restarting`: the server is restarting a part of itself
+- `queue_full`: the server's queue is full
+- `timeout`: no answer within `timeout_seconds`
+- `server_died`: several servers went down while they held this video
+
+The client itself says `empty`, `too_large` and `no_room` too, before it sends a video or for a server that gives no
+word. `reason` is None if neither side has a word, as with errors of Triton itself or of an older server.
 """
 
-import re
-
-from tritonclient.utils import InferenceServerException
-
-# What Triton says while the supervisor loads a model again, and before that of a request that the dead process held.
-_STARTING = ("has no available versions", "is not healthy", "is not ready")
-# What Triton says where no proxy stands before it and tells it better.
-_NO_ROOM = "Failed to increase the shared memory pool"
-# What gRPC says of a connection that ended under a request, not of one that was never made.
-_ENDED = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)
-_PREFIXES = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")
+__all__ = [
+    "ClientError",
+    "DeadlineExceeded",
+    "InvalidRequest",
+    "ServerAway",
+    "ServerError",
+    "ServerUnavailable",
+    "UnreadableFile",
+]
 
 
 class ClientError(Exception):
-    """A video was not scored; the message says why."""
+    """A video was not scored; the message is one sentence that says why."""
+
+    reason: str | None = None
+    """The same in one word, such as `truncated`; the words are listed in the docstring of this module."""
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
 
 
 class UnreadableFile(ClientError):
     """The file cannot be read on this machine."""
 
+    reason = "unreadable_file"
+
 
 class InvalidRequest(ClientError):
-    """The server says what is wrong with the video or with a parameter. Asking again changes nothing."""
+    """The video or a parameter is wrong, as the message says. Asking again changes nothing."""
 
 
 class ServerUnavailable(ClientError):
-    """No server there, or its queue or its shared memory is full."""
+    """No server answers, or its queue or its shared memory is full. Another try may succeed."""
 
 
 class ServerAway(ServerUnavailable):
-    """No server there, or one that is starting a part of itself again."""
+    """The server, or a part of it, is down or starting."""
 
-    def __init__(self, message: str, *, held_request: bool = False, says_so: bool = False) -> None:
-        super().__init__(message)
+    reason = "unreachable"
+
+    def __init__(self, message: str, *, held_request: bool = False, partial_outage: bool = False) -> None:
+        super().__init__(message, reason="restarting" if partial_outage else None)
         self.held_request = held_request
-        """Whether it went away while it had the request."""
-        self.says_so = says_so
-        """Whether there is a server, which says that a part of it is not."""
+        """Whether the connection broke while the server had the request."""
+        self.partial_outage = partial_outage
+        """Whether the server answered that a part of it is down."""
 
 
 class DeadlineExceeded(ClientError):
     """No answer in the time allowed."""
 
+    reason = "timeout"
+
 
 class ServerError(ClientError):
-    """The server failed on this request: a decoder that crashed or took too long, a model that is not loaded."""
-
-
-def from_triton(error: InferenceServerException, url: str) -> ClientError:
-    """The exception for what tritonclient raised while talking to `url`."""
-    status = (error.status() or "").removeprefix("StatusCode.")
-    message = _PREFIXES.sub("", error.message() or "").strip()
-    if status in ("INVALID_ARGUMENT", ""):  # none: tritonclient refused to send it
-        return InvalidRequest(message)
-    if status == "DEADLINE_EXCEEDED":
-        return DeadlineExceeded(f"no answer from {url} in the time allowed")
-    if status == "RESOURCE_EXHAUSTED" and "larger than max" in message:
-        return InvalidRequest("the file is larger than what the server receives")
-    if status == "RESOURCE_EXHAUSTED":
-        return ServerUnavailable(f"the queue is full: {message}")
-    if status == "UNAVAILABLE":
-        if "queue" in message or "shared memory" in message:
-            return ServerUnavailable(message)
-        # gRPC's own words for a connection that is refused, reset or closed, of which the last ones say most.
-        reason = message.splitlines()[0].rpartition(": ")[2] if message else "no reason given"
-        held = _ENDED.search(message) is not None
-        return ServerAway(f"no server answers at {url} ({reason}); is it running?", held_request=held)
-    if _NO_ROOM in message:
-        return ServerUnavailable(f"the shared memory of the server at {url} has no room for this video")
-    if any(sign in message for sign in _STARTING):
-        return ServerAway(f"the server at {url} is starting a part of itself again ({message})", says_so=True)
-    return ServerError(message or f"the server at {url} failed ({status or 'no status'})")
+    """The server failed on this request: a decoder crashed or took too long, or a model is not loaded."""

@@ -1,4 +1,4 @@
-"""`python -m client.filter`: the same as `video-motion filter`."""
+"""Runs the command as `python -m client.filter`."""
 
 import sys
 

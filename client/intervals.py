@@ -1,55 +1,65 @@
-"""Camera moves over time: neighbouring clips with the same label, merged."""
+"""Camera moves over time: neighbouring clips with the same label become one interval."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+__all__ = [
+    "NEIGHBOUR_SECONDS",
+    "CameraInterval",
+    "LabelledClip",
+    "TableClip",
+    "camera_intervals",
+    "label_seconds",
+    "table_clips",
+]
+
 NEIGHBOUR_SECONDS = 0.001
-"""Clips this near to each other touch: their times are float32."""
+"""Clips with a gap of at most this many seconds are neighbours: their times are float32."""
 
 
 class LabelledClip(Protocol):
-    """What a `CameraClip` has."""
+    """What `camera_intervals` needs of a clip; `CameraClip` and `TableClip` have it."""
 
     @property
     def start_seconds(self) -> float:
-        """Where the clip starts."""
+        """Start of the clip in seconds."""
 
     @property
     def end_seconds(self) -> float:
-        """Where it ends."""
+        """End of the clip in seconds."""
 
     @property
     def labels(self) -> Sequence[str]:
-        """Its labels."""
+        """Labels of the clip."""
 
 
 @dataclass(frozen=True)
 class TableClip:
-    """A clip out of a table of scores."""
+    """A clip from a table of scores."""
 
     start_seconds: float
-    """Where the clip starts."""
+    """Start of the clip in seconds."""
     end_seconds: float
-    """Where it ends."""
+    """End of the clip in seconds."""
     labels: Sequence[str]
-    """Its labels."""
+    """Labels of the clip."""
 
 
 @dataclass(frozen=True)
 class CameraInterval:
-    """A time in which every clip has a label."""
+    """A span of time in which every clip has the same label."""
 
     label: str
     """The label."""
     start_seconds: float
-    """Where the first of the clips starts."""
+    """Start of the first clip."""
     end_seconds: float
-    """Where the last one ends."""
+    """End of the last clip."""
 
     @property
     def duration_seconds(self) -> float:
-        """From start to end."""
+        """Length in seconds."""
         return self.end_seconds - self.start_seconds
 
     def __str__(self) -> str:
@@ -57,9 +67,9 @@ class CameraInterval:
 
 
 def camera_intervals(clips: Iterable[LabelledClip]) -> list[CameraInterval]:
-    """Merge neighbouring clips with the same label; intervals in order of their start, then of their clip's labels.
+    """Merge neighbouring clips with the same label, in order of start time, then of the labels within a clip.
 
-    Clips that overlap or touch are neighbours; where clips are missing in between, as with `max_clips`, they are not.
+    Clips that overlap or touch are neighbours; clips with a gap between them, as `max_clips` can leave, are not.
     """
     intervals: list[CameraInterval] = []
     latest: dict[str, int] = {}
@@ -77,7 +87,7 @@ def camera_intervals(clips: Iterable[LabelledClip]) -> list[CameraInterval]:
 
 
 def label_seconds(intervals: Iterable[CameraInterval]) -> dict[str, float]:
-    """How long each label holds in all, longest first."""
+    """Total seconds of each label, longest first."""
     seconds: dict[str, float] = {}
     for interval in intervals:
         seconds[interval.label] = seconds.get(interval.label, 0.0) + interval.duration_seconds
@@ -85,7 +95,7 @@ def label_seconds(intervals: Iterable[CameraInterval]) -> dict[str, float]:
 
 
 def table_clips(clips: Iterable[dict] | None) -> list[TableClip]:
-    """The clips of a row of a table of scores, as Python objects."""
+    """The value of a table's column `clips` as `TableClip` objects; an empty list for None."""
     return [
         TableClip(round(clip["start_seconds"], 6), round(clip["end_seconds"], 6), clip["labels"])
         for clip in clips or ()

@@ -1,4 +1,4 @@
-"""`python -m client.report`: the same as `video-motion report`."""
+"""Runs the command as `python -m client.report`."""
 
 import sys
 

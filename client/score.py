@@ -1,4 +1,4 @@
-"""`python -m client.score`: the same as `video-motion score`."""
+"""Runs the command as `python -m client.score`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m client.summary`: the same as `video-motion summary`."""
+"""Runs the command as `python -m client.summary`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Reading tables of scores, whatever their format. Needs pyarrow (`pip install pyarrow`)."""
+"""Read tables of scores: Parquet, JSON lines or CSV. Needs pyarrow (`pip install pyarrow`)."""
 
 from ._tables.table import Metadata, TableError, read_batches, read_metadata, read_table
 

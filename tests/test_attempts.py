@@ -1,29 +1,30 @@
-"""How a request is tried: pure steps, no server, a clock that the test turns."""
+"""How a request is retried, without a server and with a simulated clock."""
 
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from client._sdk.attempts import LOST_REQUESTS, Patience, attempts
+from client._sdk.attempts import LOST_REQUESTS, RetryPolicy, attempts
 from client._sdk.balance import Ask, Balancer, Pause, Probe
-from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerError, ServerUnavailable, from_triton
+from client._sdk.triton_errors import from_triton
+from client.errors import DeadlineExceeded, InvalidRequest, ServerAway, ServerError, ServerUnavailable
 
 
 class World:
-    """Servers that answer, or fail as they are told to, and a clock that only pauses move."""
+    """Simulated servers that answer or fail as the test says, and a clock that only pauses advance."""
 
     def __init__(self, *urls: str, retries: int = 3, away_seconds: float = 30.0) -> None:
         self.seconds = 100.0
         self.balancer = Balancer(urls, clock=lambda: self.seconds)
-        self.patience = Patience(retries, away_seconds)
+        self.policy = RetryPolicy(retries, away_seconds)
         self.failing: dict[str, list[Exception]] = {url: [] for url in urls}
-        """What each server says to its next requests; nothing is left once it answers."""
+        """Errors of each server for its next requests; it answers once the list is empty."""
         self.not_ready: set[str] = set()
         self.asked: list[str] = []
         self.probed: list[str] = []
         self.pauses: list[float] = []
 
     def ask(self) -> str:
-        steps = attempts(self.balancer, self.patience)
+        steps = attempts(self.balancer, self.policy)
         step = next(steps)
         while True:
             try:
@@ -71,29 +72,29 @@ def test_a_server_that_goes_away_is_stood_in_for_at_once_and_taken_back_when_it_
 def test_a_server_that_never_answered_is_not_waited_for():
     world = World("a", "b")
     world.failing = {"a": [ServerAway("refused")], "b": [ServerAway("refused")]}
-    with pytest.raises(ServerAway, match="none of the 2 servers answers; of one of them: refused"):
+    with pytest.raises(ServerAway, match="none of the 2 servers answers; one of them: refused"):
         world.ask()
     assert world.asked == ["a", "b"]
 
 
 def test_a_server_that_says_that_a_part_of_it_is_away_is_waited_for_from_the_first_request_on():
     world = World("a")
-    world.failing["a"] = [ServerAway("a process died", says_so=True), ServerAway("gone"), ServerAway("gone")]
+    world.failing["a"] = [ServerAway("a process died", partial_outage=True), ServerAway("gone"), ServerAway("gone")]
     assert world.ask() == "answer of a"
     assert len(world.pauses) == 3
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "says_so"),
+    ("status", "message", "partial_outage"),
     [
         ("INTERNAL", "Stub process 'motion_backbone_0_0' is not healthy.", True),
         ("UNAVAILABLE", "connection attempt failed: Connection refused", False),
     ],
 )
-def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: str, says_so: bool):
+def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: str, partial_outage: bool):
     error = from_triton(InferenceServerException(message, status=f"StatusCode.{status}"), "here:1")
     assert isinstance(error, ServerAway)
-    assert error.says_so is says_so
+    assert error.partial_outage is partial_outage
 
 
 def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said():
@@ -153,14 +154,14 @@ def test_a_video_that_servers_die_of_is_given_up():
     world.ask()
     for url in "ab":
         world.failing[url] = [ServerAway("closed", held_request=True)] * 10
-    with pytest.raises(ServerError, match=f"servers went away {LOST_REQUESTS} times while they had this video"):
+    with pytest.raises(ServerError, match=f"{LOST_REQUESTS} servers went down while they had this video"):
         world.ask()
     assert len(world.asked) == 1 + LOST_REQUESTS
 
 
 def test_no_place_is_kept_by_a_request_that_is_given_up():
     balancer = Balancer(["a"])
-    steps = attempts(balancer, Patience(3, 30))
+    steps = attempts(balancer, RetryPolicy(3, 30))
     next(steps)
     assert balancer.endpoints[0].in_flight == 1
     steps.close()

@@ -1,5 +1,6 @@
-"""The client as its users meet it: the library, and the command line as a process."""
+"""The client against a real server: the library, and the command line as a process."""
 
+import dataclasses
 import json
 import os
 import re
@@ -14,12 +15,15 @@ import pytest
 import client._sdk.parameters
 import client._sdk.request
 from client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable, UnreadableFile, Weights
+from client._commands.score import HELP
 from client._sdk.result import CameraClip, parse_score
-from fixtures.synthetic import encode
+from fixtures.synthetic import encode, encode_audio
 from server import Server
 from tests.processes import workers
+from tests.test_request_log import lines_of
 from video.parameters import _INTEGERS as WHOLE
 from video.parameters import _RANGES as RANGES
+from video.parameters import Parameters as ServerParameters
 
 VIDEO = encode(130, width=240, height=136)
 
@@ -79,7 +83,7 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
         f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
         f"{device}: cannot read the file: it is a directory or a device",
-        "3 of 5 videos were not scored",
+        "3 of 5 videos failed",
     ]
 
 
@@ -141,7 +145,7 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
         with pytest.raises(UnreadableFile):
             unconnected.score(tmp_path / "gone.mp4")
         monkeypatch.setattr(client._sdk.request, "MAX_BYTES", 1000)
-        with pytest.raises(InvalidRequest, match="a request carries 2 GiB at most"):
+        with pytest.raises(InvalidRequest, match="a request can carry 2 GiB"):
             unconnected.score(VIDEO)
 
 
@@ -171,9 +175,48 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint():
     assert answer.weights.stand_in
 
 
-def test_the_command_line_and_the_server_allow_the_same_parameters():
+def test_the_client_and_the_server_declare_the_same_parameters():
+    """Neither can import the other: the wheel has no folder `video`, the worker's sandbox no tritonclient."""
     assert RANGES == client._sdk.parameters.RANGES
     assert WHOLE == client._sdk.parameters.WHOLE
+    assert [field.name for field in dataclasses.fields(ServerParameters)] == [*client._sdk.parameters.NAMES]
+
+
+def test_the_help_names_the_defaults_of_the_server():
+    for name, text in HELP.items():
+        default = getattr(ServerParameters, name)
+        assert (f"(server's default: {default:g})" in text) if default is not None else ("server" not in text)
+
+
+def test_a_score_has_the_name_of_its_video_and_compares_without_it(client: Client, video: Path):
+    named, as_text, unnamed = client.score(video), client.score(str(video)), client.score(VIDEO)
+    assert (named.video, as_text.video, unnamed.video) == (str(video), str(video), None)
+    assert "video" not in named.as_dict()
+    assert named == unnamed
+
+
+def test_the_request_log_has_the_name_of_the_file(server: Server, client: Client, tmp_path: Path):
+    path = tmp_path / "a name ] [to] find ü.mp4"
+    path.write_bytes(VIDEO[:2000])
+    with pytest.raises(InvalidRequest) as raised:
+        client.score(path)
+    assert str(raised.value).startswith("the file ")
+    assert raised.value.reason == "truncated"
+    (entry,) = lines_of(server, r"a name ] [to] find \xfc.mp4")
+    assert (entry["reason"], entry["error"]) == ("truncated", str(raised.value))
+
+
+def test_a_failure_in_a_table_has_the_reason_of_the_server(server: Server, tmp_path: Path):
+    (tmp_path / "text.mp4").write_bytes(b"not a video")
+    (tmp_path / "sound.mp4").write_bytes(encode_audio())
+    output = tmp_path / "scores.jsonl"
+    names = ("text.mp4", "sound.mp4", "gone.mp4")
+    videos = [tmp_path / name for name in names]
+    assert score("--url", server.url, *videos, "--output", output, "--in-flight", 1).returncode == 1
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [list(row) for row in rows] == [["video", "error", "error_kind", "reason"]] * 3
+    assert [row["reason"] for row in rows] == ["not_a_video", "no_video_stream", "unreadable_file"]
+    assert not any("[" in row["error"] for row in rows)
 
 
 def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():

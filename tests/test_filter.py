@@ -1,4 +1,4 @@
-"""`python -m client.filter`, as its users meet it."""
+"""The command `filter`."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from client._commands.filter import main
+from client._commands.video_list import UnwritableList, VideoList
 from client._tables.table import Metadata, read_table
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 
@@ -97,7 +98,7 @@ def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pyte
     scores = write_scores(tmp_path / "s.parquet", [MOVING, STATIC], videos=["a.mp4"] * 2, parts=[(0, 4), (4, None)])
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "kept.txt")
     assert status == 1
-    assert err == "a.mp4 was scored in part, which a .txt list cannot say: write .jsonl or .parquet\n"
+    assert err == "a.mp4 was scored in part, and a .txt list cannot say which: write .jsonl or .parquet\n"
     assert os.listdir(tmp_path) == ["s.parquet"]
     assert run(capsys, scores, *ALL, "--kept", tmp_path / "kept.jsonl")[0] == 0
     assert json.loads((tmp_path / "kept.jsonl").read_text())["parameters"] == {"start_seconds": 0, "end_seconds": 4}
@@ -116,8 +117,61 @@ def test_many_failures_are_counted_and_the_first_are_named(tmp_path: Path, capsy
     status, out, err = run(capsys, scores, *ALL)
     assert status == 0
     assert json.loads(out)["failed"] == 25
-    assert len(err.splitlines()) == 11
-    assert err.splitlines()[-1] == "... and 15 more (--failed FILE lists them all)"
+    *named, last = err.splitlines()
+    assert named == [f"videos/{index:07}.mp4: the file is truncated" for index in range(10)]
+    assert last == "... and 15 more (--failed FILE lists them all)"
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".parquet"])
+def test_no_failure_is_named_that_a_list_has(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    scores = write_scores(tmp_path / "s.parquet", ["the file is truncated"] * 25)
+    status, out, err = run(capsys, scores, *ALL, "--failed", tmp_path / f"failed{suffix}")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["failed"] == 25
+    if suffix == ".txt":
+        assert len((tmp_path / "failed.txt").read_text().splitlines()) == 25
+    else:
+        assert read_table(tmp_path / f"failed{suffix}").num_rows == 25
+
+
+def test_rows_of_a_list_have_their_reason(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(capsys, scores, *ALL, "--failed", tmp_path / "failed.jsonl")[0] == 0
+    assert json.loads((tmp_path / "failed.jsonl").read_text()) == {
+        "video": "c.mp4",
+        "error": "the video has no video stream",
+        "error_kind": "InvalidRequest",
+        "reason": "no_video_stream",
+    }
+
+
+def test_cutoffs_alone_drop_their_preset(scores: Path, capsys: pytest.CaptureFixture[str]):
+    alone = json.loads(run(capsys, scores, "--static", "camera=1.5,object=1.5,dynamics=1.5")[1])
+    assert alone == json.loads(
+        run(capsys, scores, "--drop", "static", "--static", "camera=1.5,object=1.5,dynamics=1.5")[1]
+    )
+    assert alone["dropped_by"] == {"static": 3}
+    both = json.loads(run(capsys, scores, "--drop", "chaotic", "--static", "camera=0.4")[1])
+    assert both["dropped_by"] == {"static": 1, "chaotic": 2}
+    assert both["presets"]["static"] == {"camera": 0.4, "object": 0.5, "dynamics": 1.0}
+
+
+def test_a_list_that_cannot_be_completed_leaves_every_list_as_it_was(
+    scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "kept.txt").write_text("before\n")
+    finish = VideoList.finish
+
+    def fail_on_dropped(video_list: VideoList) -> None:
+        finish(video_list)
+        if video_list.what == "dropped":
+            raise UnwritableList(f"cannot write {video_list.path}: No space left on device")
+
+    monkeypatch.setattr(VideoList, "finish", fail_on_dropped)
+    lists = ("--kept", tmp_path / "kept.txt", "--dropped", tmp_path / "dropped.parquet")
+    status, _, err = run(capsys, scores, *ALL, *lists)
+    assert (status, err) == (1, f"cannot write {tmp_path / 'dropped.parquet'}: No space left on device\n")
+    assert (tmp_path / "kept.txt").read_text() == "before\n"
+    assert sorted(os.listdir(tmp_path)) == ["kept.txt", "scores.parquet"]
 
 
 def test_a_row_without_all_its_scores_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -157,14 +211,13 @@ def test_counts_add_up_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytes
 def test_stand_in_weights_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
     scores = write_scores(tmp_path / "s.parquet", [MOVING], metadata=Metadata(weights, METADATA.labels, {}))
-    assert "stand-in weights" in run(capsys, scores, *ALL)[2]
+    assert "random weights" in run(capsys, scores, *ALL)[2]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "nothing to drop: give --drop PRESET"),
-        (["--drop", "static", "--chaotic", "camera=1"], "--chaotic gives cut-offs, but --drop chaotic is not given"),
         ([*ALL, "--kept", "kept.xlsx"], "--kept kept.xlsx must end in .txt, .jsonl, .parquet"),
         ([*ALL, "--kept", "a.txt", "--dropped", "a.txt"], "the table and the lists must be different files"),
         ([*ALL, "--kept", "scores.parquet"], "the table and the lists must be different files"),
@@ -191,7 +244,7 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
     (tmp_path / "text.parquet").write_text("not a table")
     status, _, err = run(capsys, tmp_path / "text.parquet", *ALL)
     assert status == 1
-    assert err.startswith(f"{tmp_path / 'text.parquet'} is no table of scores: ")
+    assert err.startswith(f"{tmp_path / 'text.parquet'} is not a table of scores: ")
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.txt")
     assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.txt'}: No such file or directory\n")
 

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from client._inputs.inputs import InputError, Inputs, Item
+from client._inputs.errors import InputError
+from client._inputs.inputs import Inputs
+from client._inputs.item import Item
 
 
 @pytest.fixture
@@ -91,14 +93,14 @@ def test_names_on_standard_input_are_taken_as_they_come(flag: str):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty", None, "no videos are in this folder"),
+        ("empty", None, "the folder has no videos"),
         ("*.nothing", None, "nothing matches this pattern"),
         ("gone.txt", None, "cannot read the manifest: No such file or directory"),
         ("list.txt", b"\n", "the manifest names no video"),
         ("list.csv", b"a,b\n1,2\n", "the manifest has no column 'path' or 'video'"),
         ("list.csv", b'path\n"a', "cannot read the manifest: unexpected end of data"),
-        ("list.csv", b"path,start_seconds\na.mp4,soon\n", "'soon' is no time in seconds"),
-        ("list.csv", b"path,end_seconds\na.mp4,-1\n", "'-1' is no time in seconds"),
+        ("list.csv", b"path,start_seconds\na.mp4,soon\n", "'soon' is not a time in seconds"),
+        ("list.csv", b"path,end_seconds\na.mp4,-1\n", "'-1' is not a time in seconds"),
         ("list.parquet", b"not parquet", "cannot read the manifest: .*Parquet"),
     ],
 )

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from client import InvalidRequest
-from client._inputs.inputs import InputError, Item
+from client._inputs.item import Item
 from client._tables.journal import Journal, JournalError, OtherTerms, Position, Terms
-from client._tables.output import check_output, output_for
-from client._tables.row import failed, scored
+from client._tables.output import OutputError, check_output, output_for
+from client._tables.row import failed_row, scored_row
 from client._tables.table import Metadata, read_table
 from tests.test_table import METADATA, SCORE
 
@@ -20,8 +20,8 @@ TERMS = Terms(METADATA.weights, METADATA.labels, {"fps": 8.0, "start_seconds": 1
 BAD = InvalidRequest("the file is empty")
 
 
-def record(item: Item) -> dict:
-    return failed(item.video, BAD) if "bad" in item.path else scored(item.video, SCORE)
+def row_of(item: Item) -> dict:
+    return failed_row(item.video, BAD) if "bad" in item.path else scored_row(item.video, SCORE)
 
 
 def fill(path: Path, items: list[Item], *, finish: bool = True) -> None:
@@ -30,7 +30,7 @@ def fill(path: Path, items: list[Item], *, finish: bool = True) -> None:
         output = output_for(path, journal)
         output.open()
         for item in items:
-            output.add(journal.add(item, record(item), output.position), record(item))
+            output.add(journal.add(item, row_of(item), output.position), row_of(item))
         if finish:
             output.finish()
 
@@ -48,28 +48,28 @@ def test_a_journal_knows_what_is_in_it_and_what_failed(tmp_path: Path):
     with closing(Journal(path)) as journal:
         for item in ITEMS:
             assert not journal.has(item)
-            journal.add(item, record(item), Position())
+            journal.add(item, row_of(item), Position())
             assert journal.has(item)
     with closing(Journal(path)) as journal:
         assert [journal.has(item, failed=True) for item in ITEMS] == [False, True, False, False]
         assert [*journal.failures()] == [Item("bad.mp4")]
         assert (journal.count(), journal.count(failed=True)) == (4, 1)
-        assert [record["video"] for _, record in journal.records()] == NAMES
+        assert [row["video"] for _, row in journal.rows()] == NAMES
         with pytest.raises(JournalError, match="UNIQUE"):
-            journal.add(ITEMS[0], record(ITEMS[0]), Position())
-        journal.replace(Item("bad.mp4"), scored("bad.mp4", SCORE))
+            journal.add(ITEMS[0], row_of(ITEMS[0]), Position())
+        journal.replace(Item("bad.mp4"), scored_row("bad.mp4", SCORE))
         assert [*journal.failures()] == []
-        assert [record["video"] for _, record in journal.records()] == NAMES
+        assert [row["video"] for _, row in journal.rows()] == NAMES
 
 
 def test_a_journal_that_failures_stay_in_is_gone_through_once(tmp_path: Path):
     with closing(Journal(tmp_path / "journal")) as journal:
         for index in range(5):
-            journal.add(Item(f"bad{index}.mp4"), failed(f"bad{index}.mp4", BAD), Position())
+            journal.add(Item(f"bad{index}.mp4"), failed_row(f"bad{index}.mp4", BAD), Position())
         seen = []
         for item in journal.failures():
             seen.append(item.path)
-            journal.replace(item, failed(item.video, BAD))
+            journal.replace(item, failed_row(item.video, BAD))
         assert seen == [f"bad{index}.mp4" for index in range(5)]
 
 
@@ -96,7 +96,7 @@ def test_one_run_at_a_time_has_a_journal(tmp_path: Path):
 def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path):
     path = tmp_path / "journal"
     path.write_text("something else " * 100)
-    with pytest.raises(JournalError, match="is no journal"):
+    with pytest.raises(JournalError, match="is not a journal of scores"):
         Journal(path)
 
 
@@ -138,7 +138,7 @@ def test_a_failure_that_is_replaced_is_in_the_output_once(suffix: str, killed: b
     with closing(Journal(path.with_name(f"{path.name}.journal"))) as journal:
         output = output_for(path, journal)
         output.open()
-        journal.replace(Item("bad.mp4"), scored("bad.mp4", SCORE))
+        journal.replace(Item("bad.mp4"), scored_row("bad.mp4", SCORE))
         if not killed:
             output.finish()
     if killed:
@@ -153,7 +153,7 @@ def test_a_failure_that_is_replaced_is_in_the_output_once(suffix: str, killed: b
     [
         ("scores.txt", r"must end in .parquet, .jsonl, .csv"),
         ("gone/scores.csv", "there is no folder"),
-        ("there.csv", "exists, and there is no there.csv.journal to go on from"),
+        ("there.csv", "there.csv.journal is missing or empty"),
         ("folder.csv", "is a folder"),
     ],
 )
@@ -161,7 +161,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(n
     (tmp_path / "there.csv").touch()
     (tmp_path / "folder.csv").mkdir()
     path = tmp_path / name
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(OutputError, match=message):
         check_output(path, path.with_name(f"{path.name}.journal"))
 
 

@@ -1,9 +1,10 @@
-"""Many videos into one table: killed, stopped, with servers that go away, and with what is broken among them."""
+"""Many videos into one table: broken videos, killed and interrupted runs, servers that go down."""
 
 import asyncio
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from tests.test_serve import drain, serving
 
 VIDEOS = 48
 BROKEN = {7: b"", 23: b"not a video\n", 41: encode(25)[:1500]}
-"""What is in the place of some of them."""
+"""Broken videos by index."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def requests(url: str) -> int:
-    """How many videos a server has been given."""
+    """Number of requests that a server was given."""
     with grpc.InferenceServerClient(url) as triton:
         stats = triton.get_inference_statistics("video_sampling").model_stats[0].inference_stats
         return stats.success.count + stats.fail.count
@@ -64,7 +65,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def written(path: Path) -> int:
-    """How much of a run is known to be on the disk, whatever its format."""
+    """Size of a run's journal in bytes: how far it got, for every format."""
     files = (path.with_name(f"{path.name}.journal{suffix}") for suffix in ("", "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
 
@@ -72,22 +73,22 @@ def written(path: Path) -> int:
 def assert_whole(path: Path, folder: Path) -> None:
     table = read_table(path).to_pylist()
     assert Counter(row["video"] for row in table) == Counter(str(folder / f"{index:03}.mp4") for index in range(VIDEOS))
-    failures = {Path(row["video"]).name: (row["error_kind"], row["error"]) for row in table if row["error"]}
-    assert failures == {
-        "007.mp4": ("InvalidRequest", "the file is empty"),
-        "023.mp4": (
-            "InvalidRequest",
-            "the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
-        ),
-        "041.mp4": ("InvalidRequest", failures["041.mp4"][1]),
+    failures = {Path(row["video"]).name: row for row in table if row["error"]}
+    assert {name: (row["error_kind"], row["reason"]) for name, row in failures.items()} == {
+        "007.mp4": ("InvalidRequest", "empty"),
+        "023.mp4": ("InvalidRequest", "not_a_video"),
+        "041.mp4": ("InvalidRequest", "truncated"),
     }
+    assert failures["007.mp4"]["error"] == "the file is empty"
+    assert "not a video in a container" in failures["023.mp4"]["error"]
+    assert re.fullmatch(r"the file is truncated: \d+ bytes are missing at its end", failures["041.mp4"]["error"])
     good = [row for row in table if not row["error"]]
     assert all(row["frames"] == 50 and len(row["clips"]) == 1 for row in good)
 
 
 @pytest.fixture(scope="module")
 def looked_after(tiny_repository: Path) -> Iterator[str]:
-    """The address of a server that is started again where it does not survive a client that is killed."""
+    """The address of a server that restarts if it crashes when a client is killed."""
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     with serving(settings) as supervisor:
         drain(supervisor.stdout)
@@ -108,11 +109,9 @@ def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     assert before.count("\n") > 5 or suffix == ".parquet"
     result = run(*arguments)
     assert result.returncode == 1
-    assert (
-        result.stderr.splitlines()[-1] == f"{output}: 48 videos, 3 of them not scored (--retry-failed tries them again)"
-    )
+    assert result.stderr.splitlines()[-1] == f"{output}: 48 videos, 3 failed (retry them with --retry-failed)"
     assert_whole(output, folder)
-    assert output.read_bytes().startswith(before.encode())  # what was there is not scored again
+    assert output.read_bytes().startswith(before.encode())  # those videos are not scored again
     if suffix == ".parquet":
         metadata = Metadata.of(read_table(output))
         assert metadata.parameters == {"max_clips": 1}
@@ -132,8 +131,8 @@ def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, 
         first.send_signal(signal.SIGINT)
         _, said = first.communicate(timeout=60)
         assert first.returncode == 130
-    assert "stopping when what is in flight is done" in said
-    assert said.endswith("the same command goes on from here\n")
+    assert "finishing the videos in flight" in said
+    assert said.endswith("run the same command again to resume\n")
     assert 0 < read_table(output).num_rows < VIDEOS
     assert run(*arguments).returncode == 1
     assert_whole(output, folder)
@@ -150,7 +149,7 @@ def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: 
     (tmp_path / "010.mp4").write_bytes(encode(50))
     result = run(*common, "--retry-failed")
     assert (result.returncode, result.stderr) == (0, "")
-    assert requests(server.url) - before == 2  # the video, and which weights are served
+    assert requests(server.url) - before == 2  # one for the weights, one for the video
     table = read_table(output)
     assert sorted(table.column("video").to_pylist()) == [str(tmp_path / f"{index:03}.mp4") for index in range(5, 9)]
     assert table.column("error").null_count == 4
@@ -182,7 +181,7 @@ def test_parts_come_from_a_manifest_or_from_the_command_line_and_not_from_both(
     assert sorted(parts) == [(0.0, 1.0, 50), (1.0, None, 50)]
     result = run(*common, "--output", tmp_path / "other.parquet", "--start", 1)
     assert result.returncode == 2
-    assert "the manifest names a part of the video, and so does the command line" in result.stderr
+    assert "both the manifest and the command line select a part of the video" in result.stderr
 
 
 def test_names_on_standard_input_are_printed_in_their_order(server: Server, folder: Path):
@@ -210,7 +209,7 @@ def test_progress_is_for_terminals(server: Server, folder: Path, tmp_path: Path)
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # nobody has its other end any more
+    except OSError:  # the other end is closed
         return b""
 
 
@@ -291,7 +290,7 @@ def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, cli
     ("arguments", "message"),
     [
         (["v.mp4", "--start", "2", "--end", "1"], "--end is 1, it must be after --start, 2"),
-        (["v.mp4", "--end", "5", "--duration", "1"], "--end and --duration say the same thing, give one of them"),
+        (["v.mp4", "--end", "5", "--duration", "1"], "give --end or --duration, not both"),
         (["v.mp4", "--duration", "0"], "--duration is 0, it must be above 0"),
         (["v.mp4", "--start", "-1"], "--start is -1, it must be at least 0"),
         (["v.mp4", "--start", "nan"], "--start is nan, it must be at least 0"),
@@ -299,9 +298,9 @@ def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, cli
         (["v.mp4", "--in-flight", "0"], "--in-flight is 0, it must be above 0"),
         (["v.mp4", "--away", "-1"], "--away is -1, it must be at least 0"),
         (["--output", "a.csv"], "name a video, a folder, a pattern or a --manifest"),
-        (["v.mp4", "--retry-failed"], "--retry-failed takes what failed from an --output"),
-        (["--retry-failed", "--output", "gone.csv"], "gone.csv: there is nothing to try again, no gone.csv.journal"),
-        (["v.mp4", "--output", "a.csv", "--format", "json"], "--format is how scores are printed"),
+        (["v.mp4", "--retry-failed"], "--retry-failed needs an --output to take the failures from"),
+        (["--retry-failed", "--output", "gone.csv"], "gone.csv: nothing to retry, gone.csv.journal does not exist"),
+        (["v.mp4", "--output", "a.csv", "--format", "json"], "--format is for printed scores"),
         (["v.mp4", "--output", "a.xlsx"], "the name of the output must end in .parquet, .jsonl, .csv"),
         (["--manifest", "gone.txt"], "gone.txt: cannot read the manifest: No such file or directory"),
     ],

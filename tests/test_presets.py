@@ -1,11 +1,11 @@
-"""Presets, and the command line's way of naming their cut-offs."""
+"""Presets, and the options that change their cut-offs."""
 
 import argparse
 
 import numpy as np
 import pytest
 
-from client._commands.preset_arguments import add_preset_arguments, as_arguments, presets_from
+from client._commands.preset_arguments import add_preset_arguments, presets_from
 from client._tables.presets import PRESETS
 
 EDGES = (0.5, 1.0, 2.5, 0.4, 0.1)
@@ -59,17 +59,6 @@ def test_cutoffs_are_adjusted_together_or_one_by_one():
     assert together["chaotic"] == PRESETS["chaotic"]
     one_by_one = presets_from(parse("--static", "camera=0.4", "--static", "dynamics=0.8", "--slideshow", "object=.25"))
     assert one_by_one == together
-
-
-def test_what_chooses_presets_can_be_written_as_arguments_again():
-    presets = presets_from(parse("--static", "camera=0.123456789", "--chaotic", "dynamics=-1e-3"))
-    arguments = as_arguments(presets.values())
-    assert " ".join(arguments) == (
-        "--drop static --static camera=0.123456789 --drop chaotic --chaotic dynamics=-0.001 --drop slideshow"
-    )
-    again = parse(*arguments)
-    assert presets_from(again) == presets
-    assert again.drop == ["static", "chaotic", "slideshow"]
 
 
 @pytest.mark.parametrize(

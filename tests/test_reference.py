@@ -75,7 +75,7 @@ def test_scores_and_probabilities_are_the_references(
         command += map(str, videos.values())
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}\n{''.join(lines)}"
-    assert "stand-in weights: these figures mean nothing" in result.stderr
+    assert "random weights: these scores mean nothing" in result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     for name, answer in zip(videos, answers, strict=True):
         assert answer["weights"]["precision"] == precision

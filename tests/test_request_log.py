@@ -53,7 +53,7 @@ def test_a_refusal_is_logged_as_the_caller_was_told(server: Server):
         infer(server, GOOD[:2000], "bad one")
     (entry,) = lines_of(server, "bad one")
     assert (entry["outcome"], entry["reason"]) == ("refused", "truncated")
-    assert raised.value.message().endswith(str(entry["error"]))
+    assert raised.value.message().endswith(f"{entry['error']} [{entry['reason']}]")
     assert "frames_wanted" not in entry
 
 

@@ -10,7 +10,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from client import Client, ServerUnavailable
-from client.errors import from_triton
+from client._sdk.triton_errors import from_triton
 from fixtures.synthetic import encode
 from server import Server, Settings, running
 from video.errors import NoRoom

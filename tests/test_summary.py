@@ -1,4 +1,4 @@
-"""`python -m client.summary`: one set of videos, or two compared."""
+"""The command `summary`: one set of videos, or two compared."""
 
 import json
 import statistics
@@ -78,7 +78,7 @@ def test_each_video_has_its_intervals(first: Path, capsys: pytest.CaptureFixture
     ]
     assert objects[0]["label_seconds"] == {"pan_left": 4.0, "pov": 2.0}
     assert objects[0]["motion"]["camera_movement_score"] == 0.1
-    assert objects[3] == {"video": "videos/0000003.mp4", "error": "the file is empty"}
+    assert objects[3] == {"video": "videos/0000003.mp4", "error": "the file is empty", "reason": "empty"}
     assert run(capsys, first, "--per-video", "--format", "table")[1].splitlines() == [
         "videos/0000000.mp4  camera 0.100   object 0.200   dynamics 0.300   pan_left 0.0-4.0 s, pov 2.0-4.0 s",
         "videos/0000001.mp4  camera 1.100   object 0.400   dynamics 0.300   static 0.0-2.0 s",
@@ -105,7 +105,7 @@ def test_sets_of_different_weights_are_said_to_be(first: Path, tmp_path: Path, c
         metadata=Metadata({**METADATA.weights, "motion": "random:1"}, METADATA.labels, {}),
     )
     assert run(capsys, first, other)[2].splitlines() == [
-        f"NOTE: {other}: from stand-in weights, the figures mean nothing",
+        f"NOTE: {other}: the scores come from random weights and mean nothing",
         "NOTE: the two sets were scored with different weights or precisions",
     ]
 

@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from client import CameraClip, InvalidRequest, MotionScores, Score, VideoInfo, Weights
 from client._tables.output import as_csv_row, csv_header
-from client._tables.row import failed, scored
+from client._tables.row import failed_row, scored_row
 from client._tables.table import SCHEMA, Metadata, TableError, read_batches, read_metadata, read_table, write_parquet
 
 WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
@@ -20,26 +20,26 @@ SCORE = Score(
     WEIGHTS,
 )
 PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5}
-RECORDS = [
-    scored('a, "b"\n.mp4', SCORE, PARAMETERS),
-    failed("bad.mp4", InvalidRequest("the file is empty"), PARAMETERS),
+ROWS = [
+    scored_row('a, "b"\n.mp4', SCORE, PARAMETERS),
+    failed_row("bad.mp4", InvalidRequest("the file is empty", reason="empty"), PARAMETERS),
 ]
 METADATA = Metadata({"motion": "a@1", "camera": "b@2", "precision": "f32"}, ("left", "right"), {"fps": 8.0})
 
 
-def write(path: Path, records: list) -> Path:
+def write(path: Path, rows: list) -> Path:
     if path.suffix == ".parquet":
-        write_parquet(path, records, METADATA)
+        write_parquet(path, rows, METADATA)
     elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
-        path.write_text(csv_header() + "".join(map(as_csv_row, records)), newline="")
+        path.write_text(csv_header() + "".join(map(as_csv_row, rows)), newline="")
     return path
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
 def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, tmp_path: Path):
-    table = read_table(write(tmp_path / f"scores{suffix}", RECORDS))
+    table = read_table(write(tmp_path / f"scores{suffix}", ROWS))
     assert table.schema.equals(SCHEMA)
     good, bad = table.to_pylist()
     assert good == {
@@ -48,6 +48,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "end_seconds": 4.5,
         "error": None,
         "error_kind": None,
+        "reason": None,
         "camera_movement_score": 0.5,
         "object_movement_score": 1.25,
         "dynamics_score": 2.5,
@@ -67,6 +68,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "end_seconds": 4.5,
         "error": "the file is empty",
         "error_kind": "InvalidRequest",
+        "reason": "empty",
     }
     assert Metadata.of(table).labels == ("left", "right")
     if suffix != ".csv":
@@ -75,7 +77,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
 
 def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path):
     path = tmp_path / "scores.parquet"
-    write_parquet(path, (scored(f"{index}.mp4", SCORE) for index in range(20_000)), METADATA)
+    write_parquet(path, (scored_row(f"{index}.mp4", SCORE) for index in range(20_000)), METADATA)
     assert parquet.ParquetFile(path).num_row_groups == 5
     videos = [name for batch in read_batches(path) for name in batch.column("video").to_pylist()]
     assert videos == [f"{index}.mp4" for index in range(20_000)]
@@ -84,14 +86,14 @@ def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path
 
 def test_a_table_of_failures_alone_and_an_empty_one_can_be_read(tmp_path: Path):
     for suffix in (".parquet", ".jsonl", ".csv"):
-        for records in ([], RECORDS[1:]):
-            table = read_table(write(tmp_path / f"scores{suffix}", records))
-            assert table.num_rows == len(records)
+        for rows in ([], ROWS[1:]):
+            table = read_table(write(tmp_path / f"scores{suffix}", rows))
+            assert table.num_rows == len(rows)
             assert table.schema.equals(SCHEMA)
 
 
 def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path):
-    path = write(tmp_path / "scores.jsonl", RECORDS)
+    path = write(tmp_path / "scores.jsonl", ROWS)
     path.write_text(path.read_text() + '{"video": "half')
     assert read_table(path).num_rows == 2
 
@@ -100,9 +102,9 @@ def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path):
     ("name", "content", "message"),
     [
         ("scores.txt", "", "its name must end in .parquet, .jsonl, .csv"),
-        ("scores.parquet", "not parquet", "is no table of scores: .*Parquet"),
+        ("scores.parquet", "not parquet", "is not a table of scores: .*Parquet"),
         ("scores.jsonl", '{"a": 1}\n', "line 1 is not the score of a video"),
-        ("scores.jsonl", "{\n", "is no table of scores"),
+        ("scores.jsonl", "{\n", "is not a table of scores"),
         ("scores.csv", "a,b\n1,2\n", "it has no column 'camera_movement_score'"),
         ("scores.csv", None, "cannot read .*: No such file or directory"),
     ],
@@ -124,6 +126,6 @@ def test_another_parquet_file_is_told_from_a_table_of_scores(tmp_path: Path):
 
 def test_rows_with_other_labels_are_refused(tmp_path: Path):
     other = Score(SCORE.motion, (CameraClip(0, 2, {"up": 0.5}),), SCORE.info, SCORE.weights)
-    path = write(tmp_path / "scores.jsonl", [RECORDS[0], scored("other.mp4", other)])
+    path = write(tmp_path / "scores.jsonl", [ROWS[0], scored_row("other.mp4", other)])
     with pytest.raises(TableError, match=r"'other.mp4' has 1 labels, others have 2"):
         read_table(path)

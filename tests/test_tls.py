@@ -119,7 +119,7 @@ def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], cert
 def test_files_that_cannot_be_used_are_named(certificates: Certificates, strangers: Certificates, tmp_path: Path):
     with pytest.raises(UnreadableFile, match=f"cannot read {tmp_path}/none.pem: No such file"):
         Client(tls=Tls(tmp_path / "none.pem"))
-    with pytest.raises(ValueError, match="a certificate and its key are given together"):
+    with pytest.raises(ValueError, match="a certificate and its key must be given together"):
         Tls(certificate=certificates.client)
     text = tmp_path / "text.pem"
     text.write_text("not a certificate")

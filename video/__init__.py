@@ -8,7 +8,7 @@ from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoErr
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.parameters import Parameters
-from video.sampling import Sampling, VideoInfo, sample
+from video.sampling import Sampling, StreamInfo, sample
 
 __all__ = [
     "DecoderFailed",
@@ -18,7 +18,7 @@ __all__ = [
     "Limits",
     "Parameters",
     "Sampling",
+    "StreamInfo",
     "VideoError",
-    "VideoInfo",
     "sample",
 ]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
 from video.limits import Limits
-from video.sampling import VideoInfo
+from video.sampling import StreamInfo
 from video.structure import has_moov, missing_bytes, rotation_degrees
 
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
@@ -44,7 +44,7 @@ STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVI
 class FrameTable:
     """What a video holds, read from its packets without decoding any."""
 
-    info: VideoInfo
+    info: StreamInfo
     """Duration, frames, frame rate and size, as it is to be shown."""
     rotation_degrees: int
     """By how much a decoded frame is to be turned clockwise to be shown: 0, 90, 180 or 270."""
@@ -120,7 +120,7 @@ def read_frame_table(
     context = stream.codec_context
     rotation = rotation_degrees(video, stream.id) if "mp4" in container.format.name.split(",") else 0
     width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
-    info = VideoInfo(duration, len(shown), rate, width, height)
+    info = StreamInfo(duration, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
     return FrameTable(info, rotation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
 

@@ -21,7 +21,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class VideoInfo:
+class StreamInfo:
     """What a container says of its video."""
 
     duration_seconds: float

@@ -67,17 +67,17 @@ class VideoModel(ABC):
             )
         except (InvalidVideo, InvalidParameter) as error:
             record.fail(error.reason, str(error))
-            response = _error(str(error), pb_utils.TritonError.INVALID_ARG)
+            response = _error(str(error), error.reason, pb_utils.TritonError.INVALID_ARG)
         except DecoderFailed as error:
             record.fail(error.reason, str(error))
-            response = _error(str(error), pb_utils.TritonError.INTERNAL)
+            response = _error(str(error), error.reason, pb_utils.TritonError.INTERNAL)
         except NoRoom as error:
             record.fail(error.reason, str(error))
-            response = _error(str(error), pb_utils.TritonError.UNAVAILABLE)
+            response = _error(str(error), error.reason, pb_utils.TritonError.UNAVAILABLE)
         except Exception as error:
             message = f"unexpected {type(error).__name__}: {error}"
             record.fail(Reason.UNEXPECTED, message)
-            response = _error(message, pb_utils.TritonError.INTERNAL)
+            response = _error(message, Reason.UNEXPECTED, pb_utils.TritonError.INTERNAL)
         record.seconds = time.perf_counter() - started
         record.restarts = self.decoder.restarts - restarts
         self.metrics.count(record)
@@ -103,5 +103,6 @@ def _request_id(request: Any) -> str:
         return ""
 
 
-def _error(message: str, code: int) -> Any:
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
+def _error(message: str, reason: Reason, code: int) -> Any:
+    """Clients read the reason in brackets at the end of the sentence."""
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{message} [{reason}]", code))

@@ -1,4 +1,4 @@
-"""`python -m client.filter SCORES --drop PRESET...`: split a table of scores into what to keep and what to drop."""
+"""The command `filter`: split a table of scores into videos to keep and videos to drop."""
 
 import argparse
 import json
@@ -14,40 +14,48 @@ from numpy.typing import NDArray
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import Preset
 from .._tables.table import Metadata, TableError, read_batches, read_metadata
-from .preset_arguments import add_preset_arguments, presets_from
+from .parser import command_parser
+from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
 from .program import sibling
-from .video_list import UnwritableList, VideoList
+from .video_list import NO_SCORES, UnwritableList, VideoList
 
-EPILOG = """\
-A file's suffix says what is written. .txt: the path of a video a line, of dropped ones then a tab and the presets that
-took it, of failed ones a tab and the reason. .jsonl, .parquet: the rows as they were, of dropped ones with dropped_by;
-commands that read scores read them. A video without scores is neither kept nor dropped. Exit status: 0 done, 1 a file
-cannot be read or written, 2 the command line is wrong."""
 FAILURES_NAMED = 10
+NOTES = (
+    "The suffix of a list chooses its format. .txt: one video a line; after a tab, the presets that dropped it or the "
+    "reason why it failed. .jsonl and .parquet: the rows of the table, which every command reads again; dropped rows "
+    "get dropped_by.",
+    "--static camera=0.4 alone means --drop static with that cut-off. A video without scores is neither kept nor "
+    f"dropped. Without --failed, the first {FAILURES_NAMED} failed videos are named on standard error.",
+)
+STATUSES = {0: "done", 1: "a file cannot be read or written"}
+EXAMPLES = (
+    "scores.parquet --drop static --drop slideshow --kept kept.txt",
+    "scores.parquet --static camera=0.4,object=0.3 --kept kept.parquet --failed failed.txt",
+)
 
 
 @dataclass
 class Counts:
-    """How many videos went where."""
+    """Number of videos on each list."""
 
     presets: dict[str, Preset]
-    """The presets whose videos are dropped, by name."""
+    """The presets to drop, by name."""
     videos: int = 0
     """Rows of the table."""
     kept: int = 0
-    """Scored, and taken by no preset."""
+    """Scored videos that no preset matches."""
     dropped: int = 0
-    """Taken by one preset or more."""
+    """Videos that one preset or more match."""
     failed: int = 0
-    """Without scores."""
+    """Videos without scores."""
     dropped_by: dict[str, int] | None = None
-    """Videos that each preset takes; one that several take is counted in each."""
+    """Videos that each preset matches; a video that several match counts for each."""
 
     def __post_init__(self) -> None:
         self.dropped_by = dict.fromkeys(self.presets, 0)
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """The counts as a JSON object."""
         return {
             "videos": self.videos,
             "kept": self.kept,
@@ -61,27 +69,12 @@ class Counts:
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion filter") -> int:
-    """Parse the command line, filter, say how many of each, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Split a table of scores into the videos to keep and those that presets drop.",
-        epilog=EPILOG,
-    )
-    parser.add_argument(
-        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
-    )
-    add_preset_arguments(parser)
-    for what in ("kept", "dropped", "failed"):
-        parser.add_argument(
-            f"--{what}", type=Path, metavar="FILE", help=f"write the {what} ones: .txt, .jsonl, .parquet"
-        )
-    parser.add_argument("--format", choices=("table", "json"), help="(default: table on a terminal, else JSON)")
+    """Parse the command line, filter, print the counts; returns the exit status."""
+    parser = _parser(program)
     options = parser.parse_args(arguments)
-    if not options.drop:
+    dropping = {name: preset for name, preset in presets_from(options).items() if name in dropped_presets(options)}
+    if not dropping:
         parser.error("nothing to drop: give --drop PRESET")
-    presets = presets_from(options)
-    if unused := [name for name in presets if getattr(options, name) and name not in options.drop]:
-        parser.error(f"--{unused[0]} gives cut-offs, but --drop {unused[0]} is not given")
     paths = {what: getattr(options, what) for what in ("kept", "dropped", "failed") if getattr(options, what)}
     for what, path in paths.items():
         if path.suffix not in VideoList.SUFFIXES:
@@ -91,13 +84,12 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         parser.error("the table and the lists must be different files")
     try:
         metadata = read_metadata(options.scores)
-        dropping = {name: preset for name, preset in presets.items() if name in options.drop}
         counts, failures = filter_table(options.scores, metadata, dropping, paths)
     except (TableError, UnwritableList) as error:
         print(error, file=sys.stderr)
         return 1
     if from_stand_ins(metadata):
-        print("NOTE: these scores come from stand-in weights: they mean nothing", file=sys.stderr)
+        print("NOTE: these scores come from random weights: they mean nothing", file=sys.stderr)
     if "failed" not in paths:
         for video, reason in failures:
             print(f"{video}: {reason}", file=sys.stderr)
@@ -110,12 +102,34 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     return 0
 
 
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = command_parser(
+        program,
+        "Split a table of scores into videos to keep and videos to drop.",
+        notes=NOTES,
+        statuses=STATUSES,
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
+    )
+    add_preset_arguments(parser)
+    for what in ("kept", "dropped", "failed"):
+        parser.add_argument(
+            f"--{what}", type=Path, metavar="FILE", help=f"write the {what} videos: .txt, .jsonl or .parquet"
+        )
+    parser.add_argument(
+        "--format", choices=("table", "json"), help="format of the counts (default: table on a terminal, else JSON)"
+    )
+    return parser
+
+
 def filter_table(
     path: Path, metadata: Metadata, presets: dict[str, Preset], paths: dict[str, Path]
 ) -> tuple[Counts, list[tuple[str, str]]]:
-    """Count, and write the lists that `paths` names (`kept`, `dropped`, `failed`): all of them, or none on an error.
+    """Count, and write the lists in `paths` (`kept`, `dropped`, `failed`); an error while writing leaves none.
 
-    Also returns the first failed videos, each with its reason. Raises TableError, UnwritableList.
+    Returns the counts and the first failed videos with their errors. Raises TableError, UnwritableList.
     """
     counts = Counts(presets)
     failures: list[tuple[str, str]] = []
@@ -139,14 +153,14 @@ def filter_table(
             room = FAILURES_NAMED - len(failures)
             if room and failed.any():
                 rows = batch.select(["video", "error"]).filter(pa.array(failed)).slice(0, room).to_pylist()
-                failures += [(row["video"], row["error"] or "it has no scores") for row in rows]
+                failures += [(row["video"], row["error"] or NO_SCORES) for row in rows]
         for video_list in lists.values():
             video_list.finish()
     return counts, failures
 
 
 def table(counts: Counts) -> str:
-    """What a person wants to see."""
+    """The counts as lines of text for a person."""
     scored = max(counts.videos - counts.failed, 1)
     rows = [("videos", counts.videos, ""), ("failed", counts.failed, "without scores, neither kept nor dropped")]
     rows += [("kept", counts.kept, f"{counts.kept / scored:.1%} of the scored")]
@@ -158,6 +172,6 @@ def table(counts: Counts) -> str:
 
 
 def _names(taken: dict[str, NDArray[np.bool_]], mask: NDArray[np.bool_]) -> list[list[str]]:
-    """For each row of `mask`, the presets that take it."""
+    """For each row in `mask`, the presets that match it."""
     columns = [(name, rows[mask].tolist()) for name, rows in taken.items()]
     return [[name for name, rows in columns if rows[index]] for index in range(int(mask.sum()))]

@@ -1,14 +1,14 @@
-"""The command-line options that choose presets and their cut-offs; the same wherever presets are used."""
+"""The options that choose presets and their cut-offs, the same for every command."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from .._tables.presets import PRESETS, Preset
 
 LARGEST_CUTOFF = 1000.0
-"""Either way; scores are nominally 0 to 3."""
+"""Largest absolute value; scores are nominally 0 to 3."""
 
 
 def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=list(PRESETS),
         metavar="PRESET",
-        help=f"drop the videos of a preset; may be given several times: {', '.join(PRESETS)}",
+        help=f"drop the videos of a preset (repeatable): {', '.join(PRESETS)}",
     )
     for preset in PRESETS.values():
         group.add_argument(
@@ -29,31 +29,21 @@ def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             type=_Cutoffs(preset),
             metavar="SCORE=CUTOFF[,...]",
-            help=f"other cut-offs for {preset.name}, {preset.meaning} (default: {preset})",
+            help=f"change cut-offs of {preset.name}: {preset.meaning} (default: {preset})",
         )
 
 
 def presets_from(options: argparse.Namespace) -> dict[str, Preset]:
-    """Every preset with the cut-offs that were asked for, by name."""
+    """Every preset with the cut-offs of the command line, by name."""
     return {
         name: preset.adjusted({score: cutoff for given in getattr(options, name) for score, cutoff in given.items()})
         for name, preset in PRESETS.items()
     }
 
 
-def as_arguments(presets: Iterable[Preset]) -> list[str]:
-    """The options that choose these presets: `--drop` each, cut-offs where they are not the published ones."""
-    arguments = []
-    for preset in presets:
-        arguments += ["--drop", preset.name]
-        changed = [
-            f"{limit.score}={limit.cutoff!r}"
-            for limit, published in zip(preset.limits, PRESETS[preset.name].limits, strict=True)
-            if limit.cutoff != published.cutoff
-        ]
-        if changed:
-            arguments += [f"--{preset.name}", ",".join(changed)]
-    return arguments
+def dropped_presets(options: argparse.Namespace) -> list[str]:
+    """The presets that `--drop` names, and those with cut-offs on the command line."""
+    return [name for name in PRESETS if name in options.drop or getattr(options, name)]
 
 
 class _Cutoffs:

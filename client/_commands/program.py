@@ -1,29 +1,40 @@
-"""The commands, and how each was typed: help and messages name them that way."""
+"""The commands, and how to run one under the name that the user typed."""
 
+import os
 import re
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+
+from .._optional import missing
+from .parser import INTERRUPTED
 
 COMMANDS = {
-    "score": "score videos: print the answers, or fill a table with them",
-    "filter": "split a table of scores into the videos to keep and those that presets drop",
+    "score": "score videos: print the scores, or write them into a table",
+    "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
-    "report": "write one HTML page to choose thresholds by looking",
+    "report": "write an HTML page to choose thresholds by looking",
 }
-"""Each command, in the order of use, with what it does."""
+"""What each command does, in the order of use."""
 _NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow", "av")}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
-    """Run a command that was typed as `program`, such as `video-motion score`; the exit status."""
-    missing = [package for package in _NEEDS.get(command, ()) if find_spec(package) is None]
-    if missing:
-        print(f"{program} needs {' and '.join(missing)}: pip install {' '.join(missing)}", file=sys.stderr)
+    """Run a command that was typed as `program`, such as `video-motion score`; returns the exit status."""
+    if sentence := missing(program, *_NEEDS.get(command, ())):
+        print(sentence, file=sys.stderr)
         return 1
-    return import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
+    try:
+        status: int = import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output closed it, as `head` does; without this, the flush at exit would fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def sibling(program: str, command: str) -> str:
-    """`command` as typed beside `program`: `python -m client.filter` for `python -m client.score`."""
+    """Another command as typed like `program`: `python -m client.filter` for `python -m client.score`."""
     return re.sub(r"\w+$", command, program)

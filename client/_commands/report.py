@@ -1,26 +1,31 @@
-"""`python -m client.report SCORES --output report.html`: a page to choose thresholds by looking."""
+"""`video-motion report SCORES`: write one HTML page to choose thresholds by looking."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from .._report.write import write_report
 from .._tables.table import TableError
+from .parser import command_parser
 from .preset_arguments import add_preset_arguments, presets_from
 from .program import sibling
 
-EPILOG = """\
-The page needs no network and no server: open it in a browser. Without --drop every preset is on. Videos are looked for
-where the table says, from here and from beside the table; those that are gone are shown without a picture. Exit
-status: 0 done, 1 a file cannot be read or written, 2 the command line is wrong."""
+NOTES = (
+    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative "
+    "path in the table is looked up from the current directory, then from the table's directory; a video that is not "
+    "found has no preview.",
+)
+STATUSES = {0: "done", 1: "a file cannot be read or written"}
+EXAMPLES = ("scores.parquet --output report.html", "scores.parquet --drop static --static camera=0.4")
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion report") -> int:
-    """Parse the command line, write the page, say what is in it, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Write one HTML page with the distributions of the scores, thresholds to drag, and example videos.",
-        epilog=EPILOG,
+    """Parse the command line, write the page, print what it contains, and return the exit status."""
+    parser = command_parser(
+        program,
+        "Write one HTML page with the distributions of the scores, thresholds to drag, and example videos.",
+        notes=NOTES,
+        statuses=STATUSES,
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
@@ -33,7 +38,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         type=int,
         default=3,
         metavar="N",
-        help="videos shown on each side of each threshold; 0: no gallery (default: %(default)s)",
+        help="videos on each side of each threshold; 0: no gallery (default: %(default)s)",
     )
     add_preset_arguments(parser)
     options = parser.parse_args(arguments)

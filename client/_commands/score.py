@@ -1,4 +1,4 @@
-"""`python -m client.score VIDEO...`: score videos and print what was learned, or fill a table with it."""
+"""The command `score`: score videos, then print the scores or write them into a table."""
 
 import argparse
 import math
@@ -6,31 +6,38 @@ import os
 import sys
 from pathlib import Path
 
-from .._inputs.inputs import InputError, Inputs
-from .._runs.table_run import fill_table
+from .._inputs.errors import InputError
+from .._inputs.inputs import Inputs
+from .._runs.table_run import run_table
 from .._sdk.client import Client
 from .._sdk.parameters import RANGES, WHOLE
+from .._sdk.result import LABEL_THRESHOLD
 from .._sdk.tls import Tls
 from .._tables.journal import JournalError, OtherTerms
+from .._tables.output import OutputError
 from ..errors import ClientError
+from .parser import command_parser
 from .show import show_scores
 
-EPILOG = """\
-A camera label is reported from probability 0.5 on. An output has a journal beside it (OUTPUT.journal), with which a run
-that was stopped or killed goes on, and later ones add videos. Exit status: 0 all videos were scored, 1 some were not
-(each is named on standard error), 2 the command line is wrong."""
+NOTES = (
+    f"A camera label is reported if its probability is at least {LABEL_THRESHOLD:g}.",
+    "With --output, OUTPUT.journal beside the table lists every scored video. If a run was stopped or killed, run the "
+    "same command again to resume; later runs with the same parameters add their videos to the table.",
+)
+STATUSES = {0: "all videos were scored", 1: "some failed (each is named on standard error)"}
+EXAMPLES = ("video.mp4", "videos/ --output scores.parquet --in-flight 8")
 HELP = {
     "fps": "frames per second that the motion scores look at (server's default: 4)",
-    "max_frames": "the most frames that they look at (240)",
-    "clip_seconds": "length of a camera clip (2)",
-    "clip_stride_seconds": "from one camera clip's start to the next one's (clip_seconds)",
-    "max_clips": "the most camera clips, evenly spread where there are more (32)",
+    "max_frames": "most frames that the motion scores look at (server's default: 240)",
+    "clip_seconds": "length of a camera clip in seconds (server's default: 2)",
+    "clip_stride_seconds": "seconds from the start of one camera clip to the next (default: --clip-seconds)",
+    "max_clips": "most camera clips, evenly spread if the video has more (server's default: 32)",
 }
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion score") -> int:
-    """Parse the command line, score, print or write, and return the exit status."""
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own keeps a tenth more than it needs
+    """Parse the command line, score, print or write; returns the exit status."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's default pool keeps a tenth more memory
     parser = _parser(program)
     options = parser.parse_args(arguments)
     try:
@@ -45,7 +52,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
             tls=_tls(parser, options),
         ) as client:
             if options.output:
-                return fill_table(
+                return run_table(
                     client,
                     inputs,
                     options.output,
@@ -56,86 +63,96 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
             return show_scores(client, inputs, parameters, in_flight=options.in_flight, as_table=as_table)
-    except (InputError, OtherTerms) as error:
+    except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does: no more to say, and nothing to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        raise  # the reader of standard output has gone: no error of ours
     except (ClientError, JournalError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Score how videos move: motion scores of each video, camera moves of each of its clips.",
-        epilog=EPILOG,
+    parser = command_parser(
+        program,
+        "Score how videos move: three motion scores for each video, camera moves for each of its clips.",
+        notes=NOTES,
+        statuses=STATUSES,
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "videos",
         nargs="*",
         metavar="VIDEO",
-        help="file, folder (and all below it), pattern, or - for names on standard input",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name a line on "
+        "standard input",
     )
     parser.add_argument(
         "--manifest",
         action="append",
         default=[],
         metavar="FILE",
-        help="file that names a video a line, or CSV or Parquet with a column path or video (and start_seconds, "
-        "end_seconds for parts); - for standard input",
+        help="file with one video a line, or .csv or .parquet with a column path or video (start_seconds and "
+        "end_seconds select a part); - for standard input",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="table to fill: .parquet, .jsonl or .csv")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="table to write: .parquet, .jsonl or .csv")
     parser.add_argument(
-        "--retry-failed", action="store_true", help="score again what failed, of VIDEO... or of the whole output"
-    )
-    parser.add_argument(
-        "--url", action="append", help="gRPC address of the server; several share the load (default: localhost:8001)"
-    )
-    parser.add_argument(
-        "--in-flight", type=int, default=4, metavar="N", help="videos under way at once (default: %(default)s)"
+        "--retry-failed",
+        action="store_true",
+        help="score again the videos that failed: those among VIDEO..., or all in --output if none is named",
     )
     parser.add_argument(
-        "--timeout", type=float, default=600.0, metavar="SECONDS", help="for each answer (default: %(default)g)"
+        "--url",
+        action="append",
+        metavar="HOST:PORT",
+        help="gRPC address of the server; give several to share the load (default: localhost:8001)",
+    )
+    parser.add_argument(
+        "--in-flight", type=int, default=4, metavar="N", help="videos in flight at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="longest wait for an answer (default: %(default)g)",
     )
     parser.add_argument(
         "--away",
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="how long servers may be away before the run stops (default: %(default)g)",
+        help="how long to wait for servers that stopped answering before the run stops (default: %(default)g)",
     )
     parser.add_argument(
         "--format", choices=("table", "json"), help="without --output (default: table on a terminal, else JSON lines)"
     )
     encryption = parser.add_argument_group("encryption")
-    encryption.add_argument("--tls", action="store_true", help="connect encrypted; implied by the others")
+    encryption.add_argument("--tls", action="store_true", help="encrypt the connection; implied by the next three")
     encryption.add_argument(
-        "--tls-ca", metavar="PEM", help="whom to trust that a server is who it says (gRPC's own list)"
+        "--tls-ca", metavar="PEM", help="authorities trusted to vouch for the server (default: gRPC's own list)"
     )
-    encryption.add_argument("--tls-certificate", metavar="PEM", help="the client's own, for servers that ask for one")
-    encryption.add_argument("--tls-key", metavar="PEM", help="its private key")
+    encryption.add_argument(
+        "--tls-certificate", metavar="PEM", help="the client's certificate, for servers that require one"
+    )
+    encryption.add_argument("--tls-key", metavar="PEM", help="the private key of --tls-certificate")
     parts = parser.add_argument_group("what to look at")
-    parts.add_argument("--start", type=float, metavar="SECONDS", help="only frames from this timestamp on")
-    parts.add_argument("--end", type=float, metavar="SECONDS", help="only frames before this timestamp")
-    parts.add_argument("--duration", type=float, metavar="SECONDS", help="only so much, from --start on")
+    parts.add_argument("--start", type=float, metavar="SECONDS", help="ignore frames before this timestamp")
+    parts.add_argument("--end", type=float, metavar="SECONDS", help="ignore frames from this timestamp on")
+    parts.add_argument("--duration", type=float, metavar="SECONDS", help="length of the part, instead of --end")
     for name, text in HELP.items():
         number = int if name in WHOLE else float
-        parts.add_argument(f"--{name.replace('_', '-')}", type=number, metavar="N", help=text)
+        parts.add_argument(_flag(name), type=number, metavar="N", help=text)
     return parser
 
 
 def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inputs | None:
-    """What to score; None for all that failed."""
+    """What to score; None for every failure in the table."""
     if options.retry_failed and not options.output:
-        parser.error("--retry-failed takes what failed from an --output")
+        parser.error("--retry-failed needs an --output to take the failures from")
     if options.output and options.format:
-        parser.error("--format is how scores are printed, the name of --output says how they are written")
+        parser.error("--format is for printed scores; the suffix of --output chooses the format of the table")
     for name, value in (("--timeout", options.timeout), ("--in-flight", options.in_flight)):
         if not value > 0:
             parser.error(f"{name} is {value:g}, it must be above 0")
@@ -154,15 +171,15 @@ def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Tls | 
     try:
         return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
     except ValueError:
-        parser.error("--tls-certificate and --tls-key are given together")
+        parser.error("--tls-certificate and --tls-key must be given together")
 
 
 def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, float]:
-    """Those that were given, within what the server takes."""
+    """The request parameters on the command line, checked against what the server accepts."""
     start, end = options.start, options.end
     if options.duration is not None:
         if end is not None:
-            parser.error("--end and --duration say the same thing, give one of them")
+            parser.error("give --end or --duration, not both")
         if not (math.isfinite(options.duration) and options.duration > 0):
             parser.error(f"--duration is {options.duration:g}, it must be above 0")
         end = (start or 0.0) + options.duration
@@ -173,7 +190,11 @@ def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         low, high = RANGES[name]
         if not (math.isfinite(value) and low <= value <= high):
             allowed = f"from {low:g} to {high:g}" if math.isfinite(high) else f"at least {low:g}"
-            parser.error(f"{flags.get(name, '--' + name.replace('_', '-'))} is {value:g}, it must be {allowed}")
+            parser.error(f"{flags.get(name, _flag(name))} is {value:g}, it must be {allowed}")
     if end is not None and end <= (start or 0.0):
         parser.error(f"--end is {end:g}, it must be after --start, {start or 0:g}")
     return parameters
+
+
+def _flag(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")

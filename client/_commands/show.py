@@ -1,4 +1,4 @@
-"""Scores on standard output: a table for a person, a JSON object a line for a program."""
+"""Scores on standard output: a table for a person, one JSON object a line for a program."""
 
 import json
 import sys
@@ -8,37 +8,37 @@ from .._runs.interruption import interruptible
 from .._runs.run import Run, scoring
 from .._sdk.client import Client
 from .._sdk.result import CameraClip, Score
-from .._tables.row import scored
+from .._tables.row import scored_row
 from ..errors import ClientError, ServerUnavailable
 
 
 def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *, in_flight: int, as_table: bool) -> int:
-    """Score and print, in the order of the inputs; the exit status."""
+    """Score videos and print the results in the order of the inputs; returns the exit status."""
     videos = failed = 0
     warned = False
     run = Run(scoring(client, parameters), inputs, in_flight=in_flight, ordered=True)
     with interruptible(run.stop) as interruption:
-        for outcome in run:
-            video, result = outcome.item.video, outcome.result
+        for video in run:
+            name, result = video.item.video, video.result
             videos += 1
             if isinstance(result, ClientError):
                 failed += 1
-                _say(f"{video}: {result}")
+                _say(f"{name}: {result}")
                 if isinstance(result, ServerUnavailable):
-                    run.stop()  # the next ones would fare no better
+                    run.stop()  # the next videos would fail too
                 continue
             if (notice := result.weights.notice) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            record = scored(video, result, parameters | outcome.item.part)
-            print(table(video, result) if as_table else json.dumps(record), flush=True)
+            row = scored_row(name, result, parameters | video.item.part)
+            print(table(name, result) if as_table else json.dumps(row), flush=True)
     if failed and videos > 1:
-        _say(f"{failed} of {videos} videos were not scored")
+        _say(f"{failed} of {videos} videos failed")
     return interruption.status or (1 if failed else 0)
 
 
 def table(video: str, score: Score) -> str:
-    """What a person wants to see of one video."""
+    """One video's score as lines of text for a person."""
     info, motion = score.info, score.motion
     lines = [
         f"{video}  {info.duration_seconds:.2f} s, {info.frames} frames, "

@@ -1,9 +1,7 @@
-"""`python -m client.summary SCORES [SCORES]`: one set of scored videos, or two compared."""
+"""The command `summary`: summarize a table of scores, or compare two."""
 
-import argparse
 import json
 import math
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +16,28 @@ from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS
 from .._tables.table import TableError, read_batches, read_metadata
 from ..intervals import camera_intervals, label_seconds, table_clips
+from .parser import command_parser
+from .video_list import NO_SCORES
 
-EPILOG = """\
-sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval of the
-difference of means. Labels: share of the scored videos that have the label in a clip or more. Presets: share that each
-takes with its published cut-offs. Exit status: 0 done, 1 a table cannot be read, 2 the command line is wrong."""
+NOTES = (
+    "sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval "
+    "of the difference of means. Labels: share of the scored videos with at least one clip that has the label. "
+    "Presets: share of the scored videos that match, with the published cut-offs.",
+)
+STATUSES = {0: "done", 1: "a table cannot be read"}
+EXAMPLES = ("scores.parquet", "generator_a.parquet generator_b.parquet --format table")
 
 
 @dataclass(frozen=True)
 class ScoreStatistics:
-    """How one score is distributed; NaN where there are too few videos."""
+    """The distribution of one score; NaN if there are too few videos."""
 
     mean: float
     """Mean."""
     median: float
     """Median."""
     sd: float
-    """Standard deviation, of a sample."""
+    """Standard deviation of a sample."""
     p5: float
     """5th percentile."""
     p95: float
@@ -48,7 +51,7 @@ class Summary:
     path: Path
     """The table."""
     weights: dict[str, str]
-    """Which weights gave the scores."""
+    """The weights behind the scores."""
     videos: int
     """Rows of the table."""
     failed: int
@@ -58,11 +61,11 @@ class Summary:
     scores: dict[str, ScoreStatistics]
     """By short name: `camera`, `object`, `dynamics`."""
     label_share_of_videos: dict[str, float]
-    """Of the scored videos, how many have the label in a clip or more; largest first."""
+    """Share of the scored videos with at least one clip that has the label; largest first."""
     label_share_of_clips: dict[str, float]
-    """Of their clips, how many have the label."""
+    """Share of their clips that have the label."""
     preset_share: dict[str, float]
-    """Of the scored videos, how many each preset takes with its published cut-offs."""
+    """Share of the scored videos that match each preset, with its published cut-offs."""
 
     @property
     def scored(self) -> int:
@@ -70,7 +73,7 @@ class Summary:
         return self.videos - self.failed
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, where what cannot be computed is null."""
+        """The summary as a JSON object; values that cannot be computed are null."""
         return {
             "scores_file": str(self.path),
             "weights": self.weights,
@@ -88,20 +91,22 @@ class Summary:
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion summary") -> int:
-    """Parse the command line, summarize, print, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Summarize a set of scored videos, or compare two, as what two video generators made.",
-        epilog=EPILOG,
+    """Parse the command line, summarize, print; returns the exit status."""
+    parser = command_parser(
+        program,
+        "Summarize a table of scores, or compare two, such as the output of two video generators.",
+        notes=NOTES,
+        statuses=STATUSES,
+        examples=EXAMPLES,
     )
     parser.add_argument("scores", nargs="+", type=Path, metavar="SCORES", help="one or two tables of scores")
     parser.add_argument(
-        "--per-video", action="store_true", help="instead, a line a video: its scores and how its camera moves when"
+        "--per-video", action="store_true", help="print one line a video instead: its scores and camera moves over time"
     )
-    parser.add_argument("--format", choices=("table", "json"), help="(default: table on a terminal, else JSON)")
+    parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, else JSON")
     options = parser.parse_args(arguments)
     if len(options.scores) > 2:
-        parser.error(f"{len(options.scores)} tables are given, two can be compared")
+        parser.error(f"{len(options.scores)} tables were given; give one, or two to compare")
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
     try:
         if options.per_video:
@@ -112,14 +117,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
     except TableError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     for path in options.scores:
         if from_stand_ins(read_metadata(path)):
-            print(f"NOTE: {path}: from stand-in weights, the figures mean nothing", file=sys.stderr)
+            print(f"NOTE: {path}: the scores come from random weights and mean nothing", file=sys.stderr)
     if len(summaries) == 2 and summaries[0].weights != summaries[1].weights:
         print("NOTE: the two sets were scored with different weights or precisions", file=sys.stderr)
     if as_table:
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
 
 
 def summarize(path: Path) -> Summary:
-    """Read a table once. Raises TableError."""
+    """Summarize a table, reading it once. Raises TableError."""
     metadata = read_metadata(path)
     values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in COLUMNS}
     videos = clips = 0
@@ -169,7 +169,7 @@ def summarize(path: Path) -> Summary:
 
 
 def difference(first: Summary, second: Summary) -> dict[str, Any]:
-    """Second minus first, with the half width of the 95 % confidence interval of each difference of means."""
+    """Second minus first; `mean_confidence_95` is half the 95 % confidence interval of the difference of means."""
     return {
         "scores": {
             COLUMNS[name]: {
@@ -192,7 +192,7 @@ def difference(first: Summary, second: Summary) -> dict[str, Any]:
 
 
 def table(summaries: list[Summary]) -> str:
-    """What a person wants to see: a block a set, or both side by side."""
+    """One summary, or two side by side, as lines of text for a person."""
     lines = [
         f"{letter}  {summary.path}   {summary.videos:,} videos, {summary.failed:,} failed, {summary.clips:,} clips"
         for letter, summary in zip("ab", summaries, strict=False)
@@ -231,7 +231,7 @@ def _print_videos(path: Path, as_table: bool) -> None:
 def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
     content = {name: row[name] for name in ("video", "start_seconds", "end_seconds") if row.get(name) is not None}
     if failed:
-        return content | {"error": row["error"] or "it has no scores"}
+        return content | {"error": row["error"] or NO_SCORES, "reason": row["reason"]}
     intervals = camera_intervals(table_clips(row.get("clips")))
     return content | {
         "motion": {column: round(row[column], 6) for column in COLUMNS.values()},
@@ -242,14 +242,14 @@ def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
 
 def _video_line(row: dict[str, Any], failed: bool) -> str:
     if failed:
-        return f"{row['video']}  failed: {row['error'] or 'it has no scores'}"
+        return f"{row['video']}  failed: {row['error'] or NO_SCORES}"
     scores = "   ".join(f"{name} {row[column]:.3f}" for name, column in COLUMNS.items())
     intervals = camera_intervals(table_clips(row.get("clips")))
     return f"{row['video']}  {scores}   {', '.join(map(str, intervals)) or 'no camera label'}"
 
 
 def _clip_labels(clips: pa.Array) -> tuple[pa.Array, pa.Array, int]:
-    """Of a list column of clips: the row and the name of every label of every clip, and the number of clips."""
+    """For a column of clips: the row and the name of every label of every clip, and the number of clips."""
     clip_rows = pc.list_parent_indices(clips)
     flat = pc.list_flatten(clips)
     labels = pc.struct_field(flat, "labels")
@@ -270,7 +270,7 @@ def _statistics(values: NDArray[np.float32]) -> ScoreStatistics:
 
 
 def _confidence(first: Summary, second: Summary, score: str) -> float:
-    """Half the width of the 95 % interval of the difference of means, by the normal distribution."""
+    """Half the width of the 95 % confidence interval of the difference of means, by the normal distribution."""
     if min(first.scored, second.scored) < 2:
         return math.nan
     return 1.96 * math.hypot(

@@ -1,7 +1,8 @@
-"""A list of videos that is written as it goes, and is there only when it is whole."""
+"""A list of videos that appears only when it is complete."""
 
 import json
-import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, TextIO
@@ -11,8 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._tables.presets import COLUMNS
-from .._tables.row import Record
+from .._tables.replace import replacing
+from .._tables.row import Row
 from .._tables.table import Metadata
+
+NO_SCORES = "it has no scores"
+"""The error of a row without one."""
 
 
 class UnwritableList(Exception):
@@ -20,38 +25,42 @@ class UnwritableList(Exception):
 
 
 class VideoList:
-    """One of the lists of `client.filter`: `kept`, `dropped` or `failed`.
+    """One of the lists of the filter: `kept`, `dropped` or `failed`. A context manager.
 
-    Written beside its place under another name, which `finish` changes; without `finish`, nothing is left.
+    `finish` writes the end of the list; leaving the context puts the list in its place, or leaves the file that was
+    there before if an exception was raised. Raises `UnwritableList`.
     """
 
     SUFFIXES: ClassVar = (".txt", ".jsonl", ".parquet")
 
     def __init__(self, path: Path, what: str, metadata: Metadata) -> None:
-        """path: where to, ending in one of SUFFIXES; what: which list; metadata: of the table with the rows."""
+        """path: the file, ending in one of SUFFIXES; what: which list; metadata: of the table with the rows."""
         self.path = path
         self.what = what
-        self._partial = path.with_name(path.name + ".partial")
         self._text: TextIO | None = None
         self._parquet: pq.ParquetWriter | None = None
         self._metadata = metadata
+        self._place = ExitStack()
         schema = metadata.schema()
         if what == "dropped":
             schema = schema.append(pa.field("dropped_by", pa.list_(pa.string())))
         self._schema = schema
 
     def __enter__(self) -> "VideoList":
+        partial = self._place.enter_context(replacing(self.path))
+        self._place.callback(self._close)
         try:
             if self.path.suffix == ".parquet":
-                self._parquet = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+                self._parquet = pq.ParquetWriter(partial, self._schema, compression="zstd")
             else:
-                self._text = self._partial.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
+                self._text = partial.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
         except OSError as error:
-            raise UnwritableList(f"cannot write {self.path}: {error.strerror or error}") from error
+            self._place.__exit__(type(error), error, error.__traceback__)
+            raise self._unwritable(error) from error
         return self
 
-    def add(self, rows: pa.RecordBatch, taken_by: list[list[str]]) -> None:
-        """Add rows of the table, each with the names of the presets that take it."""
+    def add(self, rows: pa.RecordBatch, taken_by: Sequence[list[str]]) -> None:
+        """Add rows of the table, each with the names of the presets that match it."""
         try:
             if self._parquet is not None:
                 columns = list(rows.columns)
@@ -64,26 +73,26 @@ class VideoList:
                 for row, names in zip(wanted.to_pylist(), taken_by, strict=True):
                     self._text.write(_text_line(row, self.what, names) if as_text else self._json_line(row, names))
         except OSError as error:
-            raise UnwritableList(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise self._unwritable(error) from error
 
     def finish(self) -> None:
-        """Put the list in its place."""
+        """Write the end of the list."""
         try:
             self._close()
-            os.replace(self._partial, self.path)
         except OSError as error:
-            raise UnwritableList(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise self._unwritable(error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._close()
-        self._partial.unlink(missing_ok=True)
+        try:
+            self._place.__exit__(kind, error, trace)
+        except OSError as unwritten:
+            raise self._unwritable(unwritten) from unwritten
 
     def _json_line(self, row: dict[str, Any], names: list[str]) -> str:
-        record = as_record(row, self._metadata)
-        return json.dumps(record | {"dropped_by": names} if self.what == "dropped" else record) + "\n"
+        content = as_row(row, self._metadata)
+        return json.dumps(content | {"dropped_by": names} if self.what == "dropped" else content) + "\n"
 
     def _close(self) -> None:
         if self._parquet is not None:
@@ -91,25 +100,29 @@ class VideoList:
         if self._text is not None:
             self._text.close()
 
+    def _unwritable(self, error: OSError) -> UnwritableList:
+        return UnwritableList(f"cannot write {self.path}: {error.strerror or error}")
+
 
 def _text_line(row: dict[str, Any], what: str, names: list[str]) -> str:
     video = row["video"]
     if row.get("start_seconds") is not None or row.get("end_seconds") is not None:
-        raise UnwritableList(f"{video} was scored in part, which a .txt list cannot say: write .jsonl or .parquet")
+        raise UnwritableList(f"{video} was scored in part, and a .txt list cannot say which: write .jsonl or .parquet")
     if "\n" in video or "\t" in video:
         raise UnwritableList(f"{video!r} has a line break or a tab in its name: write .jsonl or .parquet")
-    notes = {"kept": "", "dropped": "\t" + ",".join(names), "failed": "\t" + (row["error"] or "it has no scores")}
+    notes = {"kept": "", "dropped": "\t" + ",".join(names), "failed": "\t" + (row["error"] or NO_SCORES)}
     return f"{video}{notes[what]}\n"
 
 
-def as_record(row: dict[str, Any], metadata: Metadata) -> Record:
-    """A row of the table as the JSON object that `client.score` prints."""
+def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
+    """A row of a table, as pyarrow gives it, as the JSON object that the command `score` prints."""
     part = {name: row[name] for name in ("start_seconds", "end_seconds") if row[name] is not None}
     parameters = metadata.parameters | part
-    record: Record = {"video": row["video"]} | ({"parameters": parameters} if parameters else {})
+    content: Row = {"video": row["video"]} | ({"parameters": parameters} if parameters else {})
     if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
-        return record | {"error": row["error"] or "it has no scores", "error_kind": row["error_kind"]}
-    return record | {
+        failure = {"error": row["error"] or NO_SCORES, "error_kind": row["error_kind"], "reason": row["reason"]}
+        return content | failure
+    return content | {
         "motion": {column: float(str(np.float32(row[column]))) for column in COLUMNS.values()},
         "camera": [
             {
@@ -126,5 +139,5 @@ def as_record(row: dict[str, Any], metadata: Metadata) -> Record:
 
 
 def _rounded(number: float) -> float:
-    """In the 6 decimals that `client.score` prints."""
+    """Rounded to 6 decimals, like scores that are printed."""
     return round(number, 6)

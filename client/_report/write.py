@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import shlex
 from collections import Counter
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS, Preset
+from .._tables.replace import replacing
 from .._tables.table import read_batches, read_metadata
 from ..intervals import camera_intervals, table_clips
 from .examples import Candidate, NearestRows
@@ -265,10 +265,6 @@ def _write_page(output: Path, content: dict[str, Any], arrays: dict[str, bytes])
     }
     template = (package / "page.html").read_text("utf-8")
     page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: texts[match[1]], template)
-    partial = output.with_name(output.name + ".partial")
-    try:
+    with replacing(output) as partial:
         partial.write_text(page, "utf-8")
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
     return output.stat().st_size

@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM as a scheduler sends it: the first one ends a run in order, the second one at once."""
+"""Ctrl-C, and SIGTERM from a scheduler: the first signal ends a run in order, the second one at once."""
 
 import os
 import signal
@@ -10,15 +10,15 @@ _STANDARD_ERROR = 2
 
 
 class Interruption:
-    """Whether a run was told to end."""
+    """Whether a signal asked the run to end."""
 
     status = 0
-    """The exit status that says so; 0 while nobody has."""
+    """The exit status for the signal, 128 plus its number; 0 without a signal."""
 
 
 @contextmanager
 def interruptible(stop: Callable[[], None]) -> Iterator[Interruption]:
-    """Call `stop` on the first signal; what is in flight the server should be let answer."""
+    """Call `stop` on the first signal, so that the caller can finish the videos in flight; exit on the second."""
     interruption = Interruption()
 
     def interrupted(number: int, _: FrameType | None) -> None:
@@ -26,8 +26,8 @@ def interruptible(stop: Callable[[], None]) -> Iterator[Interruption]:
             os._exit(128 + number)
         interruption.status = 128 + number
         stop()
-        # Not through sys.stderr, which the signal may have come in the middle of.
-        os.write(_STANDARD_ERROR, b"\nstopping when what is in flight is done; once more to leave at once\n")
+        # Not sys.stderr: the signal may have interrupted a write to it.
+        os.write(_STANDARD_ERROR, b"\nfinishing the videos in flight; press Ctrl-C again to quit now\n")
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run: rate, time left and failures, on standard error; elsewhere nothing."""
+"""The progress of a run on standard error: rate, time left and failures. Without a terminal it prints no bar."""
 
 import contextlib
 import sys
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
-from .._inputs.inputs import InputError
+from .._inputs.errors import InputError
 
 
-class Progress:
-    """A line that is kept up to date, and text that does not disturb it."""
+class ProgressBar:
+    """A bar that stays on the last line, and messages above it."""
 
     def __init__(self) -> None:
         self.failed = 0
@@ -19,42 +19,42 @@ class Progress:
 
     @property
     def shown(self) -> bool:
-        """Whether somebody sees it."""
+        """Whether standard error is a terminal."""
         return not self._bar.disable
 
     def expect(self, total: int) -> None:
-        """So many videos there are in all."""
+        """Set the number of videos."""
         self._bar.total = total
         self._bar.refresh()
 
     def count(self, videos: Iterable[object]) -> None:
-        """Find out how many there are while they are scored."""
+        """Count the videos in a thread while the run goes on, then set their number."""
 
         def count() -> None:
-            with contextlib.suppress(InputError):  # which the run will meet as well
+            with contextlib.suppress(InputError):  # the run meets the same error and reports it
                 self.expect(sum(1 for _ in videos))
 
         threading.Thread(target=count, daemon=True).start()
 
     def skip(self) -> None:
-        """A video was scored before: it says nothing of the rate."""
+        """Count a video that an earlier run scored; the rate ignores it."""
         if self.shown:
             self._bar.initial += 1
             self._bar.n += 1
             self._bar.last_print_n += 1
 
     def done(self, *, failed: bool) -> None:
-        """A video is done."""
+        """Count a video of this run."""
         if failed:
             self.failed += 1
             self._bar.set_postfix(failed=self.failed, refresh=False)
         self._bar.update()
 
     def say(self, text: str) -> None:
-        """Tell the person."""
+        """Print a message above the bar."""
         with tqdm.external_write_mode(sys.stderr):
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the last state where it is."""
+        """Leave the bar as it is."""
         self._bar.close()

@@ -1,29 +1,31 @@
-"""Scores into a table that a run which was killed goes on with: no video is lost, none is in it twice."""
+"""Scores videos into a table. A killed run can resume: no video is lost, none is in the table twice."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from .._inputs.inputs import InputError, Inputs, Item
+from .._inputs.errors import InputError
+from .._inputs.inputs import Inputs
+from .._inputs.item import Item
 from .._sdk.client import Client
-from .._sdk.result import Weights
+from .._sdk.result import Score, Weights
 from .._tables.journal import Journal, Terms
-from .._tables.output import Output, check_output, output_for
-from .._tables.row import failed, scored
+from .._tables.output import Output, OutputError, check_output, output_for
+from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
-from .progress import Progress
-from .run import Outcome, Run, scoring
+from .progress import ProgressBar
+from .run import Run, VideoResult, scoring
 
-GO_ON = "the same command goes on from here"
+RESUME = "run the same command again to resume"
 
 
 def journal_of(output: Path) -> Path:
-    """Where the journal of an output is."""
+    """The path of an output's journal."""
     return output.with_name(f"{output.name}.journal")
 
 
-def fill_table(
+def run_table(
     client: Client,
     inputs: Inputs | None,
     output: Path,
@@ -32,31 +34,31 @@ def fill_table(
     in_flight: int,
     retry_failed: bool = False,
 ) -> int:
-    """Score what is not in the table yet, or what is in it as a failure; the exit status.
+    """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
-    inputs: None, where failures are tried again, for all of them.
-    Raises `InputError`, `JournalError`, and `ClientError` where no server is there to begin with.
+    inputs: None with `retry_failed` means every failure in the table.
+    Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output))
     if retry_failed and not journal_of(output).exists():
-        raise InputError(f"{output}: there is nothing to try again, no {journal_of(output).name}")
+        raise OutputError(f"{output}: nothing to retry, {journal_of(output).name} does not exist")
     weights = client.weights()
     with closing(Journal(journal_of(output))) as journal:
         journal.agree(_terms(weights, parameters))
-        with closing(Progress()) as progress:
-            filling = _Filling(client, journal, output_for(output, journal), progress, weights, parameters)
-            return filling.fill(inputs, in_flight, retry_failed)
+        with closing(ProgressBar()) as progress:
+            run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters)
+            return run.score(inputs, in_flight, retry_failed)
 
 
-class _Filling:
-    """A run that fills a table."""
+class TableRun:
+    """One run that writes a table."""
 
     def __init__(
         self,
         client: Client,
         journal: Journal,
         output: Output,
-        progress: Progress,
+        progress: ProgressBar,
         weights: Weights,
         parameters: dict[str, float],
     ) -> None:
@@ -66,10 +68,12 @@ class _Filling:
         self.progress = progress
         self.weights = weights
         self.parameters = parameters
-        self.under_way: set[bytes] = set()
+        self.keys_in_flight: set[bytes] = set()
         self.stopped = ""
+        """Why the run stopped early."""
 
-    def fill(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
+    def score(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
+        """Score and write until the inputs end or the run stops; returns the exit status."""
         if notice := self.weights.notice:
             self.progress.say(f"NOTE: {notice}")
         if inputs is None:
@@ -81,8 +85,8 @@ class _Filling:
         run = Run(scoring(self.client, self.parameters), wanted, in_flight=in_flight)
         with interruptible(run.stop) as interruption:
             try:
-                for outcome in run:
-                    self._take(outcome, run, retry_failed)
+                for result in run:
+                    self._take(result, run, retry_failed)
             finally:
                 self.output.finish()
         self.progress.close()
@@ -91,42 +95,40 @@ class _Filling:
     def _wanted(self, items: Inputs | Iterator[Item], retry_failed: bool) -> Iterator[Item]:
         for item in items:
             if item.part and self.parameters.keys() & {"start_seconds", "end_seconds"}:
-                raise InputError(f"{item.video}: the manifest names a part of the video, and so does the command line")
-            # In this order: a video leaves what is under way when it is in the journal.
-            if item.key in self.under_way or self.journal.has(item, failed=retry_failed) is not retry_failed:
+                raise InputError(f"{item.video}: both the manifest and the command line select a part of the video")
+            # In this order: a video is in the journal before its key leaves keys_in_flight.
+            if item.key in self.keys_in_flight or self.journal.has(item, failed=retry_failed) is not retry_failed:
                 self.progress.skip()
                 continue
-            self.under_way.add(item.key)
+            self.keys_in_flight.add(item.key)
             yield item
 
-    def _take(self, outcome: Outcome, run: Run, retry_failed: bool) -> None:
-        item, result = outcome.item, outcome.result
-        reason = self._reason_to_stop(outcome)
-        if reason:
-            self.stopped = self.stopped or reason
+    def _take(self, video: VideoResult, run: Run, retry_failed: bool) -> None:
+        item, result = video.item, video.result
+        if why := self._reason_to_stop(result):
+            self.stopped = self.stopped or why
             run.stop()
             return
         parameters = self.parameters | item.part
         if isinstance(result, ClientError):
-            record = failed(item.video, result, parameters)
+            row = failed_row(item.video, result, parameters)
             self.progress.say(f"{item.video}: {result}")
         else:
-            record = scored(item.video, result, parameters)
+            row = scored_row(item.video, result, parameters)
         if retry_failed:
-            self.journal.replace(item, record)
+            self.journal.replace(item, row)
         else:
-            self.output.add(self.journal.add(item, record, self.output.position), record)
-        self.under_way.discard(item.key)
+            self.output.add(self.journal.add(item, row, self.output.position), row)
+        self.keys_in_flight.discard(item.key)
         self.progress.done(failed=isinstance(result, ClientError))
 
-    def _reason_to_stop(self, outcome: Outcome) -> str:
-        """What is no fault of the video, and would be no better with the next one; it stays to be scored."""
-        result = outcome.result
+    def _reason_to_stop(self, result: Score | ClientError) -> str:
+        """Why to stop, if the fault is not the video's and the next one would fail too; "" to go on."""
         if isinstance(result, ServerAway) and self.client.is_ready():
-            return ""  # then it is this video that it does not survive
+            return ""  # the server is up: this video made it fail
         if isinstance(result, ServerUnavailable):
             return str(result)
-        if not isinstance(result, ClientError) and _served(result.weights) != _served(self.weights):
+        if isinstance(result, Score) and _served(result.weights) != _served(self.weights):
             return f"a server has other weights than the first: {_served(result.weights)}, not {_served(self.weights)}"
         return ""
 
@@ -135,9 +137,9 @@ class _Filling:
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
         if self.stopped or interrupted or failures or self.progress.shown:
-            again = f"; {GO_ON}" if self.stopped or interrupted else ""
-            retry = " (--retry-failed tries them again)" if failures and not again else ""
-            self.progress.say(f"{self.output.path}: {rows:,} videos, {failures:,} of them not scored{retry}{again}")
+            resume = f"; {RESUME}" if self.stopped or interrupted else ""
+            retry = " (retry them with --retry-failed)" if failures and not resume else ""
+            self.progress.say(f"{self.output.path}: {rows:,} videos, {failures:,} failed{retry}{resume}")
         return interrupted or (1 if self.stopped or failures else 0)
 
 

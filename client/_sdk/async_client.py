@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
-from ..errors import ClientError, from_triton
+from ..errors import ClientError
 from .attempts import PROBE_SECONDS, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
@@ -16,36 +16,40 @@ from .channels import connect_async
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
 from .result import Score, Weights
+from .triton_errors import from_triton
 
 
 class AsyncClient(BaseClient):
-    """Scores videos on Triton servers over gRPC; for one event loop.
+    """Scores videos on Triton servers over gRPC, from one event loop.
 
         async with AsyncClient("localhost:8001") as client:
             scores = await asyncio.gather(*map(client.score, paths))
 
-    `Client` is the same for threads. Methods raise the exceptions of `client.errors`. Cancelling a call cancels it on
-    the server, which Triton 2.51 may not survive.
+    `Client` is the same for threads. Methods raise the exceptions of the module `errors`. Cancelling a call also
+    cancels it on the server, which can crash Triton 2.51 if no proxy stands in front of it.
     """
 
     def _prepare(self) -> None:
-        self._places = asyncio.Semaphore(self._max_in_flight)
-        self._connections: dict[str, aio.InferenceServerClient] = {}  # made in the loop that will use them
+        self._slots = asyncio.Semaphore(self._max_in_flight)
+        self._connections: dict[str, aio.InferenceServerClient] = {}  # each is made in the event loop that uses it
 
     async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
-        """Score a video: a path, or the bytes of a whole encoded file. `Parameters` says what else can be asked."""
+        """The score of a video: a path, or the bytes of a whole encoded file.
+
+        `parameters` are those of `Parameters`. Raises TypeError for an unknown parameter, else `ClientError`.
+        """
         numbers = given(parameters)
-        async with self._places:
+        async with self._slots:
             request = await asyncio.to_thread(score_request, video, numbers)
-            return score_answer(await self._ask(request))
+            return score_answer(await self._ask(request), video)
 
     async def weights(self) -> Weights:
-        """Which weights the server serves; no video is needed."""
-        async with self._places:
+        """Which weights the server serves; needs no video."""
+        async with self._slots:
             return weights_answer(await self._ask(weights_request()))
 
     async def is_ready(self) -> bool:
-        """Whether a server answers and has everything loaded."""
+        """Whether any server answers and has loaded all models; does not raise."""
         return any([await self._probe(url, self.timeout_seconds) for url in self.urls])
 
     async def close(self) -> None:
@@ -68,16 +72,16 @@ class AsyncClient(BaseClient):
         return self._connections[url]
 
     async def _ask(self, request: Request) -> Any:
-        with closing(attempts(self._balancer, self._patience)) as steps:
+        with closing(attempts(self._balancer, self._policy)) as steps:
             try:
                 step = next(steps)
                 while True:
                     try:
-                        outcome = await self._take(step, request)
+                        result = await self._take(step, request)
                     except ClientError as error:
                         step = steps.throw(error)
                     else:
-                        step = steps.send(outcome)
+                        step = steps.send(result)
             except StopIteration as end:
                 return end.value
 
@@ -90,7 +94,7 @@ class AsyncClient(BaseClient):
         try:
             return await self._connection(url).infer(**vars(request), client_timeout=self.timeout_seconds)
         except InferenceServerException as error:
-            raise from_triton(error, url) from error
+            raise from_triton(error, url, request.request_id) from error
 
     async def _probe(self, url: str, timeout_seconds: float) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""How a request is tried until it is answered, the same for both clients: they do what the generator yields."""
+"""How a request is retried, the same for both clients: a generator yields the steps, the clients carry them out."""
 
 import random
 from collections.abc import Generator
@@ -11,33 +11,33 @@ from .balance import Ask, Balancer, Endpoint, Pause, Probe
 PROBE_SECONDS = 5.0
 """How long a server may take to say that it is ready."""
 LOST_REQUESTS = 3
-"""A request that so many servers died with is given up: it may be why."""
+"""A request is given up after this many servers went down while they held it: it may be the cause."""
 DEADLINE_RETRIES = 1
-"""A deadline is long already, and a call that is given up can be the end of Triton 2.51."""
+"""A deadline is long already, and cancelling a call can crash Triton 2.51."""
 FIRST_BACKOFF_SECONDS = 0.25
 LONGEST_BACKOFF_SECONDS = 10.0
 
 Step = Ask | Probe | Pause
-"""To be answered with the server's answer, with whether it is ready, or with nothing; or an exception thrown in."""
+"""Send back: the server's answer (`Ask`), whether it is ready (`Probe`) or None (`Pause`); or throw the exception."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a client puts up with what passes."""
+class RetryPolicy:
+    """How long a client keeps trying."""
 
     retries: int
-    """How often a request is sent again where the queue is full or no answer came in time."""
+    """How often to send a request again if the queue is full or no answer came in time."""
     away_seconds: float
-    """How long every server may be away, one of them having answered before."""
+    """How long all servers may be unreachable, if one of them has answered before."""
 
 
-def attempts(balancer: Balancer, patience: Patience) -> Generator[Step, Any, Any]:
-    """Steps to take for one request; returns the answer, or raises what the last try ended with.
+def attempts(balancer: Balancer, policy: RetryPolicy) -> Generator[Step, Any, Any]:
+    """The steps of one request. Returns the answer, or raises the error of the last try.
 
-    What is wrong with the request itself is raised at once, and a server that goes away is stood in for by another.
+    An error in the request itself is raised at once. If a server becomes unreachable, another one takes over.
     """
     retries = lost = deadlines = 0
-    away_since: float | None = None
+    unreachable_since: float | None = None
     full: Endpoint | None = None
     while True:
         step = balancer.next(avoid=full)
@@ -49,34 +49,35 @@ def attempts(balancer: Balancer, patience: Patience) -> Generator[Step, Any, Any
             try:
                 ready = yield step
             finally:
-                (balancer.is_ready if ready else balancer.went_away)(step.endpoint)
+                (balancer.mark_ready if ready else balancer.mark_unreachable)(step.endpoint)
             continue
         endpoint, pause = step.endpoint, None
         try:
             answer = yield step
         except ServerAway as error:
-            balancer.went_away(endpoint, says_so=error.says_so)
+            balancer.mark_unreachable(endpoint, partial_outage=error.partial_outage)
             lost += error.held_request
             if lost == LOST_REQUESTS:
-                raise ServerError(f"servers went away {lost} times while they had this video") from error
-            away_since = away_since or balancer.clock()
-            patient = balancer.has_answered and balancer.clock() < away_since + patience.away_seconds
+                sentence = f"{lost} servers went down while they had this video"
+                raise ServerError(sentence, reason="server_died") from error
+            unreachable_since = unreachable_since or balancer.clock()
+            patient = balancer.has_answered and balancer.clock() < unreachable_since + policy.away_seconds
             if not patient and not balancer.any_healthy:
                 raise _of_all(balancer, error) from error
         except (ServerUnavailable, DeadlineExceeded) as error:
             late = isinstance(error, DeadlineExceeded)
             deadlines += late
             if late and len(balancer.endpoints) > 1:
-                balancer.went_away(endpoint)  # it may hang; the next request for it asks first
-            if retries == patience.retries or deadlines > DEADLINE_RETRIES:
+                balancer.mark_unreachable(endpoint)  # it may hang: probe it before it gets another request
+            if retries == policy.retries or deadlines > DEADLINE_RETRIES:
                 raise
             full, pause = endpoint, _backoff(retries)
             retries += 1
         except ClientError:
-            balancer.answered(endpoint)
+            balancer.mark_answered(endpoint)
             raise
         else:
-            balancer.answered(endpoint)
+            balancer.mark_answered(endpoint)
             return answer
         finally:
             balancer.release(endpoint)
@@ -90,6 +91,7 @@ def _backoff(retries: int) -> Pause:
 
 
 def _of_all(balancer: Balancer, error: ServerAway) -> ServerAway:
-    if len(balancer.endpoints) == 1:
+    count = len(balancer.endpoints)
+    if count == 1:
         return error
-    return ServerAway(f"none of the {len(balancer.endpoints)} servers answers; of one of them: {error}")
+    return ServerAway(f"none of the {count} servers answers; one of them: {error}", partial_outage=error.partial_outage)

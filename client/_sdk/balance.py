@@ -1,6 +1,6 @@
-"""Which of several servers gets the next request: of those that answer, the one with the least in flight.
+"""Which of several servers gets the next request: of those that are reachable, the one with the fewest in flight.
 
-A server that went away is asked whether it is ready, now and then, and gets requests again once it says so.
+An unreachable server is probed now and then, and gets requests again once it is ready.
 """
 
 import random
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-"""Between tries while a server is away; the last for all that follow."""
+"""Pauses between tries of an unreachable server; the last one repeats."""
 
 
 @dataclass(eq=False)
@@ -18,30 +18,31 @@ class Endpoint:
     """A server, as this client has met it."""
 
     url: str
+    """Its host and gRPC port."""
     in_flight: int = 0
-    """Requests that it holds."""
+    """Requests that it holds now."""
     sent: int = 0
     """Requests that it was ever given."""
-    away: bool = False
-    """Whether it was not there when last met."""
+    unreachable: bool = False
+    """Whether the last contact with it failed."""
     failures: int = 0
-    """How often it was away since it answered a request."""
+    """Failed contacts since it last answered a request."""
     due_seconds: float = 0.0
-    """When it is to be tried again, on the balancer's clock."""
+    """Time of the next try, on the balancer's clock."""
     probing: bool = False
-    """Whether somebody is asking it whether it is ready."""
+    """Whether a probe of it is under way."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Send the request there; a place is taken, which `Balancer.release` gives back."""
+    """Send the request to this endpoint; it counts as in flight there until `Balancer.release`."""
 
     endpoint: Endpoint
 
 
 @dataclass(frozen=True)
 class Probe:
-    """See whether this one is ready again; `Balancer.is_ready` or `Balancer.went_away` says how it went."""
+    """Ask this endpoint whether it is ready; report with `Balancer.mark_ready` or `Balancer.mark_unreachable`."""
 
     endpoint: Endpoint
 
@@ -54,24 +55,24 @@ class Pause:
 
 
 class Balancer:
-    """What is known of the servers; used by several threads at once."""
+    """The state of all servers; safe to use from several threads."""
 
     def __init__(self, urls: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.endpoints = [Endpoint(url) for url in urls]
         self.clock = clock
         self.has_answered = False
-        """Whether any server ever did, if only that a part of it is away."""
+        """Whether any server ever answered, even if only to report a partial outage."""
         self._lock = threading.Lock()
 
     def next(self, avoid: Endpoint | None = None) -> Ask | Probe | Pause:
-        """What to do now with a request, `avoid` being the server that had no room for it."""
+        """What to do with a request now; `avoid` is the server that last had no room for it."""
         with self._lock:
             now = self.clock()
-            healthy = [one for one in self.endpoints if not one.away]
-            due = [one for one in self.endpoints if one.away and one.due_seconds <= now]
+            healthy = [one for one in self.endpoints if not one.unreachable]
+            due = [one for one in self.endpoints if one.unreachable and one.due_seconds <= now]
             idle = [one for one in due if not one.probing]
             if healthy and idle:
-                # First a question that costs little: a host that swallows packets would hold a video for minutes.
+                # Probe before sending a video: a host that drops packets would hold the video for minutes.
                 idle[0].probing = True
                 return Probe(idle[0])
             if not healthy and not due:
@@ -83,33 +84,33 @@ class Balancer:
             return Ask(choice)
 
     def release(self, endpoint: Endpoint) -> None:
-        """A request to it has ended, one way or the other."""
+        """A request to it has ended, successfully or not."""
         with self._lock:
             endpoint.in_flight -= 1
 
-    def answered(self, endpoint: Endpoint) -> None:
+    def mark_answered(self, endpoint: Endpoint) -> None:
         """It has answered a request."""
         with self._lock:
-            endpoint.away, endpoint.failures = False, 0
+            endpoint.unreachable, endpoint.failures = False, 0
             self.has_answered = True
 
-    def is_ready(self, endpoint: Endpoint) -> None:
-        """It says that it is ready, which a request has yet to prove."""
+    def mark_ready(self, endpoint: Endpoint) -> None:
+        """Its probe succeeded; whether it answers requests is yet to be seen."""
         with self._lock:
-            endpoint.away = endpoint.probing = False
+            endpoint.unreachable = endpoint.probing = False
 
-    def went_away(self, endpoint: Endpoint, *, says_so: bool = False) -> None:
-        """It is not there, or it `says_so` of a part of it."""
+    def mark_unreachable(self, endpoint: Endpoint, *, partial_outage: bool = False) -> None:
+        """It did not answer, or answered that a part of it is down (`partial_outage`)."""
         with self._lock:
-            self.has_answered |= says_so
-            endpoint.away, endpoint.probing = True, False
-            if self.clock() >= endpoint.due_seconds:  # else the others that it had at the time, which count once
+            self.has_answered |= partial_outage
+            endpoint.unreachable, endpoint.probing = True, False
+            if self.clock() >= endpoint.due_seconds:  # requests that fail together count as one failure
                 pause = PAUSES_SECONDS[min(endpoint.failures, len(PAUSES_SECONDS) - 1)]
                 endpoint.due_seconds = self.clock() + pause
                 endpoint.failures += 1
 
     @property
     def any_healthy(self) -> bool:
-        """Whether a server is there that has not been seen to be away."""
+        """Whether any server is not marked unreachable."""
         with self._lock:
-            return any(not one.away for one in self.endpoints)
+            return any(not one.unreachable for one in self.endpoints)

@@ -1,15 +1,15 @@
-"""What both clients have in common: everything but how they wait."""
+"""What both clients share: everything but how they wait."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from .attempts import Patience
+from .attempts import RetryPolicy
 from .balance import Balancer
 from .tls import Tls
 
 
 class BaseClient(ABC):
-    """Servers, and how long to put up with them."""
+    """The servers, and how long to keep trying them."""
 
     def __init__(
         self,
@@ -21,14 +21,16 @@ class BaseClient(ABC):
         max_in_flight: int = 32,
         tls: Tls | None = None,
     ) -> None:
-        """Connect when first asked.
+        """Connects with the first request.
 
-        url: host and gRPC port, or those of several servers with the same weights, which share the load.
+        url: host and gRPC port, or a sequence of them: servers with the same weights that share the load.
         timeout_seconds: how long to wait for each answer.
-        away_seconds: how long servers may all be away, or start a part of themselves again, once one has answered.
-        retries: how often to ask again, after ever longer pauses, where a queue is full; once where a deadline passed.
-        max_in_flight: how many requests may be under way at once; calls beyond that wait, their files unread.
-        tls: connect encrypted.
+        away_seconds: how long all servers may be unreachable or restarting, once one of them has answered.
+        retries: how often to retry, with growing pauses, if the queue is full; a missed deadline is retried once.
+        max_in_flight: requests in flight at once; further calls wait before they read their files.
+        tls: how to encrypt the connection; None: not encrypted.
+
+        Raises ValueError if `url` is empty or `max_in_flight` is below 1, `UnreadableFile` if a file of `tls` is.
         """
         self.urls = (url,) if isinstance(url, str) else tuple(dict.fromkeys(url))
         if not self.urls:
@@ -38,10 +40,10 @@ class BaseClient(ABC):
         self.timeout_seconds = timeout_seconds
         self._max_in_flight = max_in_flight
         self._tls = tls
-        self._patience = Patience(retries, away_seconds)
+        self._policy = RetryPolicy(retries, away_seconds)
         self._balancer = Balancer(self.urls)
         self._prepare()
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make what depends on how the client waits."""
+        """Set up what depends on threads or asyncio."""

@@ -1,4 +1,4 @@
-"""How connections to servers are made, the one place for both clients."""
+"""Connections to servers, for both clients."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from .tls import Tls
 _ARGUMENTS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # gRPC's own pause before it connects again grows to two minutes: too long for a server that is back after seconds.
+    # gRPC's own pauses between connection attempts grow to two minutes; a server may be back after seconds.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 5000),  # which is also how long connecting may take
+    ("grpc.min_reconnect_backoff_ms", 5000),  # also the timeout of a connection attempt
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
 
 def connect(url: str, tls: Tls | None = None) -> grpc.InferenceServerClient:
-    """A connection that is made when first used; `UnreadableFile` where a file of `tls` cannot be read."""
+    """A connection that opens with its first request. Raises `UnreadableFile` if a file of `tls` cannot be read."""
     return grpc.InferenceServerClient(url, channel_args=_ARGUMENTS, **_encryption(tls))
 
 
 def connect_async(url: str, tls: Tls | None = None) -> aio.InferenceServerClient:
-    """The same for the event loop that runs."""
+    """The same for the running event loop."""
     return aio.InferenceServerClient(url, channel_args=_ARGUMENTS, **_encryption(tls))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from tritonclient.utils import InferenceServerException
 
-from ..errors import ClientError, from_triton
+from ..errors import ClientError
 from .attempts import PROBE_SECONDS, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
@@ -16,34 +16,38 @@ from .channels import connect
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
 from .result import Score, Weights
+from .triton_errors import from_triton
 
 
 class Client(BaseClient):
-    """Scores videos on Triton servers over gRPC; several threads may use one.
+    """Scores videos on Triton servers over gRPC; safe to use from several threads.
 
         with Client("localhost:8001") as client:
             score = client.score("video.mp4")
 
-    `AsyncClient` is the same for asyncio. Methods raise the exceptions of `client.errors`.
+    `AsyncClient` is the same for asyncio. Methods raise the exceptions of the module `errors`.
     """
 
     def _prepare(self) -> None:
-        self._places = threading.BoundedSemaphore(self._max_in_flight)
+        self._slots = threading.BoundedSemaphore(self._max_in_flight)
         self._connections = {url: connect(url, self._tls) for url in self.urls}
 
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
-        """Score a video: a path, or the bytes of a whole encoded file. `Parameters` says what else can be asked."""
+        """The score of a video: a path, or the bytes of a whole encoded file.
+
+        `parameters` are those of `Parameters`. Raises TypeError for an unknown parameter, else `ClientError`.
+        """
         numbers = given(parameters)
-        with self._places:
-            return score_answer(self._ask(score_request(video, numbers)))
+        with self._slots:
+            return score_answer(self._ask(score_request(video, numbers)), video)
 
     def weights(self) -> Weights:
-        """Which weights the server serves; no video is needed."""
-        with self._places:
+        """Which weights the server serves; needs no video."""
+        with self._slots:
             return weights_answer(self._ask(weights_request()))
 
     def is_ready(self) -> bool:
-        """Whether a server answers and has everything loaded."""
+        """Whether any server answers and has loaded all models; does not raise."""
         return any(self._probe(url, self.timeout_seconds) for url in self.urls)
 
     def close(self) -> None:
@@ -60,16 +64,16 @@ class Client(BaseClient):
         self.close()
 
     def _ask(self, request: Request) -> Any:
-        with closing(attempts(self._balancer, self._patience)) as steps:
+        with closing(attempts(self._balancer, self._policy)) as steps:
             try:
                 step = next(steps)
                 while True:
                     try:
-                        outcome = self._take(step, request)
+                        result = self._take(step, request)
                     except ClientError as error:
                         step = steps.throw(error)
                     else:
-                        step = steps.send(outcome)
+                        step = steps.send(result)
             except StopIteration as end:
                 return end.value
 
@@ -82,7 +86,7 @@ class Client(BaseClient):
         try:
             return self._connections[url].infer(**vars(request), client_timeout=self.timeout_seconds)
         except InferenceServerException as error:
-            raise from_triton(error, url) from error
+            raise from_triton(error, url, request.request_id) from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
         try:

@@ -1,26 +1,26 @@
-"""What a caller may ask of a score besides the video."""
+"""The parameters of a request."""
 
 import math
 from typing import TypedDict
 
 
 class Parameters(TypedDict, total=False):
-    """The parameters of a request, all optional; None is as good as leaving one out."""
+    """The parameters of a request, all optional; None is the same as leaving one out."""
 
     fps: float | None
     """Frames per second that the motion scores look at (server's default: 4)."""
     max_frames: int | None
-    """The most frames that they look at (240)."""
+    """Most frames that the motion scores look at (240)."""
     clip_seconds: float | None
-    """Length of a camera clip (2)."""
+    """Length of a camera clip in seconds (2)."""
     clip_stride_seconds: float | None
-    """From one camera clip's start to the next one's (`clip_seconds`)."""
+    """Seconds from the start of one camera clip to the start of the next (`clip_seconds`)."""
     max_clips: int | None
-    """The most camera clips, evenly spread where there are more (32)."""
+    """Most camera clips; a video with more gets this many, evenly spread (32)."""
     start_seconds: float | None
-    """Look only at frames from this timestamp on."""
+    """Ignore frames before this timestamp."""
     end_seconds: float | None
-    """Look only at frames before this timestamp."""
+    """Ignore frames from this timestamp on."""
 
 
 NAMES = tuple(Parameters.__annotations__)
@@ -35,11 +35,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
 }
-"""What the server takes; here so that a million requests need not be made to learn of a mistake."""
+"""What the server accepts, so that a command line is checked before a million requests fail."""
 
 
 def given(parameters: Parameters) -> dict[str, float]:
-    """Those that were given, as plain numbers: tritonclient takes none of numpy's."""
+    """The parameters that are not None, as plain numbers: tritonclient rejects numpy's. TypeError for unknown names."""
     numbers: dict[str, float] = {}
     for name, value in parameters.items():
         if name not in NAMES:

@@ -1,6 +1,7 @@
-"""What is asked of the server and how its answer is read, whichever way it travels."""
+"""Requests to the server and its answers, for both clients."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from .result import OUTPUTS, Score, Weights, parse_score, parse_weights
 
 MODEL = "video_motion"
 WEIGHTS_MODEL = "video_sampling"
-MAX_BYTES = 2**31 - 2**20  # what a gRPC message carries, less room for its other fields
+MAX_BYTES = 2**31 - 2**20  # the limit of a gRPC message, less room for its other fields
+MAX_REQUEST_ID = 128
 
 Video = str | PathLike[str] | bytes
 """A path, or the bytes of a whole encoded file."""
@@ -21,37 +23,47 @@ Video = str | PathLike[str] | bytes
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of both tritonclients' `infer`."""
+    """The arguments of `infer` of both tritonclients."""
 
     model_name: str
     inputs: list[grpc.InferInput]
     outputs: list[grpc.InferRequestedOutput]
     parameters: dict[str, float] | None
+    request_id: str = ""
 
 
 def score_request(video: Video, parameters: dict[str, float]) -> Request:
-    """Ask for the score of a video, which is read here. Raises `UnreadableFile` or `InvalidRequest`."""
-    return _request(MODEL, read_video(video), OUTPUTS, parameters)
+    """Asks for the score of a video; reads the file. Raises `UnreadableFile` or `InvalidRequest`."""
+    return _request(MODEL, read_video(video), OUTPUTS, parameters, request_id(video))
 
 
-def score_answer(answer: grpc.InferResult) -> Score:
-    """What the server says of the video."""
-    return parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+def score_answer(answer: grpc.InferResult, video: Video) -> Score:
+    """The score in an answer, with the name of the video."""
+    score = parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+    return replace(score, video=None if isinstance(video, bytes) else os.fspath(video))
 
 
 def weights_request() -> Request:
-    """Ask which weights are served."""
-    # The sampling model knows, and looks at no video where it is asked for nothing else.
-    return _request(WEIGHTS_MODEL, np.zeros((1, 1), np.uint8), ("WEIGHTS",), {})
+    """Asks which weights are served."""
+    # The sampling model knows, and does not look at the video if no other output is requested.
+    return _request(WEIGHTS_MODEL, np.zeros((1, 1), np.uint8), ("WEIGHTS",), {}, "")
 
 
 def weights_answer(answer: grpc.InferResult) -> Weights:
-    """Which weights the server serves."""
+    """The weights in an answer."""
     return parse_weights(answer.as_numpy("WEIGHTS"))
 
 
+def request_id(video: Video) -> str:
+    """Names a request in the server's log: the file's name in printable ASCII, cut to 128 characters; "" for bytes."""
+    if isinstance(video, bytes):
+        return ""
+    name = Path(video).name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return name[:MAX_REQUEST_ID]
+
+
 def read_video(video: Video) -> NDArray[np.uint8]:
-    """(1, size) uint8 of a whole encoded file. Raises `UnreadableFile` or `InvalidRequest`."""
+    """(1, bytes) uint8 of a whole encoded file. Raises `UnreadableFile` or `InvalidRequest`."""
     if isinstance(video, bytes):
         _check_size(len(video))
         return np.frombuffer(video, np.uint8)[None]
@@ -65,14 +77,17 @@ def read_video(video: Video) -> NDArray[np.uint8]:
         raise UnreadableFile(f"cannot read the file: {error.strerror or error}") from error
 
 
-def _request(model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float]) -> Request:
+def _request(
+    model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float], request_id: str
+) -> Request:
     tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
     tensor.set_data_from_numpy(video)
-    return Request(model, [tensor], [grpc.InferRequestedOutput(name) for name in outputs], parameters or None)
+    requested = [grpc.InferRequestedOutput(name) for name in outputs]
+    return Request(model, [tensor], requested, parameters or None, request_id)
 
 
 def _check_size(size: int) -> None:
     if size == 0:
-        raise InvalidRequest("the file is empty")
+        raise InvalidRequest("the file is empty", reason="empty")
     if size > MAX_BYTES:
-        raise InvalidRequest(f"the file has {size / 2**30:.1f} GiB, a request carries 2 GiB at most")
+        raise InvalidRequest(f"the file has {size / 2**30:.1f} GiB; a request can carry 2 GiB", reason="too_large")

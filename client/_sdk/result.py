@@ -1,17 +1,17 @@
-"""What the server says of a video."""
+"""The server's answer for a video."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 LABEL_THRESHOLD = 0.5
-"""A camera label is reported from this probability on."""
+"""Lowest probability at which a camera label is reported."""
 OUTPUTS = ("MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS", "VIDEO_INFO", "WEIGHTS")
-"""The outputs of the ensemble that make a `Score`."""
+"""The outputs of the ensemble that make up a `Score`."""
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,21 @@ class MotionScores:
     camera_movement_score: float
     """Movement of the camera."""
     object_movement_score: float
-    """Movement of what it looks at."""
+    """Movement of the objects in view."""
     dynamics_score: float
-    """Everything else that changes: light, colour, focus, cuts."""
+    """Everything else that changes, such as light, colour, focus and cuts."""
 
 
 @dataclass(frozen=True)
 class CameraClip:
-    """How the camera moves in one clip of a video."""
+    """The camera moves of one clip of a video."""
 
     start_seconds: float
-    """Where the clip starts, in the timestamps of the video."""
+    """Start of the clip, on the timestamps of the video."""
     end_seconds: float
-    """Where it ends."""
+    """End of the clip."""
     probabilities: dict[str, float]
-    """Probability of every label that the classifier knows; they are independent and need not add up to 1."""
+    """Probability of each label of the classifier; they are independent and need not add up to 1."""
 
     @property
     def labels(self) -> list[str]:
@@ -46,10 +46,10 @@ class CameraClip:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says of the video."""
+    """What the container says about the video."""
 
     duration_seconds: float
-    """Duration of the video stream."""
+    """Duration of the video stream in seconds."""
     frames: int
     """Number of frames."""
     frames_per_second: float
@@ -62,49 +62,49 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Weights:
-    """Which weights the server serves: `repository@commit`, `directory PATH`, `demo`, `random:SEED` for stand-ins."""
+    """The weights that the server serves: `repository@commit`, `directory PATH`, `demo`, or `random:SEED`."""
 
     motion: str
-    """Of the motion scores."""
+    """Weights behind the motion scores."""
     camera: str
-    """Of the camera labels."""
+    """Weights behind the camera labels."""
     labels: tuple[str, ...]
     """The camera labels, in the order of the server's probabilities."""
     precision: str = "unknown"
-    """What the server computes in: `f32`, `bf16`, `int8` or `fp16`; `unknown` where it does not say."""
+    """Number format of the server: `f32`, `bf16`, `int8` or `fp16`; `unknown` if the server does not say."""
 
     @property
     def stand_in(self) -> bool:
-        """Whether any of them are random: the figures then mean nothing."""
+        """Whether any of the weights are random, so that the scores mean nothing."""
         return self.motion.startswith("random") or self.camera.startswith("random")
 
     @property
     def notice(self) -> str | None:
-        """What whoever reads the figures has to know of the weights; None of published ones and one's own."""
+        """A warning about the weights for readers of the scores; None for published weights and your own."""
         if self.stand_in:
-            return "the server has stand-in weights: these figures mean nothing"
+            return "the server has random weights: these scores mean nothing"
         if self.motion.startswith("demo") or self.camera.startswith("demo"):
-            return (
-                "the server has the demo's small networks, which know far less of real videos than the published ones"
-            )
+            return "the server has the small demo networks, which are far less accurate than the published ones"
         return None
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a video moves."""
+    """The scores and camera moves of a video."""
 
     motion: MotionScores
     """Scores of the whole video."""
     camera: tuple[CameraClip, ...]
-    """Camera moves, clip by clip."""
+    """Camera moves of each clip, in order of time."""
     info: VideoInfo
-    """The video itself."""
+    """Duration, frame count, frame rate and size of the video."""
     weights: Weights
-    """The weights that said so."""
+    """The weights that the server used."""
+    video: str | None = field(default=None, compare=False)
+    """The path as it was given; None for bytes. Not in `as_dict()`, and ignored by `==`."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the object of the README, without the name of the video."""
+        """The score as the JSON object of the documentation, without the name of the video."""
         return {
             "motion": vars(self.motion),
             "camera": [
@@ -126,14 +126,14 @@ class Score:
 
 
 def parse_weights(tensor: NDArray[np.object_]) -> Weights:
-    """The `WEIGHTS` output: one JSON text."""
+    """The weights in a `WEIGHTS` output: (1,) object, one JSON text."""
     content = json.loads(tensor.reshape(-1)[0])
     precision = content.get("precision", "unknown")
     return Weights(content["motion"], content["camera"], tuple(content["labels"]), precision)
 
 
 def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
-    """The tensors of `OUTPUTS` as a `Score`; floats are rounded to 6 decimals, what float32 holds of them."""
+    """The tensors of `OUTPUTS` as a `Score`; floats are rounded to 6 decimals, about what float32 can hold."""
     weights = parse_weights(outputs["WEIGHTS"])
     camera, objects, dynamics = (round(float(score), 6) for score in outputs["MOTION_SCORES"][0])
     duration, frames, rate, width, height = outputs["VIDEO_INFO"][0].tolist()

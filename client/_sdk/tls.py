@@ -1,4 +1,4 @@
-"""Encrypted connections, and certificates to show who the client is."""
+"""Encrypted connections, with or without a client certificate."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -6,15 +6,15 @@ from os import PathLike
 
 @dataclass(frozen=True)
 class Tls:
-    """Connect encrypted; PEM files."""
+    """Encrypt the connection; all files are PEM."""
 
     ca: str | PathLike[str] | None = None
-    """Certificates of whom to trust that a server is who it says; gRPC's own list where this is not given."""
+    """Authorities trusted to vouch for the server; None: gRPC's own list."""
     certificate: str | PathLike[str] | None = None
-    """The client's own, for servers that ask for one."""
+    """The client's certificate, for servers that require one; needs `key`."""
     key: str | PathLike[str] | None = None
-    """Its private key; given with it."""
+    """The private key of `certificate`."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("a certificate and its key are given together")
+            raise ValueError("a certificate and its key must be given together")

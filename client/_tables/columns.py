@@ -1,4 +1,4 @@
-"""The score columns of a table as numpy arrays."""
+"""Columns of a table as numpy arrays."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from .table import Metadata
 
 
 def scores_of(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
-    """(rows,) float32 of each score by its short name; NaN where there is none."""
+    """(rows,) float32 of each score by its short name; NaN for rows without a score."""
     return {
         name: batch.column(column).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
         for name, column in COLUMNS.items()
@@ -17,11 +17,11 @@ def scores_of(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
 
 
 def is_failed(batch: pa.RecordBatch, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """(rows,) bool: which rows have an error, or not all three scores."""
+    """(rows,) bool: which rows have an error or lack one of the three scores."""
     errors = batch.column("error").is_valid().to_numpy(zero_copy_only=False)
     return np.logical_or.reduce([errors, *(~np.isfinite(values) for values in scores.values())])
 
 
 def from_stand_ins(metadata: Metadata) -> bool:
-    """Whether any of the weights are random: the figures then mean nothing."""
+    """Whether any of the weights are random, so that the scores mean nothing."""
     return any(metadata.weights.get(network, "").startswith("random") for network in ("motion", "camera"))

@@ -1,6 +1,7 @@
-"""What has been scored so far, beside the output: a row is there whole or not at all, whenever the program is killed.
+"""The journal of a table: every video scored so far, beside the output, so that a killed run can resume.
 
-SQLite in WAL mode, locked for as long as it is open. It is also where the output can be written from again.
+SQLite in WAL mode, locked while it is open: a row is in it completely or not at all, whenever the program is killed.
+The output can be rebuilt from it.
 """
 
 import json
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .._inputs.inputs import Item
-from .row import Record
+from .._inputs.item import Item
+from .row import Row
 
+VERSION = 1
+"""SQLite's `user_version` of a journal. Version 0 has the same tables, from before journals had a version."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,
@@ -29,58 +32,71 @@ CREATE TABLE IF NOT EXISTS videos (
 CREATE INDEX IF NOT EXISTS failures ON videos (id) WHERE failed;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_COLUMNS = {
+    "videos": ["id", "key", "path", "start_seconds", "end_seconds", "failed", "record"],
+    "facts": ["name", "value"],
+}
 
 
 class JournalError(Exception):
-    """The journal cannot be gone on with; the message says why."""
+    """The journal cannot be used; the message says why and what to do."""
 
 
 class OtherTerms(JournalError):
-    """It was begun with other weights or parameters."""
+    """The journal was begun with other weights or parameters."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What must not change between the runs that fill one table."""
+    """What must stay the same in all runs that write one table."""
 
     weights: dict[str, str]
     """`motion`, `camera` and `precision`."""
     labels: tuple[str, ...]
     """The camera labels, in the server's order."""
     parameters: dict[str, float]
-    """Those of the command line, the part of the video among them."""
+    """The parameters of the command line, including the part of the video."""
 
 
 @dataclass(frozen=True)
 class Position:
     """How far the output has been written."""
 
-    row: int = 0
-    """The last row that is in it."""
+    row_id: int = 0
+    """The last row in it."""
     size: int = 0
-    """Its size in bytes with that row."""
+    """Its size in bytes including that row."""
 
 
 class Journal:
-    """The rows of one output; several threads may use it. Raises `JournalError`."""
+    """The rows of one output; safe to use from several threads. Every method raises `JournalError`."""
 
     def __init__(self, path: Path) -> None:
+        """Open the journal or create it. A journal of an unknown version is not changed."""
         self.path = path
         self._lock = threading.RLock()
+        new = not (path.exists() and path.stat().st_size)
         with self._explained():
             self._database = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
-            # Exclusive before WAL: then it needs no memory shared with others, which network file systems do not have.
-            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
-                self._database.execute(f"PRAGMA {pragma}")
-            self._database.executescript(_SCHEMA)
+            try:
+                # Exclusive before WAL: WAL then needs no shared memory, which network file systems lack.
+                self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
+                if not new:  # a read only half locks a new one, and two runs that begin at once would both fail
+                    self._check_version()
+                for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+                    self._database.execute(f"PRAGMA {pragma}")
+                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            except BaseException:
+                self._database.close()
+                raise
 
     def close(self) -> None:
-        """Let others have it."""
+        """Unlock the journal for other runs."""
         with self._lock:
             self._database.close()
 
     def agree(self, terms: Terms) -> None:
-        """Begin with these terms, or go on with them where they are those that it was begun with."""
+        """Begin with these terms, or check that it was begun with the same ones. Raises `OtherTerms`."""
         before = self._fact("terms")
         if before is None:
             self._set_fact("terms", json.dumps(asdict(terms)))
@@ -89,12 +105,12 @@ class Journal:
             if then != (now := json.loads(json.dumps(asdict(terms)))[name]):
                 raise OtherTerms(
                     f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
-                    "give the output another name, or remove it and its journal"
+                    "choose another name for the output, or delete it and its journal"
                 )
 
     @property
     def terms(self) -> Terms | None:
-        """What it was begun with."""
+        """The terms that it was begun with; None before `agree`."""
         terms = self._fact("terms")
         if terms is None:
             return None
@@ -102,52 +118,52 @@ class Journal:
         return Terms(content["weights"], tuple(content["labels"]), content["parameters"])
 
     def has(self, item: Item, *, failed: bool = False) -> bool:
-        """Whether a video is in it, or in it as a failure."""
+        """Whether it has the video; with `failed`, whether it has it as a failure."""
         query = "SELECT failed FROM videos WHERE key = ?"
         with self._lock, self._explained():
-            row = self._database.execute(query, (item.key,)).fetchone()
-        return row is not None and (bool(row[0]) or not failed)
+            found = self._database.execute(query, (item.key,)).fetchone()
+        return found is not None and (bool(found[0]) or not failed)
 
-    def add(self, item: Item, record: Record, position: Position) -> int:
-        """Put a video in and say how far the output was before it; the number of its row."""
-        values = (item.key, os.fsencode(item.path), item.start_seconds, item.end_seconds, *_packed(record))
+    def add(self, item: Item, row: Row, position: Position) -> int:
+        """Add a video, and note how far the output was written before it; returns the id of the row."""
+        values = (item.key, os.fsencode(item.path), item.start_seconds, item.end_seconds, *_packed(row))
         with self._transaction():
             self._set_position(position)
-            row = self._database.execute(
+            row_id = self._database.execute(
                 "INSERT INTO videos (key, path, start_seconds, end_seconds, failed, record) VALUES (?, ?, ?, ?, ?, ?)",
                 values,
             ).lastrowid
-        assert row is not None
-        return row
+        assert row_id is not None
+        return row_id
 
-    def replace(self, item: Item, record: Record) -> None:
-        """Put another answer in a failure's place; the output has to be written again."""
+    def replace(self, item: Item, row: Row) -> None:
+        """Replace the row of a failure; the output must then be written anew."""
         with self._transaction():
             self._set_position(Position())
             update = "UPDATE videos SET failed = ?, record = ? WHERE key = ?"
-            self._database.execute(update, (*_packed(record), item.key))
+            self._database.execute(update, (*_packed(row), item.key))
 
-    def records(self, after: int = 0) -> Iterator[tuple[int, Record]]:
-        """The rows after that one, and their numbers, in the order in which they were put in."""
+    def rows(self, after: int = 0) -> Iterator[tuple[int, Row]]:
+        """Ids and rows with an id above `after`, in the order in which they were added."""
         query = "SELECT id, record FROM videos WHERE id > ? ORDER BY id"
         with self._lock, self._explained():
-            for row, packed in self._database.execute(query, (after,)):
-                yield row, json.loads(zlib.decompress(packed))
+            for row_id, packed in self._database.execute(query, (after,)):
+                yield row_id, json.loads(zlib.decompress(packed))
 
     def failures(self) -> Iterator[Item]:
-        """The videos that failed, one at a time, those that fail again meanwhile once."""
+        """The failed videos, each once, even if one fails again while the caller iterates."""
         query = "SELECT id, path, start_seconds, end_seconds FROM videos WHERE failed AND id > ? ORDER BY id LIMIT 1"
         last = 0
         while True:
             with self._lock, self._explained():
-                row = self._database.execute(query, (last,)).fetchone()
-            if row is None:
+                found = self._database.execute(query, (last,)).fetchone()
+            if found is None:
                 return
-            last, path, start, end = row
+            last, path, start, end = found
             yield Item(os.fsdecode(path), start, end)
 
     def count(self, *, failed: bool = False) -> int:
-        """How many videos are in it, or how many that failed."""
+        """Number of videos in it; with `failed`, number of failures."""
         with self._lock, self._explained():
             query = f"SELECT count(*) FROM videos{' WHERE failed' if failed else ''}"
             return int(self._database.execute(query).fetchone()[0])
@@ -163,13 +179,28 @@ class Journal:
         with self._transaction():
             self._set_position(position)
 
+    def _check_version(self) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        tables = [name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        advice = "choose another name for the output"
+        if version > VERSION:
+            raise JournalError(
+                f"{self.path} has version {version}, and this client reads versions up to {VERSION}: "
+                f"use a newer client, or {advice}"
+            )
+        if version == 0 and not tables:  # the program was killed before it created them
+            return
+        columns = {name: [row[1] for row in self._database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
+        if version < 0 or columns != _COLUMNS:
+            raise JournalError(f"{self.path} is not a journal of scores: {advice}")
+
     def _set_position(self, position: Position) -> None:
-        self._set_fact("position", json.dumps([position.row, position.size]))
+        self._set_fact("position", json.dumps([position.row_id, position.size]))
 
     def _fact(self, name: str) -> str | None:
         with self._lock, self._explained():
-            row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+            found = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
 
     def _set_fact(self, name: str, value: str) -> None:
         with self._lock, self._explained():
@@ -195,12 +226,14 @@ class Journal:
                 raise JournalError(f"another run is writing to {self.path}") from error
             raise JournalError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"{self.path} is no journal: {error}") from error
+            raise JournalError(
+                f"{self.path} is not a journal of scores ({error}): choose another name for the output"
+            ) from error
 
 
-def _packed(record: Record) -> tuple[bool, bytes]:
-    """Whether it is a failure, and its JSON in a fifth of the space."""
-    return "error" in record, zlib.compress(json.dumps(record).encode(), level=1)
+def _packed(row: Row) -> tuple[bool, bytes]:
+    """Whether the row is a failure, and its JSON, compressed to about a fifth."""
+    return "error" in row, zlib.compress(json.dumps(row).encode(), level=1)
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,6 @@
-"""The file that the scores are written to: text as they come, Parquet at the end; both can be made from the journal."""
+"""The file that scores are written to: text row by row, Parquet when the run ends. The journal can rebuild either."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -9,16 +8,21 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import BinaryIO
 
-from .._inputs.inputs import NO_PYARROW, InputError
+from .._optional import missing
 from .journal import Journal, Position
-from .row import FLAT_COLUMNS, Record, flat
+from .replace import replacing
+from .row import FLAT_COLUMNS, Row, flat
 
 FORMATS = (".parquet", ".jsonl", ".csv")
-"""How the names of outputs end."""
+"""Suffixes of outputs."""
+
+
+class OutputError(Exception):
+    """The output cannot be written there; the message says why, before any video is scored."""
 
 
 class Output(ABC):
-    """An output and the journal that it is written from."""
+    """An output, written from its journal."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         self.path = path
@@ -31,24 +35,24 @@ class Output(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Make it what the journal says it was when it was last written to."""
+        """Bring it to the state that the journal describes."""
 
     @abstractmethod
-    def add(self, row: int, record: Record) -> None:
-        """Write a new row of the journal, or leave it for the end."""
+    def add(self, row_id: int, row: Row) -> None:
+        """Write a new row of the journal, or leave it to `finish`."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Make it hold all that the journal does."""
+        """Write every row of the journal that is not in it yet."""
 
 
 class ParquetOutput(Output):
-    """Parquet cannot be added to: it is written whole, and takes the place of what was there."""
+    """Parquet cannot be appended to: the file is written whole and replaces the one before."""
 
     def open(self) -> None:
         pass
 
-    def add(self, row: int, record: Record) -> None:
+    def add(self, row_id: int, row: Row) -> None:
         pass
 
     def finish(self) -> None:
@@ -58,29 +62,31 @@ class ParquetOutput(Output):
         assert terms is not None
         parameters = {name: value for name, value in terms.parameters.items() if name not in FLAT_COLUMNS}
         metadata = Metadata(terms.weights, terms.labels, parameters)
-        write_parquet(self.path, (record for _, record in self.journal.records()), metadata)
+        write_parquet(self.path, (row for _, row in self.journal.rows()), metadata)
 
 
 class TextOutput(Output):
-    """A line or more for each row, in the order of the journal, behind whose rows it is never more than the last."""
+    """Text, one row after the other in the journal's order; at most one row behind the journal."""
 
     header = ""
     _file: BinaryIO
-    _row = 0
+    _row_id = 0
 
     @abstractmethod
-    def text(self, record: Record) -> str:
-        """What is written of a row."""
+    def text(self, row: Row) -> str:
+        """The text of a row."""
 
     @property
     def position(self) -> Position:
-        return Position(self._row, self._file.tell())
+        return Position(self._row_id, self._file.tell())
 
     def open(self) -> None:
         known = self.journal.position
         self._file = self.path.open("r+b" if self.path.exists() else "w+b")
-        if known.row and self._file.seek(0, os.SEEK_END) >= known.size:
-            self._row = known.row
+        if known.row_id and not self._starts_with_header():
+            known = self.journal.position = Position()  # the size is that of the old layout
+        if known.row_id and self._file.seek(0, os.SEEK_END) >= known.size:
+            self._row_id = known.row_id
             self._file.truncate(known.size)
             self._file.seek(known.size)
         else:
@@ -89,54 +95,59 @@ class TextOutput(Output):
             self._file.write(self.header.encode())
         self._write_rest()
 
-    def add(self, row: int, record: Record) -> None:
-        self._file.write(self.text(record).encode())
+    def add(self, row_id: int, row: Row) -> None:
+        self._file.write(self.text(row).encode())
         self._file.flush()
-        self._row = row
+        self._row_id = row_id
 
     def finish(self) -> None:
-        if self.journal.position.row == 0:  # a row that is in it was replaced
+        if self.journal.position.row_id == 0:  # a failure in it was replaced
             self._rewrite()
         self._file.flush()
         os.fsync(self._file.fileno())
         self.journal.position = self.position
         self._file.close()
 
+    def _starts_with_header(self) -> bool:
+        """False for a table from before a column was added."""
+        self._file.seek(0)
+        return self._file.read(len(self.header.encode())) == self.header.encode()
+
     def _rewrite(self) -> None:
         self._file.close()
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        self._file, self._row = partial.open("wb"), 0
-        self._file.write(self.header.encode())
-        self._write_rest()
-        partial.replace(self.path)
+        with replacing(self.path) as partial, partial.open("wb") as self._file:
+            self._row_id = 0
+            self._file.write(self.header.encode())
+            self._write_rest()
+        self._file = self.path.open("ab")
 
     def _write_rest(self) -> None:
-        for row, record in self.journal.records(self._row):
-            self._file.write(self.text(record).encode())
-            self._row = row
+        for row_id, row in self.journal.rows(self._row_id):
+            self._file.write(self.text(row).encode())
+            self._row_id = row_id
         self._file.flush()
 
 
 class JsonLinesOutput(TextOutput):
-    """The object of the README a line."""
+    """One JSON object a line."""
 
-    def text(self, record: Record) -> str:
-        return as_json_line(record)
+    def text(self, row: Row) -> str:
+        return as_json_line(row)
 
 
 class CsvOutput(TextOutput):
-    """The flat columns, and the clips as JSON."""
+    """The columns with a single value, then the clips as JSON."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         super().__init__(path, journal)
         self.header = csv_header()
 
-    def text(self, record: Record) -> str:
-        return as_csv_row(record)
+    def text(self, row: Row) -> str:
+        return as_csv_row(row)
 
 
 def output_for(path: Path, journal: Journal) -> Output:
-    """The output of the format that the name ends in."""
+    """The output for the suffix of `path`."""
     kinds: dict[str, type[ParquetOutput | JsonLinesOutput | CsvOutput]] = {
         ".parquet": ParquetOutput,
         ".jsonl": JsonLinesOutput,
@@ -146,33 +157,37 @@ def output_for(path: Path, journal: Journal) -> Output:
 
 
 def check_output(path: Path, journal_path: Path) -> None:
-    """See that an output can be written there and that nothing of somebody else's is. Raises `InputError`."""
+    """Check that an output can be written to `path` without overwriting an unrelated file. Raises `OutputError`."""
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
-    if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise InputError(f"{path}: {NO_PYARROW}")
+        raise OutputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
+    if path.suffix.lower() == ".parquet" and (sentence := missing("Parquet", "pyarrow")):
+        raise OutputError(f"{path}: {sentence}")
     if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
+        raise OutputError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder")
-    if path.exists() and not journal_path.exists():
-        raise InputError(f"{path}: exists, and there is no {journal_path.name} to go on from; name another output")
+        raise OutputError(f"{path}: is a folder")
+    # A run that is killed at any point leaves a journal that is not empty before it creates the output.
+    if path.exists() and not (journal_path.exists() and journal_path.stat().st_size):
+        raise OutputError(
+            f"{path}: exists, but {journal_path.name} is missing or empty, so no run can resume; "
+            "choose another name for the output"
+        )
 
 
-def as_json_line(record: Record) -> str:
-    """A line of JSON."""
-    return json.dumps(record) + "\n"
+def as_json_line(row: Row) -> str:
+    """A row as a line of JSON."""
+    return json.dumps(row) + "\n"
 
 
 def csv_header() -> str:
-    """The first line of a CSV file."""
+    """The first line of a CSV table."""
     return _csv([*FLAT_COLUMNS, "clips"])
 
 
-def as_csv_row(record: Record) -> str:
-    """The flat columns, and the clips as JSON."""
-    clips = json.dumps(record["camera"]) if "camera" in record else None
-    return _csv([*flat(record).values(), clips])
+def as_csv_row(row: Row) -> str:
+    """A row as CSV: the columns with a single value, then the clips as JSON."""
+    clips = json.dumps(row["camera"]) if "camera" in row else None
+    return _csv([*flat(row).values(), clips])
 
 
 def _csv(values: list[object]) -> str:

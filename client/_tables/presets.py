@@ -1,6 +1,6 @@
-"""What the scores are for: presets that tell videos not worth training on, by limits on the three scores.
+"""Presets: kinds of videos that are not worth training on, defined by limits on the three scores.
 
-A cut-off is compared in float32, as the scores are: a score that prints as 0.4 is neither below nor above 0.4.
+Scores and cut-offs are compared in float32: a score that prints as 0.4 is neither below nor above 0.4.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ COLUMNS = {
     "object": "object_movement_score",
     "dynamics": "dynamics_score",
 }
-"""The column of each score in a table of scores, by the score's short name."""
+"""The column of each score, by the score's short name."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One score on one side of a cut-off."""
+    """A condition on one score: below or above a cut-off."""
 
     score: str
     """`camera`, `object` or `dynamics`."""
     side: Literal["below", "above"]
-    """Which scores it takes; never the cut-off itself."""
+    """Which scores match; the cut-off itself does not."""
     cutoff: float
-    """Where it starts to take them; rounded to float32 when compared."""
+    """Rounded to float32 for the comparison."""
 
     def takes(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(videos,) bool of (videos,) float32 scores; NaN is never taken."""
+        """(videos,) bool: which of the (videos,) float32 scores match; NaN never does."""
         cutoff = np.float32(self.cutoff)
         return scores < cutoff if self.side == "below" else scores > cutoff
 
@@ -40,23 +40,23 @@ class Limit:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named kind of video: all of its limits hold."""
+    """A named kind of video: those that match all of its limits."""
 
     name: str
-    """What the command line calls it."""
+    """Its name on the command line."""
     meaning: str
-    """Such a video, in a few words."""
+    """A few words that describe such a video."""
     limits: tuple[Limit, ...]
-    """Each on another score."""
+    """Conditions on different scores."""
 
     def takes(self, scores: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-        """(videos,) bool: which videos are of this kind, from (videos,) float32 of each score by its short name."""
+        """(videos,) bool: which videos match, given (videos,) float32 of each score by its short name."""
         return np.logical_and.reduce([limit.takes(scores[limit.score]) for limit in self.limits])
 
     def adjusted(self, cutoffs: Mapping[str, float]) -> "Preset":
-        """The same with other cut-offs, by short name of the score.
+        """The same preset with other cut-offs, by short name of the score.
 
-        Raises KeyError for a score that the preset has no limit on.
+        Raises KeyError for a score without a limit in this preset.
         """
         known = {limit.score for limit in self.limits}
         if unknown := [score for score in cutoffs if score not in known]:
@@ -73,7 +73,7 @@ PRESETS = {
     for preset in (
         Preset(
             "static",
-            "next to nothing moves",
+            "almost nothing moves",
             (Limit("camera", "below", 0.5), Limit("object", "below", 0.5), Limit("dynamics", "below", 1.0)),
         ),
         Preset(
@@ -83,7 +83,7 @@ PRESETS = {
         ),
         Preset(
             "slideshow",
-            "pictures change, nothing in them moves",
+            "the picture changes, nothing in it moves",
             (Limit("object", "below", 0.5), Limit("dynamics", "above", 1.0)),
         ),
     )

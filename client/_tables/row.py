@@ -1,4 +1,4 @@
-"""A row of the table as a JSON object, the one that the README shows; every format is written from it."""
+"""A row of a table as a JSON object: the one form that every output format is written from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from .._sdk.result import Score
 from ..errors import ClientError
 
-Record = dict[str, Any]
-"""`video`, `parameters` if any, and either `motion`, `camera`, `info` and `weights` or `error` and `error_kind`."""
+Row = dict[str, Any]
+"""`video`, `parameters` if any, then `motion`, `camera`, `info`, `weights` or `error`, `error_kind`, `reason`."""
 
 FLAT_COLUMNS = (
     "video",
@@ -15,6 +15,7 @@ FLAT_COLUMNS = (
     "end_seconds",
     "error",
     "error_kind",
+    "reason",
     "camera_movement_score",
     "object_movement_score",
     "dynamics_score",
@@ -24,26 +25,29 @@ FLAT_COLUMNS = (
     "width",
     "height",
 )
-"""The columns of the table that hold one value; after them comes `clips`."""
+"""The columns of the table with a single value; `clips` follows them."""
+ADDED_COLUMNS = ("reason",)
+"""Columns that older tables lack; their value is then null."""
 
 
-def scored(video: str, score: Score, parameters: Mapping[str, float] | None = None) -> Record:
-    """The record of a video that was scored with these parameters."""
+def scored_row(video: str, score: Score, parameters: Mapping[str, float] | None = None) -> Row:
+    """The row of a video that was scored with these parameters."""
     return {"video": video} | _given(parameters) | score.as_dict()
 
 
-def failed(video: str, error: ClientError, parameters: Mapping[str, float] | None = None) -> Record:
-    """The record of a video that was not."""
-    return {"video": video} | _given(parameters) | {"error": str(error), "error_kind": type(error).__name__}
+def failed_row(video: str, error: ClientError, parameters: Mapping[str, float] | None = None) -> Row:
+    """The row of a video that was not scored."""
+    failure = {"error": str(error), "error_kind": type(error).__name__, "reason": error.reason}
+    return {"video": video} | _given(parameters) | failure
 
 
-def flat(record: Record) -> Record:
-    """The `FLAT_COLUMNS` of a record, None where it has no such value."""
-    parameters = record.get("parameters", {})
-    values = record | record.get("motion", {}) | record.get("info", {})
+def flat(row: Row) -> Row:
+    """The `FLAT_COLUMNS` of a row; None for values that it lacks."""
+    parameters = row.get("parameters", {})
+    values = row | row.get("motion", {}) | row.get("info", {})
     values |= {name: parameters.get(name) for name in ("start_seconds", "end_seconds")}
     return {name: values.get(name) for name in FLAT_COLUMNS}
 
 
-def _given(parameters: Mapping[str, float] | None) -> Record:
+def _given(parameters: Mapping[str, float] | None) -> Row:
     return {"parameters": dict(parameters)} if parameters else {}

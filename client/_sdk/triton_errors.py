@@ -1,0 +1,64 @@
+"""Turns what tritonclient raises into the exceptions of `client.errors`."""
+
+import re
+
+from tritonclient.utils import InferenceServerException
+
+from ..errors import (
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ServerAway,
+    ServerError,
+    ServerUnavailable,
+)
+
+# Triton's words while a model is loaded again, and for requests that the process that died was working on.
+_RESTARTING = ("has no available versions", "is not healthy", "is not ready")
+# Triton's words if no proxy in front of it words this better.
+_NO_SHARED_MEMORY = "Failed to increase the shared memory pool"
+# gRPC's words for a connection that broke during a request; a connection that was never made reads differently.
+_BROKEN_CONNECTION = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)
+# The server's models end an error with the reason in brackets.
+_REASON = re.compile(r"\s\[([a-z][a-z0-9_]{0,39})\]\s*\Z")
+
+
+def from_triton(error: InferenceServerException, url: str, request_id: str = "") -> ClientError:
+    """The exception for what tritonclient raised in a request to `url` that had this id."""
+    status = (error.status() or "").removeprefix("StatusCode.")
+    message, reason = _split(error.message() or "", request_id)
+    if status in ("INVALID_ARGUMENT", ""):  # without a status: tritonclient refused to send it
+        return InvalidRequest(message, reason=reason)
+    if status == "DEADLINE_EXCEEDED":
+        return DeadlineExceeded(f"no answer from {url} in the time allowed")
+    if status == "RESOURCE_EXHAUSTED" and "larger than max" in message:
+        return InvalidRequest("the file is larger than the server accepts", reason="too_large")
+    if status == "RESOURCE_EXHAUSTED":
+        return ServerUnavailable(f"the queue is full: {message}", reason=reason or "queue_full")
+    if status == "UNAVAILABLE":
+        if reason:
+            return ServerUnavailable(message, reason=reason)
+        if "queue" in message:
+            return ServerUnavailable(message, reason="queue_full")
+        if "shared memory" in message:
+            return ServerUnavailable(message, reason="no_room")
+        # gRPC lists its attempts; the last words of the first line are the most specific.
+        why = message.splitlines()[0].rpartition(": ")[2] if message else "no reason given"
+        held = _BROKEN_CONNECTION.search(message) is not None
+        return ServerAway(f"no server answers at {url} ({why}); is it running?", held_request=held)
+    if _NO_SHARED_MEMORY in message:
+        return ServerUnavailable(
+            f"the shared memory of the server at {url} has no room for this video", reason="no_room"
+        )
+    if any(sign in message for sign in _RESTARTING):
+        return ServerAway(f"the server at {url} is restarting a part of itself ({message})", partial_outage=True)
+    return ServerError(message or f"the server at {url} failed ({status or 'no status'})", reason=reason)
+
+
+def _split(message: str, request_id: str) -> tuple[str, str | None]:
+    """The server's own sentence without Triton's prefixes, and its reason."""
+    prefixes = rf"^(\[request id: (?:{re.escape(request_id)}|[^\]]*)\] |in ensemble '[^']*', )+"
+    sentence = re.sub(prefixes, "", message).strip()
+    if found := _REASON.search(sentence):
+        return sentence[: found.start()].rstrip(), found[1]
+    return sentence, None
