@@ -1,4 +1,4 @@
-"""`python -m client.report SCORES --output report.html`: a page to choose thresholds by looking."""
+"""`video-motion report SCORES`: write one HTML page to choose thresholds by looking."""
 
 import argparse
 import sys
@@ -10,13 +10,13 @@ from .preset_arguments import add_preset_arguments, presets_from
 from .program import sibling
 
 EPILOG = """\
-The page needs no network and no server: open it in a browser. Without --drop every preset is on. Videos are looked for
-where the table says, from here and from beside the table; those that are gone are shown without a picture. Exit
-status: 0 done, 1 a file cannot be read or written, 2 the command line is wrong."""
+The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative path in
+the table is looked up from the current directory, then from the table's directory; a video that is not found has no
+preview. Exit status: 0 done, 1 a file cannot be read or written, 2 wrong usage."""
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion report") -> int:
-    """Parse the command line, write the page, say what is in it, and return the exit status."""
+    """Parse the command line, write the page, print what it contains, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog=program,
         description="Write one HTML page with the distributions of the scores, thresholds to drag, and example videos.",
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         type=int,
         default=3,
         metavar="N",
-        help="videos shown on each side of each threshold; 0: no gallery (default: %(default)s)",
+        help="videos on each side of each threshold; 0: no gallery (default: %(default)s)",
     )
     add_preset_arguments(parser)
     options = parser.parse_args(arguments)
@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
             presets=presets_from(options),
             drop=options.drop,
             examples=options.examples,
+            filter_command=sibling(program, "filter"),
+            report_command=program,
         )
     except TableError as error:
         print(error, file=sys.stderr)
@@ -59,6 +61,6 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         return 130
     print(
         f"{report.path}: {report.videos:,} videos, {report.failed:,} failed; {report.examples} examples, "
-        f"{report.without_picture} of them without a picture; {report.size_bytes / 1e6:.1f} MB"
+        f"{report.without_preview} without a preview; {report.size_bytes / 1e6:.1f} MB"
     )
     return 0
