@@ -190,6 +190,14 @@ def test_the_gallery_plays_videos_and_names_the_reason_if_it_cannot(window: Brow
     sizes = window.run("return [...document.querySelectorAll('video')].map((v) => [v.videoWidth, v.videoHeight])")
     assert {tuple(size) for size in sizes} <= {(192, 108), (96, 160)}
     assert sizes
+    compared = """return [...document.querySelectorAll('.threshold')].map((threshold) =>
+        [...threshold.querySelectorAll('.side')].map((side) =>
+            [...side.querySelectorAll('.is-compared dd')].map((score) => score.textContent)))"""
+    limits = [limit for preset in PRESETS.values() for limit in preset.limits]
+    for limit, (matched, unmatched) in zip(limits, window.run(compared), strict=True):
+        beside = "<" if limit.side == "below" else ">"
+        assert matched == [f"{beside}{limit.cutoff:.3f}"] * 3  # the next float32
+        assert unmatched == [f"{limit.cutoff:.3f}"] * 3
     texts = window.run("return [...document.querySelectorAll('.is-missing')].map((each) => each.innerText)")
     assert any("it cannot be decoded: " in text for text in texts)
     assert window.run("return document.querySelectorAll('.threshold').length") == 7
@@ -216,6 +224,19 @@ def test_names_of_videos_are_escaped_and_nothing_is_fetched(window: Browser, tab
     assert window.run("return performance.getEntriesByType('resource').map((e) => e.name)") == []
     assert "the file was not found" in window.find(".is-missing").text
     assert shlex.split(window.find("#filter-command").text)[2] == str(path)
+    assert window.errors() == []
+
+
+def test_the_plane_names_the_limit_that_it_does_not_show(window: Browser, page: Path):
+    window.open(page)
+    footnote = window.find("#plane-footnote")
+    assert footnote.text == "* The preset also limits dynamics: static < 1.00, chaotic > 2.50, slideshow > 1.00."
+    window.press(window.thumb("static", "dynamics"), Keys.ARROW_LEFT)
+    window.click('input[role="switch"][data-preset="chaotic"]')
+    assert footnote.text == "* The preset also limits dynamics: static < 0.99, slideshow > 1.00."
+    for name in ("static", "slideshow"):
+        window.click(f'input[role="switch"][data-preset="{name}"]')
+    assert footnote.text == ""
     assert window.errors() == []
 
 

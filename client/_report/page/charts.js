@@ -63,7 +63,8 @@ const charts = (() => {
           const bin = Math.floor((u.posToVal(u.cursor.left, "x") - low) / width);
           const inside = u.cursor.left >= 0 && bin >= 0 && bin < bins;
           readout.textContent = inside
-            ? `${format.range({ low, width }, bin)}: ${format.plural(total[bin], "video")}, ${format.integer(u.data[2][bin])} kept`
+            ? `${format.range({ low, width }, bin)}: `
+              + `${format.plural(total[bin], "video")}, ${format.integer(u.data[2][bin])} kept`
             : idle;
         }],
       },

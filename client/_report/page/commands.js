@@ -15,13 +15,15 @@ const commands = (() => {
     const chosen = presetArguments(presets);
     if (!chosen.length) return "# no preset is on, so nothing is dropped";
     const suffix = content.hasParts ? "jsonl" : "txt"; // a .txt list cannot name a part of a video
-    const lists = ["kept", "dropped", ...(content.videos > content.scored ? ["failed"] : [])];
-    return [content.filterCommand, content.scoresArgument, ...chosen, ...lists.map((list) => `--${list} ${list}.${suffix}`)].join(" ");
+    const names = ["kept", "dropped", ...(content.videos > content.scored ? ["failed"] : [])];
+    const lists = names.map((name) => `--${name} ${name}.${suffix}`);
+    return [content.filterCommand, content.scoresArgument, ...chosen, ...lists].join(" ");
   }
 
   /** Write the page again with these thresholds. */
   function report(content, presets) {
-    return [content.reportCommand, content.scoresArgument, ...presetArguments(presets), "--output report.html"].join(" ");
+    const chosen = presetArguments(presets);
+    return [content.reportCommand, content.scoresArgument, ...chosen, "--output report.html"].join(" ");
   }
   return { filter, report };
 })();

@@ -1,5 +1,5 @@
 "use strict";
-/** Which preset matches which video, and the counts that follow. Pure, and equal to what the command `filter` counts. */
+/** Which preset matches which video, and the resulting counts: those of the command `filter`. Pure. */
 const counting = (() => {
   const SCORES = ["camera", "object", "dynamics"];
 
@@ -39,7 +39,8 @@ const counting = (() => {
       /** For each preset the videos that match it, whether it is on or off. */
       this.matches = presets.map(() => 0);
       /** Kept videos in each bin of each score, and in each cell of the grid. */
-      this.keptInBin = Object.fromEntries(SCORES.map((score) => [score, new Uint32Array(table.histograms[score].bins)]));
+      this.keptInBin = {};
+      for (const score of SCORES) this.keptInBin[score] = new Uint32Array(table.histograms[score].bins);
       this.keptInCell = new Uint32Array(table.grid.total.length);
       /** Videos with each label: all of them, and those kept. */
       this.labelTotal = new Uint32Array(table.labels.length);

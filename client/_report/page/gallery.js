@@ -33,7 +33,8 @@ const gallery = (() => {
 
   function makePreview(example, player, outcome) {
     if (!example.mp4) {
-      return make("div", { className: "preview is-missing" }, outcome, make("span", { textContent: example.reason }));
+      const reason = make("span", { textContent: example.reason });
+      return make("div", { className: "preview is-missing" }, outcome, reason);
     }
     const video = make("video", {
       muted: true, loop: true, playsInline: true, preload: "metadata",
@@ -44,17 +45,20 @@ const gallery = (() => {
     return make("div", { className: "preview" }, video, outcome);
   }
 
-  function makeExample({ values }, example, score, preview) {
+  function makeExample({ values }, example, { score, cutoff }, preview) {
     const scores = counting.SCORES.map((each) => make("div", { className: each === score ? "is-compared" : "" },
-      make("dt", { textContent: each }), make("dd", { textContent: values[each][example.index].toFixed(3) })));
+      make("dt", { textContent: each }),
+      make("dd", { textContent: format.score(values[each][example.index], each === score ? cutoff : null) })));
     const isPart = example.part.some((second) => second !== null);
     const part = isPart ? `, ${example.part[0] ?? 0} to ${example.part[1] ?? "end"} s` : "";
-    const intervals = example.intervals.map((interval) => interval.replaceAll(" ", "\u00a0")).join(", ");
+    const last = example.intervals.length - 1;
+    const intervals = example.intervals.flatMap((interval, index) =>
+      [make("span", { className: "interval", textContent: interval + (index < last ? "," : "") }), " "]);
     return make("figure", { className: "example" }, preview,
       make("figcaption", {},
         make("div", { className: "name", title: example.video, textContent: example.video.split("/").pop() + part }),
         make("dl", {}, ...scores),
-        make("div", { className: "labels-of", textContent: intervals || "no camera label" })));
+        make("div", { className: "labels-of" }, ...(intervals.length ? intervals : ["no camera label"]))));
   }
 
   function makeSide(title, note, examples) {
@@ -68,9 +72,10 @@ const gallery = (() => {
     const all = content.gallery.flatMap(({ matched, unmatched }) => [...matched, ...unmatched]);
     const shown = new Map(all.map((example) => [example.index, example]));
     const missing = [...shown.values()].filter((example) => !example.mp4).length;
+    const without = `${format.integer(missing)} of ${format.plural(shown.size, "video")}`;
     byId("gallery-lead").textContent =
-      "For each threshold: the nearest videos on both sides, among those that match the preset's other limits."
-      + (missing ? ` ${format.integer(missing)} of ${format.plural(shown.size, "video")} cannot be shown: not found or not decoded.` : "");
+      "The nearest videos on both sides of each threshold, among those that match the preset's other limits."
+      + (missing ? ` ${without} cannot be shown: not found or not decoded.` : "");
     byId("gallery-section").hidden = !all.length;
     byId("play").hidden = missing === shown.size;
   }
@@ -81,10 +86,10 @@ const gallery = (() => {
     const player = makePlayer();
     const outcomes = [];
     const moved = [];
-    const exampleOf = (score) => (example) => {
+    const exampleOf = (compared) => (example) => {
       const outcome = make("span", { className: "outcome" });
       outcomes.push({ outcome, index: example.index });
-      return makeExample(report, example, score, makePreview(example, player, outcome));
+      return makeExample(report, example, compared, makePreview(example, player, outcome));
     };
     describeAll(content);
     for (const preset of presets) {
@@ -93,14 +98,14 @@ const gallery = (() => {
       for (const threshold of content.gallery.filter((each) => each.preset === preset.name)) {
         const limit = counting.limitOf(preset, threshold.score);
         const initial = limit.cutoff;
+        const makeOne = exampleOf({ ...limit }); // a copy, because the limit moves
         const [matches, doesNot] = limit.side === "below" ? ["<", "≥"] : [">", "≤"];
         const note = make("p", { className: "moved", hidden: true });
         moved.push({ note, limit, initial });
+        const title = (sign) => `${threshold.score} ${sign} ${format.cutoff(initial)}`;
         block.append(make("div", { className: "threshold" }, note,
-          makeSide(`${threshold.score} ${matches} ${format.cutoff(initial)}`, `matches ${preset.name}`,
-            threshold.matched.map(exampleOf(threshold.score))),
-          makeSide(`${threshold.score} ${doesNot} ${format.cutoff(initial)}`, `does not match ${preset.name}`,
-            threshold.unmatched.map(exampleOf(threshold.score)))));
+          makeSide(title(matches), `matches ${preset.name}`, threshold.matched.map(makeOne)),
+          makeSide(title(doesNot), `does not match ${preset.name}`, threshold.unmatched.map(makeOne))));
       }
       byId("gallery").append(block);
     }

@@ -7,6 +7,7 @@ const plane = (() => {
   const KEPT = [27, 108, 168];
   const DROPPED = [217, 115, 13];
   const REGION = "#7a3a00";
+  const HIDDEN = "dynamics"; // the score on neither axis
   const FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
   const FONT = `12px ${FAMILY}`;
   const AXIS = {
@@ -57,73 +58,61 @@ const plane = (() => {
     }
   }
 
-  /** The lines of a region's label: the preset, and the limit that the plane cannot show. */
-  function labelOf(preset) {
-    const hidden = counting.limitOf(preset, "dynamics");
-    const sign = hidden?.side === "below" ? "<" : ">";
-    return [preset.name, ...(hidden ? [`if dynamics ${sign} ${format.cutoff(hidden.cutoff)}`] : [])];
+  /** A preset's name, with an asterisk if it has a limit that the plane cannot show. */
+  const nameOf = (preset) => `${preset.name}${counting.limitOf(preset, HIDDEN) ? "*" : ""}`;
+
+  /** What the asterisks stand for, or nothing if there are none. */
+  function footnote(presets) {
+    const hidden = presets.filter((preset) => preset.on && counting.limitOf(preset, HIDDEN)).map((preset) => {
+      const limit = counting.limitOf(preset, HIDDEN);
+      return `${preset.name} ${limit.side === "below" ? "<" : ">"} ${format.cutoff(limit.cutoff)}`;
+    });
+    return hidden.length ? `* The preset also limits ${HIDDEN}: ${hidden.join(", ")}.` : "";
   }
 
   function drawRegions({ presets, histograms }, ctx, bbox, x, y, ratio) {
-    const placed = [];
+    ctx.strokeStyle = REGION;
+    ctx.fillStyle = REGION;
+    ctx.font = `600 ${12 * ratio}px ${FAMILY}`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
+    ctx.lineJoin = "round";
     for (const preset of presets.filter((each) => each.on)) {
       const edges = {};
       for (const score of ["camera", "object"]) {
         const { low, high } = histograms[score];
         const limit = counting.limitOf(preset, score);
-        // One beyond the plot if there is no limit: that edge is clipped.
-        edges[score] = !limit ? [low - 1, high + 1] : limit.side === "below" ? [low - 1, limit.cutoff] : [limit.cutoff, high + 1];
+        // Without a limit an edge lies beyond the plot, which clips it.
+        const start = limit?.side === "above" ? limit.cutoff : low - 1;
+        edges[score] = [start, limit?.side === "below" ? limit.cutoff : high + 1];
       }
-      const [left, right, top, bottom] = [x(edges.camera[0]), x(edges.camera[1]), y(edges.object[1]), y(edges.object[0])];
-      ctx.strokeStyle = REGION;
+      const [left, right] = edges.camera.map(x);
+      const [bottom, top] = edges.object.map(y);
       ctx.lineWidth = 1.5 * ratio;
       ctx.setLineDash([5 * ratio, 4 * ratio]);
       ctx.strokeRect(left, top, right - left, bottom - top);
-      drawLabel(labelOf(preset), { left, right, top }, placed, ctx, bbox, ratio);
+      drawName(nameOf(preset), { left, right, top }, ctx, bbox, ratio);
     }
   }
 
-  /** Write lines in a region's upper right corner, inside the plot and clear of the labels `placed` before. */
-  function drawLabel(lines, region, placed, ctx, bbox, ratio) {
+  /** Write a name in the region's upper right corner; from its left edge if it is wider; always inside the plot. */
+  function drawName(name, region, ctx, bbox, ratio) {
+    const width = ctx.measureText(name).width;
     const gap = 5 * ratio;
-    const lineHeight = 15 * ratio;
-    const fonts = lines.map((_, index) => `${index ? 400 : 600} ${12 * ratio}px ${FAMILY}`);
-    const widths = lines.map((line, index) => { ctx.font = fonts[index]; return ctx.measureText(line).width; });
-    const width = Math.max(...widths);
-    const end = Math.min(region.right, bbox.left + bbox.width) - gap;
-    const start = Math.max(Math.max(region.left, bbox.left) + gap, end - width);
-    const left = Math.min(start, bbox.left + bbox.width - width - gap);
-    const height = lines.length * lineHeight;
-    const lowest = bbox.top + bbox.height - height;
-    const wanted = Math.min(Math.max(region.top, bbox.top) + gap / 2, lowest);
-    const moved = (step) => {
-      const covered = (top) => placed.find((other) =>
-        left < other.right && left + width > other.left && top < other.bottom && top + height > other.top);
-      let top = wanted;
-      for (let other = covered(top); other; other = covered(top)) top = step(other);
-      return top;
-    };
-    const below = moved((other) => other.bottom);
-    const top = below <= lowest ? below : moved((other) => other.top - height);
-    placed.push({ left, right: left + width, top, bottom: top + height });
+    const end = bbox.left + bbox.width;
+    const inRegion = Math.max(Math.max(region.left, bbox.left) + gap, Math.min(region.right, end) - width - gap);
+    const left = Math.min(inRegion, end - width - gap);
+    const baseline = Math.max(region.top, bbox.top) + 16 * ratio;
+    ctx.save();
     ctx.setLineDash([]);
-    ctx.lineJoin = "round";
     ctx.lineWidth = 4 * ratio;
     ctx.strokeStyle = "rgba(255, 255, 255, .85)";
-    ctx.fillStyle = REGION;
-    ctx.textAlign = "left";
-    ctx.textBaseline = "alphabetic";
-    lines.forEach((line, index) => {
-      ctx.font = fonts[index];
-      // Align with the right edge if the label fits beside it.
-      const at = start === end - width ? left + width - widths[index] : left;
-      const baseline = top + (index + 0.8) * lineHeight;
-      ctx.strokeText(line, at, baseline);
-      ctx.fillText(line, at, baseline);
-    });
+    ctx.strokeText(name, left, baseline);
+    ctx.fillText(name, left, baseline);
+    ctx.restore();
   }
 
-  /** Draw the plane; a readout above it describes the cell under the pointer. */
+  /** Draw the plane, with a readout for the cell under the pointer and a footnote for the limits it cannot show. */
   function show(report) {
     const { histograms: { camera, object }, grid, counts } = report;
     const element = byId("plane");
@@ -166,7 +155,12 @@ const plane = (() => {
       const width = element.clientWidth - 14;
       if (width > 0) chart.setSize({ width, height: Math.round(Math.min(460, Math.max(280, width * 0.72))) });
     }).observe(element);
-    return { update: () => chart.redraw(false) };
+    return {
+      update() {
+        byId("plane-footnote").textContent = footnote(report.presets);
+        chart.redraw(false);
+      },
+    };
   }
   return { show };
 })();

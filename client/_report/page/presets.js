@@ -21,7 +21,8 @@ const presetCards = (() => {
       update(source) {
         const number = report.counts.matches[report.presets.indexOf(preset)];
         matches.textContent = format.integer(number);
-        share.textContent = `${format.percent(number, report.counts.scored)} of scored videos${preset.on ? "" : " match (off)"}`;
+        const percent = format.percent(number, report.counts.scored);
+        share.textContent = `${percent} of scored videos${preset.on ? "" : " match (off)"}`;
         card.classList.toggle("is-off", !preset.on);
         // Leave the field that the user is typing into alone.
         inputs.forEach((input, index) => { if (input !== source) input.value = preset.limits[index].cutoff; });

@@ -13,7 +13,8 @@ const sliders = (() => {
   function makeSlider(report, lane, preset, limit, reach) {
     const { low, high } = report.histograms[limit.score];
     const band = make("div", { className: "band" });
-    const thumb = make("div", { className: "thumb", tabIndex: 0, dataset: { preset: preset.name, score: limit.score } });
+    const dataset = { preset: preset.name, score: limit.score };
+    const thumb = make("div", { className: "thumb", tabIndex: 0, dataset });
     thumb.setAttribute("role", "slider");
     thumb.setAttribute("aria-label", `${preset.name}: ${limit.score} ${limit.side}`);
     thumb.setAttribute("aria-valuemin", low);
