@@ -1,4 +1,4 @@
-"""The report in headless Chromium, beside `client.filter`; and what goes into it."""
+"""The report page in headless Chromium, compared with the command `filter`; and its contents."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def window() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Scores on and around every cut-off, and anywhere; a few videos are there, one is broken, others are gone."""
+    """Scores on and around every cut-off, and random ones; some videos exist, one is broken, others are missing."""
     directory = tmp_path_factory.mktemp("report")
     for name, video in {
         "wide.mp4": encode(40, width=192, height=108),
@@ -75,17 +75,18 @@ def page(table: Path) -> Path:
 
 
 def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    """What client.filter says, run with the command line that the page shows."""
+    """What the filter prints, run with the command line that the page shows."""
     words = shlex.split(window.find("#filter-command").text)
-    assert words[:3] == ["python", "-m", "client.filter"]
+    assert words[:2] == ["video-motion", "filter"]
     capsys.readouterr()
-    arguments = [str(directory / word) if word.endswith(".txt") else word for word in words[3:]]
+    arguments = [str(directory / word) if word.endswith(".txt") else word for word in words[2:]]
     assert filter_main(arguments) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def check_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     counts = filter_counts(window, directory, capsys)
+    assert len((directory / "failed.txt").read_text().splitlines()) == counts["failed"] > 0
     shown = {what: window.count(what) for what in ("kept", "dropped", "failed", *PRESETS)}
     assert {what: counts[what] for what in ("kept", "dropped", "failed")} == {
         what: shown[what] for what in ("kept", "dropped", "failed")
@@ -134,7 +135,7 @@ def test_counts_are_those_of_the_filter_however_thresholds_move(
         window.click(f'input[role="switch"][data-preset="{name}"]')
     window.wait_for_frame()
     assert window.count("dropped") == 0
-    assert window.find("#filter-command").text == "# no preset is on: nothing would be dropped"
+    assert window.find("#filter-command").text == "# no preset is on, so nothing is dropped"
     assert window.errors() == []
 
 
@@ -166,8 +167,8 @@ def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: 
     window.open(page)
     rows = window.run("return [...document.querySelectorAll('#labels tbody tr')].map((row) => row.innerText)")
     assert [row.split()[0] for row in rows] == ["pan_left", "static", "pov"]
-    assert rows[0].split()[1] == "100.0"
-    assert rows[1].split()[1] == "50.0"
+    assert rows[0].split()[1] == "100.0%"
+    assert rows[1].split()[1] == "50.0%"
     scored = read_table(table).slice(0, 3000)
     scores = {
         name: scored[column].to_numpy()
@@ -179,32 +180,40 @@ def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: 
     }
     kept = ~np.logical_or.reduce([preset.takes(scores) for preset in PRESETS.values()])
     share = 100 * np.mean(np.arange(3000)[kept] % 2 == 0)
-    assert rows[1].split()[3] == f"{share:.1f}"
+    assert rows[1].split()[2] == f"{share:.1f}%"
 
 
-def test_the_gallery_shows_what_is_there_and_says_what_is_not(window: Browser, page: Path):
+def test_the_gallery_plays_videos_and_names_the_reason_if_it_cannot(window: Browser, page: Path):
     window.open(page)
     window.run("for (const video of document.querySelectorAll('video')) video.src ||= video.dataset.src")
     window.wait_for("[...document.querySelectorAll('video')].every((video) => video.readyState >= 2)")
     sizes = window.run("return [...document.querySelectorAll('video')].map((v) => [v.videoWidth, v.videoHeight])")
     assert {tuple(size) for size in sizes} <= {(192, 108), (96, 160)}
     assert sizes
+    compared = """return [...document.querySelectorAll('.threshold')].map((threshold) =>
+        [...threshold.querySelectorAll('.side')].map((side) =>
+            [...side.querySelectorAll('.is-compared dd')].map((score) => score.textContent)))"""
+    limits = [limit for preset in PRESETS.values() for limit in preset.limits]
+    for limit, (matched, unmatched) in zip(limits, window.run(compared), strict=True):
+        beside = "<" if limit.side == "below" else ">"
+        assert matched == [f"{beside}{limit.cutoff:.3f}"] * 3  # the next float32
+        assert unmatched == [f"{limit.cutoff:.3f}"] * 3
     texts = window.run("return [...document.querySelectorAll('.is-missing')].map((each) => each.innerText)")
     assert any("it cannot be decoded: " in text for text in texts)
     assert window.run("return document.querySelectorAll('.threshold').length") == 7
     window.click("#play")
     assert window.find("#play").text == "Play previews"
     window.wait_for("[...document.querySelectorAll('video')].every((video) => video.paused)")
-    fates = "return [...document.querySelectorAll('.fate')].map((each) => each.textContent)"
-    assert "static" in window.run(fates)
+    outcomes = "return [...document.querySelectorAll('.outcome')].map((each) => each.textContent)"
+    assert "static" in window.run(outcomes)
     for name in PRESETS:
         window.click(f'input[role="switch"][data-preset="{name}"]')
     window.wait_for_frame()
-    assert set(window.run(fates)) == {"kept"}
+    assert set(window.run(outcomes)) == {"kept"}
     assert window.errors() == []
 
 
-def test_names_of_videos_are_text_and_nothing_is_fetched(window: Browser, table: Path, tmp_path: Path):
+def test_names_of_videos_are_escaped_and_nothing_is_fetched(window: Browser, table: Path, tmp_path: Path):
     rows = [(0.499, 0.1, 0.1), (2.6, 1.0, 2.6), (0.9, 0.1, 1.2)]
     path = write_scores(tmp_path / "s'cores $(x).parquet", [*rows, NASTY], videos=[NASTY] * 4)
     write_report(path, tmp_path / "report.html")
@@ -213,8 +222,21 @@ def test_names_of_videos_are_text_and_nothing_is_fetched(window: Browser, table:
     assert window.run("return document.images.length") == 0
     assert NASTY.split("/")[-1] in window.run("return document.querySelector('.example .name').textContent")
     assert window.run("return performance.getEntriesByType('resource').map((e) => e.name)") == []
-    assert "the file is not here any more" in window.find(".is-missing").text
-    assert shlex.split(window.find("#filter-command").text)[3] == str(path)
+    assert "the file was not found" in window.find(".is-missing").text
+    assert shlex.split(window.find("#filter-command").text)[2] == str(path)
+    assert window.errors() == []
+
+
+def test_the_plane_names_the_limit_that_it_does_not_show(window: Browser, page: Path):
+    window.open(page)
+    footnote = window.find("#plane-footnote")
+    assert footnote.text == "* The preset also limits dynamics: static < 1.00, chaotic > 2.50, slideshow > 1.00."
+    window.press(window.thumb("static", "dynamics"), Keys.ARROW_LEFT)
+    window.click('input[role="switch"][data-preset="chaotic"]')
+    assert footnote.text == "* The preset also limits dynamics: static < 0.99, slideshow > 1.00."
+    for name in ("static", "slideshow"):
+        window.click(f'input[role="switch"][data-preset="{name}"]')
+    assert footnote.text == ""
     assert window.errors() == []
 
 
@@ -225,7 +247,7 @@ def test_the_command_can_be_copied(window: Browser, page: Path):
 
 
 @pytest.mark.parametrize("rows", [[], ["the file is empty"] * 3, [(1.0, 1.0, 1.0)]])
-def test_few_or_no_scores_are_a_page_too(window: Browser, rows: list, tmp_path: Path):
+def test_a_table_with_few_or_no_scores_gives_a_page_too(window: Browser, rows: list, tmp_path: Path):
     path = write_scores(tmp_path / "s.parquet", rows, clips=[[(0.0, 2.0, [])]] * len(rows))
     write_report(path, tmp_path / "report.html")
     window.open(tmp_path / "report.html", width=400)
@@ -249,15 +271,24 @@ def test_a_hundred_thousand_rows_are_counted_as_the_filter_counts_them(
     assert window.errors() == []
 
 
-def test_stand_in_weights_are_said(tmp_path: Path, window: Browser):
+def test_random_weights_are_announced(tmp_path: Path, window: Browser):
     weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], metadata=Metadata(weights, METADATA.labels, {}))
     write_report(scores, tmp_path / "r.html")
     window.open(tmp_path / "r.html")
-    assert "stand-in weights: they mean nothing" in window.find("#notices").text
+    assert "random weights: they mean nothing" in window.find("#notices").text
 
 
-def test_parts_of_videos_are_exported_to_lists_that_can_say_so(tmp_path: Path):
+def test_the_commands_start_as_the_report_was_typed(tmp_path: Path, window: Browser):
+    scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)])
+    assert main([str(scores), "--output", str(tmp_path / "r.html")], "python -m client.report") == 0
+    window.open(tmp_path / "r.html")
+    assert window.find("#filter-command").text.startswith(f"python -m client.filter {scores} --drop static ")
+    assert window.find("#report-command").text.startswith(f"python -m client.report {scores} --drop static ")
+    assert "--failed" not in window.find("#filter-command").text
+
+
+def test_parts_of_videos_go_to_jsonl_lists(tmp_path: Path):
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], parts=[(1.0, 3.0)])
     write_report(scores, tmp_path / "r.html", examples=0)
     assert json.loads(_content(tmp_path / "r.html"))["hasParts"] is True
@@ -269,7 +300,7 @@ def _content(page: Path) -> str:
     return match[1]
 
 
-def test_failures_are_told_by_kind_and_the_first_by_name(tmp_path: Path):
+def test_failures_are_counted_by_kind_and_the_first_are_named(tmp_path: Path):
     reasons = [f"decoding stopped at frame {index} of 300: the file is truncated" for index in range(30)]
     write_report(write_scores(tmp_path / "s.parquet", [*reasons, "the file is empty"]), tmp_path / "r.html")
     content = json.loads(_content(tmp_path / "r.html"))
@@ -281,7 +312,7 @@ def test_failures_are_told_by_kind_and_the_first_by_name(tmp_path: Path):
     assert content["failures"][7] == {"video": "videos/0000007.mp4", "reason": reasons[7]}
 
 
-def test_examples_are_the_nearest_of_which_the_threshold_alone_decides(tmp_path: Path):
+def test_examples_are_the_nearest_rows_that_the_threshold_alone_decides(tmp_path: Path):
     rows = [(0.45, 0.1, 0.1), (0.1, 0.1, 0.1), (0.49, 0.9, 0.1), (0.5, 0.1, 0.1), (0.6, 0.1, 0.1), (2.0, 0.1, 0.1)]
     table = read_table(write_scores(tmp_path / "s.parquet", rows))
     static = PRESETS["static"]
@@ -292,9 +323,9 @@ def test_examples_are_the_nearest_of_which_the_threshold_alone_decides(tmp_path:
             zip(("camera", "object", "dynamics"), np.array(rows[first : first + 2], np.float32).T, strict=True)
         )
         nearest.add(batch, scores, first)
-    assert [candidate.index for candidate in nearest.taken] == [0, 1]
-    assert [candidate.index for candidate in nearest.spared] == [3, 4, 5]
-    assert nearest.spared[0].row["video"] == "videos/0000003.mp4"
+    assert [candidate.index for candidate in nearest.matched] == [0, 1]
+    assert [candidate.index for candidate in nearest.unmatched] == [3, 4, 5]
+    assert nearest.unmatched[0].row["video"] == "videos/0000003.mp4"
 
 
 def test_any_number_of_labels_fits(tmp_path: Path):
@@ -306,7 +337,7 @@ def test_any_number_of_labels_fits(tmp_path: Path):
     assert bits.tolist() == [[1 | 1 << 31, 0, 1 << 5], [0, 0, 0], [0, 1, 0]]
 
 
-def test_previews_are_small_and_what_fails_says_why(tmp_path: Path):
+def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path):
     (tmp_path / "video.mp4").write_bytes(encode(200, width=640, height=360))
     (tmp_path / "sound.mp4").write_bytes(encode_audio())
     (tmp_path / "text.mp4").write_text("not a video")
@@ -331,21 +362,21 @@ def test_previews_are_small_and_what_fails_says_why(tmp_path: Path):
     assert previews[beyond].reason == "no frame could be decoded"
 
 
-def test_a_preview_is_of_the_middle():
+def test_a_preview_shows_the_middle():
     path = Path("v.mp4")
     assert middle(path, 0.0, 10.0) == Segment(path, 3.0, 7.0)
     assert middle(path, 5.0, 7.5) == Segment(path, 5.0, 7.5)
 
 
-def test_what_is_written_is_said(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_what_it_wrote(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(table), "--output", str(tmp_path / "r.html"), "--examples", "0"]) == 0
     assert re.fullmatch(
-        rf"{tmp_path}/r.html: 3,002 videos, 2 failed; 0 examples, 0 of them without a picture; 0.\d MB\n",
+        rf"{tmp_path}/r.html: 3,002 videos, 2 failed; 0 examples, 0 without a preview; 0.\d MB\n",
         capsys.readouterr().out,
     )
 
 
-def test_a_report_that_cannot_be_made_is_status_1_and_leaves_nothing(
+def test_an_unreadable_or_unwritable_file_is_status_1_and_leaves_nothing(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert main([str(tmp_path / "gone.parquet"), "--output", str(tmp_path / "r.html")]) == 1

@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
             presets=presets_from(options),
             drop=options.drop,
             examples=options.examples,
+            filter_command=sibling(program, "filter"),
+            report_command=program,
         )
     except TableError as error:
         print(error, file=sys.stderr)
@@ -64,6 +66,6 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         return 130
     print(
         f"{report.path}: {report.videos:,} videos, {report.failed:,} failed; {report.examples} examples, "
-        f"{report.without_picture} of them without a picture; {report.size_bytes / 1e6:.1f} MB"
+        f"{report.without_preview} without a preview; {report.size_bytes / 1e6:.1f} MB"
     )
     return 0

@@ -1,1 +1,1 @@
-"""The report: one page with everything in it, to choose thresholds by looking. `python -m client.report SCORES`."""
+"""The report: one self-contained HTML page to choose thresholds by looking."""

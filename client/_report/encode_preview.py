@@ -1,6 +1,6 @@
-"""A few seconds of a video as a small MP4, in a process of its own: a decoder may crash or hang on a broken file.
+"""Encode a few seconds of a video as a small MP4, in its own process: a decoder may crash or hang on a broken file.
 
-Run as a script: path, start and end in seconds; the MP4 goes to standard output, a sentence to standard error.
+Arguments: path, start and end in seconds. Writes the MP4 to standard output, an error message to standard error.
 """
 
 import sys
@@ -17,14 +17,14 @@ SIDE_PIXELS = 256
 def encode_preview(path: str, start_seconds: float, end_seconds: float) -> bytes:
     """An H.264 MP4 without sound of the frames in start <= timestamp < end, at `FRAMES_PER_SECOND`.
 
-    Raises ValueError where there is no frame to show, and PyAV's exceptions.
+    Raises ValueError if there is no frame to show, and PyAV's exceptions.
     """
     file = BytesIO()
     with av.open(path) as source, av.open(file, "w", format="mp4") as output:
-        pictures = [stream for stream in source.streams.video if not stream.disposition & 0x400]  # no cover pictures
-        if not pictures:
+        streams = [stream for stream in source.streams.video if not stream.disposition & 0x400]  # not cover art
+        if not streams:
             raise ValueError("the video has no video stream")
-        stream = pictures[0]
+        stream = streams[0]
         stream.thread_type = "AUTO"
         if start_seconds > 0:
             source.seek(int(start_seconds * av.time_base), backward=True)

@@ -1,4 +1,4 @@
-"""Which videos show what a threshold does: those nearest to it, of which it alone decides."""
+"""The example videos for a threshold: the nearest on each side whose outcome it alone decides."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,46 +10,50 @@ from numpy.typing import NDArray
 from .._tables.presets import Limit, Preset
 
 CANDIDATES_PER_EXAMPLE = 4
-"""How many more are looked at, so that videos that are still there can be preferred."""
+"""Rows collected for each example, because videos whose files still exist are preferred."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row of the table near a threshold."""
+    """A scored row near a threshold."""
 
     distance: float
-    """From its score to the cut-off."""
+    """Absolute difference between its score and the cut-off."""
     index: int
-    """Which of the scored rows it is, from 0."""
+    """Its index among the scored rows, from 0."""
     row: dict[str, Any]
-    """The row."""
+    """Its columns."""
 
 
 class NearestRows:
-    """Collects, a batch at a time, the rows nearest to one limit of a preset on either side of it.
+    """Collects, batch by batch, the rows nearest to one limit of a preset on each side of it.
 
-    Only rows that the preset's other limits hold for: what becomes of the others does not depend on this one.
+    Considers only rows that match the preset's other limits: the rest do not match the preset either way.
     """
 
     def __init__(self, preset: Preset, limit: Limit, count: int) -> None:
-        """limit: one of the preset's; count: examples wanted on each side."""
+        """limit: one of the preset's limits; count: examples wanted on each side."""
         self.preset = preset
         self.limit = limit
         self._others = [other for other in preset.limits if other is not limit]
         self._most = count * CANDIDATES_PER_EXAMPLE
-        self.taken: list[Candidate] = []
-        """On the side that the limit takes, nearest first."""
-        self.spared: list[Candidate] = []
-        """On the other side, or on the cut-off itself, nearest first."""
+        self.matched: list[Candidate] = []
+        """Rows that match the limit, nearest first."""
+        self.unmatched: list[Candidate] = []
+        """Rows that do not, those on the cut-off included, nearest first."""
 
     def add(self, batch: pa.RecordBatch, scores: dict[str, NDArray[np.float32]], first: int) -> None:
-        """Look at scored rows; `first` is the index of the first of them among all scored rows."""
+        """Consider a batch of scored rows.
+
+        scores: (rows,) float32 of each score by its short name; first: index of the batch's first row among all
+        scored rows.
+        """
         others = [other.takes(scores[other.score]) for other in self._others]
-        decides = np.logical_and.reduce(others) if others else np.ones(batch.num_rows, np.bool_)
-        takes = self.limit.takes(scores[self.limit.score])
+        decided = np.logical_and.reduce(others) if others else np.ones(batch.num_rows, np.bool_)
+        matches = self.limit.takes(scores[self.limit.score])
         distances = np.abs(scores[self.limit.score] - np.float32(self.limit.cutoff))
-        self.taken = self._nearest(self.taken, batch, np.flatnonzero(decides & takes), distances, first)
-        self.spared = self._nearest(self.spared, batch, np.flatnonzero(decides & ~takes), distances, first)
+        self.matched = self._nearest(self.matched, batch, np.flatnonzero(decided & matches), distances, first)
+        self.unmatched = self._nearest(self.unmatched, batch, np.flatnonzero(decided & ~matches), distances, first)
 
     def _nearest(
         self,

@@ -1,4 +1,4 @@
-"""Previews of many videos, each made in a process of its own."""
+"""Previews of many videos, each encoded in its own process."""
 
 import os
 import subprocess
@@ -15,14 +15,14 @@ SCRIPT = Path(__file__).with_name("encode_preview.py")
 
 @dataclass(frozen=True)
 class Segment:
-    """What to show of a video."""
+    """The part of a video to show."""
 
     path: Path
     """The file."""
     start_seconds: float
-    """From."""
+    """Its start."""
     end_seconds: float
-    """To."""
+    """Its end."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,24 @@ class Preview:
     mp4: bytes | None
     """An H.264 MP4."""
     reason: str = ""
-    """One sentence."""
+    """One sentence; empty if there is a preview."""
 
 
 def middle(path: Path, start_seconds: float, end_seconds: float) -> Segment:
-    """The middle `PREVIEW_SECONDS` of what was scored, or all of it where that is shorter."""
+    """The middle `PREVIEW_SECONDS` of the scored part, or all of it if it is shorter."""
     spare = max(0.0, end_seconds - start_seconds - PREVIEW_SECONDS)
     return Segment(path, round(start_seconds + spare / 2, 3), round(end_seconds - spare / 2, 3))
 
 
 def make_previews(segments: Iterable[Segment]) -> dict[Segment, Preview]:
-    """One preview for each; what cannot be shown says why."""
+    """One preview for each distinct segment, encoded in parallel; one that fails has a reason instead of a video."""
     unique = list(dict.fromkeys(segments))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(unique, pool.map(_make, unique), strict=True))
 
 
 def _make(segment: Segment) -> Preview:
-    # -I: the script needs nothing of ours, and gets nothing from the directory that it lies or runs in.
+    # -I keeps modules in the current directory or beside the script from shadowing its imports.
     command = [sys.executable, "-I", SCRIPT, segment.path.resolve(), segment.start_seconds, segment.end_seconds]
     try:
         result = subprocess.run(list(map(str, command)), capture_output=True, timeout=TIMEOUT_SECONDS)

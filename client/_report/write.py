@@ -1,4 +1,4 @@
-"""Read a table of scores, choose examples, write the page."""
+"""Read a table of scores, choose examples, and write the page."""
 
 import base64
 import json
@@ -26,6 +26,11 @@ from .previews import Preview, Segment, make_previews, middle
 
 FAILURES_SHOWN = 20
 LABELS_PER_WORD = 32
+SCRIPTS = (
+    *("format.js", "dom.js", "binning.js", "counting.js", "commands.js", "data.js"),
+    *("presets.js", "sliders.js", "charts.js", "plane.js", "labels.js", "gallery.js", "clipboard.js", "page.js"),
+)
+"""In the order of their dependencies: each defines one global that later ones use."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +42,18 @@ class Report:
     videos: int
     """Rows of the table."""
     failed: int
-    """Of them, without scores."""
+    """Rows without scores."""
     examples: int
     """Videos in the gallery."""
-    without_picture: int
-    """Of them, shown without a picture."""
+    without_preview: int
+    """Gallery videos without a preview."""
     size_bytes: int
-    """Size of the page."""
+    """The page's size."""
 
 
 @dataclass
 class _Rows:
-    """What the page needs of every row, collected a batch at a time."""
+    """What the page needs from every row, collected batch by batch."""
 
     scores: dict[str, list[NDArray[np.float32]]]
     label_bits: list[NDArray[np.uint32]]
@@ -58,12 +63,20 @@ class _Rows:
 
 
 def write_report(
-    table: Path, output: Path, *, presets: Mapping[str, Preset] = PRESETS, drop: Sequence[str] = (), examples: int = 3
+    table: Path,
+    output: Path,
+    *,
+    presets: Mapping[str, Preset] = PRESETS,
+    drop: Sequence[str] = (),
+    examples: int = 3,
+    filter_command: str = "video-motion filter",
+    report_command: str = "video-motion report",
 ) -> Report:
-    """Write the page for a table of scores, whole or not at all.
+    """Write the page for a table of scores atomically: on an error the old file, if any, stays.
 
-    presets: with the cut-offs to start from; drop: the presets that are on at first; examples: videos on each side
-    of each threshold. Raises TableError, OSError.
+    presets: by name, with the initial cut-offs; drop: names of the presets that are on initially, all if empty;
+    examples: videos on each side of each threshold; filter_command, report_command: how the page's command lines
+    start. Raises TableError, OSError.
     """
     metadata = read_metadata(table)
     nearest = [NearestRows(preset, limit, examples) for preset in presets.values() for limit in preset.limits]
@@ -85,23 +98,25 @@ def write_report(
         for threshold in nearest:
             threshold.add(scored, scored_values, rows.scored)
         if failed.any():
-            lost = batch.select(["video", "error"]).filter(pa.array(failed)).to_pylist()
-            kinds.update(_kind(row["error"] or "it has no scores") for row in lost)
+            failed_rows = batch.select(["video", "error"]).filter(pa.array(failed)).to_pylist()
+            kinds.update(_kind(row["error"] or "it has no scores") for row in failed_rows)
             failures += [
                 {"video": row["video"], "reason": row["error"] or "it has no scores"}
-                for row in lost[: FAILURES_SHOWN - len(failures)]
+                for row in failed_rows[: FAILURES_SHOWN - len(failures)]
             ]
         rows.videos += batch.num_rows
         rows.scored += scored.num_rows
-    gallery, shown, without_picture = _gallery(nearest, table, examples)
+    gallery, shown, without_preview = _gallery(nearest, table, examples)
     content = {
+        "filterCommand": filter_command,
+        "reportCommand": report_command,
         "scoresArgument": shlex.quote(str(table)),
         "name": table.name,
         "videos": rows.videos,
         "scored": rows.scored,
         "hasParts": rows.has_parts,
         "weights": metadata.weights,
-        "standIn": from_stand_ins(metadata),
+        "randomWeights": from_stand_ins(metadata),
         "failures": failures,
         "failureKinds": kinds.most_common(8),
         "presets": [_preset(preset, preset.name in (drop or presets)) for preset in presets.values()],
@@ -111,16 +126,19 @@ def write_report(
     arrays = {f"values-{name}": _joined(parts, "<f4") for name, parts in rows.scores.items()}
     arrays["label-bits"] = _joined(_same_words(rows.label_bits, len(labels)), "<u4")
     size_bytes = _write_page(output, content, arrays)
-    return Report(output, rows.videos, rows.videos - rows.scored, shown, without_picture, size_bytes)
+    return Report(output, rows.videos, rows.videos - rows.scored, shown, without_preview, size_bytes)
 
 
 def _kind(reason: str) -> str:
-    """A reason without what differs from video to video: numbers and quoted names."""
+    """A reason with its numbers and quoted names, which differ from video to video, replaced by an ellipsis."""
     return re.sub(r"'[^']*'|\d+(\.\d+)?", "…", reason)
 
 
 def _label_bits(clips: pa.Array, labels: dict[str, int]) -> NDArray[np.uint32]:
-    """(rows, words) uint32: bit `labels[label]` of each row is set where a clip has it. Adds labels not seen before."""
+    """(rows, words) uint32 of the rows' clips: bit `labels[label]` of a row is set if one of its clips has the label.
+
+    Adds unknown labels to `labels`.
+    """
     flat = pc.list_flatten(clips)
     lists = pc.struct_field(flat, "labels")
     names = pc.list_flatten(lists).dictionary_encode()
@@ -162,10 +180,10 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
 
 
 def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[dict[str, Any]], int, int]:
-    """For each threshold the examples on either side; how many videos are shown, and how many without a picture."""
+    """The examples of each threshold, the number of distinct videos among them, and how many have no preview."""
     places: dict[str, Path | None] = {}
     chosen = [
-        [_prefer_found(side, table, places, count) for side in (threshold.taken, threshold.spared)]
+        [_prefer_found(side, table, places, count) for side in (threshold.matched, threshold.unmatched)]
         for threshold in nearest
     ]
     segments = {
@@ -179,17 +197,17 @@ def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[
     shown: dict[int, bool] = {}
     gallery = []
     for threshold, sides in zip(nearest, chosen, strict=True):
-        taken, spared = (
+        matched, unmatched = (
             [_example(candidate, _preview(candidate, segments, previews)) for candidate in side] for side in sides
         )
-        for example in (*taken, *spared):
+        for example in (*matched, *unmatched):
             shown[example["index"]] = example["mp4"] is not None
         gallery.append(
             {
                 "preset": threshold.preset.name,
                 "score": threshold.limit.score,
-                "taken": taken,
-                "spared": spared,
+                "matched": matched,
+                "unmatched": unmatched,
             }
         )
     return gallery, len(shown), list(shown.values()).count(False)
@@ -198,7 +216,7 @@ def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[
 def _prefer_found(
     candidates: list[Candidate], table: Path, places: dict[str, Path | None], count: int
 ) -> list[Candidate]:
-    """The nearest of which there is a file, then the nearest of the others; in order of distance."""
+    """The nearest candidates, preferring those whose files exist; in order of distance."""
     for candidate in candidates:
         video = candidate.row["video"]
         if video not in places:
@@ -211,7 +229,7 @@ def _prefer_found(
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # too long, or a zero byte in it
+    except (OSError, ValueError):  # too long, or with a zero byte
         return False
 
 
@@ -223,7 +241,7 @@ def _segment(row: dict[str, Any], path: Path | None) -> Segment | None:
     end_seconds = row["end_seconds"] or start_seconds + length_seconds
     clips = row["clips"] or ()
     if row["start_seconds"] is None and clips:
-        # Timestamps need not start at 0: the clips say where.
+        # Timestamps need not start at 0: take the start of the first clip.
         start_seconds = clips[0]["start_seconds"]
         end_seconds = row["end_seconds"] or start_seconds + length_seconds
     return middle(path, start_seconds, max(end_seconds, start_seconds))
@@ -231,7 +249,7 @@ def _segment(row: dict[str, Any], path: Path | None) -> Segment | None:
 
 def _preview(candidate: Candidate, segments: dict[int, Segment], previews: dict[Segment, Preview]) -> Preview:
     segment = segments.get(candidate.index)
-    return Preview(None, "the file is not here any more") if segment is None else previews[segment]
+    return Preview(None, "the file was not found") if segment is None else previews[segment]
 
 
 def _example(candidate: Candidate, preview: Preview) -> dict[str, Any]:
@@ -248,22 +266,23 @@ def _example(candidate: Candidate, preview: Preview) -> dict[str, Any]:
 
 
 def _write_page(output: Path, content: dict[str, Any], arrays: dict[str, bytes]) -> int:
-    """Fill the template and put it in its place; returns its size."""
+    """Fill the template and write it atomically; returns its size in bytes."""
     package = resources.files(__package__)
+    scripts = [(package / "page" / name).read_text("utf-8") for name in SCRIPTS]
     texts = {
         "title": "How these videos move",
         "uplot-css": (package / "uplot" / "uPlot.min.css").read_text("utf-8"),
-        "css": (package / "page.css").read_text("utf-8"),
+        "css": (package / "page" / "page.css").read_text("utf-8"),
         "uplot-js": (package / "uplot" / "uPlot.iife.min.js").read_text("utf-8"),
-        "js": (package / "page.js").read_text("utf-8"),
-        # Nothing in it can end the element that it is in.
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+        # Escaped, so that a name in it cannot end its <script> element.
         "content": json.dumps(content).replace("<", "\\u003c"),
         "arrays": "".join(
             f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>\n'
             for name, data in arrays.items()
         ),
     }
-    template = (package / "page.html").read_text("utf-8")
+    template = (package / "page" / "page.html").read_text("utf-8")
     page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: texts[match[1]], template)
     with replacing(output) as partial:
         partial.write_text(page, "utf-8")

@@ -1,0 +1,61 @@
+"use strict";
+/** Which bin of a histogram, and which cell of the camera/object plane, each video falls into. Pure. */
+const binning = (() => {
+  const BIN_WIDTH = 0.05; // cut-offs with one decimal fall between two bins
+  const MOST_BINS = 240; // a bin's index fits a Uint8, a cell's index a Uint16
+
+  /** The range of an axis: nominally 0 to 3, wider if a value or a cut-off is outside. */
+  function axisOf(column, cutoffs) {
+    let low = Math.min(0, ...cutoffs);
+    let high = Math.max(3, ...cutoffs);
+    for (let i = 0; i < column.length; i++) {
+      if (column[i] < low) low = column[i];
+      if (column[i] > high) high = column[i];
+    }
+    low = Math.floor(low * 10 + 1e-6) / 10;
+    high = Math.ceil(high * 10 - 1e-6) / 10;
+    const bins = Math.min(MOST_BINS, Math.round((high - low) / BIN_WIDTH));
+    return { low, high, bins, width: (high - low) / bins };
+  }
+
+  /** A histogram of one score: its axis, the bin of each video (`index`) and the videos in each bin (`total`). */
+  function histogramOf(column, cutoffs) {
+    const axis = axisOf(column, cutoffs);
+    const { low, bins, width } = axis;
+    const index = new Uint8Array(column.length);
+    const total = new Uint32Array(bins);
+    for (let i = 0; i < column.length; i++) {
+      // The tolerance puts a float32 just below an edge, which prints as the edge, into the bin to its right.
+      const bin = Math.min(bins - 1, Math.max(0, Math.floor((column[i] - low) / width + 1e-5)));
+      index[i] = bin;
+      total[bin]++;
+    }
+    return { ...axis, index, total };
+  }
+
+  /** The plane of two histograms: the cell of each video (row * columns + column) and the videos in each cell. */
+  function gridOf(horizontal, vertical) {
+    const columns = horizontal.bins;
+    const rows = vertical.bins;
+    const cell = new Uint16Array(horizontal.index.length);
+    const total = new Uint32Array(columns * rows);
+    for (let i = 0; i < cell.length; i++) {
+      cell[i] = vertical.index[i] * columns + horizontal.index[i];
+      total[cell[i]]++;
+    }
+    return { columns, rows, cell, total };
+  }
+
+  /** The histogram of each score and the camera/object grid. */
+  function bin(values, presets) {
+    const limits = presets.flatMap((preset) => preset.limits);
+    const histograms = {};
+    for (const score of Object.keys(values)) {
+      const cutoffs = limits.filter((limit) => limit.score === score).map((limit) => limit.cutoff);
+      histograms[score] = histogramOf(values[score], cutoffs);
+    }
+    return { histograms, grid: gridOf(histograms.camera, histograms.object) };
+  }
+  return { bin };
+})();
+if (typeof module !== "undefined") module.exports = binning;

@@ -1,0 +1,30 @@
+"use strict";
+/** The command lines that do what the page shows. Pure. */
+const commands = (() => {
+  /** `--drop` for each preset that is on, and its cut-offs that are not the published ones. */
+  function presetArguments(presets) {
+    return presets.filter((preset) => preset.on).flatMap((preset) => {
+      const moved = preset.limits.filter((limit) => limit.cutoff !== limit.published);
+      const cutoffs = moved.map((limit) => `${limit.score}=${limit.cutoff}`).join(",");
+      return [`--drop ${preset.name}`, ...(cutoffs ? [`--${preset.name} ${cutoffs}`] : [])];
+    });
+  }
+
+  /** Split the table into lists. Without a preset that is on, a comment, because the command refuses that. */
+  function filter(content, presets) {
+    const chosen = presetArguments(presets);
+    if (!chosen.length) return "# no preset is on, so nothing is dropped";
+    const suffix = content.hasParts ? "jsonl" : "txt"; // a .txt list cannot name a part of a video
+    const names = ["kept", "dropped", ...(content.videos > content.scored ? ["failed"] : [])];
+    const lists = names.map((name) => `--${name} ${name}.${suffix}`);
+    return [content.filterCommand, content.scoresArgument, ...chosen, ...lists].join(" ");
+  }
+
+  /** Write the page again with these thresholds. */
+  function report(content, presets) {
+    const chosen = presetArguments(presets);
+    return [content.reportCommand, content.scoresArgument, ...chosen, "--output report.html"].join(" ");
+  }
+  return { filter, report };
+})();
+if (typeof module !== "undefined") module.exports = commands;
