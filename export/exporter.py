@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from export.configuration import write_shapes
 from export.errors import ExportError
 from export.fp16 import Halvable
 from export.graph import TOLERANCE, count_nodes, largest_difference, outputs_of, write_graph
@@ -75,13 +74,6 @@ class Exporter:
                 raise ExportError(f"{model}: attention is one node in {fused} of {layers} layers")
         else:
             self._remove(model, HALF_GRAPH)
-        if self._half:
-            shapes = {input_name: [-1, *example.shape[1:]]}
-            for name, output in zip(output_names, expected, strict=True):
-                # Of the outputs, those that have a row for each of the input's have a dynamic axis.
-                shapes[name] = [-1 if half else len(output), *output.shape[1:]]
-            for path in write_shapes(self._transaction, model, shapes):
-                self._report(f"{path}: now has this network's shapes")
 
     def _remove(self, model: str, *names: str) -> None:
         for name in names:

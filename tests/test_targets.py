@@ -14,8 +14,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
 
 from export import ExportError
 from export.camera_network import load_camera
@@ -24,6 +22,7 @@ from export.graph import outputs_of
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN, STAMP, Plans
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
 from tests.conftest import MODEL_REPOSITORY, copy_repository
 
@@ -316,27 +315,25 @@ def test_among_gpus_that_differ_one_must_be_chosen(repository: Path, machine: Ma
     assert "plans: for NVIDIA L40S, 8.9, by TensorRT 11.4.0.106" in build_plan(repository)
 
 
-def test_configurations_of_gpus_get_the_shapes_of_another_network(half_repository: Path):
-    def dims(name: str) -> dict[str, list[int]]:
-        text = (half_repository / name).read_text()
-        config = text_format.Parse(text, model_config_pb2.ModelConfig())
-        warmups = {
-            f"warmup {index}": list(next(iter(warmup.inputs.values())).dims)
-            for index, warmup in enumerate(config.model_warmup)
-        }
-        return {tensor.name: list(tensor.dims) for tensor in [*config.input, *config.output]} | warmups
+def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machine):
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+        command = ["git", "-C", str(tmp_path / "checkout"), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    for name in ("config.pbtxt", "configs/tensorrt.pbtxt"):
-        assert dims(f"motion_backbone/{name}")["SEGMENT_EMBEDDINGS"] == [48]
-        assert dims(f"motion_backbone/{name}")["MOTION_CLIPS"] == list(CLIP)
-        assert dims(f"camera_classifier/{name}")["CAMERA_PROBABILITIES"] == [21]
-    assert dims("motion_head/config.pbtxt") == {
-        "SEGMENT_EMBEDDINGS": [-1, 48], "MOTION_SCORES": [1, 3], "VIDEO_EMBEDDING": [1, 48],
-        "warmup 0": [1, 48], "warmup 1": [16, 48],
-    }  # fmt: skip
-    # The published networks have the shapes that are in git, and leave the files alone.
-    unchanged = (half_repository / "camera_classifier" / "config.pbtxt").read_text()
-    assert unchanged == (MODEL_REPOSITORY / "camera_classifier" / "config.pbtxt").read_text()
+    repository = copy_repository(tmp_path / "checkout" / "model_repository")
+    shutil.copy(MODEL_REPOSITORY.parent / ".gitignore", tmp_path / "checkout")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "checkout")
+    write_motion_checkpoint(tmp_path / "motion", width=24, depth=1, head_depth=1)
+    write_camera_checkpoint(tmp_path / "camera", width=48, depth=1, heads=3, labels=("left", "right"))
+    machine.python_package("10.13.3.9")
+    tiny = (str(tmp_path / "motion"), str(tmp_path / "camera"))
+    for sources, target, expected in ((("demo", "demo"), "gpu", HALF), (tiny, "tensorrt", HALF | PLANS)):
+        export_networks(*sources, repository, lambda _: None, target=target)
+        assert written(repository) == expected
+        assert git("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(
