@@ -58,7 +58,7 @@ def test_profiles_differ_in_how_a_network_runs_and_not_in_what_it_takes_and_give
 
 @pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
 def test_shapes_of_a_checkpoint_are_left_for_triton_to_complete(profile: str):
-    """Native backends refuse -1 for a number; onnxruntime completes a list only if it is empty, tensorrt each tensor."""
+    """Native backends refuse -1. onnxruntime completes a list only if it is empty, tensorrt each tensor."""
     for model in ("motion_backbone", "motion_head", "camera_classifier"):
         config, open_config = config_of(model, profile), config_of(model, "cpu")
         for tensors, open_tensors in ((config.input, open_config.input), (config.output, open_config.output)):

@@ -1,6 +1,7 @@
 """Checkpoints in, networks out: every tensor accounted for, all files or none."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from transformers import VideoMAEForVideoClassification
 
 from client import Client
 from export import ExportError, SourceUnavailable
+from export.__main__ import command_as_typed
 from export.camera_network import load_camera
 from export.motion_network import load_motion, sine_cosine_positions
 from export.networks import export_networks
@@ -239,11 +241,22 @@ def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints
     assert snapshot(repository) == before
 
 
-def test_an_unreadable_source_is_told_apart_from_other_failures(tmp_path: Path):
+def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_path: Path):
     repository = copy_repository(tmp_path / "model_repository")
     result = run_export("--motion", str(tmp_path), "--camera", "random", "--model-repository", str(repository))
     assert result.returncode == 3
     assert "has no config.json; nothing was changed" in result.stderr
+    lines = result.stderr.splitlines()
+    assert f"    {command_as_typed()} --motion demo --camera demo" in lines
+    assert f"    {command_as_typed()} --motion DIRECTORY --camera DIRECTORY" in lines
+
+
+@pytest.mark.parametrize(("directory", "typed"), [("/opt/checkout", ".venv/bin/python"), ("/tmp", None)])
+def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(directory: str, typed, monkeypatch):
+    executable = "/opt/checkout/.venv/bin/python"
+    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(os, "getcwd", lambda: directory)
+    assert command_as_typed() == f"{typed or executable} -m export"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -369,4 +382,5 @@ def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeyp
     assert time.monotonic() - started < 15
     assert result.returncode == 3
     assert "cannot download ai-forever/kandinsky-video-motion-predictor" in result.stderr
+    assert result.stderr.endswith(" -m export --motion DIRECTORY --camera DIRECTORY\n")
     assert "Traceback" not in result.stderr
