@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--target",
         choices=TARGETS,
         default=DEFAULT_TARGET,
-        help="cpu: float32, for OpenVINO; gpu: fp16 as well, for ONNX Runtime with CUDA; tensorrt: plans for the GPU of "
-        "this machine as well (default: %(default)s)",
+        help="cpu: float32, for OpenVINO; gpu: fp16 as well, for ONNX Runtime with CUDA; tensorrt: plans for this "
+        "machine's GPU as well (default: %(default)s)",
     )
     parser.add_argument(
         "--int8",

@@ -193,9 +193,9 @@ def test_stand_ins_are_the_recipes(tmp_path: Path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("/no/such/directory", "neither a directory, nor a repository"),
-        ("random:minus", "neither a directory, nor a repository"),
-        ("just-a-name", "neither a directory, nor a repository"),
+        ("/no/such/directory", "neither a directory nor a repository"),
+        ("random:minus", "neither a directory nor a repository"),
+        ("just-a-name", "neither a directory nor a repository"),
     ],
 )
 def test_a_source_that_is_none_is_said_to_be_none(source: str, message: str):
@@ -213,7 +213,7 @@ def test_an_incomplete_directory_is_refused(tmp_path: Path):
 def test_a_pickle_is_refused_unread(name: str, tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     (directory / "model.safetensors").rename(directory / name)
-    with pytest.raises(ExportError, match=f"{name} is a pickle, which can run any code when it is read: convert it"):
+    with pytest.raises(ExportError, match=f"{name} is a pickle, and reading a pickle can run any code: convert it"):
         load_motion(directory)
 
 
@@ -221,7 +221,7 @@ def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(SourceUnavailable, match="cannot be read whole"):
+    with pytest.raises(SourceUnavailable, match="is damaged or incomplete"):
         load_motion(directory)
     (directory / "config.json").write_text("{")
     with pytest.raises(SourceUnavailable, match="is not valid JSON"):

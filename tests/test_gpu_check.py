@@ -28,7 +28,7 @@ def test_the_measures_run_on_a_cpu(tiny_repository: Path, tiny_checkpoints: tupl
     path = tiny_repository / "motion_backbone" / "1" / "model.onnx"
     assert rates.onnxruntime_seconds(path, 2, "cpu", SHORT) > 0
     network = load_motion(tiny_checkpoints[0])[0]
-    network.to_half(torch.bfloat16)
+    network.to_fp16(torch.bfloat16)
     assert rates.torch_seconds(network, 2, "cpu", SHORT, compiled=False) > 0
 
 

@@ -1,4 +1,4 @@
-"""What an export writes for a GPU: fp16 graphs, and TensorRT's plans, made here by stand-ins for its two builders."""
+"""What an export writes for GPUs: fp16 graphs, and TensorRT plans, built here by stand-ins for its two builders."""
 
 import hashlib
 import importlib
@@ -27,7 +27,7 @@ from export.repository import Transaction
 from tests.conftest import MODEL_REPOSITORY, copy_repository
 
 LAYERS = {"motion_backbone": 1, "camera_classifier": 1}  # of the tiny networks
-HALF = {f"{model}/1/model_fp16.onnx" for model in LAYERS}
+FP16 = {f"{model}/1/model_fp16.onnx" for model in LAYERS}
 CLIP = (16, 224, 224, 3)
 PLANS = {f"{model}/1/model.plan" for model in LAYERS}
 
@@ -109,7 +109,7 @@ pathlib.Path(options["saveEngine"]).write_text(json.dumps(dict(onnx=graph, profi
 
 
 class Machine:
-    """A GPU and TensorRT, as far as an export sees them."""
+    """A stand-in for a machine with a GPU and TensorRT."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
@@ -156,8 +156,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 @pytest.fixture(scope="module")
-def half_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Path:
-    repository = copy_repository(tmp_path_factory.mktemp("half") / "model_repository")
+def fp16_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Path:
+    repository = copy_repository(tmp_path_factory.mktemp("fp16") / "model_repository")
     export_networks(*map(str, tiny_checkpoints), repository, lambda _: None)
     return repository
 
@@ -168,12 +168,12 @@ def written(repository: Path) -> set[str]:
 
 
 def test_each_target_includes_those_before_it(
-    half_repository: Path, tiny_repository: Path, tiny_checkpoints, tmp_path: Path, machine: Machine
+    fp16_repository: Path, tiny_repository: Path, tiny_checkpoints, tmp_path: Path, machine: Machine
 ):
-    assert (written(tiny_repository), written(half_repository)) == (set(), HALF)
+    assert (written(tiny_repository), written(fp16_repository)) == (set(), FP16)
     machine.python_package("10.13.3.9")
-    repository = Path(shutil.copytree(half_repository, tmp_path / "model_repository"))
-    for target, expected in (("tensorrt", HALF | PLANS), ("cpu", set())):
+    repository = Path(shutil.copytree(fp16_repository, tmp_path / "model_repository"))
+    for target, expected in (("tensorrt", FP16 | PLANS), ("cpu", set())):
         export_networks(*map(str, tiny_checkpoints), repository, lambda _: None, target=target)
         assert written(repository) == expected
         assert len(list(repository.rglob("model.onnx"))) == 3
@@ -181,13 +181,13 @@ def test_each_target_includes_those_before_it(
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_an_fp16_graph_computes_in_fp16_but_for_what_rounds_badly(model: str, half_repository: Path):
-    graph = onnx.load(half_repository / model / "1" / "model_fp16.onnx").graph
-    half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: str, fp16_repository: Path):
+    graph = onnx.load(fp16_repository / model / "1" / "model_fp16.onnx").graph
+    fp16 = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
     for node in graph.node:
         assert node.op_type != "Softmax"
         if node.op_type == "MatMul":
-            assert half & set(node.input), node.name
+            assert fp16 & set(node.input), node.name
         if node.op_type == "LayerNormalization":
             # 1: mean and variance in float32, which is the default
             assert next((a.i for a in node.attribute if a.name == "stash_type"), 1) == 1
@@ -198,11 +198,11 @@ def test_an_fp16_graph_computes_in_fp16_but_for_what_rounds_badly(model: str, ha
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_fp16_answers_are_those_of_float32(model: str, half_repository: Path, tiny_checkpoints):
+def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, tiny_checkpoints):
     motion, camera = tiny_checkpoints
     network = load_motion(motion)[0] if model == "motion_backbone" else load_camera(camera).network
     clips = torch.randint(0, 256, (3, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
-    path = half_repository / model / "1" / "model_fp16.onnx"
+    path = fp16_repository / model / "1" / "model_fp16.onnx"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: clips.numpy()})
     (expected,) = outputs_of(network, clips)
@@ -225,7 +225,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def build_plan(repository: Path, graph: bytes = b"a graph") -> list[str]:
-    """What is reported while the plan of the backbone is written."""
+    """Write the plan of the backbone; the progress lines."""
     lines: list[str] = []
     onnx_file = repository.parent / "graph.onnx"
     onnx_file.write_bytes(graph)
@@ -257,7 +257,7 @@ def test_plans_by_trtexec(version: str, repository: Path, machine: Machine):
     check_plan(repository, f"trtexec v{version}")
 
 
-def test_a_plan_is_built_again_where_what_it_depends_on_has_changed_and_only_then(repository: Path, machine: Machine):
+def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(repository: Path, machine: Machine):
     machine.python_package("10.13.3.9")
     assert "motion_backbone: building the plan, which takes minutes" in build_plan(repository)
     plan = repository / "motion_backbone" / "1" / PLAN
@@ -266,7 +266,7 @@ def test_a_plan_is_built_again_where_what_it_depends_on_has_changed_and_only_the
         before = plan.stat().st_ino if plan.is_file() else None
         lines = build_plan(repository, graph)
         rebuilt = plan.stat().st_ino != before
-        assert ("motion_backbone: the plan that is there is of this network, GPU and TensorRT" in lines) != rebuilt
+        assert ("motion_backbone: the plan is up to date" in lines) != rebuilt
         return rebuilt
 
     assert not is_rebuilt()
@@ -283,7 +283,7 @@ def test_a_plan_is_built_again_where_what_it_depends_on_has_changed_and_only_the
     assert is_rebuilt(b"another graph")
 
 
-def test_what_is_missing_for_plans_is_said_before_anything_is_exported(
+def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
     tiny_checkpoints, repository: Path, machine: Machine
 ):
 
@@ -293,18 +293,18 @@ def test_what_is_missing_for_plans_is_said_before_anything_is_exported(
         return str(caught.value)
 
     assert message() == (
-        "there is no TensorRT here, neither as the Python package tensorrt nor as trtexec: export in NVIDIA's container"
+        "TensorRT is not installed, neither the Python package tensorrt nor trtexec: export in NVIDIA's container"
     )
     machine.package("raise ImportError('libnvinfer.so.11: cannot open shared object file')")
-    assert "tensorrt is here, but cannot be used: libnvinfer.so.11: cannot open" in message()
+    assert "tensorrt is installed but cannot be imported: libnvinfer.so.11: cannot open" in message()
     machine.python_package("11.4.0.106")
     (machine.directory / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
-    assert "a plan is built on the GPU that runs it, and nvidia-smi finds none here" in message()
+    assert "a plan is built on the GPU that runs it, and nvidia-smi finds no GPU" in message()
     machine.gpu("")
     assert "a plan is built on the GPU" in message()
 
 
-def test_among_gpus_that_differ_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch):
+def test_on_a_machine_with_different_gpus_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch):
     machine.python_package("11.4.0.106")
     machine.script("nvidia-smi", NVIDIA_SMI)
     with pytest.raises(
@@ -312,7 +312,7 @@ def test_among_gpus_that_differ_one_must_be_chosen(repository: Path, machine: Ma
     ):
         build_plan(repository)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
-    assert "plans: for NVIDIA L40S, 8.9, by TensorRT 11.4.0.106" in build_plan(repository)
+    assert "plans: for NVIDIA L40S, 8.9, with TensorRT 11.4.0.106" in build_plan(repository)
 
 
 def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machine):
@@ -330,7 +330,7 @@ def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machi
     write_camera_checkpoint(tmp_path / "camera", width=48, depth=1, heads=3, labels=("left", "right"))
     machine.python_package("10.13.3.9")
     tiny = (str(tmp_path / "motion"), str(tmp_path / "camera"))
-    for sources, target, expected in ((("demo", "demo"), "gpu", HALF), (tiny, "tensorrt", HALF | PLANS)):
+    for sources, target, expected in ((("demo", "demo"), "gpu", FP16), (tiny, "tensorrt", FP16 | PLANS)):
         export_networks(*sources, repository, lambda _: None, target=target)
         assert written(repository) == expected
         assert git("status", "--porcelain") == ""
@@ -361,7 +361,7 @@ def test_the_command_line_takes_a_target(tmp_path: Path):
     environment = os.environ | {"PATH": "/usr/bin:/bin"}
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert result.returncode == 1
-    assert "export: there is no TensorRT here" in result.stderr
+    assert "export: TensorRT is not installed" in result.stderr
     assert "nothing was changed" in result.stderr
     result = subprocess.run([*command[:-1], "tpu"], capture_output=True, text=True, timeout=120)
     assert result.returncode == 2

@@ -24,8 +24,8 @@ from bench.videos import CAPACITY, RATE, made_videos
 from client import Client
 from export import ExportError
 from export.camera_network import load_camera
-from export.exporter import GRAPH, HALF_TOLERANCE
-from export.fp16 import Halvable
+from export.exporter import GRAPH, FP16_TOLERANCE
+from export.fp16 import Fp16Network
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN
@@ -111,18 +111,18 @@ class Check:
         files = self.repository / name / "1"
         seconds, found = rates.tensorrt_seconds(files / PLAN, BATCH, self.seconds)
         off = float(np.abs(found - rates.onnxruntime_output(files / GRAPH, BATCH)).max())
-        difference = Figure(f"{off:.4f} from float32 (bound {HALF_TOLERANCE})", right=off < HALF_TOLERANCE)
+        difference = Figure(f"{off:.4f} from float32 (bound {FP16_TOLERANCE})", right=off < FP16_TOLERANCE)
         return self._rate(name, seconds, TARGET_SHARE) | {"output": difference}
 
     def pytorch(self, name: str) -> dict[str, Figure]:
         """A network in PyTorch, compiled, in bfloat16: what the others are to be ahead of."""
         _need_torch()
-        network: Halvable
+        network: Fp16Network
         if name == "motion_backbone":
             network = load_motion(self.directory / "motion")[0]
         else:
             network = load_camera(self.directory / "camera").network
-        network.to_half(torch.bfloat16)
+        network.to_fp16(torch.bfloat16)
         return self._rate(name, rates.torch_seconds(network, BATCH, "cuda", self.seconds, compiled=True))
 
     def nvdec(self, path: Path, frames: int) -> dict[str, Figure]:
