@@ -47,9 +47,7 @@ def print_report(report: Report) -> None:
         layers = ", ".join(f"{kind} {milliseconds:.0f}" for kind, milliseconds in rates.backbone_milliseconds.items())
         print(f"{precision:>8} {rates.matrix:9.0f} {shares[0]:>15} {shares[1]:>15}   {layers}")
     if report.loads:
-        print(
-            f"\n{report.load_precision}, the three real videos, repeated; of bare: (c) plus (d), divided by the time taken"
-        )
+        print(f"\n{report.load_precision}, the three real videos, repeated; of bare: (c) plus (d), over the time taken")
         print(f"{'in flight':>9} {'videos/s':>9} {'clips/s':>8} {'p50':>7} {'p95':>7} {'p99':>7} {'of bare':>8}")
     for load in report.loads:
         print(

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 from tritonclient.grpc import model_config_pb2
 
 from client import Client
-from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from fixtures.real_videos import real_videos
 from server import Server, Settings, running
@@ -78,6 +77,8 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: 
         timeout = f'parameters {{ key: "TIMEOUT_SECONDS" value {{ string_value: "{DECODE_TIMEOUT_SECONDS}" }} }}'
         config.write_text("\n".join(timeout if "TIMEOUT_SECONDS" in line else line for line in lines))
     motion, camera = tiny_checkpoints
+    from export.networks import export_networks  # imports torch, which takes seconds
+
     export_networks(str(motion), str(camera), repository, lambda _: None, target="cpu")
     return repository
 

@@ -119,7 +119,9 @@ class Machine:
         monkeypatch.syspath_prepend(str(directory))
         monkeypatch.setattr("export.tensorrt.TRTEXEC_DIRECTORIES", ())
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr("sys.dont_write_bytecode", True)  # the package changes faster than its date
+        monkeypatch.setattr(
+            "sys.dont_write_bytecode", True
+        )  # the package changes too fast for its date
         monkeypatch.setitem(sys.modules, "tensorrt", None)
         self._monkeypatch = monkeypatch
 
@@ -128,7 +130,7 @@ class Machine:
 
     def python_package(self, version: str, *, parses: bool = True, builds: bool = True) -> None:
         eleven = version.startswith("11")
-        # TensorRT 11 has no flag for fp16 any more: what asks for one fails.
+        # TensorRT 11 has no fp16 flag: code that uses it fails.
         flags = "" if eleven else "class BuilderFlag:\n    FP16 = 0"
         text = TENSORRT
         for name, value in {
@@ -184,12 +186,13 @@ def test_each_target_includes_those_before_it(
 def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: str, fp16_repository: Path):
     graph = onnx.load(fp16_repository / model / "1" / "model_fp16.onnx").graph
     fp16 = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    assert {"MatMul", "LayerNormalization"} <= {node.op_type for node in graph.node}
     for node in graph.node:
         assert node.op_type != "Softmax"
         if node.op_type == "MatMul":
             assert fp16 & set(node.input), node.name
         if node.op_type == "LayerNormalization":
-            # 1: mean and variance in float32, which is the default
+            # 1, the default: mean and variance in float32
             assert next((a.i for a in node.attribute if a.name == "stash_type"), 1) == 1
     values = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.output]}
     (mean,) = (node for node in graph.node if node.op_type == "ReduceMean")
@@ -208,10 +211,10 @@ def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, ti
     (expected,) = outputs_of(network, clips)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=0.005)
-    assert not np.array_equal(found, expected)  # or it was float32
+    assert not np.array_equal(found, expected)  # equal if it were float32
 
 
-def test_the_patch_embedding_as_a_product_is_the_convolution():
+def test_the_patch_embedding_as_a_matrix_product_equals_the_convolution():
     torch.manual_seed(0)
     convolution = torch.nn.Conv3d(3, 24, (2, 16, 16), stride=(2, 16, 16))
     video = torch.randn(2, 3, 4, 32, 48)
@@ -245,7 +248,7 @@ def check_plan(repository: Path, version: str, graph: bytes = b"a graph") -> Non
 @pytest.mark.parametrize("version", ["10.13.3.9", "11.4.0.106"])
 def test_plans_by_the_python_package(version: str, repository: Path, machine: Machine):
     machine.python_package(version)
-    machine.trtexec("100000", builds=False)  # the package comes first
+    machine.trtexec("100000", builds=False)  # not used: the package takes precedence
     build_plan(repository)
     check_plan(repository, version)
 
