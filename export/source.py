@@ -40,7 +40,7 @@ class Checkpoint:
 
 @contextmanager
 def open_source(source: str, network: str) -> Iterator[Checkpoint]:
-    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` if it has none.
+    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` if it cannot be read.
 
     A revision is resolved to a commit first, so that all files are of one commit and answers name it; without a
     revision it is the main branch.

@@ -119,9 +119,7 @@ class Machine:
         monkeypatch.syspath_prepend(str(directory))
         monkeypatch.setattr("export.tensorrt.TRTEXEC_DIRECTORIES", ())
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr(
-            "sys.dont_write_bytecode", True
-        )  # the package changes too fast for its date
+        monkeypatch.setattr("sys.dont_write_bytecode", True)  # the package changes too fast for its date
         monkeypatch.setitem(sys.modules, "tensorrt", None)
         self._monkeypatch = monkeypatch
 

@@ -32,10 +32,10 @@ def camera_motion_of(motion: Tensor) -> Tensor:
     basis = torch.stack([torch.ones(ROWS * ROWS), x.flatten(), y.flatten()], dim=1)
     camera = motion[..., 2:].flatten(2, 3)
     fitted = torch.linalg.pinv(basis) @ camera
-    beside = (camera - basis @ fitted).square().mean(-2).sqrt()
+    residual = (camera - basis @ fitted).square().mean(-2).sqrt()
     growth = (fitted[..., 1, 0] + fitted[..., 2, 1]) / 2
     turn = (fitted[..., 1, 1] - fitted[..., 2, 0]) / 2
-    camera_motion = torch.cat([fitted[..., 0, :], growth[..., None], turn[..., None], beside], dim=-1)
+    camera_motion = torch.cat([fitted[..., 0, :], growth[..., None], turn[..., None], residual], dim=-1)
     return torch.asinh(camera_motion * GAIN)
 
 

@@ -316,7 +316,7 @@ class Training:
 
     def run(self, report: Callable[[str], None], until: float = math.inf) -> bool:
         """Train to the end, but at most `until` seconds; returns whether the training is complete."""
-        begun = saved = told = time.monotonic()
+        begun = saved = reported = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
         while self.step < self.config.steps:
@@ -324,10 +324,10 @@ class Training:
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             now = time.monotonic()
-            if now - told > 30:
+            if now - reported > 30:
                 losses = ", ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
-                report(f"step {self.step} of {self.config.steps}, {(now - told) / count:.2f} s each: {losses}")
-                told, sums, count = now, {}, 0
+                report(f"step {self.step} of {self.config.steps}, {(now - reported) / count:.2f} s each: {losses}")
+                reported, sums, count = now, {}, 0
             if now - saved > CHECKPOINT_SECONDS or now - begun > until:
                 self.save()
                 saved = now
