@@ -1,1 +1,1 @@
-"""`python -m bench`: the server beside plain PyTorch, in one run on one machine."""
+"""`python -m bench`: the server compared with plain PyTorch, in one run on one machine."""

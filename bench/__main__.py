@@ -1,7 +1,7 @@
-"""`python -m bench`: time and memory of the server beside plain PyTorch, side by side in one run.
+"""`python -m bench`: time and memory of the server compared with plain PyTorch, in one run.
 
-For each video, in turn: (a) the published way in plain PyTorch float32, (b) this server over gRPC, (c) the bare
-networks in the same runtime, (d) bare decoding; then the server again with several requests in flight.
+It measures for each video: (a) the published code in plain PyTorch float32, (b) this server over gRPC, (c) the networks
+alone in the server's runtime, (d) decoding alone. Then it measures the server with several requests in flight.
 """
 
 import argparse
@@ -31,6 +31,8 @@ from export.random_weights import write_camera_checkpoint, write_motion_checkpoi
 from fixtures.real_videos import NAMES as REAL_VIDEOS
 from fixtures.real_videos import real_videos
 from server import Server, Settings, running
+from video import Parameters
+from video.clips import CLIP_FRAMES
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench"
@@ -40,17 +42,21 @@ ALL_VIDEOS = (*REAL_VIDEOS, *(made.name for made in MADE))
 
 
 def main() -> int:
-    """Run the benchmark, print its tables, write them as JSON and draw the plot."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="The server beside plain PyTorch, in one run.")
-    parser.add_argument("--quick", action="store_true", help="the three real videos only, one at a time")
-    parser.add_argument("--videos", nargs="+", choices=ALL_VIDEOS, metavar="NAME", help=f"of {', '.join(ALL_VIDEOS)}")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each is measured (default: %(default)s)")
+    """Run the benchmark, print its tables, write the results as JSON and draw the plot."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare the server with plain PyTorch.")
+    parser.add_argument("--quick", action="store_true", help="only the three real videos, one request at a time")
     parser.add_argument(
-        "--precision", nargs="+", choices=PRECISIONS[1:], help="of the server (default: all that this CPU can)"
+        "--videos", nargs="+", choices=ALL_VIDEOS, metavar="NAME", help=f"any of {', '.join(ALL_VIDEOS)}"
     )
-    parser.add_argument("--without-published", action="store_true", help="leave plain PyTorch out")
-    parser.add_argument("--without-load", action="store_true", help="leave several requests in flight out")
-    parser.add_argument("--json", type=Path, default=CACHE / "results.json", help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="how often to measure each video (default: %(default)s)")
+    parser.add_argument(
+        "--precision", nargs="+", choices=PRECISIONS[1:], help="of the server (default: all that this CPU supports)"
+    )
+    parser.add_argument("--without-published", action="store_true", help="do not measure plain PyTorch")
+    parser.add_argument("--without-load", action="store_true", help="do not measure several requests in flight")
+    parser.add_argument(
+        "--json", type=Path, default=CACHE / "results.json", help="where to write the results (default: %(default)s)"
+    )
     options = parser.parse_args()
     precisions = options.precision or ["f32", "int8", *(["bf16"] if "BF16" in _capabilities() else [])]
     names = options.videos or (REAL_VIDEOS if options.quick else ALL_VIDEOS)
@@ -62,7 +68,7 @@ def main() -> int:
     for round_number in range(options.rounds):
         for precision in precisions:
             print(f"bench: round {round_number + 1}, {precision}", flush=True)
-            # (a) is measured once a round, between the server's videos.
+            # Measure (a) once a round, between the videos of the server.
             published = precision == precisions[0] and not options.without_published
             measure_precision(report, repository, videos, precision, published=published)
             options.json.write_text(json.dumps(asdict(report), indent=2) + "\n")
@@ -71,12 +77,12 @@ def main() -> int:
         plot_loads(report.loads, options.json.with_suffix(".png"))
     options.json.write_text(json.dumps(asdict(report), indent=2) + "\n")
     print_report(report)
-    print(f"\nwritten to {options.json}")
+    print(f"\nresults are in {options.json}")
     return 0
 
 
 def prepare() -> Path:
-    """Checkpoints of the recipe and their export, made once; configurations as they are now."""
+    """The model repository: random weights, exported once, and the current configurations."""
     CACHE.mkdir(exist_ok=True)
     repository = CACHE / "model_repository"
     for source in (ROOT / "model_repository").rglob("*"):
@@ -85,7 +91,10 @@ def prepare() -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
     if not (repository / "weights.json").is_file() or not list(repository.glob("*/1/model_int8.xml")):
-        print("bench: writing stand-in checkpoints and exporting them, ten minutes the first time", flush=True)
+        print(
+            "bench: writing checkpoints with random weights and exporting them, which takes ten minutes the first time",
+            flush=True,
+        )
         write_motion_checkpoint(CACHE / "motion")
         write_camera_checkpoint(CACHE / "camera")
         sources = str(CACHE / "motion"), str(CACHE / "camera")
@@ -96,29 +105,29 @@ def prepare() -> Path:
 def measure_precision(
     report: Report, repository: Path, videos: dict[str, Path], precision: str, *, published: bool
 ) -> None:
-    """A round of one precision: every video on a server of its own, (a), (c) and (d) beside it."""
+    """A round of one precision: every video on its own server, and (a), (c) and (d)."""
     bare = BareNetworks(repository, precision)
     if precision not in report.rates:
         report.rates[precision] = bare.rates()
     settings = Settings.on_free_ports(repository, precision=precision)
     with running(settings):
-        pass  # compiles the networks for the first time, if they are not cached yet
+        pass  # compiles the networks, unless they are cached
     for video in report.videos:
         print(f"bench: {video.name}", flush=True)
         path = videos[video.name]
         if published:
             measure_published(video, path)
             measure_bare_decode(video, path)
-        # A server of its own for each: what one video leaves allocated is not the next one's.
+        # Each video has its own server, because memory stays allocated after a video.
         started = time.monotonic()
         with running(settings) as server, Client(server.url, timeout_seconds=3600) as client:
             report.ready_seconds[precision] = time.monotonic() - started
-            client.score(real_videos()["carphone_pristine"], max_frames=1, max_clips=1)  # the first run is slower
+            client.score(real_videos()["carphone_pristine"], max_frames=1, max_clips=1)  # the first request is slower
             report.idle_mib[precision] = proportional_mib(server.process.pid)
             result = video.servers.setdefault(precision, ServerResult())
             before = bare.seconds_of_both()
             measure_server(video, result, path, server, client)
-            # Around it, for a machine's speed drifts.
+            # Measured before and after, because the speed of a machine drifts.
             per_segment, per_clip = (
                 (first + second) / 2 for first, second in zip(before, bare.seconds_of_both(), strict=True)
             )
@@ -126,7 +135,7 @@ def measure_precision(
 
 
 def measure_published(video: VideoResult, path: Path) -> None:
-    """(a) in a process of its own; what it prints leaves the loading of networks out."""
+    """(a) in its own process; the time does not include loading the networks."""
     command = [sys.executable, "-m", "bench.published", str(CACHE / "motion"), str(CACHE / "camera"), str(path)]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
@@ -139,7 +148,7 @@ def measure_published(video: VideoResult, path: Path) -> None:
 
 
 def measure_server(video: VideoResult, result: ServerResult, path: Path, server: Server, client: Client) -> None:
-    """(b) one request alone."""
+    """(b) with one request in flight."""
     before, cpu_before = model_seconds(server), cpu_seconds(server.process.pid)
     idle_mib = resident_mib(server.process.pid)
     with PeakMemory(server.process.pid) as memory:
@@ -152,12 +161,14 @@ def measure_server(video: VideoResult, result: ServerResult, path: Path, server:
     result.sampling_seconds.append(spent["video_sampling"])
     result.decode_seconds.append(spent["video_decode"])
     result.network_seconds.append(sum(spent[name] for name in NETWORKS))
-    video.segments = int(min(4 * int(score.info.duration_seconds), 240)) // 16 + 1
+    parameters = Parameters()
+    frames = min(parameters.fps * int(score.info.duration_seconds), parameters.max_frames)
+    video.segments = int(frames) // CLIP_FRAMES + 1
     video.clips = len(score.camera)
 
 
 def model_seconds(server: Server) -> dict[str, float]:
-    """Seconds that each model of the server has been computing so far, by Triton's own statistics."""
+    """Seconds that each model of the server has computed so far, from Triton's statistics."""
     with grpc.InferenceServerClient(server.url) as triton:
         models = triton.get_inference_statistics().model_stats
     return {
@@ -170,7 +181,7 @@ def model_seconds(server: Server) -> dict[str, float]:
 
 
 def measure_bare_decode(video: VideoResult, path: Path) -> None:
-    """(d) every frame up to the last, decoded and thrown away."""
+    """(d) decode every frame and discard it."""
     started = time.perf_counter()
     with av.open(path) as container:
         stream = container.streams.video[0]
@@ -181,7 +192,7 @@ def measure_bare_decode(video: VideoResult, path: Path) -> None:
 
 
 def measure_loads(report: Report, repository: Path) -> None:
-    """(b) with several requests in flight, beside (c) and (d) measured around each."""
+    """(b) with several requests in flight; (c) and (d) are measured before and after each run."""
     precision = report.load_precision
     bare = BareNetworks(repository, precision)
     settings = Settings.on_free_ports(repository, precision=precision)
@@ -201,7 +212,7 @@ def measure_loads(report: Report, repository: Path) -> None:
 
 
 def bare_seconds(bare: BareNetworks, sizes: dict[str, VideoResult]) -> float:
-    """(c) and (d), one after the other, for the three real videos."""
+    """Seconds of (c) plus (d) for the three real videos."""
     per_segment, per_clip = bare.seconds_of_both()
     seconds = 0.0
     for name, video in sizes.items():
@@ -211,7 +222,10 @@ def bare_seconds(bare: BareNetworks, sizes: dict[str, VideoResult]) -> float:
 
 
 def measure_load(server: Server, sizes: dict[str, VideoResult], in_flight: int, repeats: int) -> LoadResult:
-    """The three real videos, `repeats` times, with so many requests in flight; the share is of one second each."""
+    """Score the three real videos `repeats` times with `in_flight` requests in flight.
+
+    `share_of_bare` of the result must still be multiplied by the seconds of (c) plus (d).
+    """
     queue = list(sizes) * repeats
     paths = real_videos()
 
@@ -231,7 +245,7 @@ def measure_load(server: Server, sizes: dict[str, VideoResult], in_flight: int, 
 
 
 def client_peak_mib(path: Path) -> float:
-    """Peak memory of a client process that has a whole file in its hands."""
+    """Peak memory in MiB of a client process that holds the file at `path` in a request."""
     program = (
         "import sys, client.score; from bench.memory import peak_mib\n"
         "from client._sdk.request import read_video; from tritonclient import grpc\n"
@@ -245,7 +259,7 @@ def client_peak_mib(path: Path) -> float:
 
 
 def machine() -> str:
-    """The processor, in words."""
+    """A description of the processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
     flags = next((line for line in lines if line.startswith("flags")), "")

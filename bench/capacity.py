@@ -1,7 +1,7 @@
-"""`python -m bench.capacity`: what bounds videos a second on a GPU, from its two rates; arithmetic, nothing is run.
+"""`python -m bench.capacity`: videos a second on one GPU, calculated from its two rates; it runs nothing.
 
-A video costs the networks the FLOPs of its segments and clips, by the sampling rules, and the decoders all of its
-frames: wanted ones are spread over the whole of it, and others are decoded on the way to them.
+A video costs the networks the FLOPs of its segments and clips, by the sampling rules. It costs the decoders all of its
+frames: the wanted ones are spread over the whole video, and those in between must be decoded too.
 """
 
 import argparse
@@ -22,18 +22,18 @@ DAY_SECONDS = 86400
 
 @dataclass(frozen=True)
 class Cost:
-    """What one video costs."""
+    """The cost of one video."""
 
     frames: int
     """Frames to decode."""
     segments: int
-    """Of the backbone."""
+    """Segments for the backbone."""
     clips: int
-    """Of the classifier."""
+    """Clips for the classifier."""
 
     @property
     def flop(self) -> float:
-        """Of both networks."""
+        """Floating-point operations of both networks."""
         return self.segments * clip_flop("motion_backbone") + self.clips * clip_flop("camera_classifier")
 
 
@@ -47,11 +47,11 @@ def cost(seconds: float, frames_per_second: float) -> Cost:
 def main(arguments: list[str] | None = None) -> int:
     """Print the table, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.capacity", description=__doc__)
-    parser.add_argument("--tflops", type=float, required=True, help="what the networks reach: make gpu-check tells")
+    parser.add_argument("--tflops", type=float, required=True, help="rate of the networks, from make gpu-check")
     parser.add_argument(
         "--decode-fps",
         type=float,
-        help="1080p frames a second of all NVDECs together; without it, what they would need",
+        help="1080p frames a second of all NVDECs together (default: show the rate that is needed)",
     )
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second of the videos (%(default)s)")
     options = parser.parse_args(arguments)
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         for seconds in DURATIONS_SECONDS:
             of_video = cost(seconds, options.fps)
             networks = options.tflops * 1e12 / of_video.flop
-            # Decoders are as fast as their pixels are many.
+            # The time to decode a frame is proportional to its pixels.
             needed = networks * of_video.frames * pixels / PIXELS_OF_RATE
             held_back = options.decode_fps is not None and options.decode_fps < needed
             videos = networks * (options.decode_fps / needed if held_back else 1)

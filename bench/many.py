@@ -1,6 +1,6 @@
-"""`python -m bench.many`: thousands of small videos through `client.score`, killed on the way, and what it holds.
+"""`python -m bench.many`: thousands of small videos through the client: kills, memory, load and a lost server.
 
-Networks are tiny: it is the client that is looked at, and the server only has to answer.
+The networks are tiny, because the client is measured: the server only has to answer.
 """
 
 import argparse
@@ -36,11 +36,16 @@ BROKEN_EVERY = 40
 
 
 def main() -> int:
-    """Run the parts that were asked for, and print what was seen."""
-    parser = argparse.ArgumentParser(prog="python -m bench.many", description="Many videos through the client.")
+    """Run one part, print its figures, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.many", description="Measure the client on many videos.")
     parser.add_argument("--videos", type=int, default=2000, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--in-flight", type=int, default=4, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("part", choices=("kills", "memory", "busy", "two"), help="what to look at")
+    parser.add_argument(
+        "part",
+        choices=("kills", "memory", "busy", "two"),
+        help="kills: kill a run three times; memory: peak memory of a run; busy: share of time that the networks "
+        "compute; two: kill one of two servers",
+    )
     options = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     if options.part == "busy":
@@ -53,18 +58,18 @@ def main() -> int:
 
 
 def videos(count: int) -> Path:
-    """A folder of videos of 1 to 3 seconds, of which every fortieth is broken, in one of four ways."""
+    """A folder of `count` videos of 1 to 3 seconds; every fortieth is broken, in one of four ways."""
     folder = CACHE / f"videos_{count}"
     if folder.is_dir():
         return folder
-    print(f"bench: making {count} videos", flush=True)
+    print(f"bench: writing {count} videos", flush=True)
     good = [encode(seconds, size) for seconds in (1, 2, 3) for size in (96, 160)]
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
     broken = [b"", b"not a video\n", good[2][: len(good[2]) // 2], good[0][:-2000]]
     for index in range(count):
-        sick = index % BROKEN_EVERY == BROKEN_EVERY - 1
-        content = broken[index // BROKEN_EVERY % len(broken)] if sick else good[index % len(good)]
+        is_broken = index % BROKEN_EVERY == BROKEN_EVERY - 1
+        content = broken[index // BROKEN_EVERY % len(broken)] if is_broken else good[index % len(good)]
         (partial / f"{index:06}.mp4").write_bytes(content)
     return partial.rename(folder)
 
@@ -86,10 +91,10 @@ def encode(seconds: int, size: int) -> bytes:
 
 
 def repository(name: str, *, width: int, depth: int) -> Path:
-    """A model repository with networks of that size."""
+    """A model repository with random networks of this size, for the cpu profile."""
     directory = CACHE / name
     target = directory / "model_repository"
-    # Configurations are today's, whenever the networks were exported.
+    # Copy the configurations every time: they may be newer than the exported networks.
     for source in (ROOT / "model_repository").rglob("*"):
         if source.is_file() and (source.suffix in (".pbtxt", ".py") or source.parent.name == "warmup"):
             copy = target / source.relative_to(ROOT / "model_repository")
@@ -107,7 +112,7 @@ def repository(name: str, *, width: int, depth: int) -> Path:
 
 @contextmanager
 def supervised(model_repository: Path) -> Iterator[tuple[str, int]]:
-    """The address and the process of a server that is looked after, as `make serve` runs it."""
+    """Address and process id of a supervised server, as `make serve` starts it."""
     settings = Settings.on_free_ports(model_repository)
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     environment = os.environ | {name: str(port) for name, port in ports.items()} | {"PRECISION": "f32"}
@@ -126,14 +131,14 @@ def supervised(model_repository: Path) -> Iterator[tuple[str, int]]:
 
 
 def score(folder: Path, url: str, output: Path, in_flight: int) -> subprocess.Popen[bytes]:
-    """The command under test."""
+    """Start `client.score` on `folder`."""
     command = [sys.executable, "-m", "client.score", str(folder), "--url", url, "--output", str(output)]
     command += ["--in-flight", str(in_flight), "--max-clips", "1"]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
 
 def kills(folder: Path, url: str, in_flight: int) -> int:
-    """Killed three times, and then left alone: every video is there once."""
+    """Kill a run three times and let the fourth finish; status 0 if the table has every video exactly once."""
     output = CACHE / "killed.parquet"
     for left in (output, output.with_name(f"{output.name}.journal")):
         left.unlink(missing_ok=True)
@@ -152,7 +157,7 @@ def kills(folder: Path, url: str, in_flight: int) -> int:
     expected = {str(path) for path in folder.iterdir()}
     kinds = Counter((row["error_kind"], row["error"]) for row in table if row["error"])
     print(f"bench: {len(table)} rows of {len(expected)} videos in {seconds:.0f} s, exit status {run.returncode}")
-    print(f"bench: lost {len(expected - counts.keys())}, twice {sum(count > 1 for count in counts.values())}")
+    print(f"bench: {len(expected - counts.keys())} videos lost, {sum(count > 1 for count in counts.values())} twice")
     for (kind, error), count in kinds.items():
         print(f"bench: {count} {kind}: {error}")
     whole = counts.keys() == expected and max(counts.values()) == 1
@@ -160,7 +165,7 @@ def kills(folder: Path, url: str, in_flight: int) -> int:
 
 
 def memory(folder: Path, url: str, in_flight: int) -> int:
-    """What the client holds at most: to be asked with few `--videos` and with many."""
+    """Peak memory of the client; compare few `--videos` with many."""
     output = CACHE / "memory.parquet"
     journal = output.with_name(f"{output.name}.journal")
     output.unlink(missing_ok=True)
@@ -182,9 +187,9 @@ def memory(folder: Path, url: str, in_flight: int) -> int:
 
 
 def busy(seconds: float = 60.0) -> int:
-    """How much of the time a network computes while 16 requests of the client for asyncio are in flight."""
+    """The share of time that a network computes while the asyncio client has 16 requests in flight."""
     clip = encode(2, 160)
-    # Large enough to be what a video costs, as the published ones are, and small enough for many videos in a minute.
+    # Large enough to dominate the cost of a video, as the published ones do, and small enough for many videos a minute.
     settings = Settings.on_free_ports(repository("small", width=384, depth=12), precision="f32")
     with running(settings) as server:
         answered, wall, share = asyncio.run(_load(server, clip, seconds))
@@ -194,7 +199,7 @@ def busy(seconds: float = 60.0) -> int:
 
 
 def two(seconds: float = 20.0) -> int:
-    """Videos a second with two servers, then with one of them killed, and with the other alone from the start."""
+    """Videos a second with two servers, after one of them is killed, and with one server from the start."""
     clip = encode(2, 160)
     small = repository("tiny", width=48, depth=2)
     answered: list[float] = []
@@ -223,7 +228,7 @@ def two(seconds: float = 20.0) -> int:
         sum(start <= at < stop for at in answered) / (stop - start)
         for start, stop in ((killed - seconds, killed), (killed, alone_from), (alone_from, end))
     )
-    print(f"bench: {both:.1f} videos/s with two servers, {one:.1f} from the kill on, {alone:.1f} with the other alone")
+    print(f"bench: {both:.1f} videos/s with two servers, {one:.1f} after one is killed, {alone:.1f} with one server")
     print(f"bench: {len(failed)} of {len(failed) + len(answered)} videos failed {Counter(failed)}")
     return 0 if not failed else 1
 
@@ -240,7 +245,7 @@ async def _load(server: Server, video: bytes, seconds: float) -> tuple[int, floa
                 answered += 1
 
         callers = [asyncio.create_task(ask()) for _ in range(16)]
-        await asyncio.sleep(5)  # until all are under way
+        await asyncio.sleep(5)  # until all are in flight
         started, answered = time.monotonic(), 0
         share = await asyncio.to_thread(share_of_turns, server.process.pid, seconds - 5)
         done, wall = answered, time.monotonic() - started
@@ -249,9 +254,9 @@ async def _load(server: Server, video: bytes, seconds: float) -> tuple[int, floa
 
 
 def share_of_turns(tritonserver: int, seconds: float) -> float:
-    """The share of the time in which some network has the cores: looked up a hundred times a second.
+    """The share of time that some network holds the compute lock, sampled 100 times a second.
 
-    Triton's own statistics count the time that an instance waits for its turn as well.
+    Triton's statistics would include the time that an instance waits for the lock.
     """
     taken = looks = 0
     end = time.monotonic() + seconds

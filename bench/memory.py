@@ -1,4 +1,4 @@
-"""How much memory a process and everything below it use."""
+"""Memory and CPU time of a process tree."""
 
 import threading
 from pathlib import Path
@@ -12,15 +12,15 @@ def tree(root: int) -> list[int]:
 
 
 def proportional_mib(root: int) -> float:
-    """Memory of a process tree in MiB; what processes share is counted once (PSS)."""
+    """Memory of a process tree in MiB (PSS: shared memory counts once)."""
     return _sum_mib(root, "smaps_rollup", ("Pss:",))
 
 
 def resident_mib(root: int) -> float:
-    """Memory in MiB of a process tree's own, and of all shared memory of the machine: use it where nothing else runs.
+    """Anonymous memory of a process tree plus all shared memory of the machine, in MiB.
 
-    Cheap to ask for, unlike PSS, which takes the kernel a walk through gigabytes of page tables: asking ten times a
-    second for that made what was measured half as slow again.
+    Right only if no other program uses shared memory. Unlike PSS it is cheap: for PSS the kernel walks gigabytes of
+    page tables, and ten samples a second made the measured requests 1.5 times as slow.
     """
     lines = Path("/proc/meminfo").read_text().splitlines()
     shared_kib = next(int(line.split()[1]) for line in lines if line.startswith("Shmem:"))
@@ -28,19 +28,19 @@ def resident_mib(root: int) -> float:
 
 
 def _sum_mib(root: int, file: str, fields: tuple[str, ...]) -> float:
-    """The sum of some fields of /proc/PID/`file`, which are in KiB, over a process tree."""
+    """The sum over a process tree of `fields` of /proc/PID/`file`, which are in KiB."""
     kib = 0
     for pid in tree(root):
         try:
             lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
         except OSError:
-            continue  # gone meanwhile
+            continue  # the process has ended
         kib += sum(int(line.split()[1]) for line in lines if line.startswith(fields))
     return kib / 1024
 
 
 def cpu_seconds(root: int) -> float:
-    """CPU time of a process tree so far, its ended and awaited children included."""
+    """CPU time of a process tree so far, including children that have ended."""
     ticks = 0
     for pid in tree(root):
         try:
@@ -52,13 +52,13 @@ def cpu_seconds(root: int) -> float:
 
 
 def peak_mib() -> float:
-    """Peak memory of this process; getrusage would count what its parent had when it was started."""
+    """Peak memory of this process in MiB; getrusage would include that of its parent at the fork."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 class PeakMemory:
-    """The largest `resident_mib` of a process tree while a `with` block runs, looked at ten times a second."""
+    """The largest `resident_mib` of a process tree during a `with` block, sampled ten times a second."""
 
     def __init__(self, root: int) -> None:
         self.root = root

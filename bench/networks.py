@@ -1,4 +1,4 @@
-"""(c) the networks in the server's runtime, without the server."""
+"""(c) the networks alone in the server's runtime."""
 
 import time
 from collections import defaultdict
@@ -9,19 +9,20 @@ import openvino
 
 from backends.precision import matrix_rate
 from bench.results import Rates
+from video.clips import CLIP_SHAPE
 
 TOKENS = 8 * 14 * 14
 SHAPES = {"motion_backbone": (12, 768), "camera_classifier": (24, 1024)}
 """Depth and width of the published networks."""
-CLIP = np.random.default_rng(0).integers(0, 256, (1, 16, 224, 224, 3), np.uint8)
+CLIP = np.random.default_rng(0).integers(0, 256, (1, *CLIP_SHAPE), np.uint8)
 TIMED_RUNS = 2
 
 
 def clip_flop(network: str) -> float:
-    """Floating-point operations of a clip.
+    """Floating-point operations of one clip.
 
-    A block of a vision transformer multiplies every token by 12 width^2 weights, and queries by keys and weights by
-    values; the patches of 2 x 16 x 16 x 3 are embedded once.
+    Each block multiplies every token by 12 width^2 weights, queries by keys, and attention weights by values. The
+    embedding of patches of 2 x 16 x 16 x 3 comes once.
     """
     depth, width = SHAPES[network]
     blocks = depth * (24 * width**2 * TOKENS + 4 * TOKENS**2 * width)
@@ -36,7 +37,7 @@ class BareNetworks:
         self.precision = precision
         self._requests = {name: self._compile(name).create_infer_request() for name in SHAPES}
         for request in self._requests.values():
-            request.infer([CLIP])  # the first is slower
+            request.infer([CLIP])  # the first run is slower
 
     def _compile(self, name: str, **hints: object) -> openvino.CompiledModel:
         file = "model_int8.xml" if self.precision == "int8" else "model.onnx"
@@ -44,7 +45,7 @@ class BareNetworks:
         return openvino.Core().compile_model(self.repository / name / "1" / file, "CPU", hints)
 
     def seconds(self, name: str) -> float:
-        """Seconds a clip, the mean of a few runs."""
+        """Seconds a clip, the mean of `TIMED_RUNS` runs."""
         started = time.perf_counter()
         for _ in range(TIMED_RUNS):
             self._requests[name].infer([CLIP], share_inputs=True)
@@ -55,7 +56,7 @@ class BareNetworks:
         return self.seconds("motion_backbone"), self.seconds("camera_classifier")
 
     def rates(self) -> Rates:
-        """How fast they compute, beside plain products of matrices in the same precision."""
+        """Rates of both networks and of a large matrix product in the same precision."""
         rates = {name: clip_flop(name) / min(self.seconds(name) for _ in range(2)) / 1e9 for name in SHAPES}
         matrix = matrix_rate(openvino.Core(), self.precision, width=3072) / 1e9
         return Rates(matrix, rates["motion_backbone"], rates["camera_classifier"], self._profile())

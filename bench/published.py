@@ -1,8 +1,8 @@
-"""`python -m bench.published MOTION CAMERA VIDEO`: what the published code does, in plain PyTorch float32.
+"""`python -m bench.published MOTION CAMERA VIDEO`: scores a video as the published code does, in PyTorch float32.
 
-Every frame is decoded to RGB and kept; the wanted ones are resized as floats and go through eager networks. Prints one
-JSON object: seconds without loading the networks, peak memory of the process, and the answers. It uses this project's
-reading of the checkpoints, and none of its decoding, resizing or sampling.
+It decodes every frame to RGB and keeps it, resizes the wanted frames as floats and runs eager networks. It prints one
+JSON object: seconds without loading the networks, peak memory of the process, and the scores. It loads checkpoints with
+this project's code, but does not use its decoding, resizing or sampling.
 """
 
 import json
@@ -18,10 +18,11 @@ from PIL import Image
 from bench.memory import peak_mib
 from export.camera_network import load_camera
 from export.motion_network import load_motion
+from video.clips import CLIP_FRAMES, CLIP_SHAPE, FRAME_SIZE
 
 
 def read_frames(path: str) -> tuple[list[np.ndarray], np.ndarray, float]:
-    """Every frame as RGB, their timestamps, and the duration, in seconds."""
+    """Every frame as RGB (height, width, 3) uint8, their timestamps and the duration, both in seconds."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -32,16 +33,18 @@ def read_frames(path: str) -> tuple[list[np.ndarray], np.ndarray, float]:
 
 
 def motion_segments(frames: list[np.ndarray], duration: float) -> torch.Tensor:
-    """Frames at 4 a second, 240 at most, stretched: float (segments, 16, 224, 224, 3) in 0 to 255."""
+    """4 frames a second, at most 240, stretched: float (segments, 16, 224, 224, 3) from 0 to 255."""
     wanted = min(4 * int(duration), 240)
-    indices = torch.linspace(0, len(frames) - 1, (wanted // 16 + 1) * 16).long()
+    indices = torch.linspace(0, len(frames) - 1, (wanted // CLIP_FRAMES + 1) * CLIP_FRAMES).long()
     resized = [
         torch.nn.functional.interpolate(
-            torch.from_numpy(frames[index]).permute(2, 0, 1)[None].float(), size=(224, 224), mode="bilinear"
+            torch.from_numpy(frames[index]).permute(2, 0, 1)[None].float(),
+            size=(FRAME_SIZE, FRAME_SIZE),
+            mode="bilinear",
         )
         for index in indices
     ]
-    return torch.cat(resized).permute(0, 2, 3, 1).reshape(-1, 16, 224, 224, 3)
+    return torch.cat(resized).permute(0, 2, 3, 1).reshape(-1, *CLIP_SHAPE)
 
 
 def camera_clips(frames: list[np.ndarray], times: np.ndarray, duration: float) -> torch.Tensor:
@@ -54,18 +57,18 @@ def camera_clips(frames: list[np.ndarray], times: np.ndarray, duration: float) -
     clips = []
     for start in starts:
         inside = np.flatnonzero((times >= start - 1e-6) & (times < start + 2 - 1e-6))
-        for index in torch.linspace(inside[0], inside[-1], 16).long():
+        for index in torch.linspace(inside[0], inside[-1], CLIP_FRAMES).long():
             picture = Image.fromarray(frames[index])
-            scale = 224 / min(picture.size)
-            width, height = (max(224, int(side * scale + 1e-6)) for side in picture.size)
-            left, top = (width - 224) // 2, (height - 224) // 2
+            scale = FRAME_SIZE / min(picture.size)
+            width, height = (max(FRAME_SIZE, int(side * scale + 1e-6)) for side in picture.size)
+            left, top = (width - FRAME_SIZE) // 2, (height - FRAME_SIZE) // 2
             resized = picture.resize((width, height), Image.Resampling.BILINEAR)
-            clips.append(np.asarray(resized.crop((left, top, left + 224, top + 224))))
-    return torch.from_numpy(np.stack(clips)).reshape(-1, 16, 224, 224, 3)
+            clips.append(np.asarray(resized.crop((left, top, left + FRAME_SIZE, top + FRAME_SIZE))))
+    return torch.from_numpy(np.stack(clips)).reshape(-1, *CLIP_SHAPE)
 
 
 def main(motion: str, camera: str, video: str) -> None:
-    """Score one video and print what it took."""
+    """Score one video and print the JSON object."""
     backbone, head = load_motion(Path(motion))
     classifier = load_camera(Path(camera)).network
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The tables and the plot that a person reads."""
+"""The tables and the plot of a benchmark run."""
 
 import statistics
 from pathlib import Path
@@ -7,21 +7,21 @@ import matplotlib
 
 from bench.results import LoadResult, Report
 
-matplotlib.use("Agg")  # there need be no display
+matplotlib.use("Agg")  # works without a display
 from matplotlib import pyplot
 
 LEGEND = """\
-(a) plain PyTorch float32, (b) this server, one request at a time, (c) bare networks, (d) bare decoding of every frame.
-Seconds: medians, and +- half of what lies between the fastest and the slowest round. a/b: how many times faster.
-sample, decode: in the server. rest: of (b), what is neither those nor (c). MiB: (a) with networks, (b) above idle."""
+(a) plain PyTorch float32, (b) this server, one request in flight, (c) the networks alone, (d) decoding alone.
+Seconds: medians, +- half the range of the rounds. a/b: speed of the server relative to (a). sample, decode: time in the
+server. rest: (b) less sample, decode and (c). MiB: peak memory, (a) with its networks, (b) above the idle server."""
 
 
 def print_report(report: Report) -> None:
-    """All tables."""
+    """Print all tables."""
     print(f"\n{report.machine}\n\n{LEGEND}\n")
     for precision, seconds in report.ready_seconds.items():
         print(f"{precision:>5}: ready after {seconds:.1f} s, {report.idle_mib[precision]:.0f} MiB idle")
-    print(f"client: {report.client_mib:.0f} MiB with bikes in its hands\n")
+    print(f"client: {report.client_mib:.0f} MiB with bikes in a request\n")
     print(
         f"{'video':>17} {'segments':>8} {'clips':>5} {'(a)':>14} {'MiB':>6} {'prec.':>5} {'(b)':>14} {'MiB':>5} "
         f"{'cpu':>6} {'a/b':>5} {'(c)':>7} {'(d)':>6} {'sample':>6} {'decode':>6} {'rest':>11}"
@@ -47,9 +47,7 @@ def print_report(report: Report) -> None:
         layers = ", ".join(f"{kind} {milliseconds:.0f}" for kind, milliseconds in rates.backbone_milliseconds.items())
         print(f"{precision:>8} {rates.matrix:9.0f} {shares[0]:>15} {shares[1]:>15}   {layers}")
     if report.loads:
-        print(
-            f"\n{report.load_precision}, the three real videos over and over; of bare: (c) and (d) one after the other"
-        )
+        print(f"\n{report.load_precision}, the three real videos, repeated; of bare: (c) plus (d), over the time taken")
         print(f"{'in flight':>9} {'videos/s':>9} {'clips/s':>8} {'p50':>7} {'p95':>7} {'p99':>7} {'of bare':>8}")
     for load in report.loads:
         print(
@@ -59,7 +57,7 @@ def print_report(report: Report) -> None:
 
 
 def plot_loads(loads: list[LoadResult], path: Path) -> None:
-    """Throughput and latency against requests in flight, as a picture."""
+    """Plot throughput and latency against requests in flight into the file `path`."""
     figure, (throughput, latency) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     in_flight = [load.in_flight for load in loads]
     throughput.plot(in_flight, [load.videos_per_second for load in loads], "o-")

@@ -1,67 +1,67 @@
-"""What a run of the benchmark finds: plain data, written as JSON and read by the report."""
+"""Results of a benchmark run: plain data, written as JSON and read by the report."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class ServerResult:
-    """What one video took on the server in one precision; a value a round, in seconds."""
+    """Figures of one video on the server in one precision; lists have a value for each round, in seconds."""
 
     seconds: list[float] = field(default_factory=list)
-    """From the client's call to its answer."""
+    """Latency of the client's call."""
     cpu_seconds: list[float] = field(default_factory=list)
     """Of all processes of the server."""
     sampling_seconds: list[float] = field(default_factory=list)
-    """In video_sampling, by Triton's statistics."""
+    """In video_sampling, from Triton's statistics."""
     decode_seconds: list[float] = field(default_factory=list)
     """In video_decode."""
     network_seconds: list[float] = field(default_factory=list)
-    """In the three networks, waiting for their turns included."""
+    """In the three networks, including the wait for the compute lock."""
     bare_network_seconds: list[float] = field(default_factory=list)
-    """(c) the backbone and the classifier without a server: two clips of each measured, and multiplied."""
+    """(c) the backbone and the classifier alone: time of one clip, times the number of clips."""
     above_idle_mib: float = 0.0
-    """Peak memory of all processes of the server above that of the idle one."""
+    """Peak memory of all processes of the server, above that of the idle server."""
 
 
 @dataclass
 class VideoResult:
-    """What one video took."""
+    """Figures of one video."""
 
     name: str
     segments: int = 0
-    """16-frame segments of the motion scores."""
+    """Segments for the motion scores."""
     clips: int = 0
-    """Camera clips."""
+    """Clips for the camera classifier."""
     published_seconds: list[float] = field(default_factory=list)
     """(a) plain PyTorch float32, without loading the networks."""
     published_peak_mib: float = 0.0
-    """Peak memory of that process, networks included."""
+    """Peak memory of that process, including its networks."""
     published_failures: int = 0
-    """How often it ended without an answer."""
+    """Runs that ended without an answer."""
     bare_decode_seconds: list[float] = field(default_factory=list)
-    """(d) every frame decoded and thrown away."""
+    """(d) decoding every frame alone."""
     servers: dict[str, ServerResult] = field(default_factory=dict)
     """(b) by precision."""
 
 
 @dataclass
 class LoadResult:
-    """What the server did with several requests in flight."""
+    """Figures of the server with several requests in flight."""
 
     in_flight: int
     videos_per_second: float
     clips_per_second: float
-    """Segments and camera clips."""
+    """Segments plus camera clips."""
     p50_seconds: float
     p95_seconds: float
     p99_seconds: float
     share_of_bare: float
-    """Time of (c) and (d) one after the other for the same videos, over the time taken."""
+    """Time of (c) plus (d) for the same videos, divided by the time taken."""
 
 
 @dataclass
 class Rates:
-    """How fast this machine computes in one precision, in GFLOP/s."""
+    """Rates of this machine in one precision, in GFLOP/s."""
 
     matrix: float
     """A product of large matrices."""
@@ -70,19 +70,19 @@ class Rates:
     classifier: float
     """camera_classifier on one clip."""
     backbone_milliseconds: dict[str, float] = field(default_factory=dict)
-    """Where the backbone's time goes: milliseconds a segment by kind of layer."""
+    """Milliseconds a segment of the backbone, by kind of layer."""
 
 
 @dataclass
 class Report:
-    """A whole run."""
+    """All results of a run."""
 
     machine: str
     load_precision: str
     ready_seconds: dict[str, float] = field(default_factory=dict)
-    """By precision: until the server was ready, its compiled networks cached."""
+    """By precision: time until the server is ready, with its compiled networks cached."""
     idle_mib: dict[str, float] = field(default_factory=dict)
-    """By precision: memory of the idle server, what processes share counted once."""
+    """By precision: memory of the idle server (PSS: shared memory counts once)."""
     client_mib: float = 0.0
     rates: dict[str, Rates] = field(default_factory=dict)
     videos: list[VideoResult] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""`python -m bench.soak`: a server under mixed load for half an hour; its memory, latencies and errors over time.
+"""`python -m bench.soak`: memory, latencies and errors of a server under mixed load for half an hour.
 
-Good, bad, large and long videos at 8 in flight, to a server as `make serve` runs it, with tiny networks: what is soaked
-is all that is around them. Writes .bench/soak.json and .bench/soak.png, and compares memory at the end with that at
-minute 5 and p99 of the last 5 minutes with that of minutes 5 to 10.
+It keeps 8 requests in flight to a server as `make serve` starts it: valid, damaged, large and long videos. The networks
+are tiny, because everything around them is tested. It writes .bench/soak.json and .bench/soak.png, and compares the
+memory at the end with that at minute 5, and p99 of the last 5 minutes with that of minutes 5 to 10.
 """
 
 import argparse
@@ -26,17 +26,17 @@ from client import Client, ClientError, InvalidRequest, Score
 from fixtures.hostile import SEEDS, random_mutation, seed
 from fixtures.synthetic import encode
 
-matplotlib.use("Agg")  # there need be no display
+matplotlib.use("Agg")  # works without a display
 from matplotlib import pyplot
 
 OUTPUT = Path(__file__).parent.parent / ".bench"
 IN_FLIGHT = 8
 KINDS = {"good": 0.59, "bad": 0.39, "large": 0.01, "long": 0.01}
-"""Shares of the requests. Each extreme from the start on: memory that Triton shares with its models never shrinks, and
-a mutation that makes a file last for hours would be the first to need all of it, some time."""
+"""Shares of the requests. Extremes come from the start on: shared memory between Triton and its models never shrinks,
+so that a late first extreme (a mutation can turn a file into one of hours) would look like a leak."""
 SAMPLE_SECONDS = 2.0
 MIN_MINUTES = 15
-"""Less have no minutes 5 to 10 and last 5 to compare."""
+"""A shorter run has no minutes 5 to 10 and last 5 to compare."""
 MAX_GROWTH = 0.05
 MAX_P99_CHANGE = 0.2
 
@@ -46,17 +46,17 @@ class Request:
     """One request."""
 
     at_seconds: float
-    """When it was answered, from the start on."""
+    """Time of its answer, from the start of the run."""
     kind: str
-    """`good`, `bad` or `large`."""
+    """A key of `KINDS`."""
     seconds: float
-    """How long it took."""
+    """Its latency."""
     outcome: str
-    """`scored`, `refused`, the name of another exception, or `wrong`: a good video had other scores than before."""
+    """`scored`, `refused`, the name of another exception, or `wrong`: scores of a valid video that changed."""
 
 
 class Soak:
-    """Callers, and what they saw."""
+    """The callers and their results."""
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
@@ -66,21 +66,21 @@ class Soak:
         self.memory_mib: list[tuple[float, float]] = []
         self._good = encode(60)
         self._large = encode(50, width=3840, height=2160, options={"preset": "ultrafast"})
-        # As many clips as a video can have.
+        # Has the maximum number of clips.
         self._long = encode(700, width=64, height=48, rate=10)
         with Client(url, timeout_seconds=120) as client:
             self._expected = {kind: client.score(self._video(kind)) for kind in KINDS if kind != "bad"}
-        # Only now: making the large video takes half a minute.
+        # Only now, because encoding the large video takes half a minute.
         self._started = time.monotonic()
         self._end = self._started + seconds
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the start."""
+        """Time since the start of the run."""
         return time.monotonic() - self._started
 
     def call(self) -> None:
-        """Ask until it is time to stop."""
+        """Send requests, one at a time, until the end of the run."""
         with Client(self._url, timeout_seconds=120, away_seconds=60) as client:
             while time.monotonic() < self._end:
                 with self._lock:
@@ -106,31 +106,31 @@ class Soak:
         return "wrong" if kind != "bad" and score != self._expected[kind] else "scored"
 
     def watch(self, server: int) -> None:
-        """Look at the memory of the process tree of `server` until it is time to stop."""
+        """Sample the memory of the process tree of `server` until the end of the run."""
         while time.monotonic() < self._end:
             self.memory_mib.append((self.elapsed_seconds, proportional_mib(server)))
             time.sleep(SAMPLE_SECONDS)
 
     def memory_around(self, at_seconds: float) -> float:
-        """The mean of the memory seen within half a minute of that time, in MiB."""
+        """Mean memory in MiB within half a minute of that time."""
         return float(np.mean([mib for at, mib in self.memory_mib if abs(at - at_seconds) < 30]))
 
     def p99_of_five_minutes(self, start_seconds: float) -> float:
-        """The 99th percentile of the latencies in the five minutes from then on, in seconds."""
+        """99th percentile of the latencies in the five minutes from `start_seconds` on, in seconds."""
         end_seconds = start_seconds + 300
         took = [request.seconds for request in self.requests if start_seconds <= request.at_seconds < end_seconds]
         return float(np.quantile(took, 0.99))
 
 
 def main() -> int:
-    """Soak, plot, print, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="A server under mixed load.")
+    """Run, plot, print the figures, and return the exit status: 0 if all bounds hold."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Test a server under mixed load.")
     parser.add_argument(
         "--minutes",
         type=float,
         default=30.0,
         metavar="N",
-        help=f"(default: %(default)g; less than {MIN_MINUTES} are a rehearsal, without verdicts of memory and latency)",
+        help=f"(default: %(default)g; with less than {MIN_MINUTES}, memory and latency are not compared)",
     )
     options = parser.parse_args()
     NETWORKS.mkdir(parents=True, exist_ok=True)
@@ -153,12 +153,12 @@ def _report(soak: Soak, seconds: float) -> int:
     for kind in KINDS:
         took = [request.seconds for request in soak.requests if request.kind == kind]
         if not took:
-            continue  # of the large and the long ones there is one in a hundred
+            continue  # in a short run: one video in a hundred is large, and one is long
         p50, p95, p99 = np.quantile(took, [0.5, 0.95, 0.99])
         print(f"{kind:5}  p50 {p50:.2f} s  p95 {p95:.2f} s  p99 {p99:.2f} s")
     expected = {(kind, "scored") for kind in KINDS} | {("bad", "refused")}
     unexpected = sum(count for outcome, count in counts.items() if outcome not in expected)
-    kept = [_verdict("answers", f"{unexpected} of {counts.total()} that should not be", unexpected == 0)]
+    kept = [_verdict("answers", f"{unexpected} of {counts.total()} outcomes were unexpected", unexpected == 0)]
     if seconds < MIN_MINUTES * 60:
         print("memory and p99: not compared, the run is too short")
         return 0 if all(kept) else 1

@@ -1,4 +1,4 @@
-"""The videos of the benchmark: three real ones, and longer and larger ones made from them."""
+"""Videos of the benchmark: three real ones, and longer and larger ones made from them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fixtures.real_videos import real_videos
 
 @dataclass(frozen=True)
 class Made:
-    """A video made from a real one by scaling it and playing it over and over."""
+    """A video made from a real one, scaled and repeated."""
 
     name: str
     source: str
@@ -38,19 +38,19 @@ CAPACITY = tuple(
     for source, width, height in (("bikes", 640, 360), ("bigbuckbunny", 1920, 1080))
     for seconds in (5, 10, 60)
 )
-"""What a GPU's capacity is told by."""
+"""Videos for measuring the capacity of a GPU."""
 RATE = 25
 
 
 def made_videos(directory: Path, names: Collection[str], known: Collection[Made] = MADE) -> dict[str, Path]:
-    """Those of `names` that are `known`, encoded into `directory` where they are not there yet."""
+    """Paths of the `known` videos in `names`, encoded into `directory` unless they exist."""
     paths = {}
     for made in known:
         if made.name not in names:
             continue
         paths[made.name] = directory / f"{made.name}.mp4"
         if not paths[made.name].is_file():
-            print(f"bench: making {made.name}", flush=True)
+            print(f"bench: encoding {made.name}", flush=True)
             partial = paths[made.name].with_suffix(".partial")
             _encode(made, real_videos()[made.source], partial)
             partial.rename(paths[made.name])
@@ -58,7 +58,7 @@ def made_videos(directory: Path, names: Collection[str], known: Collection[Made]
 
 
 def _encode(made: Made, source: Path, target: Path) -> None:
-    """Real frames, scaled; forwards and backwards in turn, so that nothing jumps where the source ends."""
+    """Encode scaled real frames, forwards and backwards in turn, so that no jump occurs where the source ends."""
     with av.open(source) as container:
         frames = [frame.reformat(made.width, made.height, "yuv420p") for frame in container.decode(video=0)]
     frames += frames[-2:0:-1]

@@ -1,4 +1,4 @@
-"""Checkpoints to the networks of the model repository: `python -m export`, or `export.networks.export_networks`."""
+"""Export of checkpoints into the model repository: `python -m export`, or `export.networks.export_networks`."""
 
 from export.errors import ExportError, SourceUnavailable
 from export.source import CAMERA_REPOSITORY, MOTION_REPOSITORY

@@ -1,4 +1,4 @@
-"""Reading a checkpoint directory in the Hugging Face layout, with every tensor accounted for."""
+"""Reading checkpoint directories in the Hugging Face layout; no tensor may be missing or left over."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from export.errors import ExportError, SourceUnavailable
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; `SourceUnavailable` where there is none."""
+    """The object in a JSON file; `SourceUnavailable` if the file cannot be read or holds anything else."""
     try:
         content = json.loads(path.read_text())
     except OSError as error:
@@ -25,7 +25,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors` as float32, without the prefix that a compiled model leaves in names."""
+    """The tensors of `model.safetensors` by name, as float32.
+
+    Names lose the prefix `_orig_mod.` of a compiled model. `SourceUnavailable` if the file is missing or damaged.
+    """
     path = directory / "model.safetensors"
     if not path.is_file():
         if (
@@ -33,21 +36,21 @@ def read_tensors(directory: Path) -> dict[str, Tensor]:
             + sorted(directory.glob("*.pt*"))
             + sorted(directory.glob("*.ckpt"))
         ):
-            why = "is a pickle, which can run any code when it is read: convert it to model.safetensors"
+            why = "is a pickle, and reading a pickle can run any code: convert it to model.safetensors"
             raise SourceUnavailable(f"{pickles[0]} {why}")
         raise SourceUnavailable(f"{directory} has no model.safetensors")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise SourceUnavailable(f"{path} cannot be read whole: {error}") from error
+        raise SourceUnavailable(f"{path} is damaged or incomplete: {error}") from error
     return {name.replace("_orig_mod.", ""): tensor.float() for name, tensor in tensors.items()}
 
 
 def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> None:
-    """Load `tensors` into `network`; `ExportError` that names them where one is missing, left over or misshapen."""
+    """Load `tensors` into `network`; `ExportError` names a tensor that is missing, left over or has another shape."""
     wanted = network.state_dict()
-    complain("is missing", wanted.keys() - tensors.keys(), what)
-    complain("is left over", tensors.keys() - wanted.keys(), what)
+    refuse_tensors("is missing", wanted.keys() - tensors.keys(), what)
+    refuse_tensors("is left over", tensors.keys() - wanted.keys(), what)
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
             expected, found = tuple(wanted[name].shape), tuple(tensor.shape)
@@ -55,8 +58,8 @@ def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> N
     network.load_state_dict(tensors)
 
 
-def complain(problem: str, names: Any, what: str) -> None:
-    """Raise an `ExportError` that lists the first of `names`, if there are any."""
+def refuse_tensors(problem: str, names: Any, what: str) -> None:
+    """Raise an `ExportError` that lists the first three of `names`, unless `names` is empty."""
     listed = sorted(names)
     if listed:
         more = f" (and {len(listed) - 3} more)" if len(listed) > 3 else ""

@@ -1,12 +1,12 @@
-"""What can go wrong in an export.
+"""Exceptions of an export.
 
 ExportError
-└── SourceUnavailable    the source cannot be reached or read whole
+└── SourceUnavailable    the source cannot be reached or read
 """
 
 
 class ExportError(Exception):
-    """The export cannot be done; the message says why in one sentence. Nothing was changed."""
+    """The export failed; the message gives the reason in one sentence. The model repository is unchanged."""
 
 
 class SourceUnavailable(ExportError):

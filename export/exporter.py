@@ -1,4 +1,4 @@
-"""One network, in every form that a target needs."""
+"""Writing one network in every form that a target needs."""
 
 import tempfile
 import time
@@ -8,40 +8,39 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from export.configuration import write_shapes
 from export.errors import ExportError
-from export.fp16 import Halvable
+from export.fp16 import Fp16Network
 from export.graph import TOLERANCE, count_nodes, largest_difference, outputs_of, write_graph
 from export.plans import PLAN, STAMP, Plans
 from export.repository import Transaction
 
 GRAPH = "model.onnx"
-HALF_GRAPH = "model_fp16.onnx"
-HALF_TOLERANCE = 0.05
-"""Of an embedding, whose values are a few units, or of a probability: a mistake is further off than rounding is."""
+FP16_GRAPH = "model_fp16.onnx"
+FP16_TOLERANCE = 0.05
+"""For embeddings, whose values are a few units, and probabilities: above rounding errors, below those of a mistake."""
 
 
 class Exporter:
-    """Writes networks into a transaction: float32 always; with `half`, fp16 as well; with `plans`, TensorRT's too."""
+    """Writes networks into a transaction: float32 always, fp16 if `fp16` is set, TensorRT plans if `plans` is given."""
 
     def __init__(
-        self, transaction: Transaction, report: Callable[[str], None], *, half: bool, plans: Plans | None
+        self, transaction: Transaction, report: Callable[[str], None], *, fp16: bool, plans: Plans | None
     ) -> None:
         self._transaction = transaction
         self._report = report
-        self._half = half
+        self._fp16 = fp16
         self._plans = plans
 
     def write(
         self, network: nn.Module, model: str, input_name: str, output_names: list[str], example: torch.Tensor
     ) -> None:
-        """Write `network` in all forms that are wanted, and remove those of an earlier export that are not.
+        """Write `network` in all forms of the target, and remove other forms of an earlier export.
 
-        `example` is a batch of two or more. The network is of no further use.
+        `example` is a batch of two or more. The network is converted in place: do not use it afterwards.
         """
         parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         self._report(f"{model}: writing {parameters:.1f} M parameters as ONNX")
-        # One row, where graphs are traced with more: this also shows that the first axis is dynamic.
+        # One row, but graphs are traced with more: this also checks that the first axis is dynamic.
         expected = outputs_of(network, example[:1])
 
         def graph(path: Path) -> None:
@@ -53,35 +52,28 @@ class Exporter:
             graph(path)
             difference = largest_difference(expected, path, example[:1], tolerance)
             seconds = time.monotonic() - started
-            self._report(f"{model}: {name} is {difference:.1e} from PyTorch on the same input, {seconds:.0f} s")
+            self._report(f"{model}: {name} differs from PyTorch by {difference:.1e}, {seconds:.0f} s")
 
         checked(GRAPH, TOLERANCE)
-        half = network if self._half and isinstance(network, Halvable) else None
-        if half:
-            half.to_half()
-        if half and self._plans is not None:
+        fp16 = network if self._fp16 and isinstance(network, Fp16Network) else None
+        if fp16:
+            fp16.to_fp16()
+        if fp16 and self._plans is not None:
             with tempfile.TemporaryDirectory() as directory:
                 plain = Path(directory, GRAPH)
                 graph(plain)
-                largest_difference(expected, plain, example[:1], HALF_TOLERANCE)
+                largest_difference(expected, plain, example[:1], FP16_TOLERANCE)
                 self._plans.write(plain, model, input_name, tuple(example.shape[1:]))
         else:
             self._remove(model, PLAN, STAMP)
-        if half:
-            layers = half.fuse_attention()
-            checked(HALF_GRAPH, HALF_TOLERANCE)
-            fused = count_nodes(self._transaction.staged(f"{model}/1/{HALF_GRAPH}"), "MultiHeadAttention")
+        if fp16:
+            layers = fp16.fuse_attention()
+            checked(FP16_GRAPH, FP16_TOLERANCE)
+            fused = count_nodes(self._transaction.staged(f"{model}/1/{FP16_GRAPH}"), "MultiHeadAttention")
             if fused != layers:
-                raise ExportError(f"{model}: attention is one node in {fused} of {layers} layers")
+                raise ExportError(f"{model}: only {fused} of {layers} attention layers became one ONNX node")
         else:
-            self._remove(model, HALF_GRAPH)
-        if self._half:
-            shapes = {input_name: [-1, *example.shape[1:]]}
-            for name, output in zip(output_names, expected, strict=True):
-                # Of the outputs, those that have a row for each of the input's have a dynamic axis.
-                shapes[name] = [-1 if half else len(output), *output.shape[1:]]
-            for path in write_shapes(self._transaction, model, shapes):
-                self._report(f"{path}: now has this network's shapes")
+            self._remove(model, FP16_GRAPH)
 
     def _remove(self, model: str, *names: str) -> None:
         for name in names:

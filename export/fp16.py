@@ -1,9 +1,8 @@
-"""What the networks are made of where a GPU computes them in fp16.
+"""Layers of the networks in fp16 on GPUs.
 
-- Attention as one node. PyTorch's exporter writes it as two products of matrices with a softmax between them; ONNX
-  Runtime has one CUDA kernel for all of it, the softmax accumulating in float32, for a node
-  `com.microsoft.MultiHeadAttention`.
-- The patch embedding as a product of matrices: cuDNN is slow at 3D convolutions in half precision.
+- Attention is one node, `com.microsoft.MultiHeadAttention`, for which ONNX Runtime has a CUDA kernel whose softmax
+  accumulates in float32. PyTorch's exporter would write two matrix products and a softmax.
+- The patch embedding is a matrix product, because cuDNN is slow at 3D convolutions in fp16.
 """
 
 from abc import ABC, abstractmethod
@@ -15,11 +14,11 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 FUSED = "onnxruntime_multi_head_attention"
-"""The name by which transformers knows `multi_head_attention`."""
+"""The name of `multi_head_attention` in transformers."""
 
 
 def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Attention of (batch, tokens, width) tensors, the same shape out, as one ONNX node; for exporting only."""
+    """Attention as one ONNX node, for export only; all tensors are (batch, tokens, width)."""
     return torch.onnx.ops.symbolic(
         "com.microsoft::MultiHeadAttention",
         [query, key, value],
@@ -30,20 +29,20 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) 
     )
 
 
-class Halvable(nn.Module, ABC):
-    """A network that is large enough to be computed in fp16 on a GPU."""
+class Fp16Network(nn.Module, ABC):
+    """A network that has an fp16 form for GPUs."""
 
     @abstractmethod
-    def to_half(self, dtype: torch.dtype = torch.float16) -> None:
-        """Compute in `dtype` from here on, all but what rounds badly."""
+    def to_fp16(self, dtype: torch.dtype = torch.float16) -> None:
+        """Convert to `dtype`, except the layers that lose too much accuracy."""
 
     @abstractmethod
     def fuse_attention(self) -> int:
-        """Take `multi_head_attention` from here on, and be exported only; the number of layers."""
+        """Use `multi_head_attention`, after which the network can only be exported; the number of layers."""
 
 
 class PatchProduct(nn.Module):
-    """A 3D convolution whose stride is its kernel: (batch, 3, frames, height, width) to (batch, width, ...)."""
+    """A 3D convolution whose stride equals its kernel: (batch, 3, frames, height, width) to (batch, width, ...)."""
 
     def __init__(self, convolution: nn.Conv3d) -> None:
         super().__init__()
@@ -61,7 +60,7 @@ class PatchProduct(nn.Module):
 
 
 def _for_transformers(
-    module: nn.Module,  # noqa: ARG001 - what transformers hands over
+    module: nn.Module,  # noqa: ARG001 - transformers passes it
     query: Tensor,
     key: Tensor,
     value: Tensor,

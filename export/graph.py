@@ -1,4 +1,4 @@
-"""PyTorch to ONNX, and the proof that both say the same."""
+"""PyTorch to ONNX, and a comparison of both."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from torch import nn
 
 from export.errors import ExportError
 
-# A difference in the third decimal of a score is what a user would see.
+# Users see three decimals of a score.
 TOLERANCE = 1e-3
 
 
@@ -25,7 +25,7 @@ def write_graph(
 ) -> None:
     """Write `network` to `path` as one ONNX file whose first input axis is dynamic.
 
-    `example` needs two or more rows: torch.export takes a dimension of one for a constant.
+    `example` needs two or more rows: torch.export treats a dimension of 1 as a constant.
     """
     rows = torch.export.Dim("rows", min=1)
     with _quiet():
@@ -44,12 +44,12 @@ def write_graph(
 
 
 def count_nodes(path: Path, operator: str) -> int:
-    """How many nodes of the ONNX file at `path` are of this type."""
+    """The number of nodes of this type in the ONNX file at `path`."""
     return sum(node.op_type == operator for node in onnx.load(path, load_external_data=False).graph.node)
 
 
 def outputs_of(network: nn.Module, example: torch.Tensor) -> list[NDArray[np.float32]]:
-    """What `network` makes of `example`."""
+    """The outputs of `network` for `example`."""
     with torch.inference_mode():
         outputs = network(example)
     return [output.numpy() for output in ([outputs] if isinstance(outputs, torch.Tensor) else outputs)]
@@ -58,9 +58,9 @@ def outputs_of(network: nn.Module, example: torch.Tensor) -> list[NDArray[np.flo
 def largest_difference(
     expected: list[NDArray[np.float32]], path: Path, example: torch.Tensor, tolerance: float = TOLERANCE
 ) -> float:
-    """Run the ONNX file at `path` on `example`; the largest absolute difference of any output from `expected`.
+    """The largest absolute difference between `expected` and the outputs of the ONNX file at `path` for `example`.
 
-    Raises `ExportError` where it is above `tolerance`.
+    Raises `ExportError` if it is above `tolerance`.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found: list[NDArray[np.float32]] = session.run(None, {session.get_inputs()[0].name: example.numpy()})
@@ -72,7 +72,7 @@ def largest_difference(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's own progress off the terminal; its exceptions come through."""
+    """Hide the exporter's progress output and warnings, but not its exceptions."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -1,6 +1,6 @@
-"""The motion predictor: a VideoMAEv2 backbone per 16-frame segment and a transformer head per video.
+"""The motion predictor: a VideoMAEv2 backbone for each segment of 16 frames and a transformer head for each video.
 
-Written from the published checkpoint's names and shapes, so that its tensors load by name and nothing is left over.
+Modules have the names of the published checkpoint, so that its tensors load by name.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,18 @@ from torch.nn import functional
 
 from export.checkpoint import load_exactly, read_json, read_tensors
 from export.errors import ExportError
-from export.fp16 import Halvable, PatchProduct, multi_head_attention
+from export.fp16 import Fp16Network, PatchProduct, multi_head_attention
+from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 BACKBONE_HEADS = 12
 HEAD_HEADS = 8
-FRAMES = 16
-IMAGE_SIZE = 224
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over (batch, tokens, width); the backbone's has biases for q and v but none for k."""
+    """Multi-head self-attention over (batch, tokens, width).
+
+    With `separate_biases`, as in the backbone, queries and values have biases and keys have none.
+    """
 
     def __init__(self, width: int, heads: int, *, separate_biases: bool) -> None:
         super().__init__()
@@ -48,7 +50,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between them, four times as wide inside."""
+    """Two linear layers with a GELU between them; the hidden layer is four times as wide."""
 
     def __init__(self, width: int, gelu: str) -> None:
         super().__init__()
@@ -85,7 +87,7 @@ def sine_cosine_positions(tokens: int, width: int) -> Tensor:
 
 
 class PatchEmbedding(nn.Module):
-    """Video (segments, 3, 16, 224, 224) to tokens (segments, tokens, width), a patch each."""
+    """Video (segments, 3, 16, 224, 224) to tokens (segments, tokens, width), one for each patch."""
 
     def __init__(self, width: int, patch: tuple[int, int, int]) -> None:
         super().__init__()
@@ -107,18 +109,18 @@ class Encoder(nn.Module):
             Block(width, BACKBONE_HEADS, eps=1e-6, gelu="none", separate_biases=True) for _ in range(depth)
         )
         self.fc_norm = nn.LayerNorm(width, eps=1e-6)
-        tokens = (FRAMES // patch[0]) * (IMAGE_SIZE // patch[1]) * (IMAGE_SIZE // patch[2])
+        tokens = (CLIP_FRAMES // patch[0]) * (FRAME_SIZE // patch[1]) * (FRAME_SIZE // patch[2])
         self.register_buffer("positions", sine_cosine_positions(tokens, width), persistent=False)
 
     def forward(self, video: Tensor) -> Tensor:
         x = self.patch_embed(video.to(self.positions.dtype)) + self.positions
         for block in self.blocks:
             x = block(x)
-        # In float32 whatever the rest is in: a sum of 1568 tokens loses too much in fp16.
+        # Always in float32: a sum over 1568 tokens loses too much in fp16.
         return self.fc_norm(x.float().mean(1))
 
 
-class Backbone(Halvable):
+class Backbone(Fp16Network):
     """MOTION_CLIPS uint8 (segments, 16, 224, 224, 3), RGB, to SEGMENT_EMBEDDINGS float32 (segments, width)."""
 
     image_mean: Tensor
@@ -132,17 +134,17 @@ class Backbone(Halvable):
 
     @property
     def encoder(self) -> Encoder:
-        """What the checkpoint's names call model.model."""
+        """The encoder, which the checkpoint calls model.model."""
         return cast(Encoder, self.model["model"])
 
     def forward(self, motion_clips: Tensor) -> Tensor:
-        # TensorRT does nothing with uint8 but cast it: that comes first.
+        # First, because TensorRT can only cast uint8.
         video = motion_clips.float().permute(0, 1, 4, 2, 3) / 255
         video = (video - self.image_mean) / self.image_std
         return self.encoder(video.transpose(1, 2))
 
-    def to_half(self, dtype: torch.dtype = torch.float16) -> None:
-        """Compute in `dtype` from here on, all but the normalisation of frames and the mean over tokens."""
+    def to_fp16(self, dtype: torch.dtype = torch.float16) -> None:
+        """Convert the encoder to `dtype`; the normalisation of frames and the mean over tokens stay float32."""
         embedding = self.encoder.patch_embed
         assert isinstance(embedding.proj, nn.Conv3d)
         embedding.proj = PatchProduct(embedding.proj)
@@ -150,7 +152,7 @@ class Backbone(Halvable):
         self.encoder.fc_norm.float()
 
     def fuse_attention(self) -> int:
-        """Take `export.fp16.multi_head_attention` from here on, and be exported only; the number of layers."""
+        """Use `export.fp16.multi_head_attention`, then the network can only be exported; the number of layers."""
         layers = [module for module in self.encoder.modules() if isinstance(module, Attention)]
         for attention in layers:
             attention.fused = True
@@ -191,13 +193,13 @@ class Head(nn.Module):
 
 
 class MotionPredictor(nn.Module):
-    """The checkpoint as one module; `backbone` is exported as it is, the rest through `ScoredHead`."""
+    """The whole checkpoint; `backbone` is exported as it is, the rest through `ScoredHead`."""
 
     targets_norm: Tensor
 
     def __init__(self, shape: "MotionShape") -> None:
         super().__init__()
-        # The published code pads the shorter videos of a batch with this token; one video alone never sees it.
+        # The published code pads the shorter videos of a batch with this token; a single video never needs it.
         self.pad_token = nn.Parameter(torch.zeros(1, shape.width))
         self.register_buffer("targets_norm", torch.ones(1, shape.outputs))
         self.backbone = Backbone(shape.width, shape.depth, shape.patch)
@@ -224,7 +226,7 @@ class ScoredHead(nn.Module):
 
 @dataclass(frozen=True)
 class MotionShape:
-    """The sizes of a motion predictor, read off its tensors."""
+    """The sizes of a motion predictor, taken from the shapes of its tensors."""
 
     width: int
     depth: int
@@ -258,14 +260,14 @@ def _count_blocks(tensors: dict[str, Tensor], prefix: str) -> int:
 def load_motion(directory: Path) -> tuple[Backbone, ScoredHead]:
     """Read a motion predictor from a checkpoint directory.
 
-    Returns the two networks in evaluation mode. Raises `ExportError` where the checkpoint is not one that this
-    design serves, naming the tensor or the key.
+    Returns the two networks in evaluation mode. `ExportError` names the tensor or key that is not supported.
     """
     config = read_json(directory / "config.json")
     tensors = read_tensors(directory)
     shape = MotionShape.of(tensors)
-    if config.get("num_frames", FRAMES) != FRAMES:
-        raise ExportError(f"motion checkpoint: num_frames is {config['num_frames']}, segments here have {FRAMES}")
+    if config.get("num_frames", CLIP_FRAMES) != CLIP_FRAMES:
+        found = config["num_frames"]
+        raise ExportError(f"motion checkpoint: num_frames is {found}, the server's segments have {CLIP_FRAMES}")
     if shape.outputs != 3:
         raise ExportError(f"motion checkpoint: {shape.outputs} outputs, expected 3 (camera, object, dynamics)")
     if shape.width % BACKBONE_HEADS or shape.width % HEAD_HEADS:

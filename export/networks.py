@@ -1,4 +1,4 @@
-"""The export itself: two checkpoints in, the networks of a target, the labels and `weights.json` out."""
+"""The export: reads two checkpoints, writes the networks of a target, the labels and `weights.json`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from export.plans import Plans
 from export.repository import MANIFEST, Transaction
 from export.source import open_source
 from export.targets import DEFAULT_TARGET, includes
+from video.clips import CLIP_SHAPE
 
 if TYPE_CHECKING:
     from export.quantization import Clips
@@ -37,26 +38,25 @@ def export_networks(
 ) -> None:
     """Write the networks of two checkpoint sources into a model repository, all or nothing.
 
-    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, `demo`, `random[:seed]`.
-    `target` is one of `export.targets.TARGETS`, each of which includes those before it. With `calibration_videos`,
-    8-bit networks are written as well. What an earlier export wrote and this one does not is removed. `report` is told,
-    a line each, what is being done and how far each graph is from PyTorch. Raises `ExportError`; the repository is then
-    as it was.
+    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, `demo` or
+    `random[:seed]`. `target` is one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written
+    as well. Files of an earlier export that this one does not write are removed. `report` gets progress lines, with
+    each graph's difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
     """
     with Transaction(model_repository) as transaction:
         try:
-            # First, for there may be nothing that builds plans, and the rest takes minutes.
+            # First: without TensorRT this fails at once, and the rest takes minutes.
             plans = Plans(transaction, report) if includes(target, "tensorrt") else None
-            exporter = Exporter(transaction, report, half=includes(target, "gpu"), plans=plans)
+            exporter = Exporter(transaction, report, fp16=includes(target, "gpu"), plans=plans)
             with ExitStack() as sources:
-                # Both are read before either is exported.
+                # Read both before exporting either: errors then cost seconds.
                 report(f"motion: reading {motion}")
                 motion_checkpoint = sources.enter_context(open_source(motion, "motion"))
                 report(f"camera: reading {camera}")
                 camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
                 classifier = load_camera(camera_checkpoint.directory)
                 labels, shortest_edge = classifier.labels, classifier.shortest_edge
-                # So are the videos, and a wrong path costs seconds.
+                # The videos too, for the same reason.
                 clips = _read_clips(calibration_videos, shortest_edge) if calibration_videos else ()
                 _export_motion(motion_checkpoint.directory, exporter)
                 _export_camera(classifier, exporter)
@@ -67,7 +67,7 @@ def export_networks(
                     for name in INT8_FILES:
                         transaction.remove(f"{model}/1/{name}")
             transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
-            # weights.json goes last: it is what says that the other files belong together.
+            # weights.json comes last: it says that the other files belong together.
             transaction.stage_json(
                 MANIFEST,
                 {
@@ -81,7 +81,7 @@ def export_networks(
         except OSError as error:
             where = error.filename or model_repository
             raise ExportError(f"cannot write {where}: {error.strerror or error}") from error
-    report(f"{model_repository} is ready to be served")
+    report(f"{model_repository} is ready to serve")
 
 
 def _export_motion(directory: Path, exporter: Exporter) -> None:
@@ -97,7 +97,7 @@ def _export_camera(classifier: CameraCheckpoint, exporter: Exporter) -> None:
 
 
 def _read_clips(videos: Sequence[Path], shortest_edge: int) -> "tuple[Clips, Clips]":
-    from export.quantization import read_clips  # what it needs is not installed for every export
+    from export.quantization import read_clips  # OpenVINO and NNCF may not be installed
 
     return read_clips(videos, shortest_edge)
 
@@ -107,13 +107,15 @@ def _export_int8(clips: "Sequence[Clips]", transaction: Transaction, report: Rep
 
     for model, shown in zip(QUANTIZED, clips, strict=True):
         started = time.monotonic()
-        report(f"{model}: in 8 bits, calibrated on {len(shown)} clips")
+        report(f"{model}: quantizing to 8 bits, calibrated on {len(shown)} clips")
         network = transaction.staged(f"{model}/1/model.onnx")
         difference = quantize(network, shown, *(transaction.stage(f"{model}/1/{name}") for name in INT8_FILES))
-        report(f"{model}: {difference:.1e} from float32 on the same clip, {time.monotonic() - started:.0f} s")
+        report(
+            f"{model}: 8 bits differ from float32 by {difference:.1e} on one clip, {time.monotonic() - started:.0f} s"
+        )
 
 
 def _example_clips() -> torch.Tensor:
     """Two clips of noise, uint8 (2, 16, 224, 224, 3)."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (2, *CLIP_SHAPE), dtype=torch.uint8, generator=generator)

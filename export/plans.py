@@ -1,4 +1,4 @@
-"""TensorRT's plans in a model repository: built where what they depend on has changed, kept where it has not."""
+"""TensorRT plans in a model repository: rebuilt only if the network, the GPU or TensorRT has changed."""
 
 import json
 import time
@@ -9,27 +9,27 @@ from export.repository import Transaction
 from export.tensorrt import ShapeProfile, find_builder, name_of_gpu, stamp_of
 
 OPTIMUM_BATCH, MAXIMUM_BATCH = 16, 32
-"""The first is the preferred batch of config.pbtxt, the second its max_batch_size."""
+"""The smaller preferred batch of configs/tensorrt.pbtxt, and its max_batch_size."""
 PLAN, STAMP = "model.plan", "model.plan.json"
 
 
 class Plans:
-    """Builds the plans of a model repository; `ExportError` where this machine cannot."""
+    """Builds the plans of a model repository; `ExportError` if this machine has no TensorRT or no GPU."""
 
     def __init__(self, transaction: Transaction, report: Callable[[str], None]) -> None:
         self._transaction = transaction
         self._report = report
         self._builder = find_builder()
         self._gpu = name_of_gpu()
-        report(f"plans: for {self._gpu}, by TensorRT {self._builder.version}")
+        report(f"plans: for {self._gpu}, with TensorRT {self._builder.version}")
 
     def write(self, onnx: Path, model: str, input_name: str, sample: tuple[int, ...]) -> None:
-        """The plan of an ONNX file whose input is a batch of `sample`s, unless the one that is there was made of it."""
+        """Write the plan of an ONNX file whose input is a batch of `sample`s, unless the present one is up to date."""
         profile = ShapeProfile(input_name, sample, OPTIMUM_BATCH, MAXIMUM_BATCH)
         stamp = stamp_of(onnx, profile, self._gpu, self._builder).content()
         root = self._transaction.root
         if (root / model / "1" / PLAN).is_file() and _read(root / model / "1" / STAMP) == stamp:
-            self._report(f"{model}: the plan that is there is of this network, GPU and TensorRT")
+            self._report(f"{model}: the plan is up to date")
             return
         started = time.monotonic()
         self._report(f"{model}: building the plan, which takes minutes")

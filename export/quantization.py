@@ -17,13 +17,13 @@ from video import IsolatedDecoder, Limits, VideoError
 
 Clips = NDArray[np.uint8]
 TIMEOUT_SECONDS = 600.0
-"""How long reading one calibration video may take."""
+"""Time limit for reading one calibration video."""
 
 
 def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips]:
-    """The motion and the camera clips of `videos`, as the server would make them: (clips, 16, 224, 224, 3) uint8.
+    """The motion and the camera clips of `videos`, as the server decodes them: (clips, 16, 224, 224, 3) uint8.
 
-    Raises `ExportError` where one cannot be read, or nothing could be done with them.
+    Raises `ExportError` if a video cannot be read or NNCF is not installed.
     """
     _nncf()
     motion, camera = [], []
@@ -44,14 +44,14 @@ def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips
 
 
 def quantize(network: Path, clips: Clips, model: Path, weights: Path) -> float:
-    """Write the ONNX file `network` in 8 bits: an OpenVINO `model` and its `weights`.
+    """Quantize the ONNX file `network` to 8 bits: an OpenVINO `model` (xml) and its `weights` (bin).
 
-    `clips` show what values occur inside. Returns the largest difference of any output on the first of them.
+    `clips` calibrate the ranges of activations. Returns the largest difference of the output on the first clip.
     """
     nncf = _nncf()
     core = openvino.Core()
     with tempfile.TemporaryDirectory(dir=network.parent) as directory:
-        # OpenVINO goes by the ends of names.
+        # OpenVINO tells formats by the file name's extension.
         onnx = Path(directory, "network.onnx")
         onnx.symlink_to(network)
         with contextlib.redirect_stdout(io.StringIO()):  # progress bars

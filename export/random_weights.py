@@ -1,17 +1,17 @@
-"""Stand-in checkpoints: every tensor drawn from a recipe, the same on every machine.
+"""Checkpoints with random weights, the same on every machine.
 
-The tensors have the names and shapes of the two published checkpoints and mean nothing; they exist so that the
-whole path can run, and be compared with reference figures, where the published weights cannot be had.
+Tensors have the names and shapes of the two published checkpoints. Scores of these weights mean nothing, but the whole
+path runs without a download and can be compared with reference figures.
 
-The recipe, for a tensor `name` of shape `shape`, with `n` standard normal values in float32 from
+Values of a tensor `name` of shape `shape`, with `n` standard normal values in float32 from
 `numpy.random.default_rng([seed, crc32(name)])`:
 
 - the weight of a normalisation: `1 + 0.1 n`
 - a name that ends in "bias": `0.1 n`
 - a weight of two or more axes: `n / sqrt(prod(shape[1:]))`
-- anything else (tokens): `0.5 n`
+- any other tensor (tokens): `0.5 n`
 
-Constants (`targets_norm`, `image_mean`, `image_std`, `pos_embed`) hold their own values.
+Constants (`targets_norm`, `image_mean`, `image_std`, `pos_embed`) have the published values.
 """
 
 import json
@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
+
+from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 Tensors = dict[str, NDArray[np.float32]]
@@ -38,10 +40,10 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 PREPROCESSOR: dict[str, Any] = {
     "image_processor_type": "VideoMAEImageProcessor",
     "do_resize": True,
-    "size": {"shortest_edge": 224},
+    "size": {"shortest_edge": FRAME_SIZE},
     "resample": 2,
     "do_center_crop": True,
-    "crop_size": {"height": 224, "width": 224},
+    "crop_size": {"height": FRAME_SIZE, "width": FRAME_SIZE},
     "do_rescale": True,
     "rescale_factor": 1 / 255,
     "do_normalize": True,
@@ -89,7 +91,7 @@ def write_camera_checkpoint(
 def motion_config(*, use_sigmoid: bool) -> dict[str, Any]:
     """The `config.json` of a motion predictor."""
     return {
-        "num_frames": 16,
+        "num_frames": CLIP_FRAMES,
         "output_dim": 3,
         "use_checkpoint": False,
         "use_sigmoid": use_sigmoid,
@@ -103,10 +105,10 @@ def camera_config(labels: Sequence[str], *, width: int, depth: int, heads: int, 
     return {
         "architectures": ["VideoMAEForVideoClassification"],
         "model_type": "videomae",
-        "image_size": 224,
+        "image_size": FRAME_SIZE,
         "patch_size": patch,
         "num_channels": 3,
-        "num_frames": 16,
+        "num_frames": CLIP_FRAMES,
         "tubelet_size": 2,
         "hidden_size": width,
         "num_hidden_layers": depth,
@@ -123,7 +125,7 @@ def camera_config(labels: Sequence[str], *, width: int, depth: int, heads: int, 
 
 
 def write_checkpoint(directory: Path, tensors: Mapping[str, NDArray[Any]], files: dict[str, dict[str, Any]]) -> None:
-    """Write `tensors` as `model.safetensors`, and the JSON `files` beside them."""
+    """Write `tensors` as `model.safetensors` into `directory`, which is created, and the JSON `files` beside it."""
     directory.mkdir(parents=True, exist_ok=True)
     save_file(dict(tensors), directory / "model.safetensors", metadata={"format": "pt"})
     for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Putting files into a model repository: all of them, or none."""
+"""Writing files into a model repository: all of them or none."""
 
 import fcntl
 import json
@@ -19,9 +19,10 @@ PREVIOUS = ".previous.partial"
 
 
 class Transaction:
-    """New files written beside the ones that they replace, which take their places together at the end.
+    """New files, written beside those that they replace and renamed together by `commit`.
 
-    Nothing of the repository changes before `commit`; leaving the block without it removes what was written.
+    The repository does not change before `commit`; leaving the block without it removes the new files. `ExportError` if
+    the directory is not a model repository of this project, or another export writes into it.
     """
 
     def __init__(self, model_repository: Path) -> None:
@@ -41,18 +42,18 @@ class Transaction:
         return self
 
     def stage(self, name: str) -> Path:
-        """Where to write the new content of file `name` (relative to the repository)."""
+        """The path to write the new content of file `name` to; `name` is relative to the repository."""
         path = self.staged(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._staged.append(path)
         return path
 
     def staged(self, name: str) -> Path:
-        """Where the new content of file `name` was written."""
+        """The path that the new content of file `name` was written to."""
         return self.root / (name + SUFFIX)
 
     def remove(self, name: str) -> None:
-        """Let file `name` go where there is one; it, too, stays until `commit`."""
+        """Remove file `name`, if it exists, at `commit`."""
         self._removed.append(self.root / name)
 
     def stage_text(self, name: str, text: str) -> None:
@@ -64,10 +65,10 @@ class Transaction:
         self.stage_text(name, json.dumps(content, indent=2) + "\n")
 
     def commit(self) -> None:
-        """Flush everything to disk, then let each file take its place; all go back where one cannot.
+        """Flush the new files to disk and rename them into place; if one rename fails, undo all.
 
-        Should the machine stop in the middle, the manifest, which goes first and comes last, is missing, and a server
-        says that there is nothing to serve.
+        The manifest is removed first and written last: if the machine stops in between, a server says that there is
+        nothing to serve.
         """
         for path in self._staged:
             _flush(path)
@@ -119,12 +120,12 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Do without Ctrl-C and a polite kill for the moment that the renames take: they come too late.
+    """Ignore SIGINT and SIGTERM during the renames, which take a moment.
 
-    By handler, not by mask: a mask holds for one thread, and PyTorch has started others.
+    By handlers: a signal mask would hold for this thread only, and PyTorch has started others.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # where no signal is handled anyway
+        yield  # only the main thread handles signals
         return
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""Where weights come from: a Hugging Face repository, a directory in that layout, `demo`, or the stand-in recipe."""
+"""Sources of weights: a Hugging Face repository, a directory in that layout, `demo` or `random`."""
 
 import re
 import tempfile
@@ -22,7 +22,7 @@ RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
     "camera": write_camera_checkpoint,
 }
 DEMO = Path(__file__).parent / "demo"
-"""The two small checkpoints that `python -m training` made."""
+"""The two small checkpoints that `python -m training` wrote."""
 HUB_TIMEOUT_SECONDS = 10.0
 
 RANDOM = re.compile(r"random(?::(?P<seed>\d+))?")
@@ -31,19 +31,19 @@ REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk and what to call it."""
+    """A checkpoint on disk and its name in answers."""
 
     directory: Path
     name: str
-    """What answers say of the weights: `repository@commit`, `directory PATH`, `demo (...)` or `random:SEED (...)`."""
+    """`repository@commit`, `directory PATH`, `demo (...)` or `random:SEED (...)`."""
 
 
 @contextmanager
 def open_source(source: str, network: str) -> Iterator[Checkpoint]:
-    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` says why not.
+    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` if it cannot be read.
 
-    A repository without a revision is resolved to the commit of its main branch first, so that all files are of one
-    commit and the answers name it.
+    A revision is resolved to a commit first, so that all files are of one commit and answers name it; without a
+    revision it is the main branch.
     """
     if match := RANDOM.fullmatch(source):
         seed = int(match["seed"] or 0)
@@ -62,13 +62,12 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
         yield _download(match["id"], match["revision"] or "main", network)
     else:
         raise SourceUnavailable(
-            f"{source!r} is neither a directory, nor a repository such as owner/name@revision, nor demo, nor "
-            "random[:seed]"
+            f"{source!r} is neither a directory nor a repository such as owner/name@revision, demo or random[:seed]"
         )
 
 
 def _download(repository: str, revision: str, network: str) -> Checkpoint:
-    from huggingface_hub import HfApi, errors, hf_hub_download  # not for a --help or a local directory
+    from huggingface_hub import HfApi, errors, hf_hub_download  # slow to import, and not needed for local directories
 
     try:
         commit = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT_SECONDS).sha or revision
@@ -81,7 +80,7 @@ def _download(repository: str, revision: str, network: str) -> Checkpoint:
         raise SourceUnavailable(f"{repository}@{revision} lacks a file: {error}") from error
     except errors.HfHubHTTPError as error:
         raise SourceUnavailable(f"Hugging Face refused {repository}@{revision}: {error}") from error
-    except Exception as error:  # the HTTP library underneath has changed before, and its exceptions with it
+    except Exception as error:  # its HTTP library has changed before, and the exceptions with it
         reason = f"{type(error).__name__}: {error}"
         raise SourceUnavailable(f"cannot download {repository}@{revision} from Hugging Face ({reason})") from error
     return Checkpoint(paths[0].parent, f"{repository}@{commit}")

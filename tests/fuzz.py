@@ -1,7 +1,8 @@
-"""`python -m tests.fuzz`: mutated files through sampling and decoding as the server runs them, without end.
+"""`python -m tests.fuzz`: run sampling and decoding on damaged files, as the server does, until you stop it.
 
-First every structural mutation of every seed, then random mutations of both, from a seeded generator. A good video goes
-between them, whose clips must stay the same. What made a reader crash, hang or say something unexpected is kept.
+It tries every structural mutation of every seed first, then random mutations, all from a seeded generator. It decodes a
+valid video in between, whose clips must not change. It keeps files that crash a decoder process, exceed its timeout or
+give an unexpected error.
 """
 
 import argparse
@@ -24,17 +25,18 @@ import numpy as np
 from fixtures.hostile import SEEDS, random_mutation, seed, structural_mutations
 from fixtures.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
+from video.clips import CLIP_SHAPE, FRAME_SIZE
 
 KEPT = Path(__file__).parent.parent / ".fuzz"
 GOOD_EVERY = 100
-"""Files between two looks at the good video."""
+"""Damaged files between two decodings of the valid video."""
 
 
 def mutations(choose: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Names and files, without end: the structural ones in an order of chance, then random ones."""
+    """Names and files without end: structural mutations in random order, then random mutations."""
     structural = [(name, number) for name in SEEDS for number, _ in enumerate(structural_mutations(seed(name)))]
     choose.shuffle(structural)
-    # Made anew from their numbers: all of them together would be hundreds of megabytes.
+    # Created again from their numbers, because all of them together are hundreds of megabytes.
     for start in range(0, len(structural), 2000):
         wanted = set(structural[start : start + 2000])
         made = {
@@ -50,15 +52,15 @@ def mutations(choose: random.Random) -> Iterator[tuple[str, bytes]]:
 
 
 def decode(decoder: IsolatedDecoder, video: bytes) -> np.ndarray:
-    """The clips of a file, as the server's models make them; raises what they would answer."""
+    """The clips of a file, (clips, 16, 224, 224, 3) uint8, as the server decodes them; raises what it returns."""
     content = memoryview(video)
     plan = decoder.plan(content, {})
     orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-    return np.concatenate(decoder.decode(content, *orders, 224, plan["rotation_degrees"]))
+    return np.concatenate(decoder.decode(content, *orders, FRAME_SIZE, plan["rotation_degrees"]))
 
 
 class Fuzzer:
-    """Files by outcome, and those that should not have had theirs."""
+    """Counts of outcomes, and the files with an unexpected one."""
 
     def __init__(self, limits: Limits, seconds: float, files: int) -> None:
         self._limits = limits
@@ -72,11 +74,11 @@ class Fuzzer:
 
     @property
     def done(self) -> int:
-        """Files so far."""
+        """Files decoded so far."""
         return sum(self.outcomes.values())
 
     def run(self, source: Iterator[tuple[str, bytes]]) -> None:
-        """Read files from `source` until it is time to stop; for several threads at once."""
+        """Decode files from `source` until a limit is reached; several threads may call this at once."""
         good = encode(20)
         decoder = IsolatedDecoder(self._limits)
         try:
@@ -90,7 +92,7 @@ class Fuzzer:
                 if count % GOOD_EVERY == 0:
                     self.good += 1
                     if not np.array_equal(decode(decoder, good), expected):
-                        self._keep(f"after {name}: the good video's clips are others", video)
+                        self._keep(f"after {name}: the clips of the valid video changed", video)
         finally:
             decoder.close()
 
@@ -99,12 +101,12 @@ class Fuzzer:
         try:
             clips = decode(decoder, video)
             outcome = "scored"
-            if clips.shape[1:] != (16, 224, 224, 3):
+            if clips.shape[1:] != CLIP_SHAPE:
                 self._keep(f"{name}: clips of shape {clips.shape}", video)
         except (InvalidVideo, InvalidParameter) as error:
             outcome = "refused: " + re.sub(r"\d+", "N", str(error))
             if "\n" in str(error) or len(str(error)) > 300:
-                self._keep(f"{name}: no sentence: {error}", video)
+                self._keep(f"{name}: not one short sentence: {error}", video)
         except DecoderFailed as error:
             outcome = f"failed: {error}"
             self._keep(f"{name}: {error}", video)
@@ -122,12 +124,20 @@ class Fuzzer:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fuzz, print what came of it, and return the exit status."""
+    """Fuzz, print the outcomes, and return the exit status: 1 if any was unexpected."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--files", type=int, default=sys.maxsize, metavar="N", help="stop after so many")
-    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="S", help="stop after so long")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is random (default: %(default)s)")
-    parser.add_argument("--readers", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="at once")
+    parser.add_argument("--files", type=int, default=sys.maxsize, metavar="N", help="stop after N files")
+    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="S", help="stop after S seconds")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the random mutations (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--readers",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="decoder processes (default: one for each CPU)",
+    )
     options: Any = parser.parse_args(arguments)
     fuzzer = Fuzzer(Limits(timeout_seconds=20), options.seconds, options.files)
     source = mutations(random.Random(options.seed))
@@ -143,8 +153,10 @@ def main(arguments: list[str] | None = None) -> int:
     for outcome, count in fuzzer.outcomes.most_common():
         print(f"{count:8d}  {outcome}")
     seconds, name = fuzzer.slowest
-    print(f"{fuzzer.done} files in {time.monotonic() - started:.0f} s, the slowest {seconds:.2f} s ({name})")
-    print(f"{fuzzer.good} times the good video between them; {len(fuzzer.unexpected)} unexpected")
+    print(f"{fuzzer.done} files in {time.monotonic() - started:.0f} s, the slowest took {seconds:.2f} s ({name})")
+    print(
+        f"the valid video was decoded {fuzzer.good} times in between; {len(fuzzer.unexpected)} outcomes were unexpected"
+    )
     return 1 if fuzzer.unexpected else 0
 
 

@@ -1,6 +1,7 @@
-"""Checkpoints in, networks out: every tensor accounted for, all files or none."""
+"""The export: every tensor of a checkpoint is used, and either all files are written or none."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from transformers import VideoMAEForVideoClassification
 
 from client import Client
 from export import ExportError, SourceUnavailable
+from export.__main__ import command_as_typed
 from export.camera_network import load_camera
 from export.motion_network import load_motion, sine_cosine_positions
 from export.networks import export_networks
@@ -71,7 +73,7 @@ def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repo
 
 
 def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints):
-    """They are stored as q_bias and v_bias, which some releases of transformers drop without a word."""
+    """They are stored as q_bias and v_bias, which some releases of transformers drop without an error."""
     stored = load_file(tiny_checkpoints[1] / "model.safetensors")
     network = load_camera(tiny_checkpoints[1]).network.network
     assert isinstance(network, VideoMAEForVideoClassification)
@@ -81,12 +83,12 @@ def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints):
 
 
 @pytest.mark.parametrize("part", ["q_bias", "v_bias", "proj.weight", "norm2.bias", "fc1.weight"])
-def test_every_kind_of_motion_tensor_moves_the_answer(part: str, tiny_checkpoints, tmp_path: Path):
+def test_every_kind_of_motion_tensor_changes_the_embedding(part: str, tiny_checkpoints, tmp_path: Path):
     clip = torch.randint(0, 256, (1, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
     def disturb(tensors):
         name = next(name for name in tensors if name.startswith("backbone") and part in name)
-        # Noise, for a constant would be taken out by the next LayerNorm.
+        # Noise, because the next LayerNorm would remove a constant.
         noise = np.random.default_rng(0).standard_normal(tensors[name].shape)
         tensors[name] = tensors[name] + noise.astype(np.float32)
 
@@ -103,7 +105,7 @@ def test_positions_are_interleaved_sines_and_cosines():
         assert table[position, channel] == pytest.approx(np.cos(angle) if channel % 2 else np.sin(angle), abs=1e-6)
 
 
-def test_names_that_a_compiled_model_leaves_are_understood(tiny_checkpoints, tmp_path: Path):
+def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_path: Path):
     def compiled(tensors):
         for name in list(tensors):
             tensors[name.replace("backbone.", "backbone._orig_mod.")] = tensors.pop(name)
@@ -125,7 +127,7 @@ def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tm
         load(surplus)
 
 
-def test_a_misshapen_tensor_is_named(tiny_checkpoints, tmp_path: Path):
+def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path):
     name = "head.blocks.0.mlp.fc1.bias"
     changed = copy_with(
         tiny_checkpoints[0], tmp_path / "changed", lambda tensors: tensors.update({name: np.zeros(7, np.float32)})
@@ -147,7 +149,7 @@ def test_a_misshapen_tensor_is_named(tiny_checkpoints, tmp_path: Path):
         ("preprocessor_config.json", {"image_mean": 0.5}, "image_mean 0.5, not three numbers"),
     ],
 )
-def test_a_classifier_that_is_not_served_is_refused(file: str, changes, message: str, tiny_checkpoints, tmp_path: Path):
+def test_an_unsupported_classifier_is_refused(file: str, changes, message: str, tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[1], tmp_path / "camera"))
     rewrite(directory / file, **changes)
     with pytest.raises(ExportError) as raised:
@@ -176,8 +178,8 @@ def test_a_motion_checkpoint_with_sigmoid_scores_up_to_targets_norm(tiny_checkpo
     assert scores.max() <= 3
 
 
-def test_stand_ins_are_the_recipes(tmp_path: Path):
-    """A few values of seed 0 at full size, computed apart from this code."""
+def test_random_weights_follow_their_documented_formulas(tmp_path: Path):
+    """Some tensors of seed 0 at full width, computed independently."""
     write_motion_checkpoint(tmp_path, seed=0, depth=1, head_depth=1)
     tensors = load_file(tmp_path / "model.safetensors")
     rng = np.random.default_rng([0, 0xEAA2C46D])  # crc32 of backbone.model.model.fc_norm.weight
@@ -191,12 +193,12 @@ def test_stand_ins_are_the_recipes(tmp_path: Path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("/no/such/directory", "neither a directory, nor a repository"),
-        ("random:minus", "neither a directory, nor a repository"),
-        ("just-a-name", "neither a directory, nor a repository"),
+        ("/no/such/directory", "neither a directory nor a repository"),
+        ("random:minus", "neither a directory nor a repository"),
+        ("just-a-name", "neither a directory nor a repository"),
     ],
 )
-def test_a_source_that_is_none_is_said_to_be_none(source: str, message: str):
+def test_an_invalid_source_is_refused(source: str, message: str):
     with pytest.raises(SourceUnavailable, match=message), open_source(source, "motion"):
         pass
 
@@ -208,10 +210,10 @@ def test_an_incomplete_directory_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.ckpt"])
-def test_a_pickle_is_refused_unread(name: str, tiny_checkpoints, tmp_path: Path):
+def test_a_pickle_is_refused_without_reading_it(name: str, tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     (directory / "model.safetensors").rename(directory / name)
-    with pytest.raises(ExportError, match=f"{name} is a pickle, which can run any code when it is read: convert it"):
+    with pytest.raises(ExportError, match=f"{name} is a pickle, and reading a pickle can run any code: convert it"):
         load_motion(directory)
 
 
@@ -219,7 +221,7 @@ def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path):
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(SourceUnavailable, match="cannot be read whole"):
+    with pytest.raises(SourceUnavailable, match="is damaged or incomplete"):
         load_motion(directory)
     (directory / "config.json").write_text("{")
     with pytest.raises(SourceUnavailable, match="is not valid JSON"):
@@ -239,11 +241,22 @@ def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints
     assert snapshot(repository) == before
 
 
-def test_an_unreadable_source_is_told_apart_from_other_failures(tmp_path: Path):
+def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_path: Path):
     repository = copy_repository(tmp_path / "model_repository")
     result = run_export("--motion", str(tmp_path), "--camera", "random", "--model-repository", str(repository))
     assert result.returncode == 3
     assert "has no config.json; nothing was changed" in result.stderr
+    lines = result.stderr.splitlines()
+    assert f"    {command_as_typed()} --motion demo --camera demo" in lines
+    assert f"    {command_as_typed()} --motion DIRECTORY --camera DIRECTORY" in lines
+
+
+@pytest.mark.parametrize(("directory", "typed"), [("/opt/checkout", ".venv/bin/python"), ("/tmp", None)])
+def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(directory: str, typed, monkeypatch):
+    executable = "/opt/checkout/.venv/bin/python"
+    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(os, "getcwd", lambda: directory)
+    assert command_as_typed() == f"{typed or executable} -m export"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -259,7 +272,7 @@ def test_an_interrupted_export_changes_nothing(how: signal.Signals, tiny_reposit
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("motion_head: writing"):  # the backbone is written, the rest is not
+            if line.startswith("motion_head: writing"):  # the backbone is written, but not the rest
                 break
         process.send_signal(how)
         _, errors = process.communicate(timeout=60)
@@ -284,7 +297,7 @@ def test_a_directory_that_is_no_model_repository_is_left_alone(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_a_sentence(tiny_repository: Path, tmp_path: Path, monkeypatch, tiny_checkpoints):
+def test_a_full_disk_gives_a_one_sentence_error(tiny_repository: Path, tmp_path: Path, monkeypatch, tiny_checkpoints):
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
 
@@ -298,9 +311,7 @@ def test_a_full_disk_is_said_in_a_sentence(tiny_repository: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("failing", [0, 1, 3])
-def test_a_rename_that_fails_takes_back_those_before_it(
-    failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch
-):
+def test_a_failed_rename_undoes_the_ones_before_it(failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch):
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     names = ["motion_head/1/model.onnx", "camera_classifier/labels.txt", "new.txt", "weights.json"]
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
@@ -323,7 +334,7 @@ def test_a_rename_that_fails_takes_back_those_before_it(
 
 
 @pytest.mark.slow
-def test_8_bit_networks_are_served_and_go_with_the_next_export(tiny_checkpoints, reference_videos, tmp_path: Path):
+def test_8_bit_networks_are_served_and_removed_by_the_next_export(tiny_checkpoints, reference_videos, tmp_path: Path):
     repository = copy_repository(tmp_path / "model_repository")
     sources = [str(path) for path in tiny_checkpoints]
     video = reference_videos["carphone_pristine"]
@@ -336,13 +347,13 @@ def test_8_bit_networks_are_served_and_go_with_the_next_export(tiny_checkpoints,
     motion = [list(vars(score.motion).values()) for score in scores.values()]
     camera = [[list(clip.probabilities.values()) for clip in score.camera] for score in scores.values()]
     for exact, rounded in (motion, camera):
-        assert exact != rounded  # or the 8-bit networks were not run
+        assert exact != rounded  # equal if the 8-bit networks did not run
         np.testing.assert_allclose(rounded, exact, atol=0.1)
     export_networks(*sources, repository, report=lambda _: None)
     assert not list(repository.rglob("model_int8*"))
 
 
-def test_a_video_that_cannot_be_calibrated_on_is_named(tiny_checkpoints, tmp_path: Path):
+def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Path):
     repository = copy_repository(tmp_path / "model_repository")
     before = snapshot(repository)
     text = tmp_path / "text.mp4"
@@ -357,7 +368,7 @@ def test_a_video_that_cannot_be_calibrated_on_is_named(tiny_checkpoints, tmp_pat
         )
         assert result.returncode == 1
         assert f"cannot calibrate on {video}" in result.stderr
-        assert "motion_backbone" not in result.stdout  # nothing had been exported for it
+        assert "motion_backbone" not in result.stdout  # nothing was exported before
         assert message in result.stderr
         assert snapshot(repository) == before
 
@@ -370,4 +381,5 @@ def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeyp
     assert time.monotonic() - started < 15
     assert result.returncode == 3
     assert "cannot download ai-forever/kandinsky-video-motion-predictor" in result.stderr
+    assert result.stderr.endswith(" -m export --motion DIRECTORY --camera DIRECTORY\n")
     assert "Traceback" not in result.stderr

@@ -1,7 +1,8 @@
-"""Properties of sampling and decoding that hold for every input: hypothesis looks for one for which they do not.
+"""Properties of sampling and decoding that hold for every input; hypothesis searches for counterexamples.
 
-With a fixed seed, for a short while. For hours: `python -m pytest tests/test_fuzz.py --hypothesis-profile=hours`, or
-`python -m tests.fuzz`, which knows the structure of files better and shrinks nothing.
+The default profile is short and has a fixed seed. To run for hours:
+`python -m pytest tests/test_fuzz.py --hypothesis-profile=hours`, or `python -m tests.fuzz`, which knows more of the
+structure of files but does not shrink what it finds.
 """
 
 import math
@@ -17,7 +18,7 @@ from fixtures.hostile import SEEDS, WORDS, elements, seed
 from fixtures.synthetic import encode
 from tests.fuzz import decode
 from video import InvalidParameter, InvalidVideo, IsolatedDecoder, Limits, Parameters, sample
-from video.clips import CLIP_FRAMES
+from video.clips import CLIP_FRAMES, CLIP_SHAPE
 from video.parameters import MAX_SEGMENTS
 
 GOOD = encode(20)
@@ -44,7 +45,7 @@ def check_sentence(error: Exception, length: int) -> None:
 
 
 @given(start=seconds, steps=steps, duration=st.floats(0, 1e9, allow_nan=False), asked=parameters)
-def test_a_sampling_has_frames_of_the_part_asked_for_in_bounded_numbers(start, steps, duration, asked):
+def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_of_them(start, steps, duration, asked):
     timestamps = start + np.concatenate([[0.0], np.cumsum(steps)])
     try:
         sampling = sample(timestamps, duration, Parameters.from_request(asked))
@@ -62,7 +63,7 @@ def test_a_sampling_has_frames_of_the_part_asked_for_in_bounded_numbers(start, s
     assert len(sampling.clip_seconds) == len(sampling.camera_order) // CLIP_FRAMES
     assert np.isfinite(sampling.clip_seconds).all()
     assert (sampling.clip_seconds[:, 0] <= sampling.clip_seconds[:, 1]).all()
-    # The motion rule goes from the first frame of the part to its last, and never back.
+    # Motion frames run from the first frame of the part to its last, never backwards.
     shown = timestamps[sampling.frame_indices[sampling.motion_order]]
     assert (np.diff(shown) >= 0).all()
     assert shown[0] >= asked.get("start_seconds", -math.inf) - 1e-5
@@ -72,7 +73,7 @@ def test_a_sampling_has_frames_of_the_part_asked_for_in_bounded_numbers(start, s
 @given(
     st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.booleans()))
 )
-def test_whatever_the_parameters_are_they_are_taken_or_refused_in_a_sentence(asked):
+def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked):
     try:
         taken = Parameters.from_request(asked)
     except InvalidParameter as error:
@@ -90,11 +91,11 @@ def decoder() -> Iterator[IsolatedDecoder]:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A seed with a few changes; said by what was changed, for the file itself is long."""
+    """A seed with a few changes; its repr lists the changes, because the file is long."""
 
     seed: str
     changes: list[tuple[int, int, bytes]]
-    """Where, how many bytes are taken out, and what is put in."""
+    """For each change: the position, the number of bytes removed there, and the bytes inserted."""
 
     @property
     def video(self) -> bytes:
@@ -106,7 +107,7 @@ class Damaged:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Damaged:
-    """Most changes are where elements begin."""
+    """A seed with changes near the starts of its elements."""
     name = draw(st.sampled_from(sorted(SEEDS)))
     beginnings = sorted({place for element in elements(seed(name)) for place in (element.start, element.content)})
     place = st.tuples(st.sampled_from(beginnings), st.integers(0, 64)).map(sum)
@@ -117,17 +118,17 @@ def damaged(draw: st.DrawFn) -> Damaged:
 
 @pytest.mark.heavy
 @given(file=damaged())
-def test_whatever_a_file_holds_it_has_clips_or_a_sentence(file: Damaged, decoder: IsolatedDecoder):
+def test_any_file_gives_clips_or_an_error_of_one_sentence(file: Damaged, decoder: IsolatedDecoder):
     try:
         clips = decode(decoder, file.video)
     except (InvalidVideo, InvalidParameter) as error:
         check_sentence(error, 300)
     else:
-        assert clips.shape[1:] == (CLIP_FRAMES, 224, 224, 3)
+        assert clips.shape[1:] == CLIP_SHAPE
 
 
 @pytest.mark.heavy
-def test_the_reader_that_was_fuzzed_reads_a_good_video_as_a_new_one_does(decoder: IsolatedDecoder):
+def test_after_fuzzing_a_decoder_decodes_a_valid_video_as_a_new_one_does(decoder: IsolatedDecoder):
     fresh = IsolatedDecoder(Limits(timeout_seconds=20))
     try:
         assert np.array_equal(decode(decoder, GOOD), decode(fresh, GOOD))

@@ -1,14 +1,14 @@
-"""FFmpeg's filters film a photograph as they are asked to; seen by phase correlation and by fitting."""
+"""Photographs that FFmpeg's filters move show the requested motion, measured by tracking corners."""
 
 import cv2
 import numpy as np
 import pytest
 
-from training.photographs import FILTERED, SEEN, UNSEEN, film_photograph, photographs
+from training.photographs import FILTER_MOVES, SEEN, UNSEEN, animate_photograph, photographs
 
 
 def affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(2, 3) the similarity that takes one picture to the other, from tracked corners; origin in the middle."""
+    """(2, 3) the similarity transform between two frames, from tracked corners; the origin is the middle."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after)]
     corners = cv2.goodFeaturesToTrack(grey[0], 200, 0.01, 5)
     tracked, found, _ = cv2.calcOpticalFlowPyrLK(*grey, corners, None)
@@ -17,10 +17,10 @@ def affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return fitted
 
 
-@pytest.mark.parametrize("move", FILTERED)
-def test_the_picture_moves_as_its_name_says(move: str):
+@pytest.mark.parametrize("move", FILTER_MOVES)
+def test_the_picture_moves_as_its_label_says(move: str):
     speed = 0.0 if move == "static" else 0.2
-    frames = list(film_photograph(photographs(unseen=True)[2], move, speed, seconds=1.0))
+    frames = list(animate_photograph(photographs(unseen=True)[2], move, speed, seconds=1.0))
     assert len(frames) == 24
     assert frames[0].shape == (180, 320, 3)
     fitted = affine(frames[6], frames[18])  # half a second
@@ -32,15 +32,17 @@ def test_the_picture_moves_as_its_name_says(move: str):
     assert np.log(scale) == pytest.approx({"zoom_in": 0.1, "zoom_out": -0.1}.get(move, 0), abs=0.01)
 
 
-def test_what_filters_cannot_do_is_named():
+def test_an_unsupported_move_is_an_error():
     picture = photographs(unseen=True)[0]
     with pytest.raises(ValueError, match="cannot make a dolly_in, only pan_left"):
-        list(film_photograph(picture, "dolly_in", 0.2))
+        list(animate_photograph(picture, "dolly_in", 0.2))
     with pytest.raises(ValueError, match="leaves the photograph"):
-        list(film_photograph(picture, "pan_left", 3.0))
+        list(animate_photograph(picture, "pan_left", 3.0))
 
 
-def test_tests_see_other_photographs_than_training():
+def test_tests_and_training_use_different_photographs():
     seen, unseen = ({file for files in packages.values() for file in files} for packages in (SEEN, UNSEEN))
+    assert seen
+    assert unseen
     assert not seen & unseen
     assert len(photographs()) == len(seen)

@@ -1,7 +1,7 @@
-"""The full-size networks through the whole path, against figures of the published implementation.
+"""Networks of the published size, in a server, compared with the published implementation.
 
-`tests/reference` holds, for weights of the recipe with seed 0, what the published motion predictor and transformers
-4.46 answered on the three real videos. The bounds are those that a user would notice; what was seen is far below them.
+`tests/reference` has the outputs of the published motion predictor and transformers 4.46 on the three real videos, for
+random weights with seed 0. The bounds are differences that a user would notice; the measured ones are far smaller.
 """
 
 import json
@@ -33,7 +33,7 @@ def full_size_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_attention_is_one_node_a_layer_when_onnx_runtime_has_optimised_the_graph(
+def test_onnx_runtime_keeps_attention_as_one_node_for_each_layer(
     model: str, full_size_repository: Path, tmp_path: Path
 ):
     options = onnxruntime.SessionOptions()
@@ -47,30 +47,30 @@ def test_attention_is_one_node_a_layer_when_onnx_runtime_has_optimised_the_graph
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", list(BOUNDS))
-def test_scores_and_probabilities_are_the_references(
+def test_scores_and_probabilities_match_the_reference(
     precision: str, full_size_repository: Path, reference_videos: dict[str, Path]
 ):
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in capabilities:
         pytest.skip("this CPU has no bf16 instructions")
-    # Where 16 bits are slow the others are minutes, for differences that this one shows too.
+    # The other videos would take minutes, and this one shows the same differences.
     names = list(reference_videos) if precision == "f32" else ["carphone_pristine"]
     videos = {name: reference_videos[name] for name in names}
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     score_bound, probability_bound = BOUNDS[precision]
     if precision == "fp16":
-        # ONNX Runtime has few fp16 kernels for CPUs: it computes in float32 between casts, which round as a GPU's do.
+        # ONNX Runtime has few fp16 kernels for CPUs. It computes in float32 between casts, which round as on a GPU.
         models = ["video_sampling", *LAYERS]
         serve_gpu_profile_on_cpu(full_size_repository, models, warmup=False)
         precision_of_server = "auto"
     else:
         precision_of_server = precision
     settings = Settings.on_free_ports(full_size_repository, precision=precision_of_server)
-    # One that is looked after: where a machine stands still for a second in a long request, Triton gives up a process
-    # that is well, and dies of its late answer.
+    # Supervised: if the machine stalls for a second during a long request, Triton gives up a healthy stub process, and
+    # crashes when its answer arrives late.
     with serving(settings) as server:
         lines = drain(server.stdout)
-        # One by one: several at once would wait longer for an fp16 network on a CPU than the gpu profile lets them.
+        # One in flight: on a CPU, several would exceed the queue timeout of the gpu profile.
         command = [sys.executable, "-m", "client.score", "--url", f"localhost:{settings.grpc_port}", "--in-flight", "1"]
         command += map(str, videos.values())
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)

@@ -1,4 +1,4 @@
-"""What is rendered moves as its labels say, and as its displacements say."""
+"""Rendered clips move as their labels and displacements say."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.camera import film
+from training.camera import camera_path
 from training.light import Light
 from training.moves import DIRECTIONS, LABELS, Move, Moves, draw_moves
 from training.renderer import Clip, Shot, draw_clip
@@ -29,7 +29,7 @@ def steady(frames: int = FRAMES) -> Light:
 
 
 def two_walls(moves: Moves, textures: TexturePool) -> Clip:
-    """A wall at z = 1 that covers the left half of the world, before one at z = 4; an arc goes round z = 2."""
+    """A wall at z = 1 in the left half of the world, in front of one at z = 4; the centre of an arc is at z = 2."""
     width, height = SIZE
     times, focal = np.arange(FRAMES) / FRAMES, 1.2 * width
     surfaces = []
@@ -41,7 +41,7 @@ def two_walls(moves: Moves, textures: TexturePool) -> Clip:
             mask[:, :256] = 255
         origin = np.array([-256 * texel, -256 * texel, depth])
         surfaces.append(Surface(texture, mask, origin, np.array([texel, 0, 0]), np.array([0, texel, 0]), depth))
-    camera = film(moves, times, SECONDS, SIZE, focal, subject_depth=2.0)
+    camera = camera_path(moves, times, SECONDS, SIZE, focal, subject_depth=2.0)
     homographies = [surface.homographies(camera) for surface in surfaces]
     inverses = [np.linalg.inv(each) for each in homographies]
     shot = Shot(Scene(surfaces, 2.0), homographies, homographies, inverses, inverses)
@@ -49,7 +49,7 @@ def two_walls(moves: Moves, textures: TexturePool) -> Clip:
 
 
 def seen(kind: str, speed: float, textures: TexturePool) -> tuple[np.ndarray, np.ndarray]:
-    """(points, 2) where, from the middle, and (points, 2) how far what is there is displaced between two frames."""
+    """(points, 2) positions relative to the middle, and (points, 2) their displacements between two frames."""
     clip = two_walls(Moves((Move(kind, speed),)), textures)
     line = np.linspace(0.1, 0.9, 9)
     points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -86,7 +86,7 @@ def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(textures: Text
     assert (turned[off_centre] > 0).all()
 
 
-def test_a_zoom_magnifies_alike_and_a_dolly_what_is_near(textures: TexturePool):
+def test_a_zoom_magnifies_all_depths_equally_and_a_dolly_near_ones_more(textures: TexturePool):
     for kind, label in (("zoom", "zoom_in"), ("dolly", "dolly_in")):
         assert Move(kind, 0.3).label == label
         where, moved = seen(kind, 0.3, textures)
@@ -96,15 +96,14 @@ def test_a_zoom_magnifies_alike_and_a_dolly_what_is_near(textures: TexturePool):
         assert near == pytest.approx(far, rel=0.05) if kind == "zoom" else near > 3 * far
 
 
-def test_round_a_subject_what_is_nearer_and_what_is_farther_part(textures: TexturePool):
+def test_in_an_arc_nearer_and_farther_things_move_in_opposite_directions(textures: TexturePool):
     assert Move("arc", -0.3).label == "arc_left"
     where, moved = seen("arc", -0.3, textures)
     assert (moved[where[:, 0] < -0.05, 0] > 0).all()
     assert (moved[where[:, 0] > 0.05, 0] < 0).all()
 
 
-def test_frames_show_what_the_displacements_say(textures: TexturePool):
-    """Followed from frame to frame a point keeps its colour."""
+def test_points_keep_their_colour_along_their_displacements(textures: TexturePool):
     rng = np.random.default_rng(8)
     followed, in_place = [], []
     while len(followed) < 12:
@@ -136,7 +135,7 @@ def test_labels_follow_from_the_moves(kind: str):
             assert labels == {kind}
 
 
-def test_a_move_that_stops_is_undefined_and_moves_only_until_then():
+def test_a_move_that_stops_is_undefined_and_makes_no_progress_after_that():
     moves = Moves(before=(Move("pan", 0.2),), change=0.5)
     ((_, progress),) = moves.progress(np.linspace(0, 1, 11))
     assert moves.labels == {"undefined"}
@@ -144,7 +143,7 @@ def test_a_move_that_stops_is_undefined_and_moves_only_until_then():
     assert (np.diff(progress)[5:] == 0).all()
 
 
-def test_magnitudes_are_of_the_camera_what_moves_and_the_light(textures: TexturePool):
+def test_rates_are_those_of_camera_objects_and_light(textures: TexturePool):
     frames = np.arange(FRAMES)
     still, slow, fast = (
         rates(two_walls(Moves((Move("pan", speed),) if speed else ()), textures), frames) for speed in (0, 0.05, 0.2)
@@ -154,7 +153,7 @@ def test_magnitudes_are_of_the_camera_what_moves_and_the_light(textures: Texture
     assert fast[0] == pytest.approx(0.2, rel=0.1)
     assert slow[1] == fast[1] == 0
     middle = rates(two_walls(Moves((Move("pan", 0.05),)), textures), frames, np.array([0.5, 1]))
-    assert middle == pytest.approx([0.1, 0, 0], rel=0.1)  # of half a width it passes twice as much
+    assert middle == pytest.approx([0.1, 0, 0], rel=0.1)  # relative to half the width it is twice as fast
     cut = two_walls(Moves(), textures)
     cut = replace(cut, shots=cut.shots * 2, light=replace(cut.light, shot=(frames > 8).astype(np.int64)))
     assert rates(cut, frames)[2] == pytest.approx(1 / (SECONDS * 15 / 16))
@@ -162,7 +161,7 @@ def test_magnitudes_are_of_the_camera_what_moves_and_the_light(textures: Texture
     assert (magnitudes(np.full(3, 1e3)) <= 3).all()
 
 
-def test_what_moves_by_itself_counts_as_an_object(textures: TexturePool):
+def test_only_moving_surfaces_count_as_objects(textures: TexturePool):
     rng = np.random.default_rng(2)
     clips = [draw_clip(rng, textures, kind="static", frames_per_second=8, size=SIZE) for _ in range(25)]
     for clip in clips:
@@ -172,6 +171,6 @@ def test_what_moves_by_itself_counts_as_an_object(textures: TexturePool):
     assert np.mean([rates(clip, np.arange(clip.frames))[1] > 0 for clip in clips]) > 0.5
 
 
-def test_the_same_seed_renders_the_same(textures: TexturePool):
+def test_the_same_seed_renders_the_same_frames(textures: TexturePool):
     one, other = (draw_clip(np.random.default_rng(5), textures, frames_per_second=8, size=SIZE) for _ in range(2))
     assert all((a == b).all() for a, b in zip(one.render(), other.render(), strict=True))

@@ -1,5 +1,6 @@
-"""Training: what clips become when they are turned about, what is learned of them, and what is saved."""
+"""Training: augmentation, losses, added weights, the loop, and the checkpoints that it writes."""
 
+import contextlib
 import copy
 import shutil
 from collections.abc import Callable
@@ -15,18 +16,26 @@ from export.motion_network import BACKBONE_HEADS, load_motion
 from training import augmentation, calibration, train, weight_surgery
 from training.__main__ import main
 from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, relight, upside_down
-from training.blur_filters import put_fine_waves
+from training.blur_filters import add_blur_filters
 from training.calibration import calibrate
 from training.checkpoint import write_checkpoints
-from training.dataset import Shard, make_shard, make_shards
+from training.dataset import Shard, draw_training_clip, make_shard, make_shards
 from training.evaluation import Answer, evaluate
-from training.losses import course_of, fine_loss, level_loss, rank_loss
+from training.losses import camera_motion_of, fine_loss, level_loss, rank_loss
 from training.moves import LABELS
 from training.network import DemoModel, at_places
+from training.scene import TexturePool
 from training.start import FIRST_WAVE, start, start_from_motion_energy
-from training.temporal_channels import CLOCK, keep_temporal_channels, put_looking_heads, put_temporal_channels
+from training.temporal_channels import (
+    TEMPORAL_CHANNELS,
+    add_temporal_channels,
+    add_temporal_heads,
+    restore_temporal_channels,
+)
 from training.train import BOTH, SCORES, Clips, Phase, Training
 from training.weight_surgery import with_another_block
+from video import IsolatedDecoder, Limits
+from video.clips import CLIP_FRAMES, CLIP_SHAPE, FRAME_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def field(shift: tuple[float, float] = (0, 0), growth: float = 0, turn: float = 0) -> np.ndarray:
-    """(8, 7, 7, 4) of a camera that does the same all the time; nothing moves by itself."""
+    """(8, 7, 7, 4) motion of a camera with constant speed and no moving objects."""
     line = (np.arange(7) + 0.5) / 7 - 0.5
     x, y = np.meshgrid(line, line)
     motion = np.stack([shift[0] + growth * x - turn * y, shift[1] + growth * y + turn * x], axis=-1)
@@ -59,7 +68,7 @@ FIELDS = {
 
 
 class Always:
-    """A generator that says which of the four changes of `augment` are made, and what becomes of the colours."""
+    """A stand-in generator that selects the changes of `augment` and the order of colours."""
 
     def __init__(self, *changes: bool, colours: tuple[int, ...] = (0, 1, 2)) -> None:
         self._changes, self._colours = changes, colours
@@ -83,7 +92,7 @@ class Always:
         ((False, False, False, True), on_its_side),
     ],
 )
-def test_a_clip_turned_about_moves_as_it_is_then_called(
+def test_an_augmented_clip_moves_as_its_new_label_says(
     label: str, changes: tuple[bool, ...], rename: Callable[[str], str]
 ):
     frames = np.zeros((16, 14, 14, 3), np.uint8)
@@ -96,7 +105,7 @@ def test_a_clip_turned_about_moves_as_it_is_then_called(
     assert (lit == (light[::-1] * [-1, -1, -1, -1, 1] if rename is backwards else light)).all()
 
 
-def test_an_arc_is_not_turned_on_its_side():
+def test_rows_and_columns_of_an_arc_are_not_swapped():
     frames = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)
     labels = np.array([each == "arc_left" for each in LABELS])
     light = np.zeros((15, 5), np.float32)
@@ -105,7 +114,7 @@ def test_an_arc_is_not_turned_on_its_side():
     assert (called == labels).all()
 
 
-def test_colours_change_places_in_frames_and_in_what_is_said_of_light():
+def test_colours_are_permuted_in_frames_and_in_light_alike():
     frames = np.broadcast_to(np.array([10, 20, 30], np.uint8), (16, 14, 14, 3))
     light = np.tile(np.array([1, 2, 3, 4, 5], np.float32), (15, 1))
     order = Always(False, False, False, False, colours=(2, 0, 1))
@@ -114,7 +123,7 @@ def test_colours_change_places_in_frames_and_in_what_is_said_of_light():
     assert (lit == [3, 1, 2, 4, 5]).all()
 
 
-def test_another_exposure_leaves_the_stops_between_frames():
+def test_recolouring_keeps_the_stops_between_frames():
     video = torch.full((3, 2, 4, 4, 3), 40.0)
     video[:, 1] = 80.0
     recolour(torch.Generator().manual_seed(0), video)
@@ -123,12 +132,12 @@ def test_another_exposure_leaves_the_stops_between_frames():
 
 
 def square(side: int = 112) -> np.ndarray:
-    """(16, side, side, 3) a checkerboard that nothing changes."""
+    """(16, side, side, 3) a constant checkerboard."""
     board = 60 + 100 * (np.indices((side, side)).sum(0) // 4 % 2)
     return np.tile(board[None, :, :, None], (16, 1, 1, 3)).astype(np.uint8)
 
 
-def test_a_clip_under_another_light_changes_as_it_is_then_said_to():
+def test_a_relit_clip_changes_as_its_new_light_says():
     still, span = np.zeros((15, 5), np.float32), np.array([1, 1.5], np.float32)
     before = np.array([0.1, 0.2, 0], np.float32)
     brightened = blurred = 0
@@ -137,7 +146,7 @@ def test_a_clip_under_another_light_changes_as_it_is_then_said_to():
         steps = np.abs(light[:, :3]).mean(1).sum() + np.abs(light[:, 3]).sum()
         assert rates == pytest.approx([0.1, 0.2, steps / 2], abs=1e-5)
         stops = np.log2(frames.mean((1, 2)) / frames[0].mean((0, 1)))
-        if light[:, :3].any() and stops.max() < 0.5:  # nothing is too bright to be told
+        if light[:, :3].any() and stops.max() < 0.5:  # no pixel is clipped
             brightened += 1
             assert stops[1:] == pytest.approx(light[:, :3].cumsum(0), abs=0.1)
         if light[:, 3].any():
@@ -151,7 +160,7 @@ def contrast(frame: np.ndarray) -> float:
     return float(frame.std() / frame.mean())
 
 
-def test_a_clip_whose_light_changes_keeps_it():
+def test_a_clip_whose_light_changes_is_not_relit():
     light = np.zeros((15, 5), np.float32)
     light[3, 1] = 0.2
     rates = np.zeros(3, np.float32)
@@ -161,46 +170,53 @@ def test_a_clip_whose_light_changes_keeps_it():
         assert (found[0] == square()).all()
 
 
-def test_every_name_comes_back_when_turned_back():
+def test_applying_an_augmentation_twice_gives_the_first_label():
     for order in augmentation.ORDERS:
         assert (order[order] == np.arange(len(LABELS))).all()
 
 
-def test_the_course_is_what_the_camera_does():
+def test_camera_motion_is_the_affine_map_of_the_displacements():
     motion = torch.from_numpy(field(shift=(0.01, -0.02), growth=0.03, turn=0.04))[None]
-    course = torch.sinh(course_of(motion)) / 40
-    assert course[0, 0].tolist() == pytest.approx([0.01, -0.02, 0.03, 0.04, 0, 0], abs=1e-6)
+    camera_motion = torch.sinh(camera_motion_of(motion)) / 40
+    assert camera_motion[0, 0].tolist() == pytest.approx([0.01, -0.02, 0.03, 0.04, 0, 0], abs=1e-6)
     motion[0, 2] = torch.nan
-    assert course_of(motion).isnan().any(-1)[0].tolist() == [index == 2 for index in range(8)]
+    assert camera_motion_of(motion).isnan().any(-1)[0].tolist() == [index == 2 for index in range(8)]
 
 
-def test_a_sample_is_what_the_server_would_see(shards: Path):
+def test_a_sample_is_what_the_server_decodes(shards: Path):
+    """At half the size: the first motion segment and the first camera clip of the shard's first clip."""
+    rng = np.random.default_rng([7, 0])
+    clip, encoded = draw_training_clip(rng, TexturePool.draw(rng, 80))
+    video = memoryview(encoded)
+    with contextlib.closing(IsolatedDecoder(Limits())) as decoder:
+        plan = decoder.plan(video, {})
+        orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+        decoded = decoder.decode(video, *orders, FRAME_SIZE)
     shard = Shard.load(shards, 0)
-    assert shard.frames.shape == (6, 16, 112, 112, 3)
-    assert shard.motion.shape == (6, 8, 7, 7, 4)
-    assert shard.light.shape == (6, 15, 5)
-    assert (shard.labels.sum(1) >= 1).all()
-    assert np.abs(np.diff(shard.frames.astype(int), axis=1)).max() > 10
+    for stored, clips, labels in zip(shard.frames, decoded, shard.labels, strict=False):
+        halved = clips[0].reshape(CLIP_FRAMES, 112, 2, 112, 2, 3).mean((2, 4))
+        assert np.abs(stored - halved).max() <= 0.5
+        assert {label for label, there in zip(LABELS, labels, strict=True) if there} == clip.moves.labels
 
 
-def test_rendering_makes_only_what_is_missing(shards: Path):
+def test_rendering_skips_existing_shards(shards: Path):
     before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
     make_shards(shards, 7, range(2))
     assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
 
 
-def trained(shards: Path, checkpoint: Path, sittings: int) -> Training:
+def trained(shards: Path, checkpoint: Path, runs: int) -> Training:
     config = replace(BOTH, phases=(Phase(1, 2, 2), Phase(1, 4, 2)))
-    for _ in range(sittings):
+    for _ in range(runs):
         training = Training(Clips(shards), checkpoint, 0, config)
-        done = training.run(print, until=0 if sittings > 1 else 1e9)
+        done = training.run(print, until=0 if runs > 1 else 1e9)
     assert done
     assert training.step == 2
     return training
 
 
-def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: Path):
-    config = replace(BOTH, phases=(Phase(1000, 2, 2, settles=True), Phase(1000, 2, 2, rate=0.5)))
+def test_the_learning_rate_falls_at_the_end_of_a_phase_that_decays(shards: Path, tmp_path: Path):
+    config = replace(BOTH, phases=(Phase(1000, 2, 2, decays=True), Phase(1000, 2, 2, rate=0.5)))
     training = Training(Clips(shards), tmp_path / "new.pt", 0, config)
     rates = []
     for step in (0, 350, 700, 999, 1000, 1999):
@@ -209,15 +225,15 @@ def test_the_learning_rate_falls_where_a_phase_settles(shards: Path, tmp_path: P
     assert rates == pytest.approx([1 / 300, 1, 0.52, 0.02 + 1 / 600, 0.5, 0.5])
 
 
-def test_a_training_in_several_sittings_is_the_same(shards: Path, tmp_path: Path):
-    """Every sitting but the last ends after one step."""
+def test_a_training_that_is_resumed_gives_the_same_weights(shards: Path, tmp_path: Path):
+    """Every run but the last stops after one step."""
     at_once = trained(shards, tmp_path / "once.pt", 1)
     in_parts = trained(shards, tmp_path / "parts.pt", 3)
     for name, value in at_once.model.state_dict().items():
         assert torch.allclose(value, in_parts.model.state_dict()[name], atol=1e-5), name
 
 
-def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Path, tmp_path: Path):
+def test_the_motion_network_starts_from_both_and_keeps_the_classifier(shards: Path, tmp_path: Path):
     learned = trained(shards, tmp_path / "both.pt", 1).average
     config = replace(SCORES, phases=(Phase(2, 8, 2),))
     alone = Training(Clips(shards), tmp_path / "scores.pt", 1, config, learned)
@@ -230,7 +246,7 @@ def test_the_motion_network_goes_on_from_both_and_leaves_labels_alone(shards: Pa
         assert not torch.equal(after[name], learned[name])
 
 
-def test_the_places_that_are_looked_at_are_those_of_the_whole():
+def test_selected_patches_are_those_of_the_whole_frame():
     torch.manual_seed(0)
     model = DemoModel()
     video = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -246,12 +262,12 @@ def test_the_places_that_are_looked_at_are_those_of_the_whole():
     assert (at[1, 7] == motion[1, 7, [0, 1, 2]]).all()
 
 
-def test_a_part_of_a_pixel_counts_where_motion_is_fine():
-    """What moves by itself by a quarter of a pixel: said rightly, or not at all; what a cut hides does not count."""
+def test_a_fraction_of_a_pixel_counts_in_the_fine_loss():
+    """An object moves by a quarter of a pixel; patches across a cut do not count."""
     motion = torch.zeros(1, 8, 49, 4)
     motion[0, :, 5, 0] = 0.25 / 112
     model = DemoModel()
-    model.early_flow = model.fine_motion = torch.nn.Identity()  # tokens say it themselves
+    model.early_flow = model.fine_motion = torch.nn.Identity()  # tokens are the predictions
 
     def loss(said: torch.Tensor, motion: torch.Tensor = motion) -> float:
         said = torch.asinh(300 * said).flatten(1, 2)
@@ -269,7 +285,7 @@ def test_a_part_of_a_pixel_counts_where_motion_is_fine():
     assert loss(torch.where(hidden.isnan().any(-1, keepdim=True), 9.0, right), hidden) == pytest.approx(0, abs=1e-9)
 
 
-def test_another_block_says_nothing_at_first():
+def test_an_added_block_changes_nothing_at_first():
     torch.manual_seed(0)
     model, deeper = DemoModel(), DemoModel(5)
     deeper.load_state_dict(with_another_block(model.state_dict()))
@@ -283,8 +299,8 @@ def test_another_block_says_nothing_at_first():
     assert blocks[2].mlp.fc1.weight.any()
 
 
-def test_rates_are_learned_as_of_segments_that_last_equally_long(shards: Path):
-    """How long one is, the network does not see: a clip twice as slow would else be right to score half."""
+def test_rates_are_converted_to_segments_of_the_same_duration(shards: Path):
+    """The network cannot see the duration of a segment."""
     clips = Clips(shards)
     (rates,) = clips.batch(np.random.default_rng(0), 1, np.arange(8))[4].double()
     shard = [Shard.load(shards, number) for number in range(2)]
@@ -292,8 +308,8 @@ def test_rates_are_learned_as_of_segments_that_last_equally_long(shards: Path):
     assert np.abs(seen - rates.numpy()).max(1).min() < 1e-6
 
 
-def test_ranks_are_right_where_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch):
-    """Whatever the scores are otherwise; and what ties may come in any order."""
+def test_the_rank_loss_is_0_if_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch):
+    """The scores themselves do not matter, nor does the order of equal rates."""
     model = DemoModel()
     monkeypatch.setattr(model, "scores", lambda videos: videos[:, 0])
     rates = torch.tensor([0.0, 0.0, 1.0, 2.0])[:, None].expand(-1, 3)
@@ -307,8 +323,8 @@ def test_ranks_are_right_where_scores_rise_with_rates(monkeypatch: pytest.Monkey
     assert loss(0, 0, 0, 0) == pytest.approx(np.log(2))
 
 
-def looked_at(model: DemoModel, video: torch.Tensor, index: int) -> torch.Tensor:
-    """(clips, heads, tokens, tokens) what the heads of a block weigh other tokens by."""
+def attention_weights(model: DemoModel, video: torch.Tensor, index: int) -> torch.Tensor:
+    """(clips, heads, tokens, tokens) attention weights of block `index`."""
     block = model.encoder.blocks[index]
     x = model.layers(video, torch.arange(8))[index - 1]
     q, k, _ = block.attn.qkv(block.norm1(x)).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
@@ -317,50 +333,50 @@ def looked_at(model: DemoModel, video: torch.Tensor, index: int) -> torch.Tensor
 
 
 @pytest.fixture(scope="module")
-def with_clock() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
-    """A model that got a clock and has learned a little since, its heads that look, and noise that it saw."""
+def temporal_model() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
+    """A model with temporal channels after a little training, its added heads by block, and the noise that it saw."""
     torch.manual_seed(0)
     model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
     start(model, noise)
-    put_temporal_channels(model, noise)
-    heads = put_looking_heads(model, noise)
+    add_temporal_channels(model, noise)
+    heads = add_temporal_heads(model, noise)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.003 * torch.randn_like(parameter)
-    keep_temporal_channels(model)
+    restore_temporal_channels(model)
     return model, heads, noise
 
 
-def test_heads_look_at_their_own_pair_of_frames_and_at_the_one_before(with_clock):
-    model, heads, noise = with_clock
+def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(temporal_model):
+    model, heads, noise = temporal_model
     pair = torch.arange(8 * 49) // 49
     for index in (1, 3):
         with torch.no_grad():
-            weights = looked_at(model, noise, index)
+            weights = attention_weights(model, noise, index)
         for head, away in zip(heads[index], (0, 1), strict=True):
             there = (pair[:, None] - away) % 8 == pair
             assert (weights[:, head] * there).sum(-1).mean() > 0.6, (index, away)
 
 
-def test_nothing_is_written_into_the_clock(with_clock):
-    model, _, noise = with_clock
+def test_no_layer_writes_to_temporal_channels(temporal_model):
+    model, _, noise = temporal_model
     with torch.no_grad():
         layers = model.layers(noise, torch.arange(8))
-    table = model.encoder.positions[:, CLOCK]
+    table = model.encoder.positions[:, TEMPORAL_CHANNELS]
     for layer in layers:
-        assert torch.equal(layer[..., CLOCK], table.expand_as(layer[..., CLOCK]))
+        assert torch.equal(layer[..., TEMPORAL_CHANNELS], table.expand_as(layer[..., TEMPORAL_CHANNELS]))
 
 
-def test_fine_waves_see_a_blur_and_what_they_see_is_gathered(with_clock):
-    model, heads, noise = with_clock
+def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model):
+    model, heads, noise = temporal_model
     model = copy.deepcopy(model)
     still = noise[:, :1].expand_as(noise)
     soft = torch.nn.functional.avg_pool2d(still.movedim(-1, 2).flatten(0, 1), 3, 1, 1)
     soft = soft.unflatten(0, still.shape[:2]).movedim(2, -1)
     half = torch.cat([still[:, :8], soft[:, 8:]], dim=1)
     before = model.encoder.patch_embed.proj.weight.clone()
-    put_fine_waves(model, half, heads[1])
+    add_blur_filters(model, half, heads[1])
     with torch.no_grad():
         changed = (model.encoder.patch_embed.proj.weight != before).flatten(1).any(1)
         tokens = model.encoder.patch_embed(model.normalised(half))[..., changed].unflatten(1, (8, -1))
@@ -368,24 +384,24 @@ def test_fine_waves_see_a_blur_and_what_they_see_is_gathered(with_clock):
         x = model.layers(half, torch.arange(8))[0]
         first = heads[1][0] * 14
         gathered = torch.nn.functional.linear(block.norm1(x), block.attn.qkv.weight[336 + first : 336 + first + 5])
-        gathered = (looked_at(model, half, 1)[:, heads[1][0]] @ gathered).unflatten(1, (8, -1)).mean(2)
+        gathered = (attention_weights(model, half, 1)[:, heads[1][0]] @ gathered).unflatten(1, (8, -1)).mean(2)
     assert changed.sum() == 24
     assert not changed[FIRST_WAVE:].any()
-    assert not changed[CLOCK].any()
+    assert not changed[TEMPORAL_CHANNELS].any()
     assert (tokens[:, 4:].std((0, 1, 2)) < 0.5 * tokens[:, :4].std((0, 1, 2))).all()
-    # Of three fine bands: less in every late pair of frames than in every early one.
+    # In each of three fine bands, every late pair of frames has less than every early one.
     assert (gathered[:, :4, :3].amin(1) > gathered[:, 4:, :3].amax(1)).all()
 
 
-def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
-    """A clip that brightens by a stop over its 16 frames, and another with a cut that does not count."""
+def test_levels_are_sums_of_steps_and_clips_with_cuts_do_not_count():
+    """One clip brightens by a stop over its 16 frames, the other one has a cut."""
     light = torch.zeros(2, 15, 5)
     light[:, :, :3] = 1 / 15
     light[1, 4, 4] = 1
     level = torch.arange(16) / 15
     pairs = level[0::2] + level[1::2]
     model = DemoModel()
-    model.levels = model.early_levels = torch.nn.Identity()  # tokens say it themselves
+    model.levels = model.early_levels = torch.nn.Identity()  # tokens are the predictions
     said = torch.zeros(2, 8, 49, 4)
     said[..., :3] = (pairs - pairs.mean())[:, None, None]
 
@@ -403,8 +419,8 @@ def test_levels_are_what_steps_add_up_to_where_nothing_is_cut():
     assert loss(said, off) == pytest.approx(0.3**2 / 4 / 4, abs=1e-6)
 
 
-def test_the_first_layers_see_which_way_a_wave_moves():
-    """Of a wave that moves by a quarter, one energy is far above its opposite, without any training."""
+def test_first_weights_detect_the_direction_of_a_moving_wave():
+    """The phase of a wave that moves by a quarter of its length turns by 90 degrees."""
     torch.manual_seed(0)
     model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -421,7 +437,7 @@ def test_the_first_layers_see_which_way_a_wave_moves():
     assert quarter.abs().median() == pytest.approx(np.pi / 2, abs=0.35)
 
 
-def test_heads_gather_from_regions_of_the_picture_before_any_training():
+def test_first_weights_make_heads_attend_to_regions():
     torch.manual_seed(0)
     model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -429,7 +445,7 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
     number = torch.arange(8 * 49)
     column, row = number % 7 - 3.0, number // 7 % 7 - 3.0
     with torch.no_grad():
-        weights = looked_at(model, noise, 1)
+        weights = attention_weights(model, noise, 1)
     across, down = ((weights.mean(2) @ where).mean(0) for where in (column, row))
     left, right, above, below, below_on_the_right = across[0], across[1], down[4], down[5], (across[11], down[11])
     assert left < -0.7
@@ -441,7 +457,7 @@ def test_heads_gather_from_regions_of_the_picture_before_any_training():
     assert (weights * apart).sum(-1).mean() < apart.mean() - 0.02
 
 
-def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: pytest.MonkeyPatch):
+def test_calibration_reaches_the_target_share(shards: Path, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(4)
     state = DemoModel().state_dict()
     some = [Shard.load(shards, number) for number in range(2)]
@@ -455,8 +471,8 @@ def test_calibration_finds_the_share_that_is_wanted(shards: Path, monkeypatch: p
     assert [name for name in state if not torch.equal(state[name], shifted[name])] == ["classifier.bias"]
 
 
-def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
-    """At twice the size, through the code that exports published checkpoints."""
+def test_saved_checkpoints_compute_what_the_trained_models_compute(tmp_path: Path):
+    """On frames of twice the size, loaded by the export."""
     torch.manual_seed(3)
     model, labeller = DemoModel().eval(), DemoModel().eval()
     for parameter in (*model.parameters(), *labeller.parameters()):
@@ -467,7 +483,7 @@ def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
     backbone, head = load_motion(tmp_path / "motion")
     camera = load_camera(tmp_path / "camera")
     assert camera.labels == list(LABELS)
-    clips = torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8)
+    clips = torch.randint(0, 256, (2, *CLIP_SHAPE), dtype=torch.uint8)
     small = clips.float().unflatten(2, (112, 2)).unflatten(4, (112, 2)).mean((3, 5))
     with torch.no_grad():
         embeddings = model.embeddings(model.tokens(small, torch.arange(8)))
@@ -480,24 +496,24 @@ def test_what_is_saved_answers_as_what_was_trained(tmp_path: Path):
         assert sum(parameter.numel() for parameter in each.parameters()) < 6e6
 
 
-def test_a_verdict_counts_labels_and_ranks_scores():
+def test_an_evaluation_counts_labels_and_ranks_scores():
     def answer(labels: set[str], reported: set[str], rate: float, score: float) -> Answer:
         return Answer(frozenset(labels), frozenset(reported), np.full(3, rate), np.full(3, score))
 
-    verdict = evaluate(
+    evaluation = evaluate(
         [
             answer({"pan_left"}, {"pan_left", "shake"}, 0.1, 0.2),
             answer({"pan_right"}, {"pan_left"}, 0.3, 0.4),
             answer({"pan_left", "zoom_in"}, {"pan_left"}, 0.2, 0.5),
         ]
     )
-    assert verdict.found == {"pan": pytest.approx(2 / 3), "zoom": 0}
-    assert verdict.too_many == pytest.approx(2 / 3)
-    assert verdict.rank_correlations["camera"] == pytest.approx(0.5)
-    assert "pan         66.7% found" in str(verdict)
+    assert evaluation.found == {"pan": pytest.approx(2 / 3), "zoom": 0}
+    assert evaluation.too_many == pytest.approx(2 / 3)
+    assert evaluation.rank_correlations["camera"] == pytest.approx(0.5)
+    assert "pan         66.7% found" in str(evaluation)
 
 
-def test_training_without_clips_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_training_without_clips_names_the_command_that_renders_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
     assert "has no clips: run `python -m training render` first" in capsys.readouterr().err
 
@@ -508,27 +524,32 @@ def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, cap
         np.savez(clips / "00001.npz", **{name: rest[name] for name in rest.files if name not in ("spans", "seconds")})
     assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error == f"training: {clips / '00001'}.npz has no seconds: remove what an earlier version rendered\n"
+    assert error == f"training: {clips / '00001'}.npz has no seconds: delete the clips of an earlier version\n"
 
 
 @pytest.mark.slow
 def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """In sittings of a step each; the motion network ends with a clock."""
+    """In runs of one step each, through all four stages."""
     (tmp_path / "clips").symlink_to(shards)
     monkeypatch.setattr(weight_surgery, "CLIPS", 2)
     for name, places in (("BOTH", 49), ("SCORES", 49), ("TEMPORAL", 25), ("FINE", 25)):
         config = replace(getattr(train, name), phases=(Phase(1, 8, 2, places=places),))
         monkeypatch.setattr(train, name, config)
     output = tmp_path / "demo"
-    sittings = 0
+    runs = 0
     while not output.exists():
         assert main(["--directory", str(tmp_path), "train", "--minutes", "0", "--output", str(output)]) == 0
-        sittings += 1
-        assert sittings <= 5
-    assert sittings == 5
+        runs += 1
+        assert runs <= 5
+    assert runs == 5
     backbone, _ = load_motion(output / "motion")
     camera = load_camera(output / "camera")
     projection = backbone.encoder.patch_embed.proj
     assert isinstance(projection, torch.nn.Conv3d)
-    assert not projection.weight[CLOCK].any()
-    assert camera.network(torch.zeros(1, 16, 224, 224, 3, dtype=torch.uint8)).shape == (1, len(LABELS))
+    assert not projection.weight[TEMPORAL_CHANNELS].any()
+    both = torch.load(tmp_path / "both.pt", weights_only=True)["average"]
+    calibrated = calibrate(both, Clips(shards).shards)
+    assert camera.labels == list(LABELS)
+    assert camera.network.network.classifier.bias.tolist() == pytest.approx(
+        calibrated["classifier.bias"].tolist(), abs=1e-3
+    )

@@ -1,7 +1,10 @@
-"""Clips with known motion, and the two small networks that learned from them: what `make demo` serves where it must.
+"""Training of the demo's two small networks on rendered clips whose motion is known; README.md has the whole story.
 
-`moves` says what a camera can do and what that is called, `camera`, `scene` and `light` make a clip of it, `renderer`
-renders and `truth` tells what is true of it. `footage` sees it as the server would, `dataset` keeps many, `train`
-learns from them, `senses` are what the motion network gets on the way (`clock`, `focus`), `calibration` says from when
-on a label is reported, and `fresh` and `judging` ask a server about clips that training never saw.
+- Clips: `moves` draws camera moves and their labels, `camera`, `scene` (`textures`, `photographs`) and `light` draw the
+  rest, `renderer` renders frames, `encoding` encodes them, `truth` computes displacements and rates.
+- Data: `samples` decodes a clip as the server does, `dataset` stores samples on disk, `augmentation` varies them.
+- Learning: `network` is the model, `start` its first weights, `losses` what training minimises, `train` the loop.
+  `weight_surgery` adds `temporal_channels` and `blur_filters` to the motion network in between.
+- Results: `calibration` shifts the thresholds of labels, `checkpoint` writes the checkpoints, and `holdout` and
+  `evaluation` compare a server's answers with the truth of clips that training never saw.
 """

@@ -1,4 +1,4 @@
-"""`python -m training`: the demo's networks, from nothing."""
+"""`python -m training`: render clips, train the demo's networks, evaluate them."""
 
 import argparse
 import os
@@ -11,42 +11,46 @@ DEMO = Path(__file__).parent.parent / "export" / "demo"
 DIRECTORY = Path(".training")
 CALIBRATION_SHARDS = 12
 EPILOG = """\
-Rendering and training go on where they stopped, and may go on at the same time. Two processes render twice as fast with
---first 0 --step 2 and --first 1 --step 2."""
+Rendering and training resume where they stopped, and may run at the same time. To render with two processes, start one
+with --first 0 --step 2 and one with --first 1 --step 2."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, do what it says, and return the exit status."""
+    """Parse the command line, run the command, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__, epilog=EPILOG)
     parser.add_argument(
-        "--directory", type=Path, default=DIRECTORY, help="of clips and checkpoint (default: .training)"
+        "--directory", type=Path, default=DIRECTORY, help="for clips and training checkpoints (default: .training)"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    render = commands.add_parser("render", help="clips with known motion, 100 a shard of 120 MB")
-    render.add_argument("--shards", type=int, default=60, help="how many shards there are in the end (default: 60)")
-    render.add_argument("--first", type=int, default=0, help="the first to make (default: 0)")
-    render.add_argument("--step", type=int, default=1, help="make only each STEP-th (default: 1)")
-    train = commands.add_parser("train", help="learn from them, and write the two checkpoints")
-    train.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, to go on another time")
-    train.add_argument("--threads", type=int, help="(default: PyTorch's)")
-    train.add_argument("--output", type=Path, default=DEMO, help="where the checkpoints go (default: export/demo)")
-    evaluate = commands.add_parser("evaluate", help="ask a server about clips that training never saw")
-    evaluate.add_argument("--url", default="localhost:8001", help="(default: %(default)s)")
-    evaluate.add_argument("--clips", type=int, default=500, help="(default: %(default)s)")
-    evaluate.add_argument("--seed", type=int, help="of other clips; training's are small (default: the tests')")
+    render = commands.add_parser("render", help="render clips with known motion, in shards of 100 clips and 120 MB")
+    render.add_argument("--shards", type=int, default=60, help="the total number of shards (default: %(default)s)")
+    render.add_argument("--first", type=int, default=0, help="the first shard to render (default: %(default)s)")
+    render.add_argument("--step", type=int, default=1, help="render every STEP-th shard (default: %(default)s)")
+    train = commands.add_parser("train", help="train on the clips and write the two checkpoints")
+    train.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop after this time; run it again to resume"
+    )
+    train.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's)")
+    train.add_argument("--output", type=Path, default=DEMO, help="directory of the checkpoints (default: export/demo)")
+    evaluate = commands.add_parser("evaluate", help="evaluate a running server on clips that training never saw")
+    evaluate.add_argument("--url", default="localhost:8001", help="gRPC address of the server (default: %(default)s)")
+    evaluate.add_argument("--clips", type=int, default=500, help="number of rendered clips (default: %(default)s)")
+    evaluate.add_argument(
+        "--seed", type=int, help="seed of the clips; training uses small ones (default: the seed of the tests)"
+    )
     options = parser.parse_args(arguments)
     return COMMANDS[options.command](options)
 
 
 def _render(options: argparse.Namespace) -> int:
-    # Before NumPy is there: over matrices of 3 x 3, the threads of two processes mostly wait for one another.
+    # Before NumPy is imported: on 3 x 3 matrices, the threads of two processes mostly wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     import cv2
 
     from training.dataset import make_shards
 
-    cv2.setNumThreads(1)  # pictures this small are not worth a second thread
+    cv2.setNumThreads(1)  # more threads do not pay for frames this small
     make_shards(options.directory / "clips", 0, range(options.first, options.shards, options.step))
     return 0
 
@@ -74,7 +78,7 @@ def _train(options: argparse.Namespace) -> int:
     begun = time.monotonic()
 
     def stage(seed: int, name: str, config: TrainingConfig, learned: Callable[[], State] | None = None) -> State | None:
-        """What it has learned when it is done; it goes on from its checkpoint, or begins with what is `learned`."""
+        """Train one stage from its checkpoint, or else from the weights `learned`; its weights, None if time is up."""
         path = options.directory / f"{name}.pt"
         beginning = None if learned is None or path.is_file() else learned()
         training = Training(clips, path, seed=seed, config=config, learned=beginning)
@@ -88,9 +92,9 @@ def _train(options: argparse.Namespace) -> int:
     if both and fine:
         camera = calibrate(both, clips.shards[:CALIBRATION_SHARDS])
         write_checkpoints(camera, fine, options.output)
-        print(f"training: {options.output} is written")
+        print(f"training: the checkpoints are in {options.output}")
     else:
-        print("training: not done; run it again to go on")
+        print("training: stopped; run it again to resume")
     return 0
 
 
@@ -102,9 +106,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     try:
         with Client(options.url) as client:
             seed = SEED if options.seed is None else options.seed
-            print(evaluate([fresh.ask(client) for fresh in holdout_clips(options.clips, seed)]))
+            print(evaluate([clip.ask(client) for clip in holdout_clips(options.clips, seed)]))
             found = [move in client.score(video).camera[0].labels for move, video in holdout_photographs()]
-            print(f"{len(found)} photographs that FFmpeg's filters move\n{sum(found) / len(found):.1%} found")
+            print(f"{len(found)} clips of moving photographs\n{sum(found) / len(found):.1%} found")
     except ClientError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1

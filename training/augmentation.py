@@ -1,4 +1,4 @@
-"""One clip in many ways: mirrored, turned, backwards, in other colours, lit anew; and what each is called then."""
+"""Augmentation: mirror, turn, reverse, recolour and relight clips, with the labels of the result."""
 
 import cv2
 import numpy as np
@@ -19,23 +19,23 @@ ON_ITS_SIDE = {
 
 
 def mirrored(label: str) -> str:
-    """What a move is called when left is right."""
+    """The label of a move after mirroring left and right."""
     return _with_ending(label, MIRRORED)
 
 
 def upside_down(label: str) -> str:
-    """What it is called when up is down."""
+    """The label of a move after mirroring up and down."""
     ends = {"up": "down", "down": "up"} | (MIRRORED if label.startswith("roll") else {})
     return _with_ending(label, ends)
 
 
 def backwards(label: str) -> str:
-    """What it is called when the last frame comes first."""
+    """The label of a move with the frames in reverse order."""
     return _with_ending(label, REVERSED)
 
 
 def on_its_side(label: str) -> str:
-    """What it is called when rows are columns; an arc has no name then."""
+    """The label of a move after swapping rows and columns; an arc would have none."""
     return ON_ITS_SIDE.get(label, label)
 
 
@@ -51,7 +51,7 @@ def _order(rename: object) -> NDArray[np.int64]:
 ORDERS = [_order(rename) for rename in (mirrored, upside_down, backwards, on_its_side)]
 ACROSS, DOWN = (np.array(signs, np.float32) for signs in ([-1, 1, -1, 1], [1, -1, 1, -1]))
 BACK = np.array([-1, -1, -1, -1, 1], np.float32)
-"""Backwards what brightens darkens; a cut stays one."""
+"""Signs of the light's steps in reverse order: a brightening becomes a darkening, a cut stays a cut."""
 ARCS = np.array([label.startswith("arc") for label in LABELS])
 
 
@@ -62,9 +62,9 @@ def augment(
     light: NDArray[np.float32],
     labels: NDArray[np.bool_],
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """One sample in one of the ways: frames (16, height, width, 3), motion (8, rows, columns, 4), light and labels.
+    """A randomly augmented sample: frames (16, height, width, 3), motion (8, rows, columns, 4), light (15, 5), labels.
 
-    Motion is given at the first frame of each pair; backwards it is taken for that at the second, less exactly.
+    Motion belongs to the first frame of each pair. In reverse order it is an approximation: that of the second frame.
     """
     mirror, turn, back, side = rng.random(4) < 0.5
     if side and not (labels & ARCS).any():
@@ -89,10 +89,10 @@ def relight(
     seconds: float,
     span: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """A sample whose light and focus stay the same, under others that change: frames, light and rates.
+    """A sample with constant light and focus under random changes of both: frames, light and rates.
 
-    Without it networks learn the few hundred clips by heart in which something changes. `span` (2,) says how many of
-    the frame's widths and heights a blur is measured in.
+    Without it, networks memorise the few hundred clips whose light changes. A sample whose light changes is returned as
+    it is. `span` (2,) is the width of the picture, which blurs are measured in, in widths and heights of the frame.
     """
     if light[:, :LEVELS].any():
         return frames, light, rates
@@ -113,9 +113,9 @@ def relight(
 
 
 def recolour(generator: torch.Generator, video: Tensor) -> None:
-    """Give each clip of `video` (clips, frames, height, width, 3), from 0 to 255, another exposure and white balance.
+    """Change exposure and white balance of each clip of `video` (clips, frames, height, width, 3), 0 to 255, in place.
 
-    Only by factors, which change nothing in how many stops lie between two frames.
+    A clip is multiplied by one factor for each colour, so the difference between two frames in stops stays the same.
     """
     exposure = torch.rand(len(video), 1, 1, 1, 1, generator=generator)
     balance = torch.rand(len(video), 1, 1, 1, 3, generator=generator)

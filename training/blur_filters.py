@@ -1,9 +1,9 @@
-"""Eyes for focus: fine waves in the first layer of a network that has learned without them.
+"""Blur filters: adds filters for fine waves to the first layer of a trained network, so that it can see a blur.
 
-What a blur takes away are waves of two to four pixels; those of `training.start` are five and longer. As many of the
-channels as they need, and of the first hidden units, are taken from what the network misses least. How strong the
-waves of each length are is added up in a direction of its own, where little else is written, and the heads that look
-at whole pairs of frames (`training.temporal_channels`) gather it.
+A blur removes waves of two to four pixels, and the filters of `training.start` respond to waves of five pixels and
+more. The new filters replace the channels and hidden units that matter least. The first block sums the strength of
+all waves of one length into a direction of the embedding that carries little else, and heads that attend to a whole
+pair of frames (`training.temporal_channels`) average it.
 """
 
 import math
@@ -15,23 +15,24 @@ from export.motion_network import BACKBONE_HEADS, Block
 from training.losses import TUBELETS
 from training.network import WIDTH, DemoModel
 from training.start import ANGLES, FIRST_WAVE, wave_in_patch
-from training.temporal_channels import HELD
+from training.temporal_channels import RESERVED
 
 FINE = (2.4, 3.0, 3.8)
+"""Wavelengths of the new filters, in pixels."""
 FINE_ANGLES = 4
 COARSE = 2
-"""How many of the lengths of `training.start` are added up beside them: a blur takes less of those."""
+"""How many wavelengths of `training.start` are summed as well; a blur removes less of these."""
 STRENGTH = 3.0
-"""The deviation of a channel, and of what is added up."""
+"""Standard deviation of a new channel and of a sum."""
 SLOPE = 2.0
-"""What a hidden unit takes of its channel, whose deviation is 1 there."""
+"""Weight of a hidden unit for its channel, which has standard deviation 1 there."""
 
 
-def put_fine_waves(model: DemoModel, video: Tensor, gathering: list[int]) -> None:
-    """Replace what `model` misses least on `video` (clips, 16, 112, 112, 3) from 0 to 255.
+def add_blur_filters(model: DemoModel, video: Tensor, gathering: list[int]) -> None:
+    """Add the filters to `model` in place; `video` (clips, 16, 112, 112, 3) from 0 to 255 sets their scale.
 
-    Both frames of a pair get a wave each for every length and orientation, in cosine or sine by turns. Two hidden units
-    tell how strong it is. The heads `gathering` of the second block gather what they say.
+    Each frame of a pair gets one wave for every wavelength and orientation, alternately a cosine and a sine. Two hidden
+    units measure its strength. The heads `gathering` of the second block average the sums.
     """
     projection, block = model.encoder.patch_embed.proj, model.encoder.blocks[0]
     assert isinstance(projection, nn.Conv3d)
@@ -39,7 +40,7 @@ def put_fine_waves(model: DemoModel, video: Tensor, gathering: list[int]) -> Non
     assert projection.bias is not None
     waves = [(band, angle, frame) for band in range(len(FINE)) for angle in range(FINE_ANGLES) for frame in range(2)]
     with torch.no_grad():
-        channels = _least_missed(model, video)[: len(waves)]
+        channels = _least_important(model, video)[: len(waves)]
         for channel, (band, angle, frame) in zip(channels, waves, strict=True):
             direction = (angle + 0.5 * (band % 2)) * math.pi / FINE_ANGLES
             wave = torch.cos if (angle + frame) % 2 else torch.sin
@@ -55,38 +56,38 @@ def put_fine_waves(model: DemoModel, video: Tensor, gathering: list[int]) -> Non
         for band in range(COARSE):
             first = FIRST_WAVE + 4 * ANGLES * band
             bands.append([first + 4 * angle + 2 * frame for angle in range(ANGLES) for frame in range(2)])
-        quiet = _add_up(model, video, bands)
-        _gather(model, video, quiet, len(bands), gathering)
+        quiet = _sum_bands(model, video, bands)
+        _gather_bands(model, video, quiet, len(bands), gathering)
 
 
-def _least_missed(model: DemoModel, video: Tensor) -> list[int]:
-    """The channels below the waves, those first without which embeddings change least."""
+def _least_important(model: DemoModel, video: Tensor) -> list[int]:
+    """The channels below those of waves, in the order of how little embeddings change without them."""
     projection = model.encoder.patch_embed.proj
     assert isinstance(projection, nn.Conv3d)
     assert projection.bias is not None
     tubelets = torch.arange(TUBELETS)
     whole = model.embeddings(model.tokens(video, tubelets))
     means = projection(model.normalised(video)).mean(dim=(0, 2, 3, 4))
-    missed = {}
-    for channel in sorted(set(range(FIRST_WAVE)) - set(HELD)):
+    changes = {}
+    for channel in sorted(set(range(FIRST_WAVE)) - set(RESERVED)):
         weight, bias = projection.weight[channel].clone(), projection.bias[channel].clone()
         projection.weight[channel] = 0
         projection.bias[channel] = means[channel]
-        missed[channel] = float((model.embeddings(model.tokens(video, tubelets)) - whole).square().mean())
+        changes[channel] = float((model.embeddings(model.tokens(video, tubelets)) - whole).square().mean())
         projection.weight[channel], projection.bias[channel] = weight, bias
-    return sorted(missed, key=missed.__getitem__)
+    return sorted(changes, key=changes.__getitem__)
 
 
 def _quietest(x: Tensor) -> Tensor:
-    """(width, directions) in which `x` (clips, tokens, width) deviates, least first, without the clock's channels."""
-    free = [channel for channel in range(WIDTH) if channel not in HELD]
+    """(width, directions) principal directions of `x` (clips, tokens, width) by rising variance, without `RESERVED`."""
+    free = [channel for channel in range(WIDTH) if channel not in RESERVED]
     directions = torch.zeros(WIDTH, len(free))
     directions[free] = torch.linalg.eigh(torch.cov(x[..., free].flatten(0, 1).T)).eigenvectors
     return directions
 
 
-def _add_up(model: DemoModel, video: Tensor, bands: list[list[int]]) -> Tensor:
-    """Let hidden units of the first block add up how strong the channels of each band are; `_quietest` after it."""
+def _sum_bands(model: DemoModel, video: Tensor, bands: list[list[int]]) -> Tensor:
+    """Make hidden units of the first block sum the strength of each band's channels; the directions of `_quietest`."""
     block = model.encoder.blocks[0]
     assert isinstance(block, Block)
     mlp = block.mlp
@@ -109,14 +110,14 @@ def _add_up(model: DemoModel, video: Tensor, bands: list[list[int]]) -> Tensor:
                 slope = sign * SLOPE / deviation[channel]
                 mlp.fc1.weight[unit, channel], mlp.fc1.bias[unit] = slope, -slope * mean[channel]
                 mlp.fc2.weight[:, unit] = quiet[:, index]
-        told = ((mlp(normed) - before) @ quiet[:, index]).flatten()
-        mlp.fc2.weight[:, own] *= STRENGTH / told.std()
-        mlp.fc2.bias.sub_(quiet[:, index] * told.mean() * STRENGTH / told.std())
+        sums = ((mlp(normed) - before) @ quiet[:, index]).flatten()
+        mlp.fc2.weight[:, own] *= STRENGTH / sums.std()
+        mlp.fc2.bias.sub_(quiet[:, index] * sums.mean() * STRENGTH / sums.std())
         before = mlp(normed)
     return quiet
 
 
-def _gather(model: DemoModel, video: Tensor, quiet: Tensor, bands: int, heads: list[int]) -> None:
+def _gather_bands(model: DemoModel, video: Tensor, quiet: Tensor, bands: int, heads: list[int]) -> None:
     block = model.encoder.blocks[1]
     assert isinstance(block, Block)
     size = WIDTH // BACKBONE_HEADS
@@ -127,9 +128,9 @@ def _gather(model: DemoModel, video: Tensor, quiet: Tensor, bands: int, heads: l
         rows = slice(2 * WIDTH + head * size, 2 * WIDTH + head * size + bands)
         columns = slice(head * size, head * size + bands)
         reading = (quiet[:, :bands] / block.norm1.weight[:, None]).T
-        reading[:, HELD] = 0
-        told = normed @ reading.T
-        deviation, mean = told.flatten(0, 1).std(0), told.flatten(0, 1).mean(0)
+        reading[:, RESERVED] = 0
+        sums = normed @ reading.T
+        deviation, mean = sums.flatten(0, 1).std(0), sums.flatten(0, 1).mean(0)
         attention.qkv.weight[rows] = reading / deviation[:, None]
         attention.v_bias[columns] = -mean / deviation
         attention.proj.weight[:, columns] = 0

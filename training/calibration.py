@@ -1,4 +1,4 @@
-"""From which logit on a label is reported: so that a wanted share of every kind of move is found."""
+"""Calibration of the classifier's biases, so that a target share of each kind of move is reported."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ WANTED = {
     "pan": 0.94, "tilt": 0.96, "roll": 0.93, "zoom": 0.93, "static": 0.97, "truck": 0.86, "pedestal": 0.88,
     "dolly": 0.87, "arc": 0.84, "shake": 0.9, "undefined": 0.35,
 }  # fmt: skip
-"""Of each kind's labels, the share to find. More, and more are reported that are not there."""
+"""Target share of each kind's labels to report; a higher one also raises false reports."""
 MOST = 2.0
-"""No bias is shifted further."""
+"""Largest shift of a bias."""
 BATCH = 20
 
 
 def calibrate(state: dict[str, Tensor], shards: Sequence[Shard]) -> dict[str, Tensor]:
-    """The state of a `DemoModel` with the classifier's biases shifted, both directions of a kind alike."""
+    """The state of a `DemoModel` with calibrated biases; both directions of a kind get the same shift."""
     model = DemoModel()
     model.load_state_dict(state)
     logits, labels = _answers(model.eval(), shards)
@@ -38,7 +38,7 @@ def calibrate(state: dict[str, Tensor], shards: Sequence[Shard]) -> dict[str, Te
 
 
 def _answers(model: DemoModel, shards: Sequence[Shard]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(samples, labels) of all clips for the labels, which every second sample is."""
+    """Logits and labels, both (clips, labels), of the camera clips, which are every second sample."""
     logits, labels = [], []
     with torch.no_grad():
         for shard in shards:

@@ -1,7 +1,7 @@
-"""Where the camera is and looks, frame by frame, and how it sees a plane.
+"""The camera: position and rotation in every frame, and the projection of planes.
 
-x points right, y down, z ahead; the nearest thing that does not move is at z = 1 when the clip is half over. A camera
-at `position` C sees the point X at K R (X - C), where R = roll(r) tilt(p) pan(y):
+x points right, y down, z forward; the nearest static plane is at z = 1 in the middle of the clip. A camera at position
+C projects the point X to K R (X - C), where R = roll(r) tilt(p) pan(y):
 
     pan(y) X = (cos y X.x - sin y X.z, X.y, sin y X.x + cos y X.z)         y > 0 turns right
     tilt(p) X = (X.x, cos p X.y + sin p X.z, -sin p X.y + cos p X.z)       p > 0 turns up
@@ -20,29 +20,29 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CameraPath:
-    """A camera at every frame."""
+    """The camera in every frame."""
 
     projections: Floats
-    """(frames, 3, 3): K R, from directions in the world to pixels."""
+    """(frames, 3, 3) K R, from directions in the world to pixels."""
     positions: Floats
-    """(frames, 3)."""
+    """(frames, 3) in the world."""
 
     def homographies(self, origin: Floats, right: Floats, down: Floats) -> Floats:
-        """(frames, 3, 3) from the coordinates of a plane, (a, b) being `origin` + a `right` + b `down`, to pixels.
+        """(frames, 3, 3) from coordinates (a, b) of a plane, the point `origin` + a `right` + b `down`, to pixels.
 
-        `origin` is (3,) or (frames, 3); so are the two others.
+        `origin`, `right` and `down` are (3,) or, if the plane moves, (frames, 3).
         """
         columns = np.broadcast_arrays(right, down, origin - self.positions)
         return self.projections @ np.stack(columns, axis=-1)
 
 
-def film(
+def camera_path(
     moves: Moves, times: Floats, seconds: float, size: tuple[int, int], focal: float, subject_depth: float
 ) -> CameraPath:
-    """The path of a camera that does `moves`.
+    """The path of a camera that makes `moves`.
 
-    `times` (frames,) are parts of the clip of `seconds`; `size` is the picture's width and height in pixels, `focal`
-    the focal length in pixels; `subject_depth` is the z of what an arc goes round.
+    `times` (frames,) are fractions of a clip of `seconds`. `size` is the picture's width and height and `focal` the
+    focal length, in pixels. `subject_depth` is the z of the centre of an arc.
     """
     width, height = size
     yaw, pitch, roll, zoom = (np.zeros(len(times)) for _ in range(4))
@@ -94,7 +94,7 @@ def _rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
 
 
 def _jolts(rng: np.random.Generator, seconds: Floats) -> Floats:
-    """(frames,) a smooth random curve about 0, with deviation 1, that swings two to five times a second."""
+    """(frames,) a smooth random curve with mean 0 and standard deviation 1, of frequencies from 1.2 to 4.5 Hz."""
     frequencies = rng.uniform(1.2, 4.5, 5)
     phases = rng.uniform(0, 2 * np.pi, 5)
     return np.sin(2 * np.pi * frequencies * seconds[:, None] + phases).sum(1) * np.sqrt(2 / 5)

@@ -1,4 +1,4 @@
-"""A trained model as the two checkpoints that are exported: the published names, float16."""
+"""Writing trained models as checkpoints with the published names, in fp16."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,27 +17,29 @@ Tensors = dict[str, NDArray[np.float16]]
 
 
 def write_checkpoints(camera: Mapping[str, Tensor], motion: Mapping[str, Tensor], directory: Path) -> None:
-    """Write `motion` and `camera` into `directory`, from the states of two of `training.network.DemoModel`."""
-    write_checkpoint(directory / "motion", _motion(_whole(motion)), {"config.json": motion_config(use_sigmoid=True)})
+    """Write the states of two `DemoModel`s as the checkpoints `motion` and `camera` in `directory`."""
+    write_checkpoint(
+        directory / "motion", _motion(_full_size(motion)), {"config.json": motion_config(use_sigmoid=True)}
+    )
     files = {
         "config.json": camera_config(LABELS, width=WIDTH, depth=DEPTH, heads=BACKBONE_HEADS, patch=PATCH[1]),
         "preprocessor_config.json": PREPROCESSOR,
     }
-    write_checkpoint(directory / "camera", _camera(_whole(camera)), files)
+    write_checkpoint(directory / "camera", _camera(_full_size(camera)), files)
 
 
-def _whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` for clips at their whole size."""
+def _full_size(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` for clips of 224 x 224 instead of 112 x 112."""
     projection = "encoder.patch_embed.proj.weight"
     return {name: _spread(value) if name == projection else value for name, value in state.items()}
 
 
 def _spread(weight: Tensor) -> Tensor:
-    """(width, 3, 2, 32, 32) that sees of 2 x 2 pixels what `weight` (width, 3, 2, 16, 16) sees of their mean."""
+    """(width, 3, 2, 32, 32) that gives for 2 x 2 pixels what `weight` (width, 3, 2, 16, 16) gives for their mean."""
     return weight.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2) / 4
 
 
-def _half(value: Tensor) -> NDArray[np.float16]:
+def _fp16(value: Tensor) -> NDArray[np.float16]:
     return value.detach().to(torch.float16).contiguous().numpy()
 
 
@@ -53,7 +55,7 @@ def _motion(state: dict[str, Tensor]) -> Tensors:
             tensors[f"backbone.model.model.{name.removeprefix('encoder.')}"] = value
         elif name.startswith("head."):
             tensors[name] = value
-    return {name: _half(value) for name, value in tensors.items()}
+    return {name: _fp16(value) for name, value in tensors.items()}
 
 
 NAMES = {
@@ -65,7 +67,7 @@ NAMES = {
     "norm1": "layernorm_before",
     "norm2": "layernorm_after",
 }
-"""What a block's parts are called in each of the two checkpoints."""
+"""Names of a block's parts in the motion checkpoint, and in the camera checkpoint."""
 
 
 def _camera(state: dict[str, Tensor]) -> Tensors:
@@ -85,4 +87,4 @@ def _camera(state: dict[str, Tensor]) -> Tensors:
                 tensors[f"{layer}.{rest.replace(key, NAMES[key], 1)}"] = value
         elif part.startswith(("fc_norm.", "classifier.")):
             tensors[part] = value
-    return {name: _half(value) for name, value in tensors.items()}
+    return {name: _fp16(value) for name, value in tensors.items()}

@@ -1,4 +1,4 @@
-"""Rendered clips on disk, for a training that reads each many times."""
+"""Rendered clips on disk, which training reads many times."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,40 +17,40 @@ SIZES = ((320, 180), (320, 180), (256, 192), (240, 240), (180, 320), (320, 180),
 RATES = (8, 8, 10, 10, 12, 12, 15, 24, 30)
 SECONDS = (2.0, 2.0, 2.0, 2.0, 2.5, 3.0, 1.6)
 CODECS = ("libx264",) * 8 + ("mpeg4",)
-CLIPS_PER_WARDROBE = 100
+CLIPS_PER_SHARD = 100
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The samples of some clips, two each: the segment for the scores, then the clip for the labels."""
+    """Samples of some clips, two for each: the motion segment, then the camera clip."""
 
     frames: NDArray[np.uint8]
-    """(samples, 16, 112, 112, 3)."""
+    """(samples, 16, 112, 112, 3) RGB."""
     motion: NDArray[np.float16]
-    """(samples, 8, 7, 7, 4) of `training.samples.Sample`."""
+    """(samples, 8, 7, 7, 4) as in `training.samples.Sample`."""
     light: NDArray[np.float32]
-    """(samples, 15, 5)."""
+    """(samples, 15, 5) as in `training.samples.Sample`."""
     rates: NDArray[np.float32]
-    """(samples, 3)."""
+    """(samples, 3) as in `training.samples.Sample`."""
     seconds: NDArray[np.float32]
-    """(samples,) from the first frame to the last."""
+    """(samples,) seconds from the first frame to the last."""
     spans: NDArray[np.float32]
-    """(samples, 2) how many of a frame's widths and heights the picture's width is."""
+    """(samples, 2) as in `training.samples.Sample`."""
     labels: NDArray[np.bool_]
     """(samples, labels) in the order of `training.moves.LABELS`."""
 
     @classmethod
     def load(cls, directory: Path, number: int) -> "Shard":
-        """Read a shard, the frames when they are looked at; `ValueError` where it is an earlier version's."""
+        """Read a shard, with its frames mapped into memory; `ValueError` if an earlier version wrote it."""
         path = directory / f"{number:05d}"
         with np.load(path.with_suffix(".npz")) as rest:
             if missing := {each.name for each in fields(cls)} - {"frames", *rest.files}:
-                raise ValueError(f"{path}.npz has no {min(missing)}: remove what an earlier version rendered")
+                raise ValueError(f"{path}.npz has no {min(missing)}: delete the clips of an earlier version")
             frames = np.load(path.with_suffix(".npy"), mmap_mode="r")
             return cls(frames, **{each.name: rest[each.name] for each in fields(cls) if each.name != "frames"})
 
     def save(self, directory: Path, number: int) -> None:
-        """Write it; a shard that is there is there whole."""
+        """Write the shard; its npz file appears last and complete."""
         path = directory / f"{number:05d}"
         np.save(path.with_suffix(".npy"), self.frames)
         partial = path.with_suffix(".partial.npz")
@@ -60,19 +60,19 @@ class Shard:
 
 
 def draw_training_clip(rng: np.random.Generator, textures: TexturePool) -> tuple[Clip, bytes]:
-    """A clip of any kind, size, rate and length, and its file in any quality."""
+    """A random clip and its encoded file, of random size, frame rate, length and quality."""
     seconds = SECONDS[rng.integers(len(SECONDS))]
     rate, size = RATES[rng.integers(len(RATES))], SIZES[rng.integers(len(SIZES))]
     clip = draw_clip(rng, textures, seconds=seconds, frames_per_second=rate, size=size)
     if "undefined" in clip.moves.labels and seconds > 2:
-        # The classifier sees the first two seconds: what changes has to change in them.
+        # The classifier sees the first two seconds only, so the move must change in them.
         clip = draw_clip(rng, textures, kind="undefined", seconds=2.0, frames_per_second=rate, size=size)
     codec = CODECS[rng.integers(len(CODECS))]
     return clip, clip.encode(quality=int(rng.integers(16, 36)), codec=codec)
 
 
-def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard:
-    """The shard `number` of a data set; the same for the same seed."""
+def make_shard(seed: int, number: int, clips: int = CLIPS_PER_SHARD) -> Shard:
+    """Shard `number` of the data set of `seed`; always the same."""
     rng = np.random.default_rng([seed, number])
     textures = TexturePool.draw(rng, 80)
     count = 2 * clips
@@ -96,7 +96,7 @@ def make_shard(seed: int, number: int, clips: int = CLIPS_PER_WARDROBE) -> Shard
 
 
 def make_shards(directory: Path, seed: int, numbers: range) -> None:
-    """Make those of the shards that are not there yet."""
+    """Render the shards `numbers` that do not exist yet."""
     directory.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         if not (directory / f"{number:05d}.npz").is_file():

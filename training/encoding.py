@@ -1,4 +1,4 @@
-"""Frames as a file."""
+"""Encoding frames as a video file."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -16,9 +16,9 @@ Picture = NDArray[np.uint8]
 def encode(
     frames: Iterable[Picture], frames_per_second: Fraction | int, *, quality: int = 23, codec: str = "libx264"
 ) -> bytes:
-    """An mp4 file of `frames`, (height, width, 3) uint8 RGB with even sides, at least one.
+    """An mp4 file of one or more `frames`, (height, width, 3) uint8 RGB with even sides.
 
-    `quality` is H.264's constant rate factor: more is worse.
+    `quality` is the constant rate factor: a higher one is worse.
     """
     file = BytesIO()
     with av.open(file, "w", format="mp4") as output:

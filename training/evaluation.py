@@ -1,4 +1,4 @@
-"""How good answers are: reported labels and scores of clips, against what is true of them."""
+"""Evaluation: reported labels and scores of clips, compared with the truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,38 +12,39 @@ SCORES = ("camera", "object", "dynamics")
 
 @dataclass(frozen=True)
 class Answer:
-    """What is true of a clip, and what was said of it."""
+    """The truth of a clip, and a server's answer."""
 
     labels: frozenset[str]
-    """The true ones."""
+    """The true labels."""
     reported: frozenset[str]
+    """The reported labels."""
     rates: NDArray[np.float64]
-    """(3,) of `training.truth`: camera, object, dynamics."""
+    """(3,) true rates of `training.truth`: camera, object, dynamics."""
     scores: NDArray[np.float64]
-    """(3,)."""
+    """(3,) scores in the same order."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Of many answers."""
+class Evaluation:
+    """Figures of many answers."""
 
     clips: int
     found: dict[str, float]
-    """Of each kind of move, the share of its labels that were reported."""
+    """For each kind of move, the share of true labels that were reported."""
     too_many: float
-    """Labels a clip that were reported and are not true."""
+    """Labels a clip that were reported but are not true."""
     rank_correlations: dict[str, float]
-    """Spearman's, of each score with the true rate."""
+    """Spearman's rank correlation of each score with the true rate."""
 
     def __str__(self) -> str:
         lines = [f"{kind:10} {share:6.1%} found" for kind, share in sorted(self.found.items())]
-        lines.append(f"{self.too_many:.2f} labels too many a clip")
+        lines.append(f"{self.too_many:.2f} false labels a clip")
         lines += [f"{name:10} {value:.3f} rank correlation" for name, value in self.rank_correlations.items()]
         return "\n".join([f"{self.clips} clips", *lines])
 
 
-def evaluate(answers: Sequence[Answer]) -> Verdict:
-    """The verdict on answers, at least two."""
+def evaluate(answers: Sequence[Answer]) -> Evaluation:
+    """The figures of two or more answers."""
     found: dict[str, list[bool]] = {}
     for answer in answers:
         for label in answer.labels:
@@ -52,7 +53,7 @@ def evaluate(answers: Sequence[Answer]) -> Verdict:
         name: float(spearmanr([a.rates[i] for a in answers], [a.scores[i] for a in answers]).statistic)
         for i, name in enumerate(SCORES)
     }
-    return Verdict(
+    return Evaluation(
         len(answers),
         {kind: float(np.mean(each)) for kind, each in found.items()},
         float(np.mean([len(answer.reported - answer.labels) for answer in answers])),
@@ -61,5 +62,5 @@ def evaluate(answers: Sequence[Answer]) -> Verdict:
 
 
 def kind_of(label: str) -> str:
-    """`pan` of `pan_left`."""
+    """The kind of a label: `pan` for `pan_left`."""
     return label.partition("_")[0]

@@ -1,4 +1,4 @@
-"""Clips that training never saw, sent to a server: what `python -m training evaluate` and the tests ask."""
+"""The holdout: clips that training never saw, for `python -m training evaluate` and the tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from training.dataset import CODECS, RATES, SIZES
 from training.encoding import encode
 from training.evaluation import Answer
 from training.moves import Kind
-from training.photographs import FILTERED, film_photograph, photographs
+from training.photographs import FILTER_MOVES, animate_photograph, photographs
 from training.renderer import Clip, draw_clip
 from training.scene import TexturePool
 from training.truth import rates
@@ -18,7 +18,7 @@ from video.clips import CLIP_FRAMES
 from video.sampling import evenly_spread
 
 SEED = 1_000_003
-"""No training's: theirs are small."""
+"""Differs from all seeds of training, which are small."""
 KINDS: tuple[Kind, ...] = (
     "pan", "tilt", "roll", "zoom", "static", "truck", "pedestal", "dolly", "arc", "shake", "undefined",
 )  # fmt: skip
@@ -29,20 +29,20 @@ SPEEDS: dict[str, tuple[float, ...]] = {
     "zoom": (0.12, 0.25, 0.5),
     "static": (0.0,),
 }
-"""How fast photographs are moved, in the units of `training.photographs.film_photograph`."""
+"""Speeds of moving photographs, in the units of `training.photographs.animate_photograph`."""
 SECONDS = 2.0
-"""One clip for the labels, one segment for the scores."""
+"""So long that a video has one camera clip and one segment."""
 
 
 @dataclass(frozen=True)
 class HoldoutClip:
-    """A video and what is true of it."""
+    """An encoded video and the clip that it shows."""
 
     video: bytes
     clip: Clip
 
     def ask(self, client: Client) -> Answer:
-        """What a server says of it."""
+        """Score the video on a server."""
         score = client.score(self.video)
         frames = evenly_spread(0, self.clip.frames - 1, CLIP_FRAMES)
         scores = np.array(list(vars(score.motion).values()))
@@ -50,7 +50,7 @@ class HoldoutClip:
 
 
 def holdout_clips(count: int, seed: int = SEED) -> Iterator[HoldoutClip]:
-    """`count` rendered clips, the kinds by turns, in any size, rate and quality, with photographs of their own."""
+    """`count` rendered clips, all kinds in turn, of random size, frame rate and quality, with unseen photographs."""
     textures = TexturePool.draw(np.random.default_rng([seed, 0]), 60, unseen=True)
     for index in range(count):
         rng = np.random.default_rng([seed, 1, index])
@@ -66,16 +66,16 @@ def holdout_clips(count: int, seed: int = SEED) -> Iterator[HoldoutClip]:
 
 
 def holdout_photographs(frames_per_second: int = 16, *, every: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Photographs that training never saw, each moved by FFmpeg's filters in every way: the label and the video.
+    """75 videos of unseen photographs that FFmpeg's filters move: pairs of the label and the video.
 
-    every: 2 leaves out every second of the 75.
+    With `every` = n, only every n-th of them.
     """
-    films = [
+    clips = [
         (photograph, move, speed)
         for photograph in photographs(unseen=True)
-        for move in FILTERED
+        for move in FILTER_MOVES
         for speed in SPEEDS[move.partition("_")[0]]
     ]
-    for photograph, move, speed in films[::every]:
-        frames = film_photograph(photograph, move, speed, frames_per_second=frames_per_second)
+    for photograph, move, speed in clips[::every]:
+        frames = animate_photograph(photograph, move, speed, frames_per_second=frames_per_second)
         yield move, encode(frames, frames_per_second)

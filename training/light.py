@@ -1,4 +1,4 @@
-"""What changes in a picture without anything moving: brightness, colour, focus, and cuts to another scene."""
+"""Changes of a picture without motion: brightness, colour, focus, and cuts to another scene."""
 
 from dataclasses import dataclass
 
@@ -8,38 +8,38 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LIGHT = 5
-"""What `Light.steps` tells of each step."""
+"""Values of each step in `Light.steps`."""
 LEVELS = 4
-"""The first of these, which add up to a level: brightness of three colours, and blur."""
+"""The first of these values, whose sum is a level: brightness of three colours, and blur."""
 STOP = 1.0
 BLUR = 0.01
-"""As much of the picture's width as a blur has to grow by to count as much as a stop of brightness."""
+"""Growth of a blur, as a fraction of the picture's width, that counts as much as a stop of brightness."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """How a scene is lit and focused, frame by frame, and which of several scenes is shown."""
+    """Brightness, blur and the visible scene in every frame."""
 
     gains: Floats
     """(frames, 3) in stops (powers of two), for red, green and blue."""
     blur: Floats
-    """(frames,) deviation of the blur, as a part of the picture's width."""
+    """(frames,) standard deviation of the blur, as a fraction of the picture's width."""
     shot: NDArray[np.int64]
-    """(frames,) how many cuts there were before."""
+    """(frames,) the number of cuts before the frame."""
 
     def steps(self, frames: NDArray[np.int64]) -> Floats:
-        """(frames - 1, 5) what changes from each of `frames` to the next: stops of red, green and blue, blurs, cuts."""
+        """(frames - 1, 5) changes from each of `frames` to the next: stops of red, green and blue, blurs, cuts."""
         blurs, cuts = np.diff(self.blur[frames]) / BLUR, np.diff(self.shot[frames])
         return np.column_stack([np.diff(self.gains[frames], axis=0) / STOP, blurs, cuts])
 
     def changes(self, frames: NDArray[np.int64]) -> float:
-        """How much changes between consecutive ones of `frames`, in all: stops, blurs and cuts."""
+        """The sum of all changes between consecutive `frames`, in stops, blurs and cuts."""
         steps = np.abs(self.steps(frames))
         return float(steps[:, :3].mean(1).sum() + steps[:, 3].sum() + np.count_nonzero(steps[:, 4]))
 
 
 def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light:
-    """Nothing in two clips of five, and one or several changes in the others; `times` are parts of the clip."""
+    """Random light: constant in two clips of five, changing in the others; `times` are fractions of the clip."""
     gains = np.zeros((len(times), 3))
     blur = np.full(len(times), rng.uniform(0, 0.003) if rng.random() < 0.3 else 0.0)
     shot = np.zeros(len(times), np.int64)
@@ -62,7 +62,7 @@ def draw_light(rng: np.random.Generator, times: Floats, seconds: float) -> Light
 
 
 def _curve(rng: np.random.Generator, times: Floats) -> Floats:
-    """A change from 0 to 1, or there and back, somewhere in the clip."""
+    """(frames,) a ramp from 0 to 1 or -1, or there and back, somewhere in the clip."""
     start, length = rng.uniform(-0.1, 0.5), rng.uniform(0.3, 1.0)
     rise: Floats = np.clip((times - start) / length, 0, 1)
     if rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""What training minimises: of every patch, how it moves; of every pair of frames, of the labels and of the scores."""
+"""The losses of training: motion of patches, camera motion of frame pairs, light, labels and scores."""
 
 import numpy as np
 import torch
@@ -13,52 +13,52 @@ from training.truth import magnitudes
 TUBELETS = 8
 UNDEFINED = LABELS.index("undefined")
 GAIN = 40.0
-"""Displacements are learned as asinh(40 x): exactly where small, roughly where large."""
+"""Displacements x are learned as asinh(40 x): precisely if small, roughly if large."""
 FINE_GAIN = 300.0
-"""The same where parts of a pixel count: one of 112 is 0.4 as `GAIN` has it, and 1.7 so."""
+"""The same for fractions of a pixel: one pixel of 112 becomes 1.7, but 0.4 with `GAIN`."""
 LIGHT_GAIN = 10.0
 LEVEL_GAINS = torch.tensor([1.0, 1.0, 1.0, 3.0])
-"""A change of focus is seldom and small beside one of brightness."""
+"""Changes of focus are rarer and smaller than those of brightness."""
 
 
-def course_of(motion: Tensor) -> Tensor:
-    """(clips, tubelets, 6) what the camera does between two frames, of `motion` (clips, tubelets, 7, 7, 4).
+def camera_motion_of(motion: Tensor) -> Tensor:
+    """(clips, tubelets, 6) camera motion between the frames of each pair, from `motion` (clips, tubelets, 7, 7, 4).
 
-    The affine map that is nearest to what the camera displaces: its shift in x and y, its growth and its turn; and
-    how far, in x and y, patches are displaced from it, which shows depth. As asinh(40 x); NaN where motion is.
+    The best affine fit to the displacements by the camera: shift in x and y, scale, rotation; and the residuals in x
+    and y, which show depth. As asinh(40 x); NaN if motion is NaN.
     """
     line = (torch.arange(ROWS) + 0.5) / ROWS - 0.5
     y, x = torch.meshgrid(line, line, indexing="ij")
     basis = torch.stack([torch.ones(ROWS * ROWS), x.flatten(), y.flatten()], dim=1)
     camera = motion[..., 2:].flatten(2, 3)
     fitted = torch.linalg.pinv(basis) @ camera
-    beside = (camera - basis @ fitted).square().mean(-2).sqrt()
+    residual = (camera - basis @ fitted).square().mean(-2).sqrt()
     growth = (fitted[..., 1, 0] + fitted[..., 2, 1]) / 2
     turn = (fitted[..., 1, 1] - fitted[..., 2, 0]) / 2
-    course = torch.cat([fitted[..., 0, :], growth[..., None], turn[..., None], beside], dim=-1)
-    return torch.asinh(course * GAIN)
+    camera_motion = torch.cat([fitted[..., 0, :], growth[..., None], turn[..., None], residual], dim=-1)
+    return torch.asinh(camera_motion * GAIN)
 
 
-def course_loss(model: DemoModel, tokens: Tensor, embeddings: Tensor, motion: Tensor) -> Tensor:
-    """How far what every token says of its pair of frames, and the embedding of the clip, is from `course_of`."""
-    course = course_of(motion)
-    known = ~course.isnan().any(-1)
-    course = course.nan_to_num()
-    wanted = course.repeat_interleave(ROWS * ROWS, dim=1)
+def camera_motion_loss(model: DemoModel, tokens: Tensor, embeddings: Tensor, motion: Tensor) -> Tensor:
+    """Loss of the camera motion that each token predicts for its pair of frames, and the embedding for the clip."""
+    camera_motion = camera_motion_of(motion)
+    known = ~camera_motion.isnan().any(-1)
+    camera_motion = camera_motion.nan_to_num()
+    wanted = camera_motion.repeat_interleave(ROWS * ROWS, dim=1)
     mask = known.repeat_interleave(ROWS * ROWS, dim=1).float()
-    each = functional.smooth_l1_loss(model.course(tokens), wanted, reduction="none", beta=0.3).mean(-1)
+    each = functional.smooth_l1_loss(model.camera_motion(tokens), wanted, reduction="none", beta=0.3).mean(-1)
     count = known.sum(1, keepdim=True).clamp(min=1)
-    mean = (course * known[..., None]).sum(1) / count
-    spread = (((course - mean[:, None]).square() * known[..., None]).sum(1) / count).sqrt()
+    mean = (camera_motion * known[..., None]).sum(1) / count
+    spread = (((camera_motion - mean[:, None]).square() * known[..., None]).sum(1) / count).sqrt()
     whole = functional.smooth_l1_loss(
-        model.clip_course(embeddings), torch.cat([mean, spread], dim=-1), reduction="none", beta=0.3
+        model.clip_camera_motion(embeddings), torch.cat([mean, spread], dim=-1), reduction="none", beta=0.3
     ).mean(-1)
     seen = known.any(1).float()
     return (each * mask).sum() / mask.sum().clamp(min=1) + (whole * seen).sum() / seen.sum().clamp(min=1)
 
 
 def motion_loss(model: DemoModel, tokens: Tensor, motion: Tensor) -> Tensor:
-    """How far the displacements that tokens tell are from `motion` (clips, tubelets, places, 4)."""
+    """Loss of the displacements that tokens predict, against `motion` (clips, tubelets, places, 4)."""
     found = model.motion(tokens)
     wanted, known = _of_tokens(tokens, motion)
     own = wanted[..., :2] - wanted[..., 2:]
@@ -71,11 +71,11 @@ def motion_loss(model: DemoModel, tokens: Tensor, motion: Tensor) -> Tensor:
 
 
 def fine_loss(model: DemoModel, layers: list[Tensor], motion: Tensor) -> Tensor:
-    """How far what tokens tell of small displacements is from `motion` (clips, tubelets, places, 4).
+    """Loss of small displacements that tokens predict, against `motion` (clips, tubelets, places, 4).
 
-    The second of `layers` tells how far what is seen there is displaced, whatever the cause; the last one how far by
-    the camera and by itself, and the length of the latter, all but squared, as the mean over tokens is to have it. As
-    asinh(300 x): what moves by itself does so by a pixel of 112 or less in most pairs of frames.
+    The second of `layers` predicts the total displacement. The last one predicts the displacements by the camera and by
+    the object itself, and the length of the latter; the loss of the length is nearly quadratic, so that the mean over
+    tokens is right. As asinh(300 x), because objects move by a pixel of 112 or less in most pairs of frames.
     """
     wanted, known = _of_tokens(layers[-1], motion)
     own = wanted[..., :2] - wanted[..., 2:]
@@ -95,10 +95,10 @@ def fine_loss(model: DemoModel, layers: list[Tensor], motion: Tensor) -> Tensor:
 
 
 def light_loss(model: DemoModel, tokens: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
-    """How far what every token says of changing light is from `light` (clips, 15, 5).
+    """Loss of the light's changes that tokens predict, against `light` (clips, 15, 5).
 
-    A token tells what changes between the two frames of its pair and, where all pairs are there, from the frame before
-    it. As asinh(10 x), and all but squared: most of what changes in a pair cannot be told, and its median is nothing.
+    A token predicts the changes between the two frames of its pair and, if the clip has all pairs, from the frame
+    before the pair. As asinh(10 x), with a nearly quadratic loss: most changes are hard to see, and their median is 0.
     """
     between = functional.pad(light[:, 1::2], (0, 0, 1, 0))
     wanted = torch.asinh(torch.cat([light[:, 0::2], between], dim=-1)[:, tubelets] * LIGHT_GAIN)
@@ -108,11 +108,11 @@ def light_loss(model: DemoModel, tokens: Tensor, light: Tensor, tubelets: Tensor
 
 
 def level_loss(model: DemoModel, layers: list[Tensor], light: Tensor, tubelets: Tensor) -> Tensor:
-    """How far what every token says of its pair's brightness and blur, against the clip's mean, is from `light`.
+    """Loss of a pair's brightness and blur relative to the clip's mean, against `light` (clips, 15, 5).
 
-    From one pair to the next a blur changes too little to be seen, from beginning to end it is plain. Said twice: by
-    the last of `layers`, and by the second one, where the mean of what all tokens say is taken off for them. Clips with
-    cuts do not count: another scene is another brightness.
+    A blur changes too little from pair to pair to be seen, but enough over the clip. Both the last of `layers` and the
+    second one predict it; for the second, the mean over all tokens is subtracted from the prediction. Clips with cuts
+    do not count, because each scene has its own brightness.
     """
     level = functional.pad(light[..., :LEVELS], (0, 0, 1, 0)).cumsum(1)
     wanted = (level[:, 0::2] + level[:, 1::2])[:, tubelets]
@@ -126,11 +126,11 @@ def level_loss(model: DemoModel, layers: list[Tensor], light: Tensor, tubelets: 
 
 
 def amount_loss(model: DemoModel, tokens: Tensor, motion: Tensor, light: Tensor, tubelets: Tensor) -> Tensor:
-    """How far what every token says that it adds to each score is from that.
+    """Loss of each token's contribution to the three scores.
 
-    The displacement by the camera and by itself where it is, and the change of light in its pair and before it: as an
-    embedding is a mean over tokens, it then holds the rates that scores are made of. All but squared, so that what is
-    told is a mean as well: as a median, what moves seldom would never.
+    The contributions are the displacements at the token by the camera and by objects, and the changes of light in its
+    pair and before it. An embedding is a mean over tokens, so it then holds the rates behind the scores. The loss is
+    nearly quadratic, so that predictions are means: a median would be 0 for rare motion.
     """
     moved, known = _of_tokens(tokens, motion)
     steps = torch.cat([light[..., :3].abs().mean(-1, keepdim=True), light[..., 3:].abs()], dim=-1).sum(-1)
@@ -143,9 +143,9 @@ def amount_loss(model: DemoModel, tokens: Tensor, motion: Tensor, light: Tensor,
     return (distance * weights).sum() / weights.sum().clamp(min=1)
 
 
-def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.0) -> Tensor:
-    """Binary cross entropy, where a label that is there weighs `missed`; part of a clip does not tell how it lasts."""
-    weight = torch.full_like(logits[0], missed)
+def label_loss(logits: Tensor, labels: Tensor, tubelets: int, positive_weight: float = 1.0) -> Tensor:
+    """Binary cross entropy; true labels have `positive_weight`. Parts of `undefined` clips do not count."""
+    weight = torch.full_like(logits[0], positive_weight)
     loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
     if tubelets < TUBELETS:
         loss = loss * (1 - labels[:, UNDEFINED : UNDEFINED + 1])
@@ -153,17 +153,18 @@ def label_loss(logits: Tensor, labels: Tensor, tubelets: int, missed: float = 1.
 
 
 def score_loss(model: DemoModel, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
-    """Of videos of several segments, each of which is some clip's."""
+    """Binary cross entropy of the scores of videos that are made of `segments` clips each."""
     videos, mean = _videos(embeddings, rates, segments)
     wanted = torch.from_numpy(magnitudes(mean.numpy()).astype(np.float32)) / 3
     return functional.binary_cross_entropy_with_logits(model.scores(videos), wanted)
 
 
 def rank_loss(model: DemoModel, embeddings: Tensor, rates: Tensor, segments: int) -> Tensor:
-    """How unlikely of two of these videos the one with the higher score is the one with the higher rate.
+    """Pairwise ranking loss: of two of these videos, the one with the higher rate should have the higher score.
 
-    Weighed by how far they are apart in rank, as a rank correlation does, not in magnitude: half of the clips have no
-    dynamics or objects, and the next ones little (C. Burges et al., Learning to rank using gradient descent, 2005).
+    Pairs are weighted by their difference in rank, as in a rank correlation, not in magnitude: half of the clips have
+    no object motion or dynamics, and many others little (C. Burges et al., Learning to rank using gradient descent,
+    2005).
     """
     videos, mean = _videos(embeddings, rates, segments)
     scores = model.scores(videos)
@@ -175,7 +176,7 @@ def rank_loss(model: DemoModel, embeddings: Tensor, rates: Tensor, segments: int
 
 
 def _of_tokens(tokens: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
-    """(clips, tokens, 4) of `motion` (clips, tubelets, places, 4), 0 across cuts, and (clips, tokens) whether known."""
+    """`motion` (clips, tubelets, places, 4) as (clips, tokens, 4), 0 across cuts; and (clips, tokens) whether known."""
     moved = motion.reshape(*tokens.shape[:2], 4)
     return moved.nan_to_num(), ~moved.isnan().any(-1)
 

@@ -1,18 +1,18 @@
-"""What a camera does during a clip, and what that is called.
+"""Camera moves of a clip and their labels.
 
-The labels are the published classifier's, and so is their meaning:
+The labels and their meaning are those of the published classifier:
 
 - pan, tilt, roll: the camera turns and stays where it is. `pan_left` turns left, so the picture moves right; `tilt_up`
   turns up, so the picture moves down; `roll_left` turns counter-clockwise, so the picture turns clockwise.
-- zoom: the focal length changes, and everything is magnified alike.
+- zoom: the focal length changes, and everything is magnified equally.
 - truck, pedestal, dolly: the camera moves sideways, up or down, forward or back; near things move more than far ones.
-- arc: the camera moves round something that it keeps in view. `arc_left` moves left and turns right: what is nearer
-  than the subject moves right, what is farther moves left.
-- shake: the camera is jolted to and fro.
-- static: none of these. A tremor of the hand too small to be called a shake does not count.
-- undefined: a move that does not last the whole clip: it begins, ends, or becomes another on the way. No other label.
+- arc: the camera moves around a subject that it keeps in view. `arc_left` moves left and turns right: nearer things
+  move right, farther ones left.
+- shake: the camera jerks back and forth.
+- static: none of these. A tremor of the hand does not count.
+- undefined: a move that starts, ends or changes during the clip. Such a clip has no other label.
 
-Moves that go on together are all labels of the clip.
+A clip has the labels of all its simultaneous moves.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,15 +34,15 @@ DIRECTIONS: dict[str, tuple[str, str]] = {
     "dolly": ("dolly_out", "dolly_in"),
     "arc": ("arc_left", "arc_right"),
 }
-"""Of each kind with a direction, the label of a negative and of a positive speed."""
+"""For each kind with a direction, the labels of a negative and of a positive speed."""
 LABELS = (
     "arc_left", "arc_right", "dolly_in", "dolly_out", "pan_left", "pan_right", "pedestal_down", "pedestal_up",
     "roll_left", "roll_right", "static", "tilt_down", "tilt_up", "truck_left", "truck_right", "undefined",
     "zoom_in", "zoom_out", "shake",
 )  # fmt: skip
-"""The published order; `pov` and `track`, which say what is filmed rather than how, cannot be rendered."""
+"""In the published order, without `pov` and `track`, which describe the subject and cannot be rendered."""
 PARALLAX = frozenset({"truck", "pedestal", "dolly", "arc"})
-"""Kinds that are what they are only where something is nearer than something else."""
+"""Kinds that are visible only if things are at different distances."""
 
 SPEEDS: dict[str, tuple[float, float]] = {
     "pan": (0.04, 0.5),
@@ -54,14 +54,14 @@ SPEEDS: dict[str, tuple[float, float]] = {
     "dolly": (0.07, 0.45),
     "arc": (0.06, 0.5),
 }
-"""Slowest and fastest: the part of the picture's width or height that something passes in a second (for truck and
-pedestal the nearest layer, for arc the horizon), radians a second for roll, the logarithm of the magnification in a
-second for zoom and, for the nearest layer, dolly."""
+"""Lowest and highest speed of each kind, a second: fractions of the picture's width or height (of the nearest layer for
+truck and pedestal, of the horizon for arc), radians for roll, the logarithm of the magnification for zoom and, of the
+nearest layer, for dolly."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One thing that the camera does."""
+    """One move of the camera."""
 
     kind: str
     """A key of `DIRECTIONS`."""
@@ -70,38 +70,38 @@ class Move:
 
     @property
     def label(self) -> str:
-        """What it is called where it lasts."""
+        """Its label if it lasts the whole clip."""
         return DIRECTIONS[self.kind][self.speed > 0]
 
 
 @dataclass(frozen=True)
 class Moves:
-    """All that the camera does during a clip."""
+    """All moves of the camera during a clip."""
 
     lasting: tuple[Move, ...] = ()
-    """What goes on from the first frame to the last."""
+    """Moves from the first frame to the last."""
     before: tuple[Move, ...] = ()
-    """Of a clip without a label of its own, what goes on until `change`; `after` from then on."""
+    """Moves until `change`, in a clip with the label `undefined`; `after` are those from then on."""
     after: tuple[Move, ...] = ()
     change: float = 0.5
-    """When, as a part of the clip."""
+    """The time of the change, as a fraction of the clip."""
     shake: float = 0.0
-    """Strength of jolts, in the part of the picture's width that they are wide."""
+    """Amplitude of a shake, as a fraction of the picture's width."""
     tremor: float = 0.0
-    """The same of the hand's tremor, which is no shake."""
+    """Amplitude of the hand's tremor, which is not a shake."""
     unsteadiness: float = 0.0
-    """By what part the speed swings about its mean."""
+    """Relative amplitude of the speed's variation around its mean."""
     seed: int = field(default=0, compare=False)
-    """Of the jolts."""
+    """Of the random curves of shake and tremor."""
 
     @property
     def all(self) -> tuple[Move, ...]:
-        """Every move that occurs."""
+        """Every move in the clip."""
         return self.lasting + self.before + self.after
 
     @property
     def labels(self) -> frozenset[str]:
-        """What the clip is labelled."""
+        """Labels of the clip."""
         if self.before or self.after:
             return frozenset({"undefined"})
         labels = {move.label for move in self.lasting} | ({"shake"} if self.shake else set())
@@ -109,13 +109,13 @@ class Moves:
 
     @property
     def needs_depth(self) -> bool:
-        """Whether it takes things at several distances to see what moves."""
+        """Whether the moves are visible only if things are at different distances."""
         return any(move.kind in PARALLAX for move in self.all)
 
     def progress(self, times: Floats) -> list[tuple[Move, Floats]]:
-        """Each move with how far it has come at `times` (0 to 1 is the clip), in seconds of its own speed.
+        """Each move with its progress (frames,) at `times`, from 0 to 1, to be multiplied by speed and duration.
 
-        A clip lasts one unit here; distances are counted from its middle, so that a clip played backwards is one of
+        Progress is 0 in the middle of the clip (at `change` for `before` and `after`), so that a reversed clip shows
         the opposite moves.
         """
         swing = self.unsteadiness / (2 * np.pi)
@@ -133,7 +133,7 @@ COMBINATIONS = (
 
 
 def draw_moves(rng: np.random.Generator, kind: Kind | None = None, seconds: float = 2.0) -> Moves:
-    """Moves of one kind, or of any; labels with a direction are equally likely both ways."""
+    """Random moves of one kind, or of any; both directions of a kind are equally likely."""
     plain = Moves(
         tremor=float(rng.uniform(0.0003, 0.002)) if rng.random() < 0.35 else 0.0,
         unsteadiness=float(rng.uniform(-0.4, 0.4)) if rng.random() < 0.5 else 0.0,
@@ -150,7 +150,7 @@ def draw_moves(rng: np.random.Generator, kind: Kind | None = None, seconds: floa
         return replace(plain, lasting=moves, shake=float(np.exp(rng.uniform(np.log(0.008), np.log(0.04)))))
     if kind == "undefined":
         first, second = (_move(rng, each, seconds) for each in rng.choice(list(DIRECTIONS), 2, replace=False))
-        # Slow moves that stop are hardly to be told from slow moves that do not.
+        # Slow moves that stop look almost like slow moves that do not.
         first, second = (Move(move.kind, _at_least(move, 2.0)) for move in (first, second))
         change = float(rng.uniform(0.3, 0.7))
         turned = Move(first.kind, -first.speed)
@@ -164,7 +164,7 @@ def draw_moves(rng: np.random.Generator, kind: Kind | None = None, seconds: floa
 
 def _move(rng: np.random.Generator, kind: str, seconds: float, slowest: float = 1.0) -> Move:
     low, high = SPEEDS[kind]
-    # A long clip has slower moves, or it would leave the scene; but none slower than what is called a move at all.
+    # Long clips have slower moves, or the camera would leave the scene, but no move is below the lowest speed.
     high = max(high * min(1.0, 2.5 / seconds), 3 * low)
     speed = float(np.exp(rng.uniform(np.log(low * slowest), np.log(high))))
     return Move(kind, speed if rng.random() < 0.5 else -speed)

@@ -1,7 +1,7 @@
-"""What is trained: one encoder for both networks, with their heads, and layers that only training has.
+"""The model that is trained: one encoder with the heads of both networks, and auxiliary layers for training.
 
-The encoder sees clips at half their size in patches of 16 x 16; the networks that are saved see them whole in patches
-of 32 x 32, whose weights take means of 2 x 2 pixels. It is the same function.
+The encoder takes clips of 112 x 112 in patches of 16 x 16. The saved networks compute the same function on clips of
+224 x 224 in patches of 32 x 32, whose weights average 2 x 2 pixels.
 """
 
 import torch
@@ -13,19 +13,20 @@ from training.light import LEVELS, LIGHT
 from training.moves import LABELS
 
 WIDTH = 168
-"""One of the table's waves goes round in 7.01 tokens, a row: at 192 none did, and no layer could tell columns apart."""
+"""At this width one wave of the position table has a period of 7.01 tokens, a row of patches; at 192 none had, and no
+layer could tell columns apart."""
 DEPTH = 4
 HEAD_DEPTH = 2
 HEAD_POSITIONS = 241
 PATCH = (2, 32, 32)
 SMALL_PATCH = (2, 16, 16)
 ROWS = 7
-COURSE = 6
-"""What `training.losses.course_of` tells of a pair of frames."""
+CAMERA_MOTION = 6
+"""Values of `training.losses.camera_motion_of` for a pair of frames."""
 
 
 class DemoModel(nn.Module):
-    """The encoder, the labels' layer, the scores' head; and layers for the motion, which are thrown away later."""
+    """The encoder, the classifier of labels, the head of scores, and auxiliary layers that are not saved."""
 
     mean: Tensor
     std: Tensor
@@ -38,9 +39,9 @@ class DemoModel(nn.Module):
         self.head = Head(WIDTH, HEAD_DEPTH, 3, HEAD_POSITIONS)
         self.head.pos_embed.copy_(torch.from_numpy(sine_cosine_halves(HEAD_POSITIONS, WIDTH))[None])
         self.motion = nn.Linear(WIDTH, 5)
-        self.course = nn.Linear(WIDTH, COURSE)
+        self.camera_motion = nn.Linear(WIDTH, CAMERA_MOTION)
         self.light = nn.Linear(WIDTH, 2 * LIGHT)
-        self.clip_course = nn.Linear(WIDTH, 2 * COURSE)
+        self.clip_camera_motion = nn.Linear(WIDTH, 2 * CAMERA_MOTION)
         self.levels = nn.Linear(WIDTH, LEVELS)
         self.early_levels = nn.Linear(WIDTH, LEVELS)
         self.amounts = nn.Linear(WIDTH, 3)
@@ -57,16 +58,16 @@ class DemoModel(nn.Module):
         nn.init.normal_(self.head.cls_token, std=0.02)
 
     def tokens(self, video: Tensor, tubelets: Tensor) -> Tensor:
-        """(clips, tokens, width) of `video` (clips, 2 * tubelets, 112, 112, 3) from 0 to 255.
+        """(clips, tokens, width) tokens of `video` (clips, 2 * tubelets, 112, 112, 3) from 0 to 255.
 
-        `tubelets` (tubelets,) says which of a clip's eight pairs of frames these are.
+        `tubelets` (tubelets,) are the indices of these pairs of frames among the eight of a clip.
         """
         return self.layers(video, tubelets)[-1]
 
     def layers(self, video: Tensor, tubelets: Tensor, places: Tensor | None = None) -> list[Tensor]:
-        """What each block makes of the tokens: the last are `tokens`.
+        """The output of every block, each (clips, tokens, width); the last one is `tokens`.
 
-        `places` (clips, places) says which of the 49 patches of every pair of frames are looked at, if not all.
+        `places` (clips, places) are the patches to use of the 49 of every pair of frames; without it, all.
         """
         x = self.patches(video, tubelets)
         if places is not None:
@@ -78,7 +79,7 @@ class DemoModel(nn.Module):
         return layers
 
     def patches(self, video: Tensor, tubelets: Tensor) -> Tensor:
-        """What the first block gets of all of them, positions included."""
+        """(clips, tokens, width) input of the first block, with positions, for all patches."""
         positions = self.encoder.positions.reshape(-1, ROWS * ROWS, WIDTH)[tubelets].flatten(0, 1)
         return self.encoder.patch_embed(self.normalised(video)) + positions
 
@@ -87,11 +88,11 @@ class DemoModel(nn.Module):
         return video.permute(0, 4, 1, 2, 3).contiguous().sub_(self.mean).div_(self.std)
 
     def embeddings(self, tokens: Tensor) -> Tensor:
-        """(clips, width), as the encoder has them."""
+        """(clips, width) embeddings of `tokens`, as the encoder computes them."""
         return self.encoder.fc_norm(tokens.mean(1))
 
     def scores(self, embeddings: Tensor) -> Tensor:
-        """(videos, 3) raw scores of embeddings (videos, segments, width); three times their sigmoid are the scores."""
+        """(videos, 3) logits of embeddings (videos, segments, width); scores are three times their sigmoid."""
         x = torch.cat([self.head.cls_token.expand(len(embeddings), -1, -1), embeddings], dim=1)
         x = x + self.head.pos_embed[:, : x.shape[1]]
         for block in self.head.blocks:

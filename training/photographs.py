@@ -1,4 +1,4 @@
-"""Photographs that packages ship, and films of them made with FFmpeg's filters instead of the renderer."""
+"""Photographs from installed packages, and clips of moving photographs, made with FFmpeg's filters."""
 
 import importlib.util
 import math
@@ -23,22 +23,32 @@ SEEN = {
     ),
     "sklearn": ("datasets/images/flower.jpg",),
 }  # fmt: skip
-"""Files of packages (scikit-image, scikit-learn) that training looks at."""
+"""Files of the packages scikit-image and scikit-learn that training uses."""
 UNSEEN = {
     "skimage": ("data/coffee.png", "data/chelsea.png"),
     "sklearn": ("datasets/images/china.jpg",),
 }
-"""Those that it never sees: tests and the demo take them."""
+"""Files that training never sees; tests and the demo use them."""
 
-FILTERED = ("pan_left", "pan_right", "tilt_up", "tilt_down", "roll_left", "roll_right", "zoom_in", "zoom_out", "static")
-"""The moves that `film_photograph` can make."""
+FILTER_MOVES = (
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "roll_left",
+    "roll_right",
+    "zoom_in",
+    "zoom_out",
+    "static",
+)
+"""The moves that `animate_photograph` can make."""
 OVERSIZE = 4
-"""FFmpeg moves by whole pixels: what it makes is so many times larger at first, that its steps are a part of one."""
+"""FFmpeg moves by whole pixels, so clips are made at this multiple of their size and then scaled down."""
 
 
 def read_photograph(package: str, file: str) -> Picture:
-    """(height, width, 3) uint8 RGB; `FileNotFoundError` names what is not installed."""
-    spec = importlib.util.find_spec(package)  # not imported: only the files are wanted
+    """(height, width, 3) uint8 RGB; `FileNotFoundError` if the package is not installed."""
+    spec = importlib.util.find_spec(package)  # not imported: only its files are needed
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(f"the photographs of {package} are not installed: `make setup` installs them")
     with Image.open(Path(spec.submodule_search_locations[0], file)) as image:
@@ -47,12 +57,12 @@ def read_photograph(package: str, file: str) -> Picture:
 
 @cache
 def photographs(*, unseen: bool = False) -> tuple[Picture, ...]:
-    """The photographs for training, or those that training never sees."""
+    """The photographs of training, or the unseen ones."""
     files = UNSEEN if unseen else SEEN
     return tuple(read_photograph(package, file) for package, names in files.items() for file in names)
 
 
-def film_photograph(
+def animate_photograph(
     photograph: Picture,
     move: str,
     speed: float,
@@ -61,11 +71,11 @@ def film_photograph(
     frames_per_second: int = 24,
     size: tuple[int, int] = (320, 180),
 ) -> Iterator[Picture]:
-    """Frames (height, width, 3) uint8 of a photograph that `crop`, `rotate` or `zoompan` moves.
+    """Frames (height, width, 3) uint8 RGB of a photograph that FFmpeg's `crop`, `rotate` or `zoompan` moves.
 
-    `move` is one of `FILTERED`; `speed` is in parts of the picture's width (pan) or height (tilt) a second, radians a
-    second (roll), or the logarithm of the magnification in a second (zoom). `ValueError` where the photograph is not
-    large enough for such a move.
+    `move` is one of `FILTER_MOVES`. `speed` is, a second: a fraction of the picture's width (pan) or height (tilt),
+    radians (roll), or the logarithm of the magnification (zoom). `size` is width and height. `ValueError` if the move
+    is unknown or would leave the photograph.
     """
     width, height = size[0] * OVERSIZE, size[1] * OVERSIZE
     kind, _, way = move.partition("_")
@@ -74,13 +84,13 @@ def film_photograph(
         right, down = (speed * seconds * (kind == name) for name in ("pan", "tilt"))
         if max(right, down) > 2:
             raise ValueError(f"a {kind} of {speed} pictures a second for {seconds} s leaves the photograph")
-        # The window goes from one end of what it needs to the other.
+        # The window moves through the middle of the photograph.
         scale = _cover(photograph, width * (1 + right), height * (1 + down))
         x, y = (f"({length}-{window})/2+{sign * speed * window * on}*(t-{seconds / 2})" for length, window, on in (
             ("iw", width, kind == "pan"), ("ih", height, kind == "tilt")))  # fmt: skip
         filters = [("scale", scale), ("crop", f"w={width}:h={height}:x='{x}':y='{y}':exact=1")]
     elif kind == "roll":
-        # Clockwise pictures are what a camera sees that turns the other way; the corners stay filled.
+        # The picture turns against the camera; the scale keeps the corners filled.
         diagonal = math.hypot(width, height)
         turn = f"{-sign * speed}*(t-{seconds / 2})"
         filters = [
@@ -98,13 +108,13 @@ def film_photograph(
              f"s={width}x{height}:fps={frames_per_second}"),
         ]  # fmt: skip
     else:
-        raise ValueError(f"FFmpeg's filters cannot make a {move}, only {', '.join(FILTERED)}")
+        raise ValueError(f"FFmpeg's filters cannot make a {move}, only {', '.join(FILTER_MOVES)}")
     filters.append(("scale", f"w={size[0]}:h={size[1]}:flags=area"))
     yield from _filtered(photograph, filters, round(seconds * frames_per_second), frames_per_second)
 
 
 def _cover(photograph: Picture, width: float, height: float) -> str:
-    """What `scale` needs so that `photograph` is at least so large."""
+    """Arguments of `scale` that make `photograph` at least `width` x `height`."""
     factor = max(width / photograph.shape[1], height / photograph.shape[0])
     return f"w={math.ceil(photograph.shape[1] * factor) + 2}:h={math.ceil(photograph.shape[0] * factor) + 2}"
 

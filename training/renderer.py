@@ -1,4 +1,4 @@
-"""Clips with known motion: drawn at random, rendered, and what is true of them."""
+"""Clips with known motion: random drawing and rendering."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.camera import CameraPath, film
+from training.camera import CameraPath, camera_path
 from training.encoding import encode
 from training.light import Light, draw_light
 from training.moves import Kind, Moves, draw_moves
@@ -20,13 +20,13 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Shot:
-    """One scene with the homographies of its surfaces."""
+    """One scene with the homographies of its surfaces, a list item for each surface."""
 
     scene: Scene
     homographies: list[Floats]
-    """(frames, 3, 3) a surface, from texels to pixels."""
+    """(frames, 3, 3) from texels to pixels."""
     still: list[Floats]
-    """The same if what moves by itself stood still where it is when the clip is half over."""
+    """The same if moving surfaces stayed where they are in the middle of the clip."""
     inverses: list[Floats]
     """Of `homographies`."""
     still_inverses: list[Floats]
@@ -35,7 +35,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video before it is rendered."""
+    """The description of a video, which `render` renders."""
 
     moves: Moves
     seconds: float
@@ -43,16 +43,17 @@ class Clip:
     width: int
     """In pixels."""
     height: int
+    """In pixels."""
     shots: list[Shot]
-    """The scenes, between which `light` cuts."""
+    """The scenes; `light.shot` says which one each frame shows."""
     light: Light
     grain: float
-    """Deviation of the noise in every frame, of 255."""
+    """Standard deviation of the noise in every frame, from 0 to 255."""
     seed: int
 
     @property
     def frames_per_second(self) -> Fraction:
-        """As exactly as a file has it."""
+        """Rounded to a fraction that a file can store."""
         return Fraction(self.frames / self.seconds).limit_denominator(1001)
 
     def encode(self, *, quality: int = 23, codec: str = "libx264") -> bytes:
@@ -60,7 +61,7 @@ class Clip:
         return encode(self.render(), self.frames_per_second, quality=quality, codec=codec)
 
     def render(self) -> Iterator[Picture]:
-        """Each frame in turn: (height, width, 3) uint8 RGB."""
+        """The frames, each (height, width, 3) uint8 RGB."""
         rng = np.random.default_rng(self.seed)
         grain = (rng.standard_normal((self.height + 64, self.width + 64, 1)) * self.grain).astype(np.float32)
         for index in range(self.frames):
@@ -89,10 +90,10 @@ def draw_clip(
     frames_per_second: float = 24,
     size: tuple[int, int] = (320, 180),
 ) -> Clip:
-    """A clip of some kind of move, or of any, over scenes of `textures`."""
+    """A random clip of scenes with `textures`, with moves of one kind or of any; `size` is width and height."""
     width, height = size
     frames = max(2, round(seconds * frames_per_second))
-    times = np.arange(frames) / frames  # the last frame is shown until the end
+    times = np.arange(frames) / frames  # a frame is shown until the next, so the last one starts before 1
     moves = draw_moves(rng, kind, seconds)
     light = draw_light(rng, times, seconds)
     things = int(rng.choice(5, p=[0.22, 0.3, 0.22, 0.16, 0.1]))
@@ -102,7 +103,7 @@ def draw_clip(
         scene = draw_scene(
             rng, textures, times, seconds, deep=moves.needs_depth, things=things, width=width, focal=focal
         )
-        camera = film(moves, times, seconds, size, focal, scene.subject_depth)
+        camera = camera_path(moves, times, seconds, size, focal, scene.subject_depth)
         shots.append(_shoot(scene, camera))
     grain = float(rng.uniform(1, 8)) if rng.random() < 0.4 else 0.0
     return Clip(moves, seconds, frames, width, height, shots, light, grain, int(rng.integers(2**31)))
@@ -122,7 +123,7 @@ def _shoot(scene: Scene, camera: CameraPath) -> Shot:
 
 
 def _paint(picture: Picture, surface: Surface, homography: Floats) -> Picture:
-    """`picture` with `surface` over it."""
+    """Paint `surface` over `picture`; the result may be `picture` itself."""
     height, width = picture.shape[:2]
     top, left, bottom, right = 0, 0, height, width
     if not surface.repeats:
@@ -153,7 +154,7 @@ def _paint(picture: Picture, surface: Surface, homography: Floats) -> Picture:
 
 
 def _ends(surface: Surface, inverse: Floats, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(height, width) 1 where a floor is seen, 0 behind the camera and beyond its end."""
+    """(height, width) 1 where the floor is visible, 0 behind the camera and beyond the end of the floor."""
     x, y = np.arange(size[0]), np.arange(size[1])[:, None]
     row, ahead = (inverse[k, 0] * x + inverse[k, 1] * y + inverse[k, 2] for k in (1, 2))
     return ((ahead > 0) & (row > 0) & (row < surface.rows * ahead)).astype(np.float32)

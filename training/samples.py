@@ -1,4 +1,4 @@
-"""Rendered clips as the networks will see them: as the project's own sampling and decoding reads their files."""
+"""Samples: rendered clips as the server samples and decodes them, with their true motion."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,36 +20,36 @@ Floats = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 SIDE = 112
-"""Height and width of what is kept: half of the networks', whose first layer takes means of 2 x 2 pixels."""
+"""Height and width of stored frames: half of the networks', whose first layer averages 2 x 2 pixels."""
 TOKENS = 7
 """Rows and columns of patches in a frame."""
 TUBELET = 2
-"""Frames of a patch."""
+"""Frames of a patch in time."""
 LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip of 16 frames as a network sees it, with what is true of it."""
+    """One clip of 16 frames as a network sees it, with the truth."""
 
     frames: Picture
-    """(16, 112, 112, 3)."""
+    """(16, 112, 112, 3) RGB."""
     motion: NDArray[np.float16]
-    """(8, 7, 7, 4) for each patch, how far what is at its middle is displaced between its two frames, in x and y, and
-    how far if nothing moved by itself; in parts of the clip's width and height. NaN across a cut."""
+    """(8, 7, 7, 4) for each patch, the displacement (x, y) of its centre between its two frames, and the displacement
+    by the camera alone; as fractions of the clip's width and height. NaN across a cut."""
     light: NDArray[np.float32]
-    """(15, 5) what changes from each frame to the next, of `training.light`."""
+    """(15, 5) changes from each frame to the next, as in `Light.steps`."""
     rates: Floats
-    """(3,) of `training.truth`, of what is seen."""
+    """(3,) `training.truth.rates` of the visible part."""
     seconds: float
     """From the first frame to the last."""
     span: Floats
-    """(2,) how many of a frame's widths and heights the picture's width is, in which blurs are measured."""
+    """(2,) the picture's width, which blurs are measured in, in widths and heights of the frame."""
     labels: frozenset[str]
 
 
 def read(video: bytes, clip: Clip) -> tuple[Sample, Sample]:
-    """The first segment for the motion scores and the first clip for the labels of a file that shows `clip`."""
+    """The first motion segment and the first camera clip of the file `video`, which shows `clip`."""
     file = BytesIO(video)
     with open_video(file, LIMITS) as (container, stream):
         table = read_frame_table(container, stream, file, LIMITS)
@@ -62,7 +62,7 @@ def read(video: bytes, clip: Clip) -> tuple[Sample, Sample]:
     place = np.zeros(len(indices), int)
     place[used] = np.arange(len(used))
     decode(file, indices[used], place[motion_order], place[camera_order], FRAME_SIZE, out, limits=LIMITS)
-    # The part of the picture that the square in the middle shows, with its sides parallel to the picture's.
+    # The fraction of the picture's width and height that the centre crop shows.
     part = min(clip.width, clip.height) / np.array([clip.width, clip.height])
     return (
         _sample(out[:CLIP_FRAMES], clip, indices[motion_order], WHOLE),

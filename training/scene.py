@@ -1,4 +1,4 @@
-"""What a camera looks at: textured planes one behind the other, a floor, and things that move over them."""
+"""Scenes: textured planes at several distances, a floor, and moving objects."""
 
 from dataclasses import dataclass
 
@@ -15,35 +15,35 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Surface:
-    """A textured plane, in texels: where it is, what it shows and where it is there at all."""
+    """A textured plane in the world; its coordinates are texels."""
 
     texture: Picture
-    """(side, side, 3) uint8."""
+    """(side, side, 3) uint8 RGB."""
     mask: Picture | None
-    """(side, side) uint8, None where it covers everything."""
+    """(side, side) uint8 opacity, None if the plane is opaque everywhere."""
     origin: Floats
-    """(3,) or, for what moves, (frames, 3): where the texel (0, 0) is in the world."""
+    """Position of the texel (0, 0) in the world: (3,) or, if the plane moves, (frames, 3)."""
     right: Floats
-    """The way from a texel to its right neighbour, of the same shape."""
+    """Vector from a texel to its right neighbour, of the same shape."""
     down: Floats
-    """The way from a texel to the one below it."""
+    """Vector from a texel to the one below it, of the same shape."""
     depth: float
-    """Its z when the clip is half over, by which surfaces hide one another."""
+    """Its z in the middle of the clip; nearer surfaces hide farther ones."""
     repeats: bool = True
-    """Whether the texture goes on for ever, mirrored, or is there once."""
+    """Whether the texture repeats without end, mirrored."""
     moves: bool = False
-    """Whether it moves by itself."""
+    """Whether it is a moving object."""
     rows: float = np.inf
-    """It begins at row 0 and ends at this one, where it is not an endless wall."""
+    """The last row of a floor; infinite for other surfaces."""
 
     def homographies(self, camera: CameraPath) -> Floats:
-        """(frames, 3, 3) from texels to pixels."""
+        """(frames, 3, 3) from texels to pixels, as `camera` sees the plane."""
         return camera.homographies(self.origin, self.right, self.down)
 
 
 @dataclass(frozen=True)
 class TexturePool:
-    """Textures and masks to draw from: making them takes longer than showing them."""
+    """Textures, masks and shapes that many scenes share, because drawing them is slow."""
 
     textures: list[Picture]
     masks: list[Picture]
@@ -51,7 +51,7 @@ class TexturePool:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, count: int, *, unseen: bool = False) -> "TexturePool":
-        """`count` textures and a quarter as many masks and shapes; `unseen`: with photographs kept from training."""
+        """`count` textures, and a quarter as many masks and shapes; `unseen`: with photographs unseen in training."""
         return cls(
             [draw_texture(rng, unseen=unseen) for _ in range(count)],
             [draw_mask(rng) for _ in range(max(count // 4, 1))],
@@ -59,31 +59,31 @@ class TexturePool:
         )
 
     def texture(self, rng: np.random.Generator) -> Picture:
-        """One of the textures, turned and mirrored in one of eight ways."""
-        return _turned(rng, self.textures[rng.integers(len(self.textures))])
+        """A random texture, rotated and mirrored in one of eight ways."""
+        return _randomly_rotated(rng, self.textures[rng.integers(len(self.textures))])
 
     def mask(self, rng: np.random.Generator) -> Picture:
-        """One of the masks, likewise."""
-        return _turned(rng, self.masks[rng.integers(len(self.masks))])
+        """A random mask, likewise."""
+        return _randomly_rotated(rng, self.masks[rng.integers(len(self.masks))])
 
     def shape(self, rng: np.random.Generator) -> Picture:
-        """One of the outlines, likewise."""
-        return _turned(rng, self.shapes[rng.integers(len(self.shapes))])
+        """A random shape, likewise."""
+        return _randomly_rotated(rng, self.shapes[rng.integers(len(self.shapes))])
 
 
-def _turned(rng: np.random.Generator, picture: Picture) -> Picture:
+def _randomly_rotated(rng: np.random.Generator, picture: Picture) -> Picture:
     turned = np.rot90(picture, rng.integers(4))
     return np.ascontiguousarray(turned[:, ::-1] if rng.random() < 0.5 else turned)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything there is."""
+    """All surfaces of a scene."""
 
     surfaces: list[Surface]
-    """The farthest first."""
+    """From the farthest to the nearest."""
     subject_depth: float
-    """How far away what an arc goes round is."""
+    """The z of the centre of an arc."""
 
 
 def draw_scene(
@@ -97,16 +97,17 @@ def draw_scene(
     width: int,
     focal: float,
 ) -> Scene:
-    """A scene; `deep` ones have something at z = 1 before something far away, others may be one flat picture.
+    """A random scene with `things` moving objects.
 
-    `times` (frames,) are parts of the clip of `seconds`; `things` move about by themselves. A texel is about a pixel of
-    a picture that is `width` pixels wide, seen with a focal length of `focal` pixels.
+    A `deep` scene has a surface at z = 1 and others farther away; any other may be one plane. `times` (frames,) are
+    fractions of the clip of `seconds`. Texels are about as large as the pixels of a picture `width` pixels wide with a
+    focal length of `focal` pixels.
     """
     view = View(width, width / focal)
     surfaces = []
     if deep or rng.random() < 0.6:
         far = float(np.exp(rng.uniform(np.log(2.5), np.log(9))))
-        # Where depth matters there is enough that is near for it to be seen.
+        # A deep scene needs enough near surfaces to show parallax.
         depths = [1.0, float(rng.uniform(1.05, 1.5))] if deep else [float(rng.uniform(1, 0.6 * far))]
         depths += [float(rng.uniform(1.1, 0.7 * far)) for _ in range(rng.integers(0, 2))]
         surfaces.append(_wall(rng, textures, far, None, view))
@@ -119,7 +120,7 @@ def draw_scene(
         subject_depth = 1.0
     nearest = min(surface.depth for surface in surfaces)
     for _ in range(things):
-        depth = nearest * float(rng.uniform(0.6, 1.1))  # or most would be hidden
+        depth = nearest * float(rng.uniform(0.6, 1.1))  # nearer than most surfaces, or it would be hidden
         surfaces.append(_thing(rng, textures, times, seconds, depth, view))
     surfaces.sort(key=lambda surface: -surface.depth)
     return Scene(surfaces, subject_depth)
@@ -127,12 +128,12 @@ def draw_scene(
 
 @dataclass(frozen=True)
 class View:
-    """What decides how large things have to be."""
+    """The picture's size, which sets the size of surfaces."""
 
     width: int
-    """Of the picture in pixels."""
+    """Width of the picture in pixels."""
     unit: float
-    """What the picture's width spans at z = 1."""
+    """Width of the visible world at z = 1."""
 
 
 def _wall(rng: np.random.Generator, textures: TexturePool, depth: float, mask: Picture | None, view: View) -> Surface:
@@ -149,7 +150,7 @@ def _wall(rng: np.random.Generator, textures: TexturePool, depth: float, mask: P
 
 
 def _floor(rng: np.random.Generator, textures: TexturePool, far: float, view: View) -> Surface:
-    """A plane below the camera, or a ceiling above it, that ends at the wall behind everything."""
+    """A floor below the camera, or a ceiling above it, that ends at the farthest wall."""
     height = rng.uniform(0.2, 0.45) * view.unit * (1 if rng.random() < 0.75 else -1)
     texel = 0.6 * far * view.unit / view.width
     return Surface(

@@ -1,6 +1,6 @@
-"""Where training starts: layers that see motion and where in the picture it is, so that learning need not find them.
+"""First weights: layers that detect motion and its place in the picture, so that training need not find them.
 
-Half of the channels, the upper ones, are filters for motion; the lower ones keep the table of positions in sight.
+The upper half of the channels are motion filters; the lower half keeps the position table visible.
 """
 
 import math
@@ -15,26 +15,26 @@ from training.network import ROWS, SMALL_PATCH, WIDTH, DemoModel
 WAVELENGTHS = (5.0, 8.0, 13.0, 22.0)
 ANGLES = 6
 FIRST_WAVE = WIDTH - 4 * len(WAVELENGTHS) * ANGLES
-"""The channel from which on there are waves, four each."""
+"""The first channel of the waves, which have four channels each."""
 GATHERING = {1: 2.0, 2: 1.0}
-"""Blocks whose heads gather from a region each, and how much they prefer what is near in time."""
+"""Blocks whose heads attend to regions, and how much their heads prefer tokens near in time."""
 SHARPNESS = 2.0
-"""How strongly a head prefers its region, in logits."""
+"""How much a head prefers its region, in logits."""
 
 
 def start(model: DemoModel, video: Tensor) -> None:
-    """Prepare a model that has learned nothing.
+    """Set the first weights of an untrained model in place.
 
-    `video` (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
+    `video` (clips, 16, 112, 112, 3) from 0 to 255 sets the scale of each channel.
     """
     start_from_motion_energy(model, video)
     start_from_regions(model)
 
 
 def wave_in_patch(wavelength: float, direction: float, wave: Callable[[Tensor], Tensor]) -> Tensor:
-    """(3, 16, 16) a filter for the brightness of a patch in one frame, that falls off towards its edges.
+    """(3, 16, 16) a filter for a wave of brightness in one frame of a patch, which falls off towards the edges.
 
-    `wavelength` in pixels, `direction` in radians, `wave` a cosine or a sine.
+    `wavelength` is in pixels, `direction` in radians; `wave` is `torch.cos` or `torch.sin`.
     """
     size = SMALL_PATCH[1]
     line = torch.arange(size) - (size - 1) / 2
@@ -45,17 +45,17 @@ def wave_in_patch(wavelength: float, direction: float, wave: Callable[[Tensor], 
 
 
 def start_from_motion_energy(model: DemoModel, video: Tensor) -> None:
-    """Give the first layers filters that see motion.
+    """Set motion filters in the first layers of `model`.
 
     The upper channels are pairs of waves, a cosine and a sine, for four wavelengths and six orientations in each frame
-    of a pair; the first hidden layer adds and subtracts those of the two frames, which tells how far the wave has moved
-    (E. H. Adelson and J. R. Bergen, Spatiotemporal energy models for the perception of motion, 1985). The table of
-    positions is all but constant there, and they are strong, or it would pass for motion. `video`
-    (clips, 16, 112, 112, 3) from 0 to 255 says how strong each channel would be.
+    of a pair. The first hidden layer adds and subtracts those of the two frames, which measures how far the wave moved
+    (E. H. Adelson and J. R. Bergen, Spatiotemporal energy models for the perception of motion, 1985). In these channels
+    the position table is almost constant, and the filters are strong, or positions would look like motion. `video`
+    (clips, 16, 112, 112, 3) from 0 to 255 sets the scale of each channel.
     """
     projection = model.encoder.patch_embed.proj
     assert isinstance(projection, nn.Conv3d)
-    # What is left: colours and brightness of the two frames, as patterns that mean nothing yet.
+    # The other channels are random filters.
     weight = torch.randn_like(projection.weight) / math.sqrt(projection.weight[0].numel())
     strength = torch.full((WIDTH,), 0.5)
     waves = [(wavelength, angle) for wavelength in WAVELENGTHS for angle in range(ANGLES)]
@@ -90,12 +90,11 @@ def start_from_motion_energy(model: DemoModel, video: Tensor) -> None:
 
 
 def start_from_regions(model: DemoModel) -> None:
-    """Give every head of some blocks a region of the picture to gather from: halves, edges, corners and the middle.
+    """Make each head of some blocks attend to one region of the picture: halves, edges, corners and the middle.
 
-    A zoom, a turn and a shift differ in where things move which way, and a head that has found no region yet mixes
-    them up. A key tells how far its token is inside the head's region, which is read off the table of positions by
-    least squares; with the query's bias that is the logit. Two slow waves of the table in keys and queries add that
-    what is near in time counts more.
+    Zoom, roll and pan differ in the direction of motion by region, which heads without regions would average out. The
+    key is a least-squares fit from the position table to how far a token is inside the region; with the query's bias it
+    is the logit. Two slow waves of the table in keys and queries make tokens near in time count more.
     """
     positions = model.encoder.positions.double()
     number = torch.arange(len(positions))

@@ -1,9 +1,9 @@
-"""A sense of time for a network that has learned without: channels that tell when a token is, heads that use it.
+"""Temporal channels: adds channels that encode the time of a token to a trained network, and heads that use them.
 
-Patches are ten times as strong as the table of positions, and blocks write over what is left of it. So some of the
-table's waves get channels for themselves, which nothing else is written into, and some heads of every block look with
-their help at all tokens of their own pair of frames, or of the one before: what a pair has in common, how the camera
-moves, how bright and how sharp it is, can then be told from what is particular to a token.
+Patches are ten times as strong as the position table, and blocks overwrite the rest of it. Therefore some waves of the
+table get reserved channels, which no layer writes to. With them, some heads of every block attend to all tokens of
+their own pair of frames, or of the pair before. The network can then separate what a whole pair shares (camera motion,
+brightness, sharpness) from what is particular to one token.
 """
 
 import math
@@ -15,77 +15,78 @@ from export.motion_network import BACKBONE_HEADS, Block
 from training.network import ROWS, WIDTH, DemoModel
 
 PERIODS = (35, 34, 28, 25, 23, 21)
-"""Which waves of the table: the first six of those that make up functions of the pair of frames best, by greed."""
-CLOCK = [2 * pair + part for pair in PERIODS for part in range(2)]
+"""Indices of the table's waves: six, chosen greedily, that best represent functions of the pair of frames."""
+TEMPORAL_CHANNELS = [2 * pair + part for pair in PERIODS for part in range(2)]
 CONSTANT = 33
-"""A channel that is all but constant, against which others are weighed."""
-HELD = [*CLOCK, CONSTANT]
+"""A channel that is almost constant, as a reference for the others."""
+RESERVED = [*TEMPORAL_CHANNELS, CONSTANT]
 LEVEL = 20.0
-LOUDNESS = 10.0
-"""What the layer norms make of the clock's channels, beside others."""
+"""Value of the constant channel."""
+NORM_GAIN = 10.0
+"""Weight of the layer norms for the temporal channels."""
 SHARPNESS = 8.0
-"""By how many logits a head prefers its pair of frames, in a token of middling strength."""
-LOOKING = (0, -1)
-"""At which pair of frames, from a token's own, heads of every block look."""
+"""How much a head prefers its pair of frames, in logits, for a token of median strength."""
+PAIR_OFFSETS = (0, -1)
+"""Offsets of the pairs that the added heads attend to: a token's own pair, and the one before."""
 PAIRS = 8
 
 
-def keep_temporal_channels(model: DemoModel) -> None:
-    """Take out of the clock's channels what learning has written into them."""
+def restore_temporal_channels(model: DemoModel) -> None:
+    """Remove from the reserved channels what training has written to them."""
     projection = model.encoder.patch_embed.proj
     assert isinstance(projection, nn.Conv3d)
     assert projection.bias is not None
     with torch.no_grad():
-        projection.weight[HELD] = 0
-        projection.bias[HELD] = 0
+        projection.weight[RESERVED] = 0
+        projection.bias[RESERVED] = 0
         projection.bias[CONSTANT] = LEVEL
         for block in model.encoder.blocks:
             assert isinstance(block, Block)
             for layer in (block.attn.proj, block.mlp.fc2):
-                layer.weight[HELD] = 0
-                layer.bias[HELD] = 0
+                layer.weight[RESERVED] = 0
+                layer.bias[RESERVED] = 0
 
 
-def put_temporal_channels(model: DemoModel, video: Tensor) -> None:
-    """Give `model` the channels.
+def add_temporal_channels(model: DemoModel, video: Tensor) -> None:
+    """Reserve the channels in `model`, in place.
 
-    `video` (clips, 16, 112, 112, 3) from 0 to 255 says what it made of them until now, of which the mean is kept.
+    `video` (clips, 16, 112, 112, 3) from 0 to 255 gives the previous mean of the channels, which biases keep.
     """
     with torch.no_grad():
         x = model.patches(video, torch.arange(PAIRS))
         for block in model.encoder.blocks:
             assert isinstance(block, Block)
             attention = block.attn
-            mean = block.norm1(x).mean((0, 1))[HELD]
-            query, _, value = (attention.qkv.weight[:, HELD] @ mean).chunk(3)
+            mean = block.norm1(x).mean((0, 1))[RESERVED]
+            query, _, value = (attention.qkv.weight[:, RESERVED] @ mean).chunk(3)
             x = x + attention(block.norm1(x))
-            behind = block.norm2(x).mean((0, 1))[HELD]
+            after = block.norm2(x).mean((0, 1))[RESERVED]
             x = x + block.mlp(block.norm2(x))
             attention.q_bias.add_(query)
             attention.v_bias.add_(value)
-            block.mlp.fc1.bias.add_(block.mlp.fc1.weight[:, HELD] @ behind)
-            attention.qkv.weight[:, HELD], block.mlp.fc1.weight[:, HELD] = 0, 0
+            block.mlp.fc1.bias.add_(block.mlp.fc1.weight[:, RESERVED] @ after)
+            attention.qkv.weight[:, RESERVED], block.mlp.fc1.weight[:, RESERVED] = 0, 0
             for norm in (block.norm1, block.norm2):
-                norm.weight[HELD], norm.bias[HELD] = LOUDNESS, 0
+                norm.weight[RESERVED], norm.bias[RESERVED] = NORM_GAIN, 0
                 norm.weight[CONSTANT] = 1
         last = model.encoder.fc_norm
-        mean = last(x.mean(1)).mean(0)[HELD]
-        last.weight[HELD] = 0
-        last.bias[HELD] = mean
-    keep_temporal_channels(model)
+        mean = last(x.mean(1)).mean(0)[RESERVED]
+        last.weight[RESERVED] = 0
+        last.bias[RESERVED] = mean
+    restore_temporal_channels(model)
 
 
-def _telling(pair: Tensor) -> Tensor:
-    """(tokens, 8) functions of `pair` (tokens,), whose inner products are 1 for the same one and 0 for another."""
+def _pair_code(pair: Tensor) -> Tensor:
+    """(tokens, 8) codes of the pairs `pair` (tokens,): inner products are 1 for the same pair and 0 for others."""
     turn = 2 * math.pi * pair / PAIRS
     waves = [math.sqrt(2) * wave(k * turn) for k in (1, 2, 3) for wave in (torch.cos, torch.sin)]
     return torch.stack([torch.ones_like(turn), *waves, torch.cos(4 * turn)], dim=1) / math.sqrt(PAIRS)
 
 
-def put_looking_heads(model: DemoModel, video: Tensor) -> dict[int, list[int]]:
-    """Make heads of every block look at pairs of frames; which they are, by block.
+def add_temporal_heads(model: DemoModel, video: Tensor) -> dict[int, list[int]]:
+    """Make the least used heads of every block attend to pairs of frames, in place; returns these heads by block.
 
-    Keys and queries are read off the clock's channels by least squares over `video` (clips, 16, 112, 112, 3).
+    Keys and queries are least-squares fits from the reserved channels over `video` (clips, 16, 112, 112, 3).
     """
     size = WIDTH // BACKBONE_HEADS
     pair = (torch.arange(PAIRS * ROWS * ROWS) // (ROWS * ROWS)).double()
@@ -96,15 +97,16 @@ def put_looking_heads(model: DemoModel, video: Tensor) -> dict[int, list[int]]:
             assert isinstance(block, Block)
             attention = block.attn
             normed = block.norm1(x)
-            told = normed[..., HELD].flatten(0, 1).double()
-            loudness = 1 / x.std(-1).flatten().double()
-            loudness /= loudness.median()
-            heads = _least_used_heads(block, normed)[: len(LOOKING)]
+            inputs = normed[..., RESERVED].flatten(0, 1).double()
+            inverse_strength = 1 / x.std(-1).flatten().double()
+            inverse_strength /= inverse_strength.median()
+            heads = _least_used_heads(block, normed)[: len(PAIR_OFFSETS)]
             chosen[index] = heads
-            gram = told.T @ told + 1e-4 * len(told) * torch.eye(len(HELD)).double()
-            wanted = [_telling(pair + by) for by in (0, *LOOKING)]
+            gram = inputs.T @ inputs + 1e-4 * len(inputs) * torch.eye(len(RESERVED)).double()
+            wanted = [_pair_code(pair + by) for by in (0, *PAIR_OFFSETS)]
             key, *queries = (
-                torch.linalg.solve(gram, told.T @ (loudness[:, None] * each.repeat(len(x), 1))) for each in wanted
+                torch.linalg.solve(gram, inputs.T @ (inverse_strength[:, None] * each.repeat(len(x), 1)))
+                for each in wanted
             )
             strength = math.sqrt(SHARPNESS * math.sqrt(size))
             for head, query in zip(heads, queries, strict=True):
@@ -114,17 +116,17 @@ def put_looking_heads(model: DemoModel, video: Tensor) -> dict[int, list[int]]:
                 weight_k[rows] = 0
                 attention.q_bias[rows] = 0
                 first = head * size
-                # 1 less for the constant: nothing for the same pair, however loud a token is, and less for others.
+                # The constant is 1 - PAIRS: logit 0 for the same pair, whatever the strength, and negative for others.
                 scale = torch.ones(PAIRS).double()
                 scale[0] = 1 - PAIRS
-                weight_q[first : first + PAIRS, HELD] = (strength * query * scale).T.float()
-                weight_k[first : first + PAIRS, HELD] = (strength * key).T.float()
+                weight_q[first : first + PAIRS, RESERVED] = (strength * query * scale).T.float()
+                weight_k[first : first + PAIRS, RESERVED] = (strength * key).T.float()
             x = block(x)
     return chosen
 
 
 def _least_used_heads(block: Block, normed: Tensor) -> list[int]:
-    """Those first whose output deviates least."""
+    """All heads, in the order of rising standard deviation of their output."""
     size = WIDTH // BACKBONE_HEADS
     attention = block.attn
     weight = attention.proj.weight.clone()

@@ -1,4 +1,4 @@
-"""What surfaces look like: parts of photographs, and patterns made of noise and shapes."""
+"""Textures of surfaces: parts of photographs, and patterns of noise and shapes; and masks."""
 
 import cv2
 import numpy as np
@@ -9,13 +9,13 @@ from training.photographs import photographs
 Picture = NDArray[np.uint8]
 
 SIZE = 512
-"""Height and width of a texture; a surface repeats it, mirrored."""
+"""Height and width of a texture."""
 LEAST_CONTRAST = 30.0
-"""Deviation of a texture's values, of 255."""
+"""Smallest standard deviation of a texture, from 0 to 255."""
 
 
 def draw_texture(rng: np.random.Generator, *, unseen: bool = False) -> Picture:
-    """(512, 512, 3) uint8: a part of a photograph, or a pattern, in colours of its own."""
+    """(512, 512, 3) uint8 RGB: a part of a photograph, or a pattern, in random colours."""
     if rng.random() < 0.55:
         chosen = photographs(unseen=unseen)
         texture = _part(rng, chosen[rng.integers(len(chosen))])
@@ -25,7 +25,7 @@ def draw_texture(rng: np.random.Generator, *, unseen: bool = False) -> Picture:
 
 
 def noise(rng: np.random.Generator, finest: float, slope: float = 1.0, size: int = SIZE) -> NDArray[np.float32]:
-    """(size, size) float32 with mean 0 and deviation 1: octaves of noise, the finest `finest` texels wide."""
+    """(size, size) noise with mean 0 and standard deviation 1: octaves, the finest `finest` texels wide."""
     total = np.zeros((size, size), np.float32)
     width, weight = finest, 1.0
     while width < size / 3:
@@ -48,7 +48,7 @@ def _part(rng: np.random.Generator, photograph: Picture) -> Picture:
 
 
 def _with_grain(rng: np.random.Generator, texture: Picture) -> Picture:
-    """As surfaces are: none is quite plain, and what is shows no motion."""
+    """`texture` with noise: a plain surface would show no motion."""
     grain = rng.uniform(6, 28) * noise(rng, rng.uniform(2, 6), rng.uniform(0.3, 1.2))
     return np.clip(texture + grain[..., None], 0, 255).astype(np.uint8)
 
@@ -82,7 +82,7 @@ def _clutter(rng: np.random.Generator) -> Picture:
 
 
 def _tiles(rng: np.random.Generator) -> Picture:
-    """Tiles or planks of different shades: regular, which is where motion is easily mistaken."""
+    """Tiles or planks of different shades: a regular pattern, whose motion is easily mistaken."""
     high, wide = (int(SIZE // rng.integers(5, 28)) for _ in range(2))
     rows, columns = SIZE // high + 1, SIZE // wide + 1
     base, spread = rng.integers(40, 216, 3), rng.uniform(8, 60)
@@ -101,13 +101,13 @@ PATTERNS = (_clouds, _stains, _clutter, _clutter, _tiles)
 def _recolour(rng: np.random.Generator, texture: Picture) -> Picture:
     gains, offset = rng.uniform(0.6, 1.3, 3), rng.uniform(-35, 35)
     mixed = (texture @ (np.eye(3) + rng.uniform(-0.12, 0.12, (3, 3)))) * gains
-    # What is all but plain shows no motion.
+    # An almost plain texture would show no motion.
     contrast = max(1.0, LEAST_CONTRAST / (mixed.std(axis=(0, 1)).mean() + 1))
     return np.clip((mixed - mixed.mean()) * contrast + mixed.mean() + offset, 0, 255).astype(np.uint8)
 
 
 def draw_mask(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(512, 512) uint8: what of a layer is there (255) and what is not (0); soft edges of a texel or so."""
+    """(512, 512) uint8 opacity of a layer, 0 or 255 with soft edges of about a texel."""
     kind = rng.integers(3)
     mask = np.zeros((SIZE, SIZE), np.uint8)
     if kind == 0:
@@ -138,7 +138,7 @@ def draw_mask(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def draw_shape(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(512, 512) uint8: the outline of one thing in the middle, as `draw_mask` has it."""
+    """(512, 512) uint8 opacity of one object in the middle."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     centre = SIZE // 2
     angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)

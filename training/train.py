@@ -1,4 +1,4 @@
-"""Training: clips in, a checkpoint that goes on where it stopped out."""
+"""The training loop, which resumes from its checkpoint."""
 
 import math
 import time
@@ -17,7 +17,7 @@ from training.dataset import Shard
 from training.losses import (
     TUBELETS,
     amount_loss,
-    course_loss,
+    camera_motion_loss,
     fine_loss,
     label_loss,
     level_loss,
@@ -28,49 +28,49 @@ from training.losses import (
 )
 from training.network import DEPTH, ROWS, DemoModel, at_places
 from training.start import start
-from training.temporal_channels import keep_temporal_channels
+from training.temporal_channels import restore_temporal_channels
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training: how much of each clip it looks at."""
+    """A phase of a training: how much of each clip it uses."""
 
     steps: int
     tubelets: int
-    """Pairs of frames, of the eight of a clip."""
+    """Pairs of frames to use, of the eight of a clip."""
     batch: int
     """Clips a step."""
     places: int = ROWS * ROWS
-    """Of a frame's patches, the same in every pair: fewer are faster, and are not learned by heart as soon."""
-    missed: float = 1.0
-    """What a label weighs that is there, against one that is not: more of them are reported."""
+    """Patches to use, the same in every pair of frames; fewer are faster and delay overfitting."""
+    positive_weight: float = 1.0
+    """Weight of true labels in the loss; a higher one makes the network report more labels."""
     rate: float = 1.0
-    """The part of `LEARNING_RATE` that it starts with."""
-    settles: bool = False
-    """Whether the learning rate falls towards its end, and starts from its peak after it."""
+    """The learning rate, as a fraction of `LEARNING_RATE`."""
+    decays: bool = False
+    """Whether the learning rate falls towards the end of the phase."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a training is made of."""
+    """Phases and losses of a training."""
 
     phases: tuple[Phase, ...]
     weights: dict[str, float]
-    """What is minimised, and what each part of it weighs."""
+    """Weights of the losses, by name."""
     depth: int = DEPTH
     """Blocks of the encoder."""
     temporal_channels: bool = False
-    """Whether channels are kept that tell when a token is."""
+    """Whether the reserved channels are restored after every step."""
     relit: bool = False
-    """Whether light is made to change where it does not."""
+    """Whether clips with constant light are relit at random."""
 
     @property
     def steps(self) -> int:
-        """Of the whole training."""
+        """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
     def phase(self, step: int) -> tuple[Phase, int]:
-        """The one that `step` is in, and how many of its steps are left."""
+        """The phase of `step`, and the number of its remaining steps."""
         left = step
         for phase in self.phases:
             if left < phase.steps:
@@ -83,52 +83,53 @@ BOTH = TrainingConfig(
     (
         Phase(3000, 2, 64),
         Phase(1500, 4, 32),
-        Phase(4500, 8, 16, settles=True),
-        Phase(3300, 8, 16, missed=3.0, settles=True),
+        Phase(4500, 8, 16, decays=True),
+        Phase(3300, 8, 16, positive_weight=3.0, decays=True),
     ),
-    {"motion": 1.5, "course": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5, "scores": 2.0},
+    {"motion": 1.5, "camera_motion": 1.5, "light": 1.5, "amounts": 1.5, "labels": 0.5, "scores": 2.0},
 )
-"""Of both networks, which are one until then."""
+"""Stage 1: both networks, which are one model."""
 SCORES = TrainingConfig(
-    (Phase(4800, 8, 16, settles=True),),
+    (Phase(4800, 8, 16, decays=True),),
     {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0},
 )
-"""Of the motion network, which goes on alone."""
+"""Stage 2: the motion network alone."""
 TEMPORAL = TrainingConfig(
-    (Phase(3400, 8, 16, places=25, rate=0.6, settles=True), Phase(300, 8, 16, rate=0.12, settles=True)),
+    (Phase(3400, 8, 16, places=25, rate=0.6, decays=True), Phase(300, 8, 16, rate=0.12, decays=True)),
     {"motion": 1.5, "light": 3.0, "levels": 8.0, "amounts": 2.0, "scores": 4.0, "ranks": 2.0},
     temporal_channels=True,
     relit=True,
 )
-"""Of the motion network once more, with what `training.temporal_channels` and `training.blur_filters` add to it."""
+"""Stage 3: the motion network with temporal channels and blur filters."""
 FINE = TrainingConfig(
     (
-        Phase(5000, 8, 16, places=25, rate=0.6, settles=True),
-        Phase(400, 8, 16, rate=0.12, settles=True),
-        Phase(900, 8, 16, places=25, rate=0.3, settles=True),
-        Phase(4300, 8, 16, places=25, rate=0.6, settles=True),
-        Phase(300, 8, 16, rate=0.12, settles=True),
-        Phase(850, 8, 16, places=25, rate=0.35, settles=True),
+        Phase(5000, 8, 16, places=25, rate=0.6, decays=True),
+        Phase(400, 8, 16, rate=0.12, decays=True),
+        Phase(900, 8, 16, places=25, rate=0.3, decays=True),
+        Phase(4300, 8, 16, places=25, rate=0.6, decays=True),
+        Phase(300, 8, 16, rate=0.12, decays=True),
+        Phase(850, 8, 16, places=25, rate=0.35, decays=True),
     ),
     TEMPORAL.weights | {"fine": 1.0},
     depth=DEPTH + 1,
     temporal_channels=True,
     relit=True,
 )
-"""And once more, with another block, of what is displaced by parts of a pixel."""
+"""Stage 4: the motion network with another block, also on displacements of fractions of a pixel."""
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
-SETTLING = 0.6
-"""The part of a phase over which the learning rate falls."""
+DECAY_SHARE = 0.6
+"""The last fraction of a phase, over which its learning rate falls."""
 SEGMENT_SECONDS = 1.9
-"""From the first frame to the last of most segments. How long one is cannot be seen: rates are learned as of these."""
+"""Duration of most segments, from the first frame to the last. A network cannot see the duration of a segment, so rates
+are converted to this one."""
 CHECKPOINT_SECONDS = 120.0
 RELIT = 0.5
-"""How often a clip whose light does not change gets another that does."""
+"""Probability that a clip with constant light is relit."""
 
 
 class Clips:
-    """The samples of all shards that are there, drawn at random."""
+    """Random batches of the samples of all rendered shards."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -137,7 +138,7 @@ class Clips:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in shards that have been made meanwhile."""
+        """Load shards that were rendered in the meantime."""
         for path in sorted(self._directory.glob("?????.npz")):
             if (number := int(path.stem)) not in self._numbers:
                 self._numbers.add(number)
@@ -146,7 +147,7 @@ class Clips:
     def batch(
         self, rng: np.random.Generator, size: int, tubelets: np.ndarray, *, relit: bool = False
     ) -> tuple[Tensor, ...]:
-        """Frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, light, labels and rates of `size` samples."""
+        """`size` augmented samples: frames (size, 2 * tubelets, 112, 112, 3) uint8, motion, light, labels and rates."""
         frames, motion, light, labels, rates = [], [], [], [], []
         wanted = (2 * tubelets[:, None] + np.arange(2)).ravel()
         for _ in range(size):
@@ -172,12 +173,12 @@ class Clips:
 
 
 class Batch(NamedTuple):
-    """What one step learns from."""
+    """The data of one step."""
 
     tubelets: Tensor
-    """(tubelets,) which of a clip's eight pairs of frames it has."""
+    """(tubelets,) indices of its pairs of frames, of the eight of a clip."""
     segments: int
-    """Clips that make up a video, for the scores."""
+    """Clips that form one video for the scores."""
     video: Tensor
     """(clips, 2 * tubelets, 112, 112, 3) float32 from 0 to 255."""
     motion: Tensor
@@ -189,11 +190,11 @@ class Batch(NamedTuple):
     rates: Tensor
     """(clips, 3)."""
     places: Tensor | None
-    """(clips, places) the patches that are looked at, if not all."""
+    """(clips, places) indices of the patches to use; None for all."""
 
 
 class Training:
-    """A model with its optimizer, and how far they have come."""
+    """A model with its optimizers and their progress."""
 
     def __init__(
         self,
@@ -203,14 +204,14 @@ class Training:
         config: TrainingConfig = BOTH,
         learned: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Go on from `checkpoint`, or where it is not there from what was `learned` before, or from nothing."""
+        """Resume from `checkpoint` if it exists, else start from the weights `learned`, else from new weights."""
         self.clips, self._checkpoint, self._seed, self.config = clips, checkpoint, seed, config
         torch.manual_seed(seed)
         self.model = DemoModel(config.depth)
         hidden = [p for name, p in self.model.named_parameters() if "blocks." in name and p.dim() == 2]
         ids = set(map(id, hidden))
         others = [p for p in self.model.parameters() if id(p) not in ids]
-        # Muon for what it is made for, the matrices inside; it learned twice as much a step as AdamW.
+        # Muon is meant for hidden matrices; the loss fell twice as much a step as with AdamW.
         self.optimizers = (
             torch.optim.Muon(hidden, lr=2 * LEARNING_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01),
@@ -235,10 +236,10 @@ class Training:
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def rate(self) -> float:
-        """The learning rate as a part of `LEARNING_RATE`: up over the first steps, down where a phase settles."""
+        """The learning rate as a fraction of `LEARNING_RATE`: rising at the start, falling if the phase decays."""
         phase, left = self.config.phase(self.step)
-        settled = 0.02 + left / (phase.steps * SETTLING) if phase.settles else 1.0
-        return phase.rate * min(1.0, (self.step + 1) / WARMUP_STEPS, settled)
+        decayed = 0.02 + left / (phase.steps * DECAY_SHARE) if phase.decays else 1.0
+        return phase.rate * min(1.0, (self.step + 1) / WARMUP_STEPS, decayed)
 
     def _prepare(self, step: int) -> "Future[Batch]":
         return self._preparing.submit(self._draw, step)
@@ -260,9 +261,9 @@ class Training:
         return Batch(torch.from_numpy(tubelets), segments, video, motion, light, labels, rates, places)
 
     def advance(self) -> dict[str, float]:
-        """One step; the losses."""
+        """Run one step; returns its losses by name."""
         batch = self._prepared.pop(self.step, None) or self._prepare(self.step)
-        # The next one meanwhile: drawing samples is a quarter of the work.
+        # Prepare the next batch in a thread: drawing samples is a quarter of the work.
         self._prepared = {self.step + 1: self._prepare(self.step + 1)}
         tubelets, segments, video, motion, light, labels, rates, places = batch.result()
         for optimizer, peak in zip(self.optimizers, self._peaks, strict=True):
@@ -276,11 +277,11 @@ class Training:
         parts = {
             "motion": lambda: motion_loss(model, tokens, motion),
             "fine": lambda: fine_loss(model, layers, motion),
-            "course": lambda: course_loss(model, tokens, embeddings, motion),
+            "camera_motion": lambda: camera_motion_loss(model, tokens, embeddings, motion),
             "light": lambda: light_loss(model, tokens, light, tubelets),
             "levels": lambda: level_loss(model, layers, light, tubelets),
             "amounts": lambda: amount_loss(model, tokens, motion, light, tubelets),
-            "labels": lambda: label_loss(model.classifier(embeddings), labels, len(tubelets), phase.missed),
+            "labels": lambda: label_loss(model.classifier(embeddings), labels, len(tubelets), phase.positive_weight),
             "scores": lambda: score_loss(model, embeddings, rates, segments),
             "ranks": lambda: rank_loss(model, embeddings, rates, segments),
         }
@@ -291,7 +292,7 @@ class Training:
         for optimizer in self.optimizers:
             optimizer.step()
         if self.config.temporal_channels:
-            keep_temporal_channels(model)
+            restore_temporal_channels(model)
         self.step += 1
         keep = min(0.998, self.step / (self.step + 100))
         with torch.no_grad():
@@ -300,7 +301,7 @@ class Training:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def save(self) -> None:
-        """Write the checkpoint; a kill meanwhile leaves the one before."""
+        """Write the checkpoint; if the process is killed meanwhile, the previous one stays."""
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(
             {
@@ -314,8 +315,8 @@ class Training:
         partial.rename(self._checkpoint)
 
     def run(self, report: Callable[[str], None], until: float = math.inf) -> bool:
-        """Train to the end, or for `until` seconds; whether it is done."""
-        begun = saved = told = time.monotonic()
+        """Train to the end, but at most `until` seconds; returns whether the training is complete."""
+        begun = saved = reported = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
         while self.step < self.config.steps:
@@ -323,10 +324,10 @@ class Training:
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             now = time.monotonic()
-            if now - told > 30:
+            if now - reported > 30:
                 losses = ", ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
-                report(f"step {self.step} of {self.config.steps}, {(now - told) / count:.2f} s each: {losses}")
-                told, sums, count = now, {}, 0
+                report(f"step {self.step} of {self.config.steps}, {(now - reported) / count:.2f} s each: {losses}")
+                reported, sums, count = now, {}, 0
             if now - saved > CHECKPOINT_SECONDS or now - begun > until:
                 self.save()
                 saved = now

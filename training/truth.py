@@ -1,12 +1,10 @@
-"""What is true of a rendered clip: displacements at points of the picture, and the three magnitudes.
+"""The truth of a rendered clip: displacements at points of the picture, and three rates.
 
-The magnitudes go from 0 to 3 as the published scores do, and are 3 (1 - exp(-x / scale)) of
+`magnitudes` maps rates x to 3 (1 - exp(-x / scale)), from 0 to 3 as the published scores:
 
-- camera: how far the picture is displaced in a second by what the camera does, as a part of its width and height, on
-  average over the picture; scale 0.15;
-- object: the same of what moves by itself, less what the camera does there (nothing where nothing moves by itself);
-  scale 0.03;
-- dynamics: stops of brightness and colour, blurs (1 % of the width each) and cuts, in a second; scale 0.6.
+- camera: mean displacement by the camera a second, as a fraction of the picture's width and height; scale 0.15;
+- object: mean displacement by moving objects a second, without that by the camera; scale 0.03;
+- dynamics: stops of brightness and colour, blurs (of 1 % of the width each) and cuts a second; scale 0.6.
 """
 
 import itertools
@@ -24,30 +22,30 @@ Indices = NDArray[np.int64]
 SCALES = np.array([0.15, 0.03, 0.6])
 WHOLE = np.ones(2)
 POINTS = 14
-"""Rows and columns of the points that magnitudes are averages over."""
+"""Rows and columns of the points that rates are averaged over."""
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """How far what is seen at some points of one frame is displaced in another; parts of the width and height."""
+    """Displacements of points of one frame in another, as fractions of the width and height."""
 
     total: Floats
-    """(points, 2)."""
+    """(points, 2) by the camera and by objects."""
     camera: Floats
-    """(points, 2) if nothing moved by itself."""
+    """(points, 2) by the camera alone."""
     seen: NDArray[np.bool_]
-    """(points,) whether it can be known: not across a cut."""
+    """(points,) whether the displacement is defined; False across a cut."""
 
 
 def magnitudes(rates: Floats) -> Floats:
-    """(..., 3) from 0 to 3, of rates a second: displacement by the camera, by itself, and other changes."""
+    """(..., 3) magnitudes, from 0 to 3, of `rates` (..., 3)."""
     return 3 * (1 - np.exp(-rates / SCALES))
 
 
 def rates(clip: Clip, frames: Indices, part: Floats = WHOLE) -> Floats:
-    """(3,) what `magnitudes` takes, seen in `frames` of `clip`.
+    """(3,) rates a second of camera, object and dynamics in `frames` of `clip`.
 
-    `part` (2,) of the width and height is all that is seen, in the middle: what is displaced is a part of that.
+    `part` (2,) is the visible fraction of the width and height, in the middle; displacements are relative to it.
     """
     line = (np.arange(POINTS) + 0.5) / POINTS
     points = (np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) - 0.5) * part + 0.5
@@ -71,7 +69,7 @@ def elapsed(clip: Clip, frames: Indices) -> float:
 
 
 def displacement(clip: Clip, before: int, after: int, points: Floats) -> Displacement:
-    """What moves between two frames of `clip` at `points` (points, 2), which are parts of the width and height."""
+    """Displacements from frame `before` to `after` at `points` (points, 2), fractions of the width and height."""
     size = np.array([clip.width, clip.height])
     zero = np.zeros_like(points)
     if clip.light.shot[before] != clip.light.shot[after]:
@@ -88,7 +86,7 @@ def displacement(clip: Clip, before: int, after: int, points: Floats) -> Displac
             total[there] = _to_pixels(shot.homographies[index][after], texels[there]) / size - points[there]
             camera[there] = total[there]
             if shot.scene.surfaces[index].moves:
-                # Where it is in `before`, carried along by the camera alone.
+                # The same point if only the camera moved it.
                 held = shot.still[index][after] @ shot.still_inverses[index][before]
                 carried = pixels[there] @ held.T
                 camera[there] = carried[:, :2] / carried[:, 2:] / size - points[there]
@@ -101,7 +99,7 @@ def _to_pixels(homography: Floats, texels: Floats) -> Floats:
 
 
 def _seen(shot: Shot, index: int, frame: int, pixels: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """The texels of a surface behind `pixels`, and whether it is there."""
+    """Texels (points, 2) of surface `index` at `pixels` (points, 3), and whether the surface covers them."""
     surface: Surface = shot.scene.surfaces[index]
     back = pixels @ shot.inverses[index][frame].T
     there = back[:, 2] > 1e-12

@@ -1,4 +1,4 @@
-"""What a network that has learned without gets in addition: a sense of time and eyes for focus, or another block."""
+"""Changes to a trained motion network between stages: temporal channels, blur filters, another block."""
 
 from collections.abc import Mapping
 
@@ -6,29 +6,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.blur_filters import put_fine_waves
+from training.blur_filters import add_blur_filters
 from training.losses import TUBELETS
 from training.network import DemoModel
-from training.temporal_channels import put_looking_heads, put_temporal_channels
+from training.temporal_channels import add_temporal_channels, add_temporal_heads
 from training.train import Clips
 
 CLIPS = 24
-"""So many say how strong what is added has to be."""
+"""Clips that set the scale of added weights."""
 
 
 def with_temporal_channels(learned: Mapping[str, Tensor], clips: Clips) -> dict[str, Tensor]:
-    """The state of the model that has `learned`, with both."""
+    """The weights `learned` with temporal channels and blur filters."""
     model = DemoModel()
     model.load_state_dict(learned)
     video = clips.batch(np.random.default_rng(0), CLIPS, np.arange(TUBELETS))[0].float()
-    put_temporal_channels(model, video)
-    heads = put_looking_heads(model, video)
-    put_fine_waves(model, video, heads[1])
+    add_temporal_channels(model, video)
+    heads = add_temporal_heads(model, video)
+    add_blur_filters(model, video, heads[1])
     return model.state_dict()
 
 
 def with_another_block(learned: Mapping[str, Tensor], after: int = 1) -> dict[str, Tensor]:
-    """The state with one more block behind block `after`: a copy of it that says nothing yet."""
+    """The weights `learned` with one more block after block `after`: a copy of it whose output is 0."""
     state = {}
     for name, value in learned.items():
         if not name.startswith("encoder.blocks."):

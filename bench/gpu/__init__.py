@@ -1,1 +1,1 @@
-"""`make gpu-check`: the gpu profile on this machine's GPU, with whatever of it is installed."""
+"""`make gpu-check`: checks the gpu profile on this machine's GPU, as far as its packages are installed."""

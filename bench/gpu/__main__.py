@@ -1,4 +1,4 @@
-"""`python -m bench.gpu`: the gpu profile on this machine's GPU, as far as what is installed goes, in one table."""
+"""`python -m bench.gpu`: check the gpu profile on this machine's GPU, as far as its packages are installed."""
 
 import argparse
 import importlib.util
@@ -24,8 +24,8 @@ from bench.videos import CAPACITY, RATE, made_videos
 from client import Client
 from export import ExportError
 from export.camera_network import load_camera
-from export.exporter import GRAPH, HALF_TOLERANCE
-from export.fp16 import Halvable
+from export.exporter import FP16_TOLERANCE, GRAPH
+from export.fp16 import Fp16Network
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN
@@ -40,17 +40,17 @@ CACHE = ROOT / ".bench" / "gpu"
 BATCH = 16
 IN_FLIGHT = 16
 STREAMS = 4
-"""As many as video_decode has instances: what the server can reach."""
+"""The number of instances of video_decode, and so the streams that the server can decode at once."""
 TARGET_SHARE = 0.6
-"""Of the measured matrix rate, in the networks at a batch of 16."""
+"""Goal of the networks at a batch of 16, as a share of the measured matrix rate."""
 
 EPILOG = """\
-The weights are the recipe's, for which tests/reference has the published implementation's answers. Exit status: 0 when
-everything that could be run is right, slow or not; 1 when something is wrong or failed, or there is no GPU."""
+The weights are random, with seed 0; tests/reference has the published implementation's answers for them. Exit status: 0
+if all steps that could run are right, even if slow; 1 if a step is wrong or failed, or the machine has no GPU."""
 
 
 class Check:
-    """The steps, and what they share: a model repository, what is known of the GPU, how long to measure."""
+    """The steps, and what they share: a model repository, rates of the GPU, the duration of measurements."""
 
     def __init__(self, directory: Path, seconds: float) -> None:
         self.directory = directory
@@ -61,20 +61,20 @@ class Check:
         self.rows: list[Row] = []
 
     def step(self, what: str, function: Callable[[], dict[str, Figure]]) -> None:
-        """Do a step and print its rows."""
+        """Run a step and print its rows."""
         rows = run_step(what, function)
         print(table(rows), flush=True)
         self.rows += rows
 
     def gpu(self) -> dict[str, Figure]:
-        """Its name."""
+        """Name, memory and driver of the GPU."""
         if shutil.which("nvidia-smi") is None:
-            raise Skipped("there is no NVIDIA GPU: nvidia-smi is not installed")
+            raise Skipped("no NVIDIA GPU: nvidia-smi is not installed")
         query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
         return {"": Figure(subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0])}
 
     def export(self) -> dict[str, Figure]:
-        """The recipe's weights, for as many profiles as can be built here."""
+        """Export random weights, with TensorRT plans if this machine can build them."""
         target = "tensorrt"
         try:
             find_builder()
@@ -89,50 +89,52 @@ class Check:
         return {"": Figure(f"for {target}")}
 
     def matrices(self) -> dict[str, Figure]:
-        """The rate that the networks are measured by."""
+        """The matrix rate, which the rates of networks are compared with."""
         _need_torch()
         self.matrix_rate = rates.matrix_rate("cuda", self.seconds)
-        return {"": Figure(f"{self.matrix_rate / 1e12:.0f} TFLOP/s (PyTorch, {rates.MATRIX_WIDTH} x as many)")}
+        return {
+            "": Figure(f"{self.matrix_rate / 1e12:.0f} TFLOP/s (PyTorch, {rates.MATRIX_WIDTH} x {rates.MATRIX_WIDTH})")
+        }
 
     def onnxruntime(self, name: str) -> dict[str, Figure]:
-        """A network as the default profile has it."""
+        """A network as in the gpu profile."""
         if rates.PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
             raise Skipped("this ONNX Runtime has no CUDA: make setup-gpu")
         path = self.repository / name / "1" / "model_fp16.onnx"
         return self._rate(name, rates.onnxruntime_seconds(path, BATCH, "cuda", self.seconds), TARGET_SHARE)
 
     def tensorrt(self, name: str) -> dict[str, Figure]:
-        """A network as the tensorrt profile has it."""
+        """A network as in the tensorrt profile."""
         if self.no_plans is not None:
             raise Skipped(self.no_plans)
         if importlib.util.find_spec("tensorrt") is None:
-            raise Skipped("the plan is built, but TensorRT's Python package, to run it here, is not installed")
+            raise Skipped("the plan is built, but the Python package tensorrt that would run it is not installed")
         _need_torch()
         files = self.repository / name / "1"
         seconds, found = rates.tensorrt_seconds(files / PLAN, BATCH, self.seconds)
         off = float(np.abs(found - rates.onnxruntime_output(files / GRAPH, BATCH)).max())
-        difference = Figure(f"{off:.4f} from float32 (bound {HALF_TOLERANCE})", right=off < HALF_TOLERANCE)
+        difference = Figure(f"{off:.4f} from float32 (bound {FP16_TOLERANCE})", right=off < FP16_TOLERANCE)
         return self._rate(name, seconds, TARGET_SHARE) | {"output": difference}
 
     def pytorch(self, name: str) -> dict[str, Figure]:
-        """A network in PyTorch, compiled, in bfloat16: what the others are to be ahead of."""
+        """A network in PyTorch, compiled, in bfloat16: the baseline for the other runtimes."""
         _need_torch()
-        network: Halvable
+        network: Fp16Network
         if name == "motion_backbone":
             network = load_motion(self.directory / "motion")[0]
         else:
             network = load_camera(self.directory / "camera").network
-        network.to_half(torch.bfloat16)
+        network.to_fp16(torch.bfloat16)
         return self._rate(name, rates.torch_seconds(network, BATCH, "cuda", self.seconds, compiled=True))
 
     def nvdec(self, path: Path, frames: int) -> dict[str, Figure]:
-        """Decoding alone."""
+        """Rate of decoding alone."""
         _need_dali()
         found = decoding.frames_per_second(path.read_bytes(), frames, "mixed", STREAMS, self.seconds)
         return {"": Figure(f"{found:.0f} frames/s ({STREAMS} videos at once)")}
 
     def clips(self, path: Path) -> dict[str, Figure]:
-        """The clips of a real video, beside those of the cpu profile."""
+        """Difference between the clips of the gpu and the cpu profile for a real video."""
         _need_dali()
         from backends.dali_definition import pipeline_definition
 
@@ -140,10 +142,12 @@ class Check:
         definition = pipeline_definition(self.repository / "video_decode" / "1" / "dali.py")
         _, found, expected = decoding.both_decoders(path.read_bytes(), definition, "mixed", edge, Parameters())
         worst = float(decoding.frame_differences(found, expected).max())
-        return {"": Figure(f"the worst frame {worst:.2f} of 255 from the cpu profile's (bound 1)", right=worst < 1)}
+        return {
+            "": Figure(f"the worst frame differs from the cpu profile by {worst:.2f} of 255 (bound 1)", right=worst < 1)
+        }
 
     def serve(self, stack: ExitStack, servers: list[Server]) -> dict[str, Figure]:
-        """Start a server that ends with `stack`, and add it to `servers`."""
+        """Start a server, which `stack` stops, and add it to `servers`."""
         triton = find_triton()
         if triton.profile() != "gpu":
             raise Skipped(triton.notice() or "this Triton has no gpu profile")
@@ -154,15 +158,15 @@ class Check:
         }
 
     def latency(self, server: Server) -> dict[str, Figure]:
-        """Whether the first request is as fast as the tenth."""
+        """Latency of the first and the tenth request."""
         return {"": serving.first_and_tenth(server, real_videos()["bikes"])}
 
     def throughput(self, server: Server, video: Path) -> dict[str, Figure]:
-        """Videos a second of one kind."""
+        """Videos a second for one video."""
         return {"": serving.videos_per_second(server, [video], IN_FLIGHT, self.seconds)}
 
     def answers(self, server: Server) -> dict[str, Figure]:
-        """The three real videos, beside the reference figures."""
+        """Differences from the reference figures for the three real videos."""
         videos = real_videos()
         with Client(server.url, timeout_seconds=600) as client:
             scores = {name: client.score(path) for name, path in videos.items()}
@@ -181,13 +185,17 @@ class Check:
 def main(arguments: list[str] | None = None) -> int:
     """Run every step, print the table, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__, epilog=EPILOG)
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long each figure is measured (%(default)s)")
-    parser.add_argument("--directory", type=Path, default=CACHE, help="where what it makes is kept (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="duration of each measurement (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=CACHE, help="for networks, videos and results (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     check = Check(options.directory, options.seconds)
     check.step("GPU", check.gpu)
     if check.rows[-1].state != "ok":
-        print("gpu-check: everything else needs the GPU, and is skipped", file=sys.stderr)
+        print("gpu-check: all other steps need a GPU", file=sys.stderr)
         return 1
     options.directory.mkdir(parents=True, exist_ok=True)
     check.step("export", check.export)
@@ -213,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{table(check.rows)}")
     (options.directory / "gpu.json").write_text(json.dumps([asdict(row) for row in check.rows], indent=2) + "\n")
     if check.matrix_rate is None:
-        print("gpu-check: no goal was checked, for the GPU's matrix rate is not known", file=sys.stderr)
+        print("gpu-check: goals were not checked, because the matrix rate could not be measured", file=sys.stderr)
     return 0 if all(row.state in ("ok", "slow", "skipped") for row in check.rows) else 1
 
 
@@ -228,7 +236,7 @@ def _need_torch() -> None:
 
 
 def _exported(directory: str, names: list[str]) -> set[str]:
-    """What is not copied from the project's own repository: networks of another export."""
+    """Names not to copy from the project's model repository: networks of another export."""
     kept = (".pbtxt", ".py", "")
     return {name for name in names if Path(directory, name).is_file() and os.path.splitext(name)[1] not in kept}
 

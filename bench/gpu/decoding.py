@@ -1,4 +1,4 @@
-"""How many frames a second DALI decodes, on NVDEC where it is given a GPU, and whether they are the right ones."""
+"""Rate and correctness of DALI's decoding, on NVDEC or a CPU."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video import Parameters, Sampling, sample
+from video.clips import CLIP_FRAMES, CLIP_SHAPE
 from video.container import open_video, read_frame_table
 from video.decoding import decode
 
@@ -18,10 +19,10 @@ Frames = NDArray[np.uint8]
 def both_decoders(
     video: bytes, definition: Callable[..., Any], device: str, shortest_edge: int, parameters: Parameters
 ) -> tuple[Sampling, Frames, Frames]:
-    """What is wanted of a video, and it as a DALI pipeline and as the cpu profile decode it.
+    """The sampling of a video, and its frames as decoded by DALI and by the cpu profile.
 
-    Frames are (frames, 224, 224, 3), the motion clips' and then the camera clips'. `definition` is the function of the
-    model repository's `dali.py`, `device` what it is given: `mixed`, the GPU, or `cpu`.
+    Frames are (frames, 224, 224, 3) uint8, those of the motion clips before those of the camera clips. `definition` is
+    the function of the model repository's `dali.py`, `device` its argument: `mixed` (the GPU) or `cpu`.
     """
     with open_video(BytesIO(video)) as (container, stream):
         table = read_frame_table(container, stream, BytesIO(video))
@@ -39,8 +40,8 @@ def both_decoders(
         pipeline.feed_input(name, [value.astype(np.int32)])
     found = [_on_cpu(output) for output in pipeline.run()]
     for clips, order in zip(found, orders, strict=True):
-        assert clips.shape == (len(order) // 16, 16, 224, 224, 3), clips.shape
-    expected = np.zeros((sum(map(len, orders)), 224, 224, 3), np.uint8)
+        assert clips.shape == (len(order) // CLIP_FRAMES, *CLIP_SHAPE), clips.shape
+    expected = np.zeros((sum(map(len, orders)), *CLIP_SHAPE[1:]), np.uint8)
     decode(
         BytesIO(video),
         sampling.frame_indices,
@@ -53,7 +54,7 @@ def both_decoders(
 
 
 def frame_differences(found: Frames, expected: Frames) -> NDArray[np.float64]:
-    """The mean absolute difference of each frame, in levels of 255."""
+    """(frames,) mean absolute difference of each frame, from 0 to 255."""
     return np.array([np.abs(a.astype(np.int16) - b).mean() for a, b in zip(found, expected, strict=True)])
 
 
@@ -62,16 +63,16 @@ def _on_cpu(output: Any) -> Frames:
 
 
 def frames_per_second(video: bytes, frames: int, device: str, streams: int, seconds: float) -> float:
-    """Frames a second of a video of so many frames, decoded whole, so many times at once.
+    """Frames a second of DALI's decoder, for a video of `frames` frames in `streams` streams at once.
 
-    `device` is `mixed`, the GPU, or `cpu`. The same operator as the model repository's, without what follows it.
+    `device` is `mixed` (the GPU) or `cpu`. The decoder is that of the model repository, without resizing.
     """
     from nvidia.dali import fn, pipeline_def, types
 
     @pipeline_def(batch_size=streams, num_threads=streams, device_id=None if device == "cpu" else 0)
     def decoded() -> object:
         encoded = fn.external_source(name="VIDEO", dtype=types.UINT8, ndim=1)
-        # One value a video is kept, and not the frames: what is measured is decoding.
+        # Return one value a video instead of its frames, because only decoding is measured.
         return fn.reductions.max(fn.decoders.video(encoded, device=device))
 
     pipeline = decoded(prefetch_queue_depth=1)

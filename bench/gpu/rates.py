@@ -1,4 +1,4 @@
-"""How fast a device multiplies matrices and computes the networks, in ONNX Runtime, PyTorch and TensorRT."""
+"""Rates of matrix products and of the networks in ONNX Runtime, PyTorch and TensorRT."""
 
 import time
 from collections.abc import Callable
@@ -10,14 +10,15 @@ import onnxruntime
 import torch
 from torch import nn
 
-CLIP = (16, 224, 224, 3)
+from video.clips import CLIP_SHAPE
+
 WARMUP_RUNS = 3
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 MATRIX_WIDTH = 8192
 
 
 def seconds_a_run(run: Callable[[], object], seconds: float) -> float:
-    """Seconds that `run` takes, which ends when its work has ended: the mean over `seconds`, after a few to warm up."""
+    """Mean seconds of `run`, repeated for `seconds` after some warm-up runs; `run` must wait for the device."""
     for _ in range(WARMUP_RUNS):
         run()
     runs, started = 0, time.perf_counter()
@@ -29,11 +30,11 @@ def seconds_a_run(run: Callable[[], object], seconds: float) -> float:
 
 def clips(batch: int) -> np.ndarray:
     """Clips of noise, uint8 (batch, 16, 224, 224, 3)."""
-    return np.random.default_rng(0).integers(0, 256, (batch, *CLIP), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (batch, *CLIP_SHAPE), np.uint8)
 
 
 def matrix_rate(device: str, seconds: float, width: int = MATRIX_WIDTH) -> float:
-    """FLOP/s of a product of square fp16 matrices in PyTorch."""
+    """FLOP/s of a product of two (width, width) fp16 matrices in PyTorch."""
     left, right = (torch.randn(width, width, device=device).half() for _ in range(2))
 
     def run() -> None:
@@ -44,7 +45,7 @@ def matrix_rate(device: str, seconds: float, width: int = MATRIX_WIDTH) -> float
 
 
 def onnxruntime_seconds(path: Path, batch: int, device: str, seconds: float) -> float:
-    """Seconds a batch of clips of an ONNX file, its input and output on the device."""
+    """Seconds a batch of clips of an ONNX file, with input and output on the device."""
     options = onnxruntime.SessionOptions()
     if device == "cuda":
         onnxruntime.preload_dlls()
@@ -65,7 +66,7 @@ def onnxruntime_seconds(path: Path, batch: int, device: str, seconds: float) -> 
 
 
 def torch_seconds(network: nn.Module, batch: int, device: str, seconds: float, *, compiled: bool) -> float:
-    """Seconds a batch of clips of a PyTorch network, as it is or through `torch.compile`."""
+    """Seconds a batch of clips of a PyTorch network, eager or `compiled` by `torch.compile`."""
     network = network.to(device).eval()
     call: Any = torch.compile(network, dynamic=False) if compiled else network
     value = torch.from_numpy(clips(batch)).to(device)
@@ -79,14 +80,14 @@ def torch_seconds(network: nn.Module, batch: int, device: str, seconds: float, *
 
 
 def onnxruntime_output(path: Path, batch: int) -> np.ndarray:
-    """What an ONNX file makes of a batch of clips, on the CPU."""
+    """The output of an ONNX file for a batch of clips, on the CPU."""
     session = onnxruntime.InferenceSession(path, providers=[PROVIDERS["cpu"]])
     (output,) = session.run(None, {session.get_inputs()[0].name: clips(batch)})
     return output
 
 
 def tensorrt_seconds(plan: Path, batch: int, seconds: float) -> tuple[float, np.ndarray]:
-    """Seconds a batch of clips of a TensorRT plan, its input and output on the GPU; and that output."""
+    """Seconds a batch of clips of a TensorRT plan, with input and output on the GPU, and the output."""
     import tensorrt
 
     logger = tensorrt.Logger(tensorrt.Logger.ERROR)

@@ -1,4 +1,4 @@
-"""The gpu profile through the real server: its answers beside the reference figures, and its throughput."""
+"""The gpu profile in a real server: differences from the reference figures, latency and throughput."""
 
 import time
 from collections.abc import Mapping
@@ -14,12 +14,13 @@ from server import Server
 
 REFERENCE = Path(__file__).parents[2] / "tests" / "reference"
 FIRST_REQUEST = 1.5
+"""Largest latency of the first request, as a multiple of the median."""
 BOUND = 0.01
-"""Of fp16, for a motion score and for a probability."""
+"""Largest difference of a motion score or a probability in fp16 from float32."""
 
 
 def differences(videos: Mapping[str, Path], scores: Mapping[str, Score]) -> dict[str, Figure]:
-    """How far each video's scores and probabilities are from those of the published implementation in float32."""
+    """For each video, the largest differences from the published implementation in float32."""
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     figures = {}
     for name in videos:
@@ -35,19 +36,19 @@ def differences(videos: Mapping[str, Path], scores: Mapping[str, Score]) -> dict
 
 
 def first_and_tenth(server: Server, video: Path) -> Figure:
-    """Seconds of ten requests one after the other; the first may take half as long again as the median."""
+    """Latency of the first and the tenth of ten requests, one in flight; slow if the first exceeds its bound."""
     with Client(server.url, timeout_seconds=600) as client:
         seconds = []
         for _ in range(10):
             started = time.perf_counter()
             client.score(video)
             seconds.append(time.perf_counter() - started)
-    text = f"{seconds[0]:.3f} s the first, {seconds[9]:.3f} s the tenth"
+    text = f"first request {seconds[0]:.3f} s, tenth {seconds[9]:.3f} s"
     return Figure(text, fast=seconds[0] <= FIRST_REQUEST * sorted(seconds)[5])
 
 
 def videos_per_second(server: Server, videos: list[Path], in_flight: int, seconds: float) -> Figure:
-    """Videos a second with so many requests in flight, over about `seconds`."""
+    """Videos a second with `in_flight` requests in flight, measured for about `seconds`."""
 
     def score(path: Path) -> None:
         with Client(server.url, timeout_seconds=600) as client:

@@ -1,39 +1,39 @@
-"""A check in steps, each of which passes, fails, or says why it was skipped."""
+"""Steps of a check: each passes, fails or is skipped with a reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 class Skipped(Exception):
-    """A step cannot be done on this machine; the message says what is missing."""
+    """A step cannot run on this machine; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a step found."""
+    """A result of a step."""
 
     text: str
-    """For a person, with its unit."""
+    """The figure with its unit."""
     right: bool = True
     """Whether it is within its bound, if it has one."""
     fast: bool = True
-    """Whether it reaches its goal, if it has one; not to is no mistake."""
+    """Whether it reaches its goal, if it has one; a missed goal is not an error."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     what: str
     """The step, or a part of it."""
     state: str
     """`ok`, `slow` (a goal is missed), `WRONG`, `FAILED` or `skipped`."""
     text: str
-    """The figure, or why there is none."""
+    """The figure, or the reason why there is none."""
 
 
 def run_step(what: str, step: Callable[[], dict[str, Figure]]) -> list[Row]:
-    """The rows of a step, whose figures have names; one that fails costs no other."""
+    """Run a step; a row for each of its named figures, or one row if it was skipped or failed."""
     try:
         figures = step()
     except Skipped as reason:
