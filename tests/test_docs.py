@@ -15,9 +15,13 @@ import numpy as np
 import pytest
 import yaml
 from google.protobuf.descriptor import Descriptor
+from pyarrow import parquet
+from tritonclient import grpc
 from tritonclient.grpc import service_pb2
+from tritonclient.utils import InferenceServerException
 
 from client import Client
+from fixtures.score_tables import write_realistic_scores
 from fixtures.synthetic import encode
 from server import Server
 from tests.doc_blocks import ROOT, Block, blocks, blocks_of
@@ -114,6 +118,19 @@ def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_pat
     )
     assert run.returncode == 0, f"{block.place}:\n{run.stderr}"
     assert "Error" not in run.stdout, f"{block.place} printed an error:\n{run.stdout}"
+
+
+def test_the_recipes_for_labels_find_the_same_clips(tmp_path: Path):
+    path = write_realistic_scores(tmp_path / "scores.parquet", 300)
+    rows = parquet.read_table(path).to_pylist()
+    wanted = sum("pan_left" in clip["labels"] for row in rows for clip in row["clips"] or ())
+    assert wanted > 100
+    recipes = [block for block in RUN if block.language == "python" and "print(len(found), found)" in block.text]
+    assert len(recipes) == 3  # pandas, polars, DuckDB
+    for block in recipes:
+        run = subprocess.run([sys.executable, "-c", block.text], cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        assert int(run.stdout.split()[0]) == wanted, f"{block.place}:\n{run.stdout}"
 
 
 @pytest.mark.parametrize("block", _named(BLOCKS, "json"))
@@ -319,6 +336,28 @@ def test_the_node_example_says_what_the_client_says(scored: Path, server: Server
     bad = run(scored / "videos" / "broken.mp4")
     assert bad.returncode == 1
     assert bad.stderr.startswith("3 ")  # INVALID_ARGUMENT
+
+
+def test_parameters_and_outputs_travel_as_the_grpc_page_says(scored: Path, server: Server):
+    video = np.fromfile(scored / "videos" / "a.mp4", np.uint8)[None]
+    tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
+    tensor.set_data_from_numpy(video)
+    asked = ["WEIGHTS", "VIDEO_INFO", "MOTION_SCORES"]
+    outputs = [grpc.InferRequestedOutput(name) for name in asked]
+    with grpc.InferenceServerClient(server.url) as triton:
+
+        def ask(**parameters: object) -> service_pb2.ModelInferResponse:
+            return triton.infer("video_motion", [tensor], outputs=outputs, parameters=parameters).get_response()
+
+        response = ask(fps="4", max_clips=1, clip_seconds=1.5)
+        with pytest.raises(InferenceServerException, match="fps is True") as refused:
+            ask(fps=True)
+    assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert [output.name for output in response.outputs] != asked
+    raw = dict(zip((output.name for output in response.outputs), response.raw_output_contents, strict=True))
+    assert int.from_bytes(raw["WEIGHTS"][:4], "little") == len(raw["WEIGHTS"]) - 4
+    assert {"motion", "camera", "precision", "labels"} <= json.loads(raw["WEIGHTS"][4:]).keys()
+    assert np.frombuffer(raw["VIDEO_INFO"], "<f8").tolist() == [2.0, 40.0, 20.0, 160.0, 120.0]
 
 
 def test_the_hook_rewrites_links_between_pages():
