@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_MARKER = re.compile(r"<!-- not run: (.*?) -->\n *$", re.DOTALL)
+_MARKER = re.compile(r"<!-- not run: ([^>]*) -->\n *$")
 
 
 @dataclass(frozen=True)

@@ -150,10 +150,15 @@ def test_a_block_that_is_not_run_says_why():
 
 
 def test_a_marker_belongs_to_the_block_right_after_it():
-    text = "<!-- not run: it needs a GPU -->\n```bash\na\n```\n\ntext\n\n```bash\nb \\\n  c\n# d\n```\n"
-    first, second = blocks_of(text, "x.md")
-    assert (first.place, first.reason, first.lines) == ("x.md:3", "it needs a GPU", ["a"])
-    assert (second.place, second.reason, second.lines) == ("x.md:9", None, ["b  c"])
+    first = "<!-- not run: it needs a GPU -->\n```bash\na\n```\n\n"
+    second = "<!-- not run: far away -->\n\n```bash\nb \\\n  c\n# d\n```\n\n"
+    third = "<!-- not run: it takes an hour -->\n```bash\ne\n```\n"
+    found = [(block.place, block.reason, block.lines) for block in blocks_of(first + second + third, "x.md")]
+    assert found == [
+        ("x.md:3", "it needs a GPU", ["a"]),
+        ("x.md:9", None, ["b  c"]),
+        ("x.md:16", "it takes an hour", ["e"]),
+    ]
 
 
 @pytest.mark.parametrize("block", _named(NOT_RUN, *SHELL))
