@@ -21,10 +21,15 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from client import Client
+from client._sdk.parameters import RANGES
+from client._tables.presets import PRESETS
+from client._tables.table import SCHEMA
+from export.random_weights import CAMERA_LABELS
 from fixtures.score_tables import write_realistic_scores
 from fixtures.synthetic import encode
 from server import Server
 from tests.doc_blocks import ROOT, Block, blocks, blocks_of
+from video.errors import Reason
 
 BIN = Path(sys.prefix, "bin")
 BLOCKS = blocks()
@@ -217,6 +222,49 @@ def test_environment_variables_in_the_documentation_are_those_of_the_server():
         re.findall(r"\b((?:HTTP|GRPC|METRICS)_PORT|ADDRESS|PRECISION|GATE|TLS_\w+|REQUEST_LOG|TRITON_FLAGS)\b", usage)
     )
     assert documented == said
+
+
+def _rows(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without the row of titles."""
+    text = (ROOT / "docs" / page).read_text().partition(f"\n{heading}\n")[2]
+    lines = re.search(r"(^\|.*\n)+", text, re.MULTILINE)
+    assert lines is not None
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()[2:]]
+
+
+def test_the_table_of_labels_has_the_published_order():
+    rows = _rows("labels.md", "## Camera labels")
+    assert [(int(column), label.strip("`")) for column, label, *_ in rows] == [*enumerate(CAMERA_LABELS)]
+    assert [kind for _, _, kind, *_ in rows] == ["move"] * 18 + ["shot type"] * 3
+
+
+def test_the_table_of_parameters_has_the_ranges_of_the_client():
+    rows = {name.strip("`"): allowed for name, _, _, allowed, _ in _rows("grpc.md", "## Request parameters")}
+    assert rows.keys() == RANGES.keys()
+    for name, (low, high) in RANGES.items():
+        assert rows[name] in (f"{low:g} to {high:g}", f"from {low:g}", "after `start_seconds`"), name
+
+
+def test_the_table_of_columns_is_the_schema():
+    rows = _rows("formats.md", "## Tables")
+    columns = [(name, kind) for names, kind, _ in rows for name in re.findall(r"`(\w+)`", names)]
+    kinds = {"float": "float32", "double": "float64"}
+    wanted = [(field.name, kinds.get(str(field.type), str(field.type))) for field in SCHEMA if field.name != "clips"]
+    assert columns == [*wanted, ("clips", "list of struct")]
+
+
+def test_the_table_of_presets_has_their_limits():
+    assert {name.strip("`"): limits.replace("1.0", "1") for name, limits in _rows("cli.md", "## filter")} == {
+        name: str(preset) for name, preset in PRESETS.items()
+    }
+
+
+def test_the_reasons_are_those_of_the_server_and_the_client():
+    text = (ROOT / "docs" / "formats.md").read_text().partition("`reason` is one of:")[2].partition("###")[0]
+    documented = {name for line in text.splitlines() if line[:1] == "|" for name in re.findall(r"`(\w+)`", line)}
+    assert {reason.value for reason in Reason} <= documented
+    in_client = (ROOT / "client" / "errors.py").read_text()
+    assert [name for name in documented if f"`{name}`" not in in_client] == []
 
 
 def test_the_readme_is_short():
