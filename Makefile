@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DALI := $(VENV)/.dali
 GPU := $(VENV)/.gpu
 
-.PHONY: help setup setup-gpu export serve demo test lint docs bench gpu-check clean
+.PHONY: help setup setup-gpu export serve demo test lint bench gpu-check clean
 
 help:
 	@echo "make setup    a virtual environment with everything, in .venv"
@@ -77,9 +77,6 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-docs: setup
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: setup
 	$(BIN)/python -m bench
