@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.compute_lock import directory, server_name
+from backends.compute_lock import shared_path
 from backends.tensors import Network, Tensors
 
 PATIENCE_SECONDS = 20.0
@@ -35,7 +35,7 @@ def holds_network(instance_name: str) -> bool:
 
 def address_of(instance_name: str) -> Path:
     """Where the first instance of the group of `instance_name` listens."""
-    return directory() / f"{server_name()}.{instance_name.rpartition('_')[0]}"
+    return shared_path(instance_name.rpartition("_")[0])
 
 
 class Line:

@@ -13,7 +13,7 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from backends.precision import choose_precision
-from server import Server, ServerFailed, Settings, find_triton
+from server import Server, ServerFailed, Settings, find_triton, launch
 
 BACKENDS = ("openvino", "onnxruntime")
 KEPT = """
@@ -84,7 +84,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             model = repository / f"{name}_{backend}"
             write(model / "1" / "toy.onnx")
             (model / "config.pbtxt").write_text(config)
-    server = Server(Settings.on_free_ports(repository), find_triton())
+    server = launch(Settings.on_free_ports(repository), find_triton())
     try:
         server.wait_until_ready()
         yield server
@@ -202,7 +202,7 @@ def test_a_model_that_cannot_be_served_says_why(backend: str, config: str, file:
     write_product(tmp_path / "model" / "1" / file)
     name = f'backend: "{backend}" default_model_filename: "toy.onnx" max_batch_size: 4\n'
     (tmp_path / "model" / "config.pbtxt").write_text(name + config)
-    server = Server(Settings.on_free_ports(tmp_path), find_triton())
+    server = launch(Settings.on_free_ports(tmp_path), find_triton())
     try:
         with pytest.raises(ServerFailed) as raised:
             server.wait_until_ready()
@@ -239,7 +239,7 @@ def test_a_compiled_network_is_kept_for_the_next_start_and_made_anew_for_a_new_f
     cache = path.parent / "kept"
 
     def answer() -> tuple[list[float], set[str]]:
-        server = Server(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
+        server = launch(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
         try:
             server.wait_until_ready()
             return infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist(), {*map(str, cache.iterdir())}
@@ -265,7 +265,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path: Pa
     write_product(path)
     (path.parent / "kept").write_text("a file where the directory should be")
     (tmp_path / "model" / "config.pbtxt").write_text(KEPT)
-    server = Server(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
+    server = launch(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
     try:
         server.wait_until_ready()
         assert infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist() == [[4, 4]]

@@ -85,7 +85,7 @@ def test_one_caller_leaves_room_for_others():
 def test_one_too_many_is_refused_at_once_and_the_others_are_not():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "b1", "c1")
-        with pytest.raises(QueueFull, match="the queue is full: 2 requests wait, 1 are being answered"):
+        with pytest.raises(QueueFull, match="the queue is full: 2 requests waiting, 1 in flight"):
             await stage.tasks["c1"]
         assert queue.refused == 1
         await stage.leave("a1", "a2", "b1")

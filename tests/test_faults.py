@@ -23,7 +23,7 @@ def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: C
     with ThreadPoolExecutor() as pool:
         held = pool.submit(client.score, film, fps=25)
         kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGKILL)
-        with pytest.raises(ServerError, match="the process that reads the video was killed by SIGKILL"):
+        with pytest.raises(ServerError, match="the decoder process was killed by SIGKILL"):
             held.result()
     assert client.score(GOOD) == before
 
@@ -75,5 +75,5 @@ def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Serve
     refused = [answer for answer in answers if answer != before]
     assert len(refused) == 100 - MAX_PER_CALLER - MAX_WAITING
     for message, seconds in refused:
-        assert message == "the queue is full: 64 requests wait, 2 are being answered"
+        assert message == "the queue is full: 64 requests waiting, 2 in flight"
         assert seconds < 2

@@ -137,7 +137,7 @@ def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDec
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
     killer.start()
-    with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV") as raised:
+    with pytest.raises(DecoderFailed, match="the decoder process was killed by SIGSEGV") as raised:
         decoder.decode(video, *orders, 224)
     killer.join()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30

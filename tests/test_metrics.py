@@ -15,6 +15,7 @@ import pytest
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
 from fixtures.synthetic import encode, encode_audio
 from server import Server
+from server.local_http import open_local
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
@@ -111,7 +112,7 @@ def test_counts_outlive_processes_and_models(server: Server, client: Client):
 
 def control(server: Server, path: str) -> None:
     request = urllib.request.Request(f"{server.http_url}/v2/{path}", b"{}", server.key_header, method="POST")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120):
+    with open_local(request, 120):
         pass
 
 

@@ -114,7 +114,7 @@ def test_a_worker_that_says_what_none_says_is_ended(answer: object, monkeypatch:
         lambda: made.plan(memoryview(VIDEO), {}),
         lambda: made.decode(memoryview(VIDEO), np.array([0]), order, order, 224),
     ):
-        with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+        with pytest.raises(DecoderFailed, match="the decoder process returned an invalid response"):
             ask()
     assert ended == [End.MISBEHAVED] * 2
     assert made.frames_decoded == 0
@@ -127,7 +127,7 @@ def test_a_plan_that_none_makes_ends_its_worker(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(made, "_receive", lambda: json.dumps(said).encode())
     ended: list[End] = []
     monkeypatch.setattr(made, "_stop", ended.append)
-    with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+    with pytest.raises(DecoderFailed, match="the decoder process returned an invalid response"):
         made.plan(memoryview(VIDEO), {})
     assert ended == [End.MISBEHAVED]
 

@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 from client import Client
 from fixtures.synthetic import encode
 from server import Server
+from server.ports import free_ports
 from server.proxy import MAX_PER_CALLER, Proxy
 from tests.processes import workers
 
@@ -136,7 +137,7 @@ def test_streams_are_refused_in_a_sentence(server: Server):
         with pytest.raises(grpc_core.RpcError) as raised:
             list(call)
     assert raised.value.code() is grpc_core.StatusCode.UNIMPLEMENTED
-    assert raised.value.details() == "streams are not served here: call ModelInfer"
+    assert raised.value.details() == "streams are not supported: call ModelInfer"
 
 
 def test_a_port_that_is_taken_is_an_error_and_not_shared():
@@ -149,9 +150,7 @@ def test_a_port_that_is_taken_is_an_error_and_not_shared():
 
 
 def free_port() -> int:
-    from server.process import _free_ports
-
-    return _free_ports("127.0.0.1", 1)[0]
+    return free_ports("127.0.0.1", 1)[0]
 
 
 def test_without_triton_callers_are_told_that_no_server_answers():

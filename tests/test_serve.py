@@ -18,12 +18,11 @@ import pytest
 
 from client import Client
 from fixtures.synthetic import encode
-from server import Settings, Triton, find_triton, installation, preflight, processes, running
-from server import process as server_process
-from server.process import ServerFailed, start
+from server import ServerFailed, Settings, Triton, find_triton, flags, installation, preflight, running, start
 from tests.conftest import copy_repository
 from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
+from video import processes
 
 LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
 
@@ -118,19 +117,18 @@ def test_a_taken_port_is_named(tiny_repository: Path):
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_process_takes_meanwhile_is_chosen_anew(tiny_repository: Path, monkeypatch, capfd):
+def test_a_port_that_another_process_takes_meanwhile_is_chosen_anew(tiny_repository: Path, monkeypatch, caplog):
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
-    free_ports = server_process._free_ports
+    free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         lost = taken.getsockname()[1]
         choices = [[lost, *free_ports("127.0.0.1", 1)], free_ports("127.0.0.1", 2)]
-        monkeypatch.setattr(server_process, "_free_ports", lambda *_: choices.pop(0))
+        monkeypatch.setattr(flags, "free_ports", lambda *_: choices.pop(0))
         with running(settings) as started, Client(started.url) as client:
             assert client.score(encode(20)).info.frames == 20
             assert any(name.startswith("nv_") for name, _ in scrape(started))
-    said = capfd.readouterr().err
     taken_by = f"failed to start GRPC service: Unavailable - Socket '127.0.0.1:{lost}' already in use"
-    assert f"server: {taken_by}, starting tritonserver again on other ports" in said
+    assert f"{taken_by}, restarting tritonserver on other ports" in caplog.messages
     assert choices == []
 
 
@@ -206,7 +204,7 @@ def test_a_server_that_waits_in_vain_says_for_what(tiny_repository: Path):
         started.stop()
 
 
-def test_a_start_that_comes_to_nothing_is_tried_again(tiny_repository: Path, capfd):
+def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog):
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
     try:
         first = started.process.pid
@@ -218,9 +216,9 @@ def test_a_start_that_comes_to_nothing_is_tried_again(tiny_repository: Path, cap
         assert wait_until_gone([first, *stopped])
     finally:
         started.stop()
-    said = capfd.readouterr().err
-    assert "server: nothing happened for 4 s, starting tritonserver again; its processes are " in said
-    (found,) = re.findall(r"motion_head (\d+) \(T, ", said)
+    (message,) = caplog.messages
+    assert message.startswith("idle for 4 s, restarting tritonserver; its processes are ")
+    (found,) = re.findall(r"motion_head (\d+) \(T, ", message)
     assert int(found) in stopped
 
 
@@ -355,7 +353,7 @@ def test_a_gpu_that_is_not_used_is_said_to_be(monkeypatch, tmp_path: Path):
     assert (from_pip.profile(), native.profile()) == ("cpu", "gpu")
     assert native.notice() is None
     assert from_pip.notice() == (
-        "the GPU is not used, for onnxruntime-gpu and no-such-package are not installed: `make setup-gpu` installs them"
+        "the GPU is not used: onnxruntime-gpu and no-such-package are not installed (run `make setup-gpu`)"
     )
     monkeypatch.setattr("server.installation.has_gpu", lambda: False)
     assert (from_pip.profile(), from_pip.notice()) == ("cpu", None)
@@ -372,4 +370,4 @@ def test_native_backends_get_room_for_clips_unless_the_caller_says_otherwise(tmp
 
 def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path):
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
-    assert "has no fp16 networks, for the GPU: run `make export` without --target cpu" in problem
+    assert "has no fp16 networks for the GPU: run `make export` without --target cpu" in problem

@@ -28,7 +28,7 @@ from export.networks import export_networks
 from export.random_weights import write_motion_checkpoint
 from fixtures.synthetic import encode
 from server import Server, Settings
-from server.process import GRPC_KEY_NAME
+from server.flags import GRPC_KEY_NAME
 from server.supervisor import Supervisor
 from tests.processes import alive, command, descendants, stubs, workers
 from tests.test_serve import drain, serving, wait_until_gone
@@ -170,7 +170,7 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
     with capsys.disabled() if ALONE else contextlib.nullcontext():
         print("", *table, sep="\n")
     # A reader that is killed takes the request that it holds with it.
-    assert all("the process that reads the video was killed" in str(error) for error in wrong)
+    assert all("the decoder process was killed" in str(error) for error in wrong)
     assert len(wrong) <= KILLS
     assert max(recoveries) < WHOLE_SECONDS
 
@@ -193,7 +193,7 @@ def test_tritonserver_is_started_again_and_given_up_when_it_keeps_dying(tiny_rep
         assert wait_until_gone(last)
     output = "".join(lines)
     assert output.count("server: tritonserver ended by itself with status -9") == 3
-    assert "server: that was the third time within 120 s: giving up" in output
+    assert "server: giving up: tritonserver ended 3 times within 120 s" in output
     assert "Traceback" not in output
 
 
@@ -203,7 +203,7 @@ def test_a_tritonserver_that_dies_while_it_is_asked_for_something_is_noticed():
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         server = SimpleNamespace(process=process, http_url=url, key_header={})
         with pytest.raises(ConnectionError, match="tritonserver ended meanwhile"):
-            Supervisor(cast(Server, server), print)._control("repository/models/motion_head/load")
+            Supervisor(cast(Server, server))._control("repository/models/motion_head/load")
 
 
 @pytest.mark.parametrize("with_key", [False, True])
@@ -265,5 +265,5 @@ def test_a_new_export_is_served_whole_or_not_at_all(tiny_repository: Path, tiny_
     assert new.weights.motion != old.weights.motion
     assert new.motion != old.motion
     assert new.camera == old.camera
-    assert "a process of motion_head died, and there are new networks: starting the server again" in output
+    assert "a process of motion_head died, and the networks were exported anew: restarting the server" in output
     assert "ended by itself" not in output

@@ -18,11 +18,12 @@ from tritonclient.utils import InferenceServerException, shared_memory
 
 from client import AsyncClient, Client, ServerUnavailable, Tls, UnreadableFile
 from fixtures.synthetic import encode
-from server import Server
+from server import Server, ServerFailed, Settings
 from server import proxy as server_proxy
-from server.__main__ import _tls
+from server.flags import GRPC_KEY_NAME
+from server.ports import free_ports
 from server.preflight import problems
-from server.process import GRPC_KEY_NAME, ServerFailed, _free_ports
+from server.tls import ServerTls
 
 VIDEO = encode(20)
 
@@ -68,9 +69,9 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Certificates) -> Iterator[tuple[str, bool]]:
     """The address of an encrypted proxy to the server, and whether callers need a certificate."""
     mutual = request.param == "mutual"
-    tls = server_proxy.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
-    (port,) = _free_ports("127.0.0.1", 1)
-    proxy = server_proxy.Proxy("127.0.0.1", port, server._triton_url, tls)
+    tls = ServerTls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
+    (port,) = free_ports("127.0.0.1", 1)
+    proxy = server_proxy.Proxy("127.0.0.1", port, server.upstream, tls)
     yield f"localhost:{port}", mutual
     proxy.close()
 
@@ -124,25 +125,30 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, strange
     text = tmp_path / "text.pem"
     text.write_text("not a certificate")
     for tls, message in (
-        (server_proxy.Tls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
-        (server_proxy.Tls(text, certificates.server_key), "cannot be used: it is no such PEM file"),
+        (ServerTls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
+        (ServerTls(text, certificates.server_key), "cannot be used: not a valid PEM file"),
         (
-            server_proxy.Tls(certificates.server, strangers.server_key),
-            "cannot be used: the key is another certificate's",
+            ServerTls(certificates.server, strangers.server_key),
+            "cannot be used: the key does not belong to the certificate",
         ),
-        (server_proxy.Tls(certificates.server, certificates.server_key, text), f"{text} cannot be used: it is no such"),
+        (ServerTls(certificates.server, certificates.server_key, text), f"{text} cannot be used: not a valid PEM"),
     ):
         found = problems(tmp_path, "127.0.0.1", {}, tls=tls)
         assert any(message in problem for problem in found), found
 
 
-def test_the_environment_says_what_the_server_shows(certificates: Certificates, monkeypatch: pytest.MonkeyPatch):
-    assert _tls() is None
-    monkeypatch.setenv("TLS_CERTIFICATE", str(certificates.server))
-    with pytest.raises(ServerFailed, match="TLS_CERTIFICATE and TLS_KEY are given together"):
-        _tls()
-    monkeypatch.setenv("TLS_KEY", str(certificates.server_key))
-    assert _tls() == server_proxy.Tls(certificates.server, certificates.server_key)
+def test_the_environment_names_the_certificates(certificates: Certificates, tmp_path: Path):
+    def tls(**environment: Path) -> ServerTls | None:
+        return Settings.from_environment(tmp_path, {name: str(path) for name, path in environment.items()}).tls
+
+    assert tls() is None
+    for one in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"):
+        with pytest.raises(ServerFailed, match="TLS needs both TLS_CERTIFICATE and TLS_KEY"):
+            tls(**{one: certificates.server})
+    files = {"TLS_CERTIFICATE": certificates.server, "TLS_KEY": certificates.server_key}
+    assert tls(**files) == ServerTls(certificates.server, certificates.server_key)
+    mutual = ServerTls(certificates.server, certificates.server_key, certificates.ca)
+    assert tls(**files, TLS_CLIENT_CA=certificates.ca) == mutual
 
 
 def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):

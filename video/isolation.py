@@ -185,7 +185,7 @@ class IsolatedDecoder:
             self._stop(End.MISBEHAVED)
             raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
         if not answer:
-            raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}", Reason.WORKER_DIED)
+            raise DecoderFailed(f"the decoder process {self._cause_of_death()}", Reason.WORKER_DIED)
         try:
             content = json.loads(answer)
             self.frames_decoded += _frames_decoded(content)
@@ -195,7 +195,7 @@ class IsolatedDecoder:
             reason = Reason(content["reason"])
         except (ValueError, KeyError, TypeError, RecursionError):
             self._stop(End.MISBEHAVED)  # it says what no worker of ours says
-            raise DecoderFailed("the process that reads the video gave no sensible answer") from None
+            raise DecoderFailed("the decoder process returned an invalid response") from None
         raise failure(sentence, reason)
 
     def _hand_over(self, message: bytes, descriptors: list[int]) -> bool:

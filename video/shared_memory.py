@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from video.errors import NoRoom
+from video.processes import all_processes, model_of, stub_arguments
 
 DIRECTORY = Path("/dev/shm")
-STUB = "triton_python_backend_stub"
 PIECE_BYTES = 1 << 20
 """By whole ones of which pools grow; what else is in one is less."""
 
@@ -58,20 +58,18 @@ def free_bytes() -> int:
 def pools_beside_this_process() -> Iterator[Pool]:
     """The pool of this process, and those of all other models of its server."""
     ours = _pool(os.getpid())
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent, pid = int(status.read_text().rpartition(")")[2].split()[1]), int(status.parent.name)
-            pool = _pool(pid) if parent == os.getppid() else None
-        except (OSError, ValueError, IndexError):
-            continue  # gone meanwhile
-        if pool is not None and (pid == os.getpid() or ours is None or pool.model != ours.model):
+    for process in all_processes():
+        pool = _pool(process.pid) if process.parent == os.getppid() else None
+        if pool is not None and (process.pid == os.getpid() or ours is None or pool.model != ours.model):
             yield pool
 
 
 def _pool(pid: int) -> Pool | None:
-    """The pool of a process, from its command line; None where it is no stub."""
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    if len(command) < 3 or Path(command[0]).name != STUB:
+    """The pool of a process; None if it is not a stub or has ended."""
+    model, arguments = model_of(pid), stub_arguments(pid)
+    if model is None or len(arguments) < 2:
         return None
-    # A file in the folder of the model's version, and the name of the pool.
-    return Pool(Path(command[1]).parent.parent.name, (DIRECTORY / command[2]).stat().st_size)
+    try:
+        return Pool(model, (DIRECTORY / arguments[1]).stat().st_size)
+    except OSError:
+        return None
