@@ -38,11 +38,11 @@ def environment(settings: Settings, **others: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """`python -m server` that has said that it is ready."""
+def serving(settings: Settings, **others: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m server` that has said that it is ready; `others` are environment variables."""
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)],
-        env=environment(settings),
+        env=environment(settings, **others),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -141,8 +141,7 @@ def test_who_waits_for_a_network_whose_process_dies_is_answered_by_the_next_one(
 def test_whoever_has_had_the_cores_does_not_have_them_again_before_another_who_waits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     first, second = ComputeLock(), ComputeLock()
     order: list[str] = []
 
