@@ -12,9 +12,9 @@ from transformers.utils import logging as transformers_logging
 from export.checkpoint import complain, read_json, read_tensors
 from export.errors import ExportError
 from export.fp16 import FUSED, Halvable, PatchProduct
+from video.clips import CLIP_FRAMES
+from video.clips import FRAME_SIZE as CLIP_SIZE
 
-CLIP_FRAMES = 16
-CLIP_SIZE = 224
 BILINEAR = 2
 
 

@@ -14,11 +14,11 @@ from torch.nn import functional
 from export.checkpoint import load_exactly, read_json, read_tensors
 from export.errors import ExportError
 from export.fp16 import Halvable, PatchProduct, multi_head_attention
+from video.clips import CLIP_FRAMES as FRAMES
+from video.clips import FRAME_SIZE as IMAGE_SIZE
 
 BACKBONE_HEADS = 12
 HEAD_HEADS = 8
-FRAMES = 16
-IMAGE_SIZE = 224
 
 
 class Attention(nn.Module):

@@ -16,6 +16,7 @@ from export.plans import Plans
 from export.repository import MANIFEST, Transaction
 from export.source import open_source
 from export.targets import DEFAULT_TARGET, includes
+from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 if TYPE_CHECKING:
     from export.quantization import Clips
@@ -116,4 +117,4 @@ def _export_int8(clips: "Sequence[Clips]", transaction: Transaction, report: Rep
 def _example_clips() -> torch.Tensor:
     """Two clips of noise, uint8 (2, 16, 224, 224, 3)."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (2, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3), dtype=torch.uint8, generator=generator)

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from video.clips import CLIP_FRAMES, FRAME_SIZE
+
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -38,10 +40,10 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 PREPROCESSOR: dict[str, Any] = {
     "image_processor_type": "VideoMAEImageProcessor",
     "do_resize": True,
-    "size": {"shortest_edge": 224},
+    "size": {"shortest_edge": FRAME_SIZE},
     "resample": 2,
     "do_center_crop": True,
-    "crop_size": {"height": 224, "width": 224},
+    "crop_size": {"height": FRAME_SIZE, "width": FRAME_SIZE},
     "do_rescale": True,
     "rescale_factor": 1 / 255,
     "do_normalize": True,
@@ -89,7 +91,7 @@ def write_camera_checkpoint(
 def motion_config(*, use_sigmoid: bool) -> dict[str, Any]:
     """The `config.json` of a motion predictor."""
     return {
-        "num_frames": 16,
+        "num_frames": CLIP_FRAMES,
         "output_dim": 3,
         "use_checkpoint": False,
         "use_sigmoid": use_sigmoid,
@@ -103,10 +105,10 @@ def camera_config(labels: Sequence[str], *, width: int, depth: int, heads: int, 
     return {
         "architectures": ["VideoMAEForVideoClassification"],
         "model_type": "videomae",
-        "image_size": 224,
+        "image_size": FRAME_SIZE,
         "patch_size": patch,
         "num_channels": 3,
-        "num_frames": 16,
+        "num_frames": CLIP_FRAMES,
         "tubelet_size": 2,
         "hidden_size": width,
         "num_hidden_layers": depth,

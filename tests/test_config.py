@@ -1,5 +1,6 @@
 """Every config.pbtxt of every profile, read with Triton's own protobuf."""
 
+import ast
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from tritonclient.grpc import model_config_pb2
 
 from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from tests.conftest import MODEL_REPOSITORY
+from video.clips import CLIP_FRAMES, FRAME_SIZE
 from video.decoding import decode
+from video.parameters import MAX_SEGMENTS
 
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier", "video_motion")
 LARGE = ("motion_backbone", "camera_classifier")
@@ -48,7 +51,7 @@ def test_a_config_parses_and_has_its_models_name(path: Path):
 def test_profiles_differ_in_how_a_network_runs_and_not_in_what_it_takes_and_gives(model: str):
     gpu, cpu, tensorrt = (config_of(model, profile) for profile in ("gpu", "cpu", "tensorrt"))
     assert full_shapes(gpu) == full_shapes(tensorrt)
-    # The cpu profile leaves open what depends on the checkpoint; native backends for GPUs take no -1 there.
+    # The cpu profile leaves open what depends on the checkpoint; native GPU backends do not accept -1 there.
     for name, (dtype, shape) in full_shapes(cpu).items():
         exact_dtype, exact = full_shapes(gpu)[name]
         assert dtype == exact_dtype
@@ -112,6 +115,33 @@ def test_warmup_gives_every_input_in_its_type_and_shape():
                     )
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(MODEL_REPOSITORY)))
+def test_every_clip_has_the_shape_that_the_code_makes(path: Path):
+    config = parse(path)
+    clips = [tensor for tensor in [*config.input, *config.output] if tensor.name in ("MOTION_CLIPS", "CAMERA_CLIPS")]
+    clips += [
+        warmup.inputs[name] for warmup in config.model_warmup for name in warmup.inputs if name.endswith("_CLIPS")
+    ]
+    assert bool(clips) == (config.name in ("video_decode", *LARGE))
+    for tensor in clips:
+        assert list(tensor.dims)[-4:] == [CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]
+    if config.name in LARGE:
+        assert config.max_batch_size == MAX_SEGMENTS
+
+
+def test_the_pipeline_for_dali_makes_the_same_clips():
+    # Triton's dali backend runs the file by itself: it cannot import the constants.
+    pipeline = ast.parse((MODEL_REPOSITORY / "video_decode" / "1" / "dali.py").read_text())
+    constants = {
+        node.targets[0].id: node.value.value
+        for node in pipeline.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    assert (constants["FRAMES_OF_CLIP"], constants["SIZE"]) == (CLIP_FRAMES, FRAME_SIZE)
+
+
 def test_the_video_of_the_warmup_is_one_that_can_be_decoded():
     directory = MODEL_REPOSITORY / "video_decode" / "warmup"
     indices, *orders = (
@@ -130,7 +160,7 @@ def test_the_sampling_differs_in_what_it_says_of_the_networks_and_how_much_is_de
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
-    # One more where the proxy leaves one to others.
+    # The cpu profile has one more than the proxy lets one caller use.
     assert (gpu.instance_group.pop().count, cpu.instance_group.pop().count) == (2, 3)
     assert gpu == cpu
 

@@ -348,7 +348,7 @@ def test_a_video_that_cannot_be_calibrated_on_is_named(tiny_checkpoints, tmp_pat
     text.write_text("not a video")
     motion, camera = map(str, tiny_checkpoints)
     for video, message in (
-        (text, "is not a video in a container that is read here"),
+        (text, "is not a video in a supported container"),
         (tmp_path / "none.mp4", "No such"),
     ):
         result = run_export(

@@ -86,10 +86,10 @@ def test_what_is_wrong_while_decoding_is_the_files_fault_too(decoder: IsolatedDe
 @pytest.mark.parametrize(
     ("motion", "camera", "message"),
     [
-        (np.zeros(17, int), np.zeros(16, int), "an order has 17 places, it must be a multiple of 16 of at most 512"),
-        (np.zeros(16, int), np.zeros(528, int), "an order has 528 places"),
-        (np.full(16, 1), np.zeros(16, int), "an order has places outside the 1 frames to decode"),
-        (np.zeros(16, int), np.full(16, -1), "an order has places outside the 1 frames to decode"),
+        (np.zeros(17, int), np.zeros(16, int), "17 positions; their number must be a multiple of 16, at most 512"),
+        (np.zeros(16, int), np.zeros(528, int), "an order has 528 positions"),
+        (np.full(16, 1), np.zeros(16, int), "an order has positions outside the 1 frames to decode"),
+        (np.zeros(16, int), np.full(16, -1), "an order has positions outside the 1 frames to decode"),
     ],
 )
 def test_orders_that_nobody_sampled_are_refused(motion, camera, message: str, decoder: IsolatedDecoder):

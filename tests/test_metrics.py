@@ -19,7 +19,7 @@ from server.local_http import open_local
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
-from video.errors import Outcome, Reason
+from video.errors import Reason, RequestOutcome
 
 GOOD = encode(60)
 SHORT = encode(4)
@@ -153,7 +153,7 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
         if name == "video_motion_videos_total"
     }
     assert series == {("ok", "none"), *((reason.outcome, reason) for reason in Reason)}
-    failures = {reason for reason in Reason if reason.outcome is Outcome.FAILED}
+    failures = {reason for reason in Reason if reason.outcome is RequestOutcome.FAILED}
     assert failures == {
         Reason.TIMED_OUT,
         Reason.WORKER_DIED,
@@ -183,7 +183,7 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
 
 
 def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
-    from video.request_record import Record
+    from video.request_record import RequestRecord
 
     class Refusing:
         COUNTER = GAUGE = HISTOGRAM = 0
@@ -193,5 +193,5 @@ def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, c
 
     metrics = metrics_of(Refusing)
     for _ in range(3):
-        metrics.count(Record("video_sampling", "", video_bytes=1))
+        metrics.count(RequestRecord("video_sampling", "", video_bytes=1))
     assert capfd.readouterr().err == "video_sampling: its metrics cannot be created: metrics are off\n"

@@ -126,7 +126,7 @@ def test_errors_come_through_with_their_code_and_sentence(server: Server):
         with pytest.raises(InferenceServerException) as raised:
             ask(triton, b"text")
         assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
-        assert "is not a video in a container that is read here" in raised.value.message()
+        assert "is not a video in a supported container" in raised.value.message()
         with pytest.raises(InferenceServerException, match="unknown model"):
             triton.get_model_metadata("none")
 

@@ -13,7 +13,7 @@ from fixtures.synthetic import encode
 from server import Server
 from video.errors import Reason
 from video.request_log import Logged, RequestLog, line
-from video.request_record import Record
+from video.request_record import RequestRecord
 
 GOOD = encode(60)
 HOSTILE = 'a"\n{"event": "forged"}\r\x1b[2J\x00\u202e\x9b'
@@ -69,7 +69,7 @@ def test_what_a_stranger_calls_things_stays_inside_its_line(server: Server):
 
 @pytest.mark.parametrize("text", [HOSTILE, "\U0001f3ac" * 5000, "\ud800", "x" * 100_000])
 def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
-    record = Record("video_sampling", text, video_bytes=2**31)
+    record = RequestRecord("video_sampling", text, video_bytes=2**31)
     record.fail(Reason.UNEXPECTED, text)
     record.count_wanted(10**6, 512, 512)
     written = line(record)
@@ -85,9 +85,9 @@ def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
 def test_the_environment_says_which_requests_are_logged(logged: str, expected: list[str]):
     reader, writer = os.pipe()
     log = RequestLog(RequestLog.from_environment({"REQUEST_LOG": logged})._logged, writer)
-    bad = Record("video_sampling", "2")
+    bad = RequestRecord("video_sampling", "2")
     bad.fail(Reason.EMPTY, "the file is empty")
-    for record in (Record("video_sampling", "1"), bad):
+    for record in (RequestRecord("video_sampling", "1"), bad):
         log.write(record)
     os.close(writer)
     with open(reader, "rb") as pipe:
@@ -102,5 +102,5 @@ def test_a_wrong_value_is_named():
 def test_a_log_that_nobody_reads_costs_no_request():
     reader, writer = os.pipe()
     os.close(reader)
-    RequestLog(Logged.ALL, writer).write(Record("video_sampling", "1"))
+    RequestLog(Logged.ALL, writer).write(RequestRecord("video_sampling", "1"))
     os.close(writer)

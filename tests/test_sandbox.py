@@ -85,7 +85,7 @@ def test_threads_and_memory_are_to_be_had():
 def test_a_barrier_that_cannot_be_had_is_named():
     missing = inside("result = missing", before="sys.modules['pyseccomp'] = None")
     assert isinstance(missing, list)
-    assert [name.partition(" (")[0] for name in missing] == ["the filter of system calls"]
+    assert [name.partition(" (")[0] for name in missing] == ["the system call filter"]
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode"])

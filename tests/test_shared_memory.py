@@ -19,7 +19,7 @@ from video.shared_memory import Pool, check_room
 SHORT = encode(50)
 LARGE = SHORT + (64 << 20).to_bytes(4, "big") + b"free" + bytes((64 << 20) - 8)
 """The same video in a file of 64 MiB; Triton hands over files by shared memory."""
-SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: ask again later"
+SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: retry later"
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
-"""Whether there is room for a video's clips in /dev/shm, through which Triton hands tensors from process to process.
+"""Whether /dev/shm, through which Triton passes tensors between processes, has room for a video's clips.
 
-Each of its processes has a pool there, which grows when a tensor does not fit and is kept. Looked at before clips are
-handed on: where backbone and classifier find no room for them later, both fail in the same moment, of which Triton 2.51
-was seen to die.
+Each process of the python backend has a pool there that grows if a tensor does not fit, and never shrinks. The decoder
+checks before it passes clips on: if backbone and classifier run out of room later, both fail at the same moment, which
+sometimes crashes Triton 2.51.
 """
 
 import os
@@ -15,28 +15,28 @@ from video.processes import all_processes, model_of, stub_arguments
 
 DIRECTORY = Path("/dev/shm")
 PIECE_BYTES = 1 << 20
-"""By whole ones of which pools grow; what else is in one is less."""
+"""Pools grow in whole pieces of this size; everything else in a pool takes less than one."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What a process of Triton's python backend has in shared memory."""
+    """The shared memory of a process of Triton's python backend."""
 
     model: str
-    """The model that it serves."""
+    """The model of the process."""
     size_bytes: int
-    """Used or not."""
+    """Its size, whether used or not."""
 
 
 def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int) -> None:
-    """`NoRoom` where pools may have to grow by more than is free.
+    """Raise `NoRoom` if pools may have to grow by more than `free_bytes`.
 
-    `needs` has, by model, the bytes of all tensors that its pool holds at once; which instance it will be is not known.
+    `needs`: by model, the bytes of all tensors that its pool holds at once; any instance of the model may get them.
     """
     growth = dict.fromkeys(needs, 0)
     for pool in pools:
         need = needs.get(pool.model, 0) + PIECE_BYTES
-        # By all of a tensor, whatever there is left in it.
+        # A pool grows by the whole tensor, whatever free space it has.
         if pool.model in needs and pool.size_bytes < need:
             growth[pool.model] = need
     if sum(growth.values()) > free_bytes:
@@ -44,13 +44,13 @@ def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int)
 
 
 def no_room(free_bytes: int) -> NoRoom:
-    """What a caller is told when so much is left."""
+    """The error if only so much is left."""
     left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
-    return NoRoom(f"the server's shared memory ({left}) has no room for this video: ask again later")
+    return NoRoom(f"the server's shared memory ({left}) has no room for this video: retry later")
 
 
 def free_bytes() -> int:
-    """What is left of it."""
+    """Free bytes in /dev/shm."""
     status = os.statvfs(DIRECTORY)
     return status.f_bavail * status.f_frsize
 
