@@ -1,10 +1,8 @@
 """Finding Triton: a native installation if the machine has one, else pip's binary with this project's backends."""
 
-import filecmp
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,16 @@ BACKENDS = ROOT / "backends"
 CUDA_POOL_BYTES = 2 << 30
 """For each GPU; the clips of a one-minute video take 115 MB, and 64 requests may wait."""
 PINNED_POOL_BYTES = 1 << 30
+STUB_UTILITIES = "triton_python_backend_utils.py"
+"""What a stub imports first."""
+ADD_PYTHONPATH = b"""
+
+# The stub from pip embeds Python in isolated mode, which ignores PYTHONPATH.
+import os
+import sys
+
+sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+"""
 GPU_PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda")
 
 
@@ -143,22 +151,26 @@ def _assemble_backends(wheel: Path, stub: Path) -> Path:
     Copies, because Triton does not follow links out of a backend's directory.
     """
     directory = Path(sys.prefix, "share", "video-motion", "backends")
-    files = {f"python/{path.name}": path for path in (wheel / "backends" / "python").iterdir() if path.is_file()}
-    files[f"python/{stub.name}"] = stub
-    files |= {f"{model.parent.name}/model.py": model for model in BACKENDS.glob("*/model.py")}
+    files = {
+        f"python/{path.name}": path.read_bytes() for path in (wheel / "backends" / "python").iterdir() if path.is_file()
+    }
+    files[f"python/{stub.name}"] = stub.read_bytes()
+    files[f"python/{STUB_UTILITIES}"] += ADD_PYTHONPATH
+    files |= {f"{model.parent.name}/model.py": model.read_bytes() for model in BACKENDS.glob("*/model.py")}
     try:
-        for name, source in files.items():
-            _copy(source, directory / name)
+        for name, content in files.items():
+            _write(directory / name, content)
     except OSError as error:
         raise NoServer(f"cannot prepare {directory}: {error.strerror}") from error
     return directory
 
 
-def _copy(source: Path, path: Path) -> None:
-    if path.is_file() and filecmp.cmp(source, path):
+def _write(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: another server may be starting or running from these files.
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.copy2(source, fresh)
+    fresh.write_bytes(content)
+    fresh.chmod(0o755)
     fresh.replace(path)

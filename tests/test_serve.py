@@ -287,7 +287,7 @@ def typed(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes]
         with (
             log.open("wb") as output,
             subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"}
+                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"}, cwd="/"
             ) as process,
             Client(f"localhost:{settings.grpc_port}") as client,
         ):
