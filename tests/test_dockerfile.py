@@ -83,7 +83,7 @@ def test_the_image_serves_by_default_as_the_readme_says(instructions: list[tuple
     assert ("EXPOSE", "8000 8001 8002") in instructions
 
 
-def test_the_health_check_asks_the_port_that_is_served(instructions: list[tuple[str, str]], tmp_path: Path):
+def test_the_health_check_uses_the_port_that_is_served(instructions: list[tuple[str, str]], tmp_path: Path):
     (check,) = (rest for word, rest in instructions if word == "HEALTHCHECK")
     curl = tmp_path / "curl"
     curl.write_text('#!/bin/sh\necho "$@"\n')
@@ -111,7 +111,7 @@ def test_nothing_of_the_project_is_installed_and_all_of_it_is_in_the_path(instru
     assert variables(stage(instructions, "base"))["PYTHONPATH"] == INSTALLED_AT
 
 
-def test_what_is_ignored_is_what_is_not_copied(instructions: list[tuple[str, str]]):
+def test_the_context_is_what_is_copied(instructions: list[tuple[str, str]]):
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(copied(instructions)) == kept
 
@@ -165,14 +165,14 @@ def test_what_it_copies_runs_with_the_packages_of_its_group(module: str, context
     result = imported(module, [context, packages], tmp_path)
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()) == context / (module.replace(".", "/") + ".py")
-    # Neither is there by other means.
+    # Neither is importable by other means.
     assert "No module named 'server'" in imported("server", [packages], tmp_path).stderr
     assert "No module named 'numpy'" in imported("server.__main__", [context], tmp_path).stderr
 
 
 def test_the_copied_sources_serve(context: Path, tiny_repository: Path, tmp_path: Path):
     settings = Settings.on_free_ports(tiny_repository)
-    # Of the variables that a container has, and without a home.
+    # The variables that the container has; no HOME.
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(context),

@@ -1,4 +1,4 @@
-"""What the server tells Prometheus: exact counts of what was sent, whatever dies meanwhile."""
+"""The server's metrics: exact counts of what was sent, whatever dies meanwhile."""
 
 import os
 import signal
@@ -19,11 +19,12 @@ from server.local_http import open_local
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
+from tests.waiting import wait_for
 from video.errors import Reason, RequestOutcome
 
 GOOD = encode(60)
 SHORT = encode(4)
-FILM = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+LARGE = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
 
 
 def score_at_once(client: Client, video: bytes, count: int) -> None:
@@ -32,7 +33,7 @@ def score_at_once(client: Client, video: bytes, count: int) -> None:
     assert all(score == first for score in others)
 
 
-def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(server: Server, client: Client):
+def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Server, client: Client):
     before = scrape(server)
     score_at_once(client, GOOD, 6)
     for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
@@ -64,7 +65,7 @@ def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(se
     assert risen("video_motion_worker_restarts_total", before, after) == {}
 
 
-def test_a_request_for_the_weights_is_no_video(server: Server, client: Client):
+def test_a_request_for_the_weights_is_not_counted_as_a_video(server: Server, client: Client):
     before = scrape(server)
     client.weights()
     assert risen("video_motion_videos_total", before, scrape(server)) == {}
@@ -73,14 +74,14 @@ def test_a_request_for_the_weights_is_no_video(server: Server, client: Client):
 def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client):
     before = scrape(server)
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.score, FILM, fps=25)
+        held = pool.submit(client.score, LARGE, fps=25)
         kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGSEGV)
         with pytest.raises(ServerError):
             held.result()
     killed = workers(server.process.pid, "video_sampling")
     for worker in killed:
         os.kill(worker, signal.SIGKILL)
-    score_at_once(client, FILM, 4)
+    score_at_once(client, LARGE, 4)
     after = scrape(server)
     assert risen("video_motion_videos_total", before, after) == {
         ("video_sampling", "ok", "none"): 5,
@@ -89,11 +90,11 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
     }
     restarts = risen("video_motion_worker_restarts_total", before, after)
     assert restarts.keys() == {("killed", "video_sampling"), ("crashed", "video_decode")}
-    assert 1 <= restarts["killed", "video_sampling"] <= len(killed)  # those that have had a request since
+    assert 1 <= restarts["killed", "video_sampling"] <= len(killed)  # of those that have had a request since
     assert restarts["crashed", "video_decode"] == 1
 
 
-def test_counts_outlive_processes_and_models(server: Server, client: Client):
+def test_counts_survive_restarts_of_processes_and_models(server: Server, client: Client):
     before = scrape(server)
     client.score(GOOD)
     for model in ("video_sampling", "video_decode"):
@@ -116,9 +117,10 @@ def control(server: Server, path: str) -> None:
         pass
 
 
-def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client):
+def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client):
     client.score(SHORT)
     before = scrape(server)
+    refused_before = server.proxy.queue.refused
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
@@ -132,7 +134,8 @@ def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client)
 
     with Client(server.url, retries=0, max_in_flight=90) as impatient, ThreadPoolExecutor(90) as pool:
         asked = [pool.submit(ask, index) for index in range(90)]
-        time.sleep(2)
+        queue = server.proxy.queue
+        wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 90)
         meanwhile = scrape(server)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
@@ -165,7 +168,7 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
 
 @pytest.fixture
 def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
-    """Metrics with a class in the place of Triton's MetricFamily."""
+    """Makes Metrics with a class in place of Triton's MetricFamily."""
 
     def make(family: type) -> object:
         monkeypatch.setitem(
@@ -182,7 +185,7 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
     sys.modules.pop("video.metrics", None)
 
 
-def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
+def test_a_server_without_metrics_logs_that_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
     from video.request_record import RequestRecord
 
     class Refusing:

@@ -1,4 +1,4 @@
-"""Encrypted gRPC, callers who show who they are, and the key to what is closed."""
+"""TLS, mutual TLS, and the key to the closed APIs."""
 
 import asyncio
 import json
@@ -62,8 +62,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "strangers")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "others")
 
 
 @pytest.fixture(params=["encrypted", "mutual"])
@@ -77,7 +77,7 @@ def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Cert
     proxy.close()
 
 
-def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
+def test_a_caller_with_the_right_certificates_is_answered(
     encrypted: tuple[str, bool], certificates: Certificates, client: Client
 ):
     url, _ = encrypted
@@ -93,11 +93,11 @@ def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
     assert asyncio.run(score()) == expected
 
 
-def test_who_does_not_is_refused(encrypted: tuple[str, bool], certificates: Certificates, strangers: Certificates):
+def test_other_callers_are_refused(encrypted: tuple[str, bool], certificates: Certificates, others: Certificates):
     url, mutual = encrypted
-    refused = [None, Tls(strangers.ca, certificates.client, certificates.client_key)]
+    refused = [None, Tls(others.ca, certificates.client, certificates.client_key)]
     if mutual:
-        refused += [Tls(certificates.ca), Tls(certificates.ca, strangers.client, strangers.client_key)]
+        refused += [Tls(certificates.ca), Tls(certificates.ca, others.client, others.client_key)]
     else:
         with Client(url, tls=Tls(certificates.ca)) as anybody:
             assert anybody.weights().labels
@@ -118,7 +118,7 @@ def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], cert
     assert json.loads(result.stdout)["info"]["frames"] == 20
 
 
-def test_files_that_cannot_be_used_are_named(certificates: Certificates, strangers: Certificates, tmp_path: Path):
+def test_files_that_cannot_be_used_are_named(certificates: Certificates, others: Certificates, tmp_path: Path):
     with pytest.raises(UnreadableFile, match=f"cannot read {tmp_path}/none.pem: No such file"):
         Client(tls=Tls(tmp_path / "none.pem"))
     with pytest.raises(ValueError, match="a certificate and its key are given together"):
@@ -129,7 +129,7 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, strange
         (ServerTls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
         (ServerTls(text, certificates.server_key), "cannot be used: not a valid PEM file"),
         (
-            ServerTls(certificates.server, strangers.server_key),
+            ServerTls(certificates.server, others.server_key),
             "cannot be used: the key does not belong to the certificate",
         ),
         (ServerTls(certificates.server, certificates.server_key, text), f"{text} cannot be used: not a valid PEM"),
@@ -164,7 +164,7 @@ def unregister(triton: grpc.InferenceServerClient, name: str, headers: dict[str,
             time.sleep(0.02)
 
 
-def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):
+def test_the_key_opens_shared_memory(server: Server):
     assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.key_file.parent.stat().st_mode) == 0o700
     headers = {GRPC_KEY_NAME: server.key_file.read_text()}
