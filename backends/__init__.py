@@ -1,1 +1,1 @@
-"""Python-based backends for a Triton that lacks the native ones; a folder has the name of the one it stands for."""
+"""Python-based backends for a Triton without the native ones; each folder is named after the backend it replaces."""

@@ -1,53 +1,62 @@
-"""ComputeLock at the cores: one network computes at a time, on all of them.
+"""A lock on the CPU's cores: one network computes at a time, on all cores.
 
-Every network of a server has a process of its own and wants all cores; two that compute at once spend their time
-waiting for each other's threads. A turn is one run of a network, so that none waits long.
+Every network of a server runs in a process of its own and wants all cores. Two that compute at once spend their time
+waiting for each other's threads. The lock is held for one run of a network, so that nobody waits long.
 """
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from video.processes import find_process
+from video.runtime_directory import opened, runtime_directory
 
-def directory() -> Path:
-    """Where the processes of this user's servers meet, under names that begin with `server_name`.
 
-    What servers that are gone left under such names is removed; keys are there as well.
+def shared_path(name: str, server: int | None = None) -> Path:
+    """The path of a lock or socket `name` that the processes of one server share.
+
+    `server` is the pid of tritonserver; by default the parent of this process, which must then be a stub.
+    Raises ProcessLookupError if that process has ended.
     """
-    found = Path(tempfile.gettempdir(), f"video-motion-{os.getuid()}")
-    found.mkdir(mode=0o700, exist_ok=True)
-    if found.stat().st_uid != os.getuid():
-        raise PermissionError(f"{found} is another user's")
-    for leftover in found.glob("[0-9]*-[0-9]*.*"):
-        if not Path("/proc", leftover.name.partition("-")[0]).exists():
-            leftover.unlink(missing_ok=True)
-    return found
+    directory = runtime_directory()
+    remove_leftovers(directory)
+    pid = os.getppid() if server is None else server
+    process = find_process(pid)
+    if process is None:
+        raise ProcessLookupError(f"the server, process {pid}, has ended")
+    return directory / f"{pid}-{process.start_ticks}.{name}"
 
 
-def server_name(server: int | None = None) -> str:
-    """The server that this process belongs to, or another: the parent of every stub, by its number and its start."""
-    server = os.getppid() if server is None else server
-    started = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{server}-{started}"
+def remove_leftovers(directory: Path) -> None:
+    """Remove the locks and sockets of servers that have ended; keys, which lie there too, stay.
+
+    Raises PermissionError, and removes nothing, if `directory` is not private to this user.
+    """
+    with opened(directory) as descriptor:
+        for name in os.listdir(descriptor):
+            server, _, started = name.partition(".")[0].partition("-")
+            if server.isdigit() and started.isdigit() and not Path("/proc", server).exists():
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)
 
 
 class ComputeLock:
-    """A lock that the processes of one server share, and that the kernel takes from a process that dies.
+    """A lock that the processes of one server share; the kernel releases it if its holder dies.
 
-    Who has had a turn does not get the next one before another process that waits. The first lock is for the place at
-    the head of the line, the second one for the turn: whoever comes back finds the place taken.
+    A process that releases the lock does not get it again before another that waits. Two file locks do this: a process
+    first takes the place at the head of the queue, then the turn. Whoever comes back finds the place taken.
     """
 
     def __init__(self) -> None:
-        place, turn = (directory() / f"{server_name()}.{name}" for name in ("place", "turn"))
-        self._place, self._turn = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in (place, turn))
+        self._place, self._turn = (
+            os.open(shared_path(name), os.O_RDWR | os.O_CREAT, 0o600) for name in ("place", "turn")
+        )
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Wait for a turn and keep it for the length of a `with` block."""
+        """Wait for the lock and hold it for the length of a `with` block."""
         fcntl.flock(self._place, fcntl.LOCK_EX)
         try:
             fcntl.flock(self._turn, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Finding the pipeline in a file, as the native dali backend does."""
+"""Finding the pipeline in a Python file, as the native dali backend does."""
 
 import importlib.util
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def pipeline_definition(path: Path) -> Callable[..., Any]:
-    """The function of the Python file `path` that is marked with `@autoserialize`; ValueError where there is none."""
+    """The function in the Python file `path` with the decorator `@autoserialize`; ValueError if it has none."""
     spec = importlib.util.spec_from_file_location("dali_pipeline", path)
     assert spec is not None
     assert spec.loader is not None
@@ -16,4 +16,4 @@ def pipeline_definition(path: Path) -> Callable[..., Any]:
     for value in vars(module).values():
         if getattr(value, "_is_autoserialize", False):
             return value
-    raise ValueError("no function in it is marked with @autoserialize")
+    raise ValueError("it has no function with the decorator @autoserialize")

@@ -1,10 +1,10 @@
-"""What the network backends share: an ONNX file behind an unmodified config.pbtxt.
+"""The base of the network backends: an ONNX file behind an unmodified config.pbtxt.
 
-A backend is a `TritonPythonModel` that derives from `NetworkModel` and says how its runtime loads a file; naming,
-completing a configuration, batching and the fate of a failed request are the same for all of them, as is this setting
-in the `parameters` of config.pbtxt:
+A backend is a `TritonPythonModel` that derives from `NetworkModel` and implements how its runtime loads a file. File
+names, completing a configuration, batching and errors are the same for all of them, and so is this setting in the
+`parameters` of config.pbtxt:
 
-- SHARE_NETWORK: `true` for instances that have one network together, which takes requests by turns (`backends.shared`)
+- SHARE_NETWORK: `true` if all instances share one network, which takes requests in turn (`backends.shared`)
 """
 
 import json
@@ -21,39 +21,39 @@ from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_netw
 from backends.tensors import Network, Tensors
 
 DEFAULT_FILENAME = "model.onnx"
-DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a model that batches and does not say how much
+DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a batching model without a limit
 
 
 class NetworkModel(ABC):
-    """A Triton model whose network comes from an ONNX file; derived classes say how that is loaded."""
+    """A Triton model whose network comes from an ONNX file; subclasses implement `load`."""
 
     runtime: ClassVar[str]
-    """What the runtime is called in messages."""
+    """The runtime's name in messages."""
     strict: ClassVar[bool] = False
-    """Whether a -1 of the configuration is refused where the network says more, as the native backend does."""
+    """Whether -1 in the configuration is an error if the network has a fixed size, as in the native backend."""
 
     @classmethod
     @abstractmethod
     def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:
-        """Load the file at `path` for the GPU with this number, or for the CPU.
+        """Load the file at `path` for the GPU with the number `gpu`, or for the CPU if that is None.
 
         `settings` are the `parameters` of the configuration.
         """
 
     @classmethod
     def auto_complete_config(cls, config: Any) -> Any:
-        """Fill in what the configuration leaves out of inputs, outputs and their shapes, as the native backends do."""
+        """Complete inputs, outputs and shapes that the configuration leaves out, as the native backends do."""
         declared = config.as_dict()
         if all(_is_complete(tensor) for tensor in [*declared["input"], *declared["output"]]) and declared["output"]:
             return config
-        # Triton tells this method neither the path nor the version; they are in the command line of its process.
+        # Triton does not pass the path or version to this method; the command line of the process has them.
         command = Path("/proc/self/cmdline").read_bytes().split(b"\0")
         path = Path(command[1].decode()).parent / (declared["default_model_filename"] or DEFAULT_FILENAME)
         complete_config(config, cls.load(path, _settings(declared), gpu=None))
         return config
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Load the network and check it against the configuration, unless another instance does."""
+        """Load the network and check it against the configuration, unless another instance holds it."""
         config = json.loads(args["model_config"])
         directory = Path(args["model_repository"]) / args["model_version"]
         path = directory / (config.get("default_model_filename") or DEFAULT_FILENAME)
@@ -61,7 +61,7 @@ class NetworkModel(ABC):
             raise pb_utils.TritonModelException(f"{path} is missing: has `make export` been run?")
         settings = _settings(config)
         self.batches = config["max_batch_size"] > 0
-        # Rows that the network is given at once: a CPU is no faster with more, and needs memory for each.
+        # The largest batch at once: a CPU is no faster with a larger one, and needs memory for each row.
         self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
         instance, shared = args["model_instance_name"], settings.get("SHARE_NETWORK") == "true"
         if shared and not holds_network(instance):
@@ -78,7 +78,7 @@ class NetworkModel(ABC):
             self.network = SharedNetwork(self.network, address_of(instance))
 
     def execute(self, requests: list) -> list:
-        """Run all requests as one batch where they fit together; a failure belongs to the request that causes it."""
+        """Run all requests as one batch if their shapes fit; an error affects only the request that causes it."""
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]
@@ -93,7 +93,9 @@ class NetworkModel(ABC):
                     for index, request in enumerate(requests)
                 ]
             except Exception as error:
-                pb_utils.Logger.log_warn(f"a batch of {len(requests)} requests failed, running each alone: {error}")
+                pb_utils.Logger.log_warn(
+                    f"a batch of {len(requests)} requests failed, running them one by one: {error}"
+                )
         return [self._respond(request, tensors) for request, tensors in zip(requests, inputs, strict=True)]
 
     def _respond(self, request: Any, inputs: Tensors) -> Any:
@@ -114,12 +116,12 @@ class NetworkModel(ABC):
 
 
 def gpu_of(args: Mapping[str, str]) -> int | None:
-    """The number of the GPU that an instance is to run on, from what Triton tells `initialize`; None for the CPU."""
+    """The number of an instance's GPU, from the arguments of `initialize`; None for the CPU."""
     return int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
 
 
 def complete_config(config: Any, network: Network) -> None:
-    """Add to Triton's `config` the inputs and outputs of `network` that it does not have."""
+    """Add the inputs and outputs of `network` that Triton's `config` lacks."""
     declared = config.as_dict()
     nothing_declared = not declared["input"] and not declared["output"]
     can_batch = all(spec.shape[:1] == (-1,) for spec in [*network.inputs, *network.outputs])
@@ -139,9 +141,9 @@ def complete_config(config: Any, network: Network) -> None:
 
 
 def check_config(config: Mapping[str, Any], network: Network, *, strict: bool) -> None:
-    """Raise a `TritonModelException` that names the first tensor on which configuration and network differ.
+    """Raise a `TritonModelException` that names the first tensor in which configuration and network differ.
 
-    An axis that only the configuration leaves open is a difference where it is to be `strict`.
+    If `strict`, an axis that is -1 in the configuration only is a difference too.
     """
     leading = [-1] if config["max_batch_size"] > 0 else []
     for kind, specs in (("input", network.inputs), ("output", network.outputs)):

@@ -1,4 +1,4 @@
-"""A network in OpenVINO, on the CPU."""
+"""A network in OpenVINO on the CPU."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ from backends.tensors import Network, Tensors, TensorSpec
 
 
 class OpenVinoNetwork(Network):
-    """A file compiled for the CPU."""
+    """An ONNX file compiled for the CPU; ValueError if the precision is not available."""
 
     def __init__(self, path: Path, asked: str, *, compute_lock: bool, cache: Path | None = None) -> None:
         precision = precision_of_this_cpu(asked)
         if precision == "int8":
             path = path.with_name(f"{path.stem}_int8.xml")
             if not path.is_file():
-                raise ValueError(f"PRECISION is int8, and {path} is missing: export with --int8")
+                raise ValueError(f"PRECISION is int8, but {path} is missing: export with --int8")
         hints = {
             "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
-            # One request at a time, on all cores: what the stubs of Triton's python backend do.
+            # A stub runs one request at a time, on all cores.
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
         }
@@ -42,14 +42,14 @@ class OpenVinoNetwork(Network):
 
 
 def _prepare_cache(directory: Path, network: Path) -> bool:
-    """Whether `directory` can hold compiled networks; those that are older than `network` are removed."""
+    """Whether `directory` can be used as a cache; removes compiled networks older than `network`."""
     try:
         directory.mkdir(exist_ok=True)
         for blob in directory.glob("*.blob"):
             if blob.stat().st_mtime < network.stat().st_mtime:
                 blob.unlink(missing_ok=True)
     except OSError as error:
-        pb_utils.Logger.log_warn(f"{directory} cannot be used ({error.strerror}): networks are compiled at every start")
+        pb_utils.Logger.log_warn(f"no cache in {directory} ({error.strerror}): networks are compiled at every start")
         return False
     return os.access(directory, os.W_OK)
 

@@ -1,4 +1,4 @@
-"""What a CPU computes in: the type in which it multiplies matrices fastest, or the one that it is told to use."""
+"""The precision of the cpu profile: the one in which this CPU multiplies matrices fastest, or a given one."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,19 +9,19 @@ from openvino import opset13
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 BF16_GAIN = 1.2
-"""How much faster than float32 bf16 must be to be worth its rounding: 2 or more where it pays, below 1 where not."""
+"""How much faster than float32 bf16 must be to justify its rounding; CPUs were either above 2 or below 1."""
 
 
 def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Mapping[str, float]]) -> str:
-    """`f32`, `bf16` or `int8`; ValueError where that cannot be had on a CPU with these OpenVINO capabilities.
+    """`f32`, `bf16` or `int8`; ValueError if `asked` is not available with these OpenVINO capabilities.
 
-    For `auto`, `rates` tells how fast matrices are multiplied in `f32` and `bf16`: a CPU may have instructions for
-    bf16 that are slower than those for float32, as Intel's with AVX512-BF16 and without AMX are.
+    For `auto`, `rates` measures matrix products in `f32` and `bf16`: bf16 may be slower than float32, for example on
+    Intel CPUs with AVX512-BF16 but without AMX.
     """
     if asked not in PRECISIONS:
         raise ValueError(f"PRECISION is {asked!r}, it must be one of {', '.join(PRECISIONS)}")
     if asked == "bf16" and "BF16" not in capabilities:
-        raise ValueError("PRECISION is bf16, which this CPU has no instructions for")
+        raise ValueError("PRECISION is bf16, which this CPU does not support")
     if asked != "auto":
         return asked
     if "BF16" not in capabilities:
@@ -31,7 +31,7 @@ def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Ma
 
 
 def precision_of_this_cpu(asked: str = "auto") -> str:
-    """`choose_precision` for the CPU that this runs on; `auto` takes about half a second."""
+    """`choose_precision` for this CPU; `auto` takes about half a second."""
     core = openvino.Core()
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return choose_precision(asked, capabilities, lambda: {name: matrix_rate(core, name) for name in ("f32", "bf16")})
@@ -49,7 +49,7 @@ def matrix_rate(core: openvino.Core, precision: str, *, rows: int = 1568, width:
     request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
     values = np.ones((rows, width), np.float32)
     seconds = []
-    for _ in range(runs + 1):  # the first is slower
+    for _ in range(runs + 1):  # the first one is slower
         started = time.perf_counter()
         request.infer([values], share_inputs=True)
         seconds.append(time.perf_counter() - started)

@@ -1,8 +1,8 @@
-"""One network for all instances of a model: the first instance holds it, the others send it what they are asked.
+"""One network for all instances of a model: the first instance holds it, the others send it their inputs.
 
-A request then has an instance of its own, and the network goes from one request to the next clip by clip: who asks for
-one clip waits for one of each of those before it, and not for all that a film has. Instances are processes; what they
-say to each other goes over a socket that this user alone can open, as a line of JSON and the bytes of each tensor.
+Each request then has an instance of its own, and the network alternates between requests after every clip: a request
+for one clip waits for one clip of each request before it, not for all clips of a long video. Instances are processes;
+they talk over a socket that only this user can open, in JSON followed by the bytes of each tensor.
 """
 
 import contextlib
@@ -18,28 +18,28 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.compute_lock import directory, server_name
+from backends.compute_lock import shared_path
 from backends.tensors import Network, Tensors
 
 PATIENCE_SECONDS = 20.0
-"""Less than what the supervisor lets a process of a model go on with that is being unloaded."""
+"""Less than the time after which the supervisor kills processes of an unloaded model."""
 RETRY_SECONDS = 0.1
 GONE = "the process that holds the network is not healthy"
-"""What Triton itself says of a process that died is `... is not healthy`: a caller may ask again."""
+"""Triton's own message for a dead process ends the same; clients retry on it."""
 
 
 def holds_network(instance_name: str) -> bool:
-    """Whether an instance is the first of its group; Triton calls the second one of two `GROUP_1`."""
+    """Whether an instance is the first of its group; Triton calls the second one `GROUP_1`."""
     return instance_name.endswith("_0")
 
 
 def address_of(instance_name: str) -> Path:
-    """Where the first instance of the group of `instance_name` listens."""
-    return directory() / f"{server_name()}.{instance_name.rpartition('_')[0]}"
+    """The socket of the first instance in the group of `instance_name`."""
+    return shared_path(instance_name.rpartition("_")[0])
 
 
 class Line:
-    """Threads of one process, one at a time and in the order in which they came."""
+    """A first-in, first-out lock for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Line:
 
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a turn, and have it for the length of the block."""
+        """Wait for the lock and hold it for the length of the block."""
         place = threading.Lock()
         place.acquire()
         with self._lock:
@@ -65,10 +65,10 @@ class Line:
 
 
 class SharedNetwork(Network):
-    """A network of this process, for its own instance and for those that connect."""
+    """A network of this process, used by its own instance and by those that connect."""
 
     def __init__(self, network: Network, address: Path) -> None:
-        """Listen at `address`, in the place of who did before: one whose model is being unloaded."""
+        """Listen at `address`; replaces an earlier listener, whose model is being unloaded."""
         self.inputs, self.outputs = network.inputs, network.outputs
         self._network = network
         self._line = Line()
@@ -90,7 +90,7 @@ class SharedNetwork(Network):
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
-        with connection, contextlib.suppress(EOFError, OSError):  # until the other instance goes
+        with connection, contextlib.suppress(EOFError, OSError):  # until the other instance ends
             while True:
                 inputs = _receive(connection)
                 try:
@@ -102,13 +102,13 @@ class SharedNetwork(Network):
 
 
 class NetworkGone(Exception):
-    """The instance that holds the network died, and there was no other for a while."""
+    """The instance that holds the network died, and no other replaced it in time."""
 
 
 class RemoteNetwork(Network):
     """The network of another instance.
 
-    Where that dies, the supervisor loads the model again, and who waits here is answered by the new one.
+    If that instance dies, the supervisor loads the model again, and waiting requests are answered by the new one.
     """
 
     inputs = outputs = ()
@@ -122,7 +122,7 @@ class RemoteNetwork(Network):
         deadline = time.monotonic() + self._patience_seconds
         while True:
             try:
-                # Not before it is needed: the model has all its instances then, and the first of them listens.
+                # Connect on first use: by then the model has all its instances, and the first one listens.
                 self._connection = self._connection or _connect(self._address)
                 _send(self._connection, inputs)
                 return _receive(self._connection)
@@ -145,7 +145,6 @@ def _send(connection: Connection, tensors: Mapping[str, np.ndarray]) -> None:
     specs = {name: [str(tensor.dtype), tensor.shape] for name, tensor in tensors.items()}
     connection.send_bytes(json.dumps({"tensors": specs}).encode())
     for tensor in tensors.values():
-        # Of a tensor that is empty there is nothing to say.
         if tensor.size:
             connection.send_bytes(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8))
 

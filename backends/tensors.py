@@ -1,4 +1,4 @@
-"""What a network is: tensors in, tensors out."""
+"""The interface of a network: tensors in, tensors out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ Tensors = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor of a network."""
+    """An input or output of a network."""
 
     name: str
     """Its name in the ONNX file."""
     dtype: np.dtype
     """Its element type."""
     shape: tuple[int, ...]
-    """Its shape, -1 where an axis is dynamic."""
+    """Its shape; -1 for a dynamic axis."""
 
 
 class Network(ABC):
-    """A network, loaded."""
+    """A loaded network."""
 
     inputs: Sequence[TensorSpec]
     outputs: Sequence[TensorSpec]
 
     @abstractmethod
     def run(self, inputs: Tensors) -> Tensors:
-        """Every output for a set of inputs."""
+        """Compute every output; `inputs` has every input by name."""

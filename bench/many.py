@@ -22,7 +22,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from backends.compute_lock import directory, server_name
+from backends.compute_lock import shared_path
 from bench.memory import cpu_seconds
 from client import AsyncClient, Client, ClientError
 from client._tables.table import read_table
@@ -260,7 +260,7 @@ def share_of_turns(tritonserver: int, seconds: float) -> float:
     """
     taken = looks = 0
     end = time.monotonic() + seconds
-    with open(directory() / f"{server_name(tritonserver)}.turn") as turn:
+    with open(shared_path("turn", tritonserver)) as turn:
         while time.monotonic() < end:
             looks += 1
             try:

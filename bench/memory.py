@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from server.processes import descendants
+from video.processes import descendants, find_process
 
 
 def tree(root: int) -> list[int]:
@@ -40,15 +40,9 @@ def _sum_mib(root: int, file: str, fields: tuple[str, ...]) -> float:
 
 
 def cpu_seconds(root: int) -> float:
-    """CPU time of a process tree so far, including children that have ended."""
-    ticks = 0
-    for pid in tree(root):
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += sum(int(field) for field in fields[11:15])
-    return ticks / 100
+    """CPU time of a process tree so far, its ended and awaited children included."""
+    found = (find_process(pid) for pid in tree(root))
+    return sum(process.cpu_seconds + process.children_cpu_seconds for process in found if process is not None)
 
 
 def peak_mib() -> float:

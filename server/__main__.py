@@ -1,75 +1,102 @@
-"""`python -m server`: Triton in the foreground, until Ctrl-C. `make serve` calls it."""
+"""`python -m server`: Triton in the foreground, until Ctrl-C. `make serve` and the container image call it."""
 
 import argparse
-import contextlib
-import os
+import logging
 import signal
 import sys
 import time
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
-from server.installation import NoServer, find_triton, precision_environment
+from server import logs
+from server.errors import NoServer, ServerFailed
+from server.installation import find_triton, precision_environment
 from server.metrics import Counts
-from server.process import ServerFailed, Settings, start
-from server.proxy import Tls
+from server.restart_policy import DEATHS_SECONDS, MAX_DEATHS, DeathLimit
+from server.settings import Settings
+from server.start import start
 from server.supervisor import Supervisor
 
-MAX_DEATHS = 3
-DEATHS_SECONDS = 120
-"""tritonserver is started again when it dies, but not the third time within this time."""
+log = logging.getLogger("server")  # not __name__, which is __main__
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
 EPILOG = """\
-The environment chooses the rest: HTTP_PORT (8000), GRPC_PORT (8001), METRICS_PORT (8002), ADDRESS (127.0.0.1: this
-machine only), PRECISION (auto, f32, bf16 or int8: what the networks compute in without a GPU; auto is f32 or bf16,
-whichever is faster here), TLS_CERTIFICATE and TLS_KEY (PEM files: gRPC is encrypted, and HTTP stays on this machine),
-TLS_CLIENT_CA (a PEM file: callers need a certificate of its), REQUEST_LOG (all, errors or off: which requests have a
-line of JSON in the output), TRITON_FLAGS (passed on to tritonserver). Exit status: 0 after Ctrl-C, 1 where the server
-cannot start or stops by itself."""
+environment variables:
+  HTTP_PORT, GRPC_PORT, METRICS_PORT
+                      ports (8000, 8001, 8002)
+  ADDRESS             address to listen on (127.0.0.1: this machine only; the container image sets 0.0.0.0)
+  PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16 or int8
+                      (auto: f32 or bf16, whichever is faster on this CPU)
+  TLS_CERTIFICATE, TLS_KEY
+                      PEM files: encrypt gRPC; HTTP then listens on the loopback interface only
+  TLS_CLIENT_CA       PEM file: callers need a certificate that this authority signed (mutual TLS)
+  GATE                on: gRPC calls pass the proxy, which queues them fairly and keeps cancellations from Triton
+                      off: tritonserver itself listens on the gRPC port (on)
+  REQUEST_LOG         which requests get a line of JSON in the output: all, errors or off (all)
+  TRITON_FLAGS        more flags for tritonserver
+
+examples:
+  python -m server
+  python -m server --model-repository /data/models
+  ADDRESS=0.0.0.0 GRPC_PORT=9001 python -m server
+  TLS_CERTIFICATE=server.pem TLS_KEY=key.pem TLS_CLIENT_CA=ca.pem python -m server
+  TRITON_FLAGS="--log-verbose=1" python -m server
+
+in the container image, whose default command is this one (with --model-repository=/models):
+  docker run --gpus all --shm-size=4g -p 8000-8002:8000-8002 -v "$PWD/model_repository:/models:ro" video-motion
+  docker run ... -e GATE=off video-motion
+  docker run ... --init --read-only --tmpfs /tmp video-motion
+  docker run ... video-motion tritonserver --model-repository=/models     without supervisor, proxy and closed APIs
+
+exit status: 0 after Ctrl-C or SIGTERM, 1 if the server cannot start or stops by itself"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, serve, and return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m server", description="Serve the model repository with Triton.", epilog=EPILOG
+        prog="python -m server",
+        description="Serve the model repository with Triton, in the foreground; restart what dies.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--model-repository", metavar="DIR", type=Path, default=MODEL_REPOSITORY, help="(default: the project's own)"
+        "--model-repository",
+        metavar="DIR",
+        type=Path,
+        default=MODEL_REPOSITORY,
+        help="the models (default: model_repository in the project)",
     )
     options = parser.parse_args(arguments)
+    logs.configure()
     try:
-        return serve(_settings(options.model_repository))
+        return serve(Settings.from_environment(options.model_repository))
     except (NoServer, ServerFailed) as error:
-        print(f"server: {error}", file=sys.stderr)
+        log.error("%s", error)
         return 1
 
 
 def serve(settings: Settings) -> int:
     """Run a server until it is told to stop; the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # A polite kill is a Ctrl-C; and a shell starts what runs in its background with Ctrl-C ignored.
+        # SIGTERM stops it as Ctrl-C does; and a shell starts its background jobs with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
-    # Measured once: a server that is started again computes in what the one before did.
+    # Measured once: a restarted server computes in the same precision as the one before.
     precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
     settings = replace(settings, precision=precision)
-    counts = Counts()
-    deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+    counts, deaths = Counts(), DeathLimit()
     try:
         while True:
             try:
                 status = _serve_once(settings, counts)
                 if status is None:
                     continue
-                print(f"server: tritonserver ended by itself with status {status}", file=sys.stderr)
+                log.error("tritonserver ended by itself with status %d", status)
             except ServerFailed as error:
-                if not deaths:
+                if not deaths.any:
                     raise
-                print(f"server: {error}", file=sys.stderr)
-            deaths.append(time.monotonic())
-            if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_SECONDS:
-                print(f"server: that was the third time within {DEATHS_SECONDS} s: giving up", file=sys.stderr)
+                log.error("%s", error)
+            if deaths.count():
+                log.error("giving up: tritonserver ended %d times within %d s", MAX_DEATHS, DEATHS_SECONDS)
                 return 1
             counts.server_restarts.inc()
     except KeyboardInterrupt:
@@ -77,68 +104,35 @@ def serve(settings: Settings) -> int:
 
 
 def _serve_once(settings: Settings, counts: Counts) -> int | None:
-    """Run a server, kept whole, until tritonserver ends; its exit status, None where it is to be started again."""
+    """Run a supervised server until tritonserver ends; its exit status, None if it is to be started again."""
     started = time.monotonic()
-    print("server: starting, the networks take some seconds to load", flush=True)
+    log.info("starting, the networks take some seconds to load")
     server = start(settings, counts)
     try:
         if server.notice:
-            print(f"server: {server.notice}", file=sys.stderr)
+            log.warning("%s", server.notice)
         server.wait_until_ready()
         seconds = time.monotonic() - started
-        print(f"server: ready after {seconds:.1f} s: gRPC on {server.url}, {server.profile} profile; Ctrl-C ends it")
-        print(f"server: the key to model control, shared memory, trace and log settings: {server.key_file}")
-        print(f"server: try  python -m client.score --url {server.url} VIDEO", flush=True)
-        server.show_log()
-        return Supervisor(server, _report).watch()
+        log.info("ready after %.1f s: gRPC on %s, %s profile; Ctrl-C stops it", seconds, server.url, server.profile)
+        if not settings.proxy:
+            log.info("GATE=off: callers reach tritonserver itself, without the fair queue")
+        log.info("the key to model control, shared memory, trace and log settings: %s", server.key_file)
+        log.info("try  python -m client.score --url %s VIDEO", server.url)
+        server.triton_process.show_log()
+        return Supervisor(server).watch()
     except ServerFailed:
-        print(server.errors, end="", file=sys.stderr)
+        print(server.triton_process.errors, end="", file=sys.stderr, flush=True)
         raise
     except KeyboardInterrupt:
-        print("server: stopping", flush=True)
+        log.info("stopping")
         raise
     finally:
         interrupts = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # being impatient leaves nothing behind
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.stop()
         signal.signal(signal.SIGINT, interrupts[0])
         signal.signal(signal.SIGTERM, interrupts[1])
-
-
-def _report(line: str) -> None:
-    with contextlib.suppress(OSError):  # nobody may read our output any more
-        print(f"server: {line}", flush=True)
-
-
-def _settings(model_repository: Path) -> Settings:
-    def port(name: str, default: int) -> int:
-        text = os.environ.get(name) or str(default)
-        if not text.isdigit() or not 0 < int(text) < 65536:
-            raise ServerFailed(f"{name} is {text!r}, it must be a port from 1 to 65535")
-        return int(text)
-
-    return Settings(
-        model_repository,
-        tls=_tls(),
-        address=os.environ.get("ADDRESS") or "127.0.0.1",
-        http_port=port("HTTP_PORT", 8000),
-        grpc_port=port("GRPC_PORT", 8001),
-        metrics_port=port("METRICS_PORT", 8002),
-        precision=os.environ.get("PRECISION") or "auto",
-    )
-
-
-def _tls() -> Tls | None:
-    certificate, key, client_ca = (
-        Path(path) if (path := os.environ.get(name)) else None
-        for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA")
-    )
-    if certificate and key:
-        return Tls(certificate, key, client_ca)
-    if certificate or key or client_ca:
-        raise ServerFailed("TLS_CERTIFICATE and TLS_KEY are given together, TLS_CLIENT_CA with them")
-    return None
 
 
 if __name__ == "__main__":

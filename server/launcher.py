@@ -1,17 +1,19 @@
-"""The command `tritonserver` of the virtual environment: NVIDIA's own, with the profile and the backends filled in.
+"""The command `tritonserver` of the virtual environment, and `python -m server.launcher`: NVIDIA's tritonserver, with
+defaults for the profile, the backends and the memory pools.
 
-A real installation of Triton is run where there is one; every flag is passed on, and one that is given wins.
+A native installation of Triton is preferred. Every flag is passed on, and overrides a default.
 """
 
 import os
 import sys
 from typing import NoReturn
 
-from server.installation import NoServer, find_triton, precision_environment
+from server.errors import NoServer
+from server.installation import find_triton, precision_environment
 
 
 def main() -> NoReturn:
-    """Become tritonserver."""
+    """Replace this process by tritonserver."""
     try:
         triton = find_triton()
         profile = triton.profile()

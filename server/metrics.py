@@ -1,9 +1,7 @@
-"""The metrics of a server: Triton's, which include those of its models, and what only those around Triton know."""
+"""The metrics of a server: those of Triton and its models, and those of the proxy and the supervisor."""
 
 import http.client
-import socket
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,28 +10,30 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from server.fair_queue import FairQueue
+from server.local_http import open_local
+from server.ports import family
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT_SECONDS = 10.0
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
-disable_created_metrics()  # a sample a counter that says when it was made, which nobody asks for
+disable_created_metrics()  # a creation time for each counter, which nobody uses
 
 
 class Counts(Collector):
-    """What happens around Triton; kept while tritonserver itself is started again."""
+    """What the proxy and the supervisor count; kept while tritonserver itself is restarted."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.model_reloads = Counter(
             "video_motion_model_reloads",
-            "Models loaded again because a process of theirs died",
+            "Models loaded again because one of their processes died",
             ["model"],
             registry=self.registry,
         )
         for model in MODELS:
-            self.model_reloads.labels(model)  # there from the start, at 0
+            self.model_reloads.labels(model)  # each series exists from the start, at 0
         self.server_restarts = Counter(
-            "video_motion_server_restarts", "Times that tritonserver was started again", registry=self.registry
+            "video_motion_server_restarts", "Restarts of tritonserver", registry=self.registry
         )
         self._queue: FairQueue | None = None
         self._refused_before = self._cancelled_before = 0
@@ -47,35 +47,35 @@ class Counts(Collector):
         self._queue = queue
 
     def collect(self) -> Iterator[Metric]:
-        """The numbers of requests, as the registry asks for them."""
+        """The numbers of requests, as the registry asks for them; none without a proxy."""
         if (queue := self._queue) is None:
             return
         yield CounterMetricFamily(
             "video_motion_queue_rejections",
-            "Requests that found the queue full",
+            "Requests rejected because the queue was full",
             self._refused_before + queue.refused,
         )
         yield CounterMetricFamily(
             "video_motion_requests_abandoned",
-            "Requests whose caller had gone before their turn came",
+            "Requests cancelled by their caller while they waited",
             self._cancelled_before + queue.cancelled,
         )
-        yield GaugeMetricFamily("video_motion_requests_waiting", "Requests that wait for Triton", queue.waiting)
-        yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests that Triton has", queue.in_flight)
+        yield GaugeMetricFamily("video_motion_requests_waiting", "Requests in the queue", queue.waiting)
+        yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests in flight to Triton", queue.in_flight)
 
 
 class MetricsEndpoint:
-    """Serves /metrics until it is closed, in threads of its own."""
+    """Serves /metrics, in threads of its own, until it is closed."""
 
     def __init__(self, address: str, port: int, triton_url: Callable[[], str], counts: Counts) -> None:
-        """Listen on `address` and `port`; `triton_url` tells where Triton's own are. OSError where that cannot be."""
+        """Listen on `address` and `port`, OSError if that fails; `triton_url` returns the URL of Triton's metrics."""
 
         class Handler(BaseHTTPRequestHandler):
             timeout = TIMEOUT_SECONDS
 
             def do_GET(self) -> None:
                 if self.path.partition("?")[0] != "/metrics":
-                    self.send_error(404, "only /metrics is here")
+                    self.send_error(404, "only /metrics is served here")
                     return
                 content = _of_triton(triton_url()) + generate_latest(counts.registry)
                 self.send_response(200)
@@ -85,15 +85,15 @@ class MetricsEndpoint:
                 self.wfile.write(content)
 
             def log_message(self, format: str, *arguments: object) -> None:
-                """A line for each time that metrics are collected would say nothing."""
+                """No line for every scrape."""
 
         class Listener(ThreadingHTTPServer):
             daemon_threads = True
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """Whoever collects metrics may go in the middle of it."""
+                """A scraper that disconnects is no error."""
 
-            address_family = _family(address)
+            address_family = family(address)
 
         self._listener = Listener((address, port), Handler)
         self._thread = threading.Thread(target=self._listener.serve_forever, name="metrics", daemon=True)
@@ -106,15 +106,10 @@ class MetricsEndpoint:
         self._thread.join()
 
 
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
 def _of_triton(url: str) -> bytes:
-    """Triton's metrics; none while it is away."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this server
+    """Triton's metrics; nothing while it is not running."""
     try:
-        with direct.open(url, timeout=TIMEOUT_SECONDS) as answer:
+        with open_local(url, TIMEOUT_SECONDS) as answer:
             return answer.read()
     except (OSError, http.client.HTTPException):
         return b""

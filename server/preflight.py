@@ -1,4 +1,4 @@
-"""What is looked at before a server is started, so that what is wrong is said in one sentence."""
+"""Checks before a server is started, so that each problem is reported in one sentence."""
 
 import json
 import os
@@ -6,12 +6,13 @@ import socket
 import ssl
 from pathlib import Path
 
-from server.proxy import Tls
+from server.ports import family
+from server.tls import ServerTls
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 1 << 30
-"""The clips of the largest videos, three at once: 64 of 2.4 MB each, twice (out of the decoder and into a network); and
-the videos."""
+"""Room for three of the largest videos at once: 64 clips of 2.4 MB each, twice (out of the decoder and into a network),
+and the files."""
 
 NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
 
@@ -22,15 +23,15 @@ def problems(
     ports: dict[str, int],
     profile: str = "cpu",
     precision: str = "auto",
-    tls: Tls | None = None,
+    tls: ServerTls | None = None,
 ) -> list[str]:
-    """Why a server cannot start, a sentence each; none where it can."""
+    """Why a server cannot start, one sentence per reason; empty if it can."""
     return [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory(), *_tls(tls)]
 
 
 def _repository(model_repository: Path, profile: str, precision: str) -> list[str]:
     if not (model_repository / "video_motion" / "config.pbtxt").is_file():
-        return [f"{model_repository} is not a model repository of this project: it has no video_motion"]
+        return [f"{model_repository} is not a model repository of this project: it does not contain video_motion"]
     manifest = model_repository / "weights.json"
     missing = [name for name in NETWORKS if not list((model_repository / name).glob("[0-9]*/model.*"))]
     if not manifest.is_file() or missing:
@@ -40,16 +41,16 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
     except ValueError:
         return [f"{manifest} is damaged: run `make export` again"]
     if profile == "gpu" and not list(model_repository.glob("*/1/model_fp16.onnx")):
-        return [f"{model_repository} has no fp16 networks, for the GPU: run `make export` without --target cpu"]
+        return [f"{model_repository} has no fp16 networks for the GPU: run `make export` without --target cpu"]
     if profile == "cpu" and precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
-        return [f"PRECISION is int8, and {model_repository} has no 8-bit networks: export with --int8"]
+        return [f"PRECISION is int8, but {model_repository} has no 8-bit networks: export with --int8"]
     return []
 
 
 def _ports(address: str, ports: dict[str, int]) -> list[str]:
     found = []
     for variable, port in ports.items():
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        with socket.socket(family(address)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))
@@ -59,25 +60,26 @@ def _ports(address: str, ports: dict[str, int]) -> list[str]:
     return found
 
 
-def _tls(tls: Tls | None) -> list[str]:
+def _tls(tls: ServerTls | None) -> list[str]:
     if tls is None:
         return []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(tls.certificate, tls.key, password="")  # or OpenSSL asks for one
+        context.load_cert_chain(tls.certificate, tls.key, password="")  # without it, OpenSSL prompts for one
     except (OSError, ValueError) as error:
-        return [f"{tls.certificate} and {tls.key} cannot be used: {_said(error)}"]
+        return [f"{tls.certificate} and {tls.key} cannot be used: {_reason(error)}"]
     try:
         if tls.client_ca is not None:
             context.load_verify_locations(tls.client_ca)
     except (OSError, ValueError) as error:
-        return [f"{tls.client_ca} cannot be used: {_said(error)}"]
+        return [f"{tls.client_ca} cannot be used: {_reason(error)}"]
     return []
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return {"KEY_VALUES_MISMATCH": "the key is another certificate's"}.get(error.reason, "it is no such PEM file")
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        return "the key does not belong to the certificate" if mismatch else "not a valid PEM file"
     return getattr(error, "strerror", None) or str(error)
 
 

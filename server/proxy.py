@@ -1,83 +1,72 @@
-"""What callers talk to over gRPC: it hands whole calls on to Triton, and keeps from it what Triton takes badly.
+"""The gRPC proxy in front of Triton: it queues calls fairly and keeps from Triton what crashes it.
 
-A call that is cancelled while Triton answers it can crash tritonserver (seen with release 24.10: of 240 cancelled calls
-for motion and camera, seven did). So a call for inference that has gone on to Triton is never cancelled: its answer is
-thrown away. Calls that wait here when their caller goes are dropped, before anything is decoded. Callers take turns.
-TLS ends here.
+Why it exists: tritonserver 2.51 (release 24.10, the one that pip installs) can crash if a call is cancelled while it is
+answered. Of 240 cancelled calls for motion and camera, seven crashed it; none of 640 did through the proxy. Two reports
+look like the same crash: triton-inference-server/server issues 7368 (24.05 to 24.08) and 8034 (25.01). Both are closed,
+with fixes in later releases; whether those end the crashes seen here was not measured. `GATE=off` leaves the proxy out.
+
+So a call for inference that Triton has received is never cancelled there: the proxy waits for its answer and discards
+it. Calls that still wait when their caller goes are dropped before anything is decoded. Callers take turns.
+
+Triton implements TLS and restricted protocols itself. The restricted protocols stay Triton's, and the proxy passes the
+key through. TLS ends in the proxy because gRPC connections end there: a proxy that passed encrypted bytes through could
+not tell one call from another. Between proxy and Triton, calls stay on the loopback interface.
 """
 
 import asyncio
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from server.fair_queue import FairQueue, QueueFull
+from server.ports import in_url
+from server.tls import ServerTls
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.shared_memory import free_bytes, no_room
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 MAX_IN_FLIGHT = 16
-"""Calls that Triton has at once: enough to keep every model busy, few enough that most of those who wait wait here."""
+"""Calls in flight to Triton: enough to keep every model busy; any more would wait in Triton, not here."""
 MAX_PER_CALLER = 2
-"""Of one caller in the cpu profile, whose models have one more process each: one caller's films are never in all of
-them. Two keep the networks busy, for while they compute one video the next one is decoded."""
+"""The same of one caller in the cpu profile, whose models have one process more: the long videos of one caller never
+occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
 MAX_WAITING = 64
-GIVE_BACK_SECONDS = 1.0
-"""How often memory that large requests took is returned, at most."""
+TRIM_SECONDS = 1.0
+"""How long after a large request its memory is returned to the system."""
 MAX_RECEIVED = 256
-"""Calls whose messages are received at once, of whatever kind; the next are refused unread."""
+"""Calls of any kind whose messages are received at once; any more are refused unread."""
 NO_ROOM = "Failed to increase the shared memory pool"
-"""How Triton says that a tensor does not fit into what is left of it. The request fails, and nothing else does."""
+"""Triton's message if a tensor does not fit into /dev/shm; only that request fails."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
-LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # or a second server would silently share the port
+LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # with it, a second server would silently share the port
 CONNECTING = [
     *MESSAGES,
-    # gRPC's own pause before it connects again grows to two minutes, and Triton is not there at first.
+    # By default the pause before gRPC reconnects grows to two minutes, and Triton is not up yet at first.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 
 
-@dataclass(frozen=True)
-class Tls:
-    """How callers are shown who this is, and show who they are; PEM files."""
-
-    certificate: Path
-    """The server's, with those that it was signed with."""
-    key: Path
-    """Its private key."""
-    client_ca: Path | None = None
-    """Whose certificates callers must have; they need none where this is not given."""
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """As gRPC wants them; OSError where a file cannot be read."""
-        ca = None if self.client_ca is None else self.client_ca.read_bytes()
-        pair = (self.key.read_bytes(), self.certificate.read_bytes())
-        return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
-
-
 class Proxy:
-    """Listens until it is closed, in a thread of its own."""
+    """Listens in a thread of its own until it is closed."""
 
     def __init__(
         self,
         address: str,
         port: int,
         upstream: str,
-        tls: Tls | None = None,
+        tls: ServerTls | None = None,
         max_per_caller: int = MAX_IN_FLIGHT,
     ) -> None:
-        """Listen on `address` and `port`, and hand on to Triton at `upstream`; OSError where that cannot be.
+        """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
-        Of one caller Triton has `max_per_caller` calls at once.
+        At most `max_per_caller` calls of one caller are in flight.
         """
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._loop = asyncio.new_event_loop()
@@ -90,12 +79,12 @@ class Proxy:
             raise
 
     def close(self, grace_seconds: float = 0.0) -> None:
-        """Take no more calls, give those under way some time, and stop."""
+        """Accept no more calls, give those in flight `grace_seconds` to finish, and stop."""
         self._run(self._close(grace_seconds))
         self._end()
 
-    def hand_on_to(self, upstream: str) -> None:
-        """Hand on to a Triton elsewhere from now on."""
+    def change_upstream(self, upstream: str) -> None:
+        """Forward to Triton at another ADDRESS:PORT from now on."""
         self._run(self._connect(upstream))
 
     def _run(self, work: Any) -> None:
@@ -106,18 +95,19 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    async def _open(self, address: str, port: int, upstream: str, tls: Tls | None) -> None:
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self._giving_back: asyncio.Task[None] | None = None
+    async def _open(self, address: str, port: int, upstream: str, tls: ServerTls | None) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """Calls in flight, and the release of their slots."""
+        self._trimming: asyncio.Task[None] | None = None
         self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
         self._server = grpc.aio.server(options=LISTENING, maximum_concurrent_rpcs=MAX_RECEIVED)
-        self._server.add_generic_rpc_handlers([_Handlers(self._hand_on)])
-        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self._server.add_generic_rpc_handlers([_Handlers(self._forward)])
+        where = f"{in_url(address)}:{port}"
         try:
             if tls is None:
                 self._server.add_insecure_port(where)
             else:
-                self._server.add_secure_port(where, tls.credentials())
+                self._server.add_secure_port(where, credentials(tls))
         except RuntimeError as error:
             raise OSError(f"cannot listen on {where}: {error}") from error
         await self._server.start()
@@ -128,84 +118,91 @@ class Proxy:
 
     async def _close(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)
-        if self._under_way:  # those whose callers have gone
-            await asyncio.wait(self._under_way, timeout=grace_seconds)
-        left = [*self._under_way, *([self._giving_back] if self._giving_back else [])]
+        if self._tasks:  # calls whose callers have gone
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        left = [*self._tasks, *([self._trimming] if self._trimming else [])]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._channel.close()
 
-    async def _hand_on(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def _forward(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
             if method != INFER:
-                return await self._ask(method, request, context)
+                return await self._call(method, request, context)
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(self.queue.slot(context.peer()))
-                answer = asyncio.create_task(self._ask(method, request, context))
-                # Whoever goes, Triton is let finish; until then the turn is not over.
-                keep = stack.pop_all()
-                self._under_way.add(answer)
-                answer.add_done_callback(lambda task: self._leave(task, keep))
+                answer = asyncio.create_task(self._call(method, request, context))
+                # If the caller goes, Triton still finishes the call, which keeps its slot until then.
+                slot = stack.pop_all()
+                self._tasks.add(answer)
+                answer.add_done_callback(lambda task: self._finish(task, slot))
             return await asyncio.shield(answer)
         except QueueFull as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:
-            await context.abort(*_told(error))
+            await context.abort(*_translate(error))
         finally:
             if len(request) >= LARGE_BYTES:
-                self._give_back_soon()
+                self._trim_soon()
         raise AssertionError("abort always raises")
 
-    def _give_back_soon(self) -> None:
-        """Return the memory of large requests to the machine, of several at once."""
-        if self._giving_back is None or self._giving_back.done():
-            self._giving_back = asyncio.create_task(self._give_back())
+    def _trim_soon(self) -> None:
+        """Return the memory of large requests to the system, of several at once."""
+        if self._trimming is None or self._trimming.done():
+            self._trimming = asyncio.create_task(self._trim())
 
-    async def _give_back(self) -> None:
-        await asyncio.sleep(GIVE_BACK_SECONDS)  # gRPC lets go of a request a little after it has been answered
+    async def _trim(self) -> None:
+        await asyncio.sleep(TRIM_SECONDS)  # gRPC frees a request a little after it was answered
         await asyncio.to_thread(give_back)
 
-    def _leave(self, answer: asyncio.Task[bytes], keep: contextlib.AsyncExitStack) -> None:
-        self._under_way.discard(answer)
+    def _finish(self, answer: asyncio.Task[bytes], slot: contextlib.AsyncExitStack) -> None:
+        self._tasks.discard(answer)
         if not answer.cancelled():
-            answer.exception()  # looked at, for nobody else may
-        task = asyncio.get_running_loop().create_task(keep.aclose())
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+            answer.exception()  # retrieved, or asyncio would log it if the caller has gone
+        task = asyncio.get_running_loop().create_task(slot.aclose())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def _call(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         metadata = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
             if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type")
         ]
-        # No deadline: it would cancel the call.
+        # No deadline: when it passed, it would cancel the call.
         return await self._channel.unary_unary(method)(request, metadata=metadata)
 
 
-def _told(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
-    """What a caller is told of a call that failed: what Triton said, unless it was at the end of its shared memory."""
-    said = error.details() or ""
-    if NO_ROOM not in said:
-        return error.code(), said
+def credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """The server's credentials for gRPC; OSError if a file cannot be read."""
+    ca = None if tls.client_ca is None else tls.client_ca.read_bytes()
+    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+    return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+
+
+def _translate(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
+    """Triton's own status and message, unless its shared memory was full: that is worth a retry."""
+    message = error.details() or ""
+    if NO_ROOM not in message:
+        return error.code(), message
     return grpc.StatusCode.UNAVAILABLE, str(no_room(free_bytes()))
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    """Every method, its messages as they are."""
+    """Every method, with messages as bytes."""
 
-    def __init__(self, hand_on: Callable[[str, bytes, grpc.aio.ServicerContext], Awaitable[bytes]]) -> None:
-        self._hand_on = hand_on
+    def __init__(self, forward: Callable[[str, bytes, grpc.aio.ServicerContext], Awaitable[bytes]]) -> None:
+        self._forward = forward
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
 
         async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            return await self._hand_on(method, request, context)
+            return await self._forward(method, request, context)
 
-        async def stream(requests: Any, context: grpc.aio.ServicerContext) -> None:  # noqa: ARG001 - what gRPC gives
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "streams are not served here: call ModelInfer")
+        async def stream(requests: Any, context: grpc.aio.ServicerContext) -> None:  # noqa: ARG001 - gRPC's signature
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "streams are not supported: call ModelInfer")
 
         if method == STREAM:
             return grpc.stream_stream_rpc_method_handler(stream)

@@ -115,7 +115,6 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: 
         timeout = f'parameters {{ key: "TIMEOUT_SECONDS" value {{ string_value: "{DECODE_TIMEOUT_SECONDS}" }} }}'
         config.write_text("\n".join(timeout if "TIMEOUT_SECONDS" in line else line for line in lines))
     motion, camera = tiny_checkpoints
-    from export.networks import export_networks  # imports torch, which takes seconds
 
     export_networks(str(motion), str(camera), repository, lambda _: None, target="cpu")
     return repository

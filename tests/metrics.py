@@ -1,9 +1,9 @@
 """Reading the metrics of a server."""
 
 import re
-import urllib.request
 
 from server import Server
+from server.local_http import open_local
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 """Values by name and sorted labels."""
@@ -16,8 +16,7 @@ def scrape(server: Server) -> Samples:
     """
     address = server.url.rpartition(":")[0]
     url = f"http://{address}:{server.settings.metrics_port}/metrics"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(url, timeout=30) as answer:
+    with open_local(url, 30) as answer:
         lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
     samples: Samples = {}
     for line in lines:

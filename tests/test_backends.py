@@ -1,4 +1,4 @@
-"""The Python-based backends, through a real server, with ONNX files that are not this project's."""
+"""The Python-based backends, through a real server, with small ONNX files made for the tests."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from backends.precision import choose_precision
-from server import Server, ServerFailed, Settings, find_triton
+from server import Server, ServerFailed, Settings, find_triton, launch
 
 BACKENDS = ("openvino", "onnxruntime")
 KEPT = """
@@ -39,11 +39,11 @@ def write_model(path: Path, nodes: list, inputs: list, outputs: list, constants:
 
 
 def write_product(path: Path, weight: float = 1.0) -> None:
-    """X float32 (rows, columns) times a (4, 2) matrix of `weight`: fails where there are not 4 columns."""
+    """X float32 (rows, columns) times a (4, 2) matrix of `weight`: fails unless X has 4 columns."""
     write_model(
         path,
         [
-            # OpenVINO multiplies in float32 without a look at the number of columns; it does look where it adds.
+            # OpenVINO's float32 product does not check the number of columns; its sum does.
             helper.make_node("Add", ["X", "ZEROS"], ["FOUR"]),
             helper.make_node("MatMul", ["FOUR", "W"], ["Y"]),
             helper.make_node("Neg", ["X"], ["MINUS_X"]),
@@ -58,7 +58,7 @@ def write_product(path: Path, weight: float = 1.0) -> None:
 
 
 def write_lookup(path: Path) -> None:
-    """I int64 (rows, 1) looked up in a table of three: fails where one is out of it."""
+    """I int64 (rows, 1) looked up in a table of three: fails if one is out of range."""
     write_model(
         path,
         [helper.make_node("Gather", ["TABLE", "I"], ["V"])],
@@ -84,7 +84,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             model = repository / f"{name}_{backend}"
             write(model / "1" / "toy.onnx")
             (model / "config.pbtxt").write_text(config)
-    server = Server(Settings.on_free_ports(repository), find_triton())
+    server = launch(Settings.on_free_ports(repository), find_triton())
     try:
         server.wait_until_ready()
         yield server
@@ -103,7 +103,7 @@ def infer(server: Server, model: str, **inputs: np.ndarray) -> dict[str, np.ndar
 
 
 def executions(server: Server, model: str) -> tuple[int, int]:
-    """Requests' rows and runs of the network so far."""
+    """Rows of all requests, and runs of the network, so far."""
     with grpc.InferenceServerClient(server.url) as triton:
         statistics = triton.get_inference_statistics(model).model_stats[0]
     return statistics.inference_count, statistics.execution_count
@@ -123,7 +123,7 @@ def test_an_empty_configuration_is_completed_from_the_file(toys: Server, backend
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_a_configuration_says_is_kept_and_the_rest_completed(toys: Server, backend: str):
+def test_a_partial_configuration_is_completed(toys: Server, backend: str):
     with grpc.InferenceServerClient(toys.url) as triton:
         config = triton.get_model_config(f"partly_{backend}").config
     assert list(config.input[0].dims) == [4]
@@ -131,7 +131,7 @@ def test_what_a_configuration_says_is_kept_and_the_rest_completed(toys: Server, 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_requests_are_run_together_and_get_their_own_rows_back(toys: Server, backend: str):
+def test_requests_are_batched_and_get_their_own_rows_back(toys: Server, backend: str):
     model = f"merged_{backend}"
     values = [np.full((1 + index % 2, 4), index, np.float32) for index in range(4)]
     before = executions(toys, model)
@@ -146,7 +146,7 @@ def test_requests_are_run_together_and_get_their_own_rows_back(toys: Server, bac
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_large_batch_may_be_run_in_chunks(toys: Server, backend: str):
+def test_a_large_batch_is_split(toys: Server, backend: str):
     value = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
     outputs = infer(toys, f"chunks_{backend}", X=value)
     np.testing.assert_allclose(outputs["Y"], value.sum(1, keepdims=True).repeat(2, 1), rtol=1e-2, atol=1e-2)
@@ -154,7 +154,7 @@ def test_a_large_batch_may_be_run_in_chunks(toys: Server, backend: str):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_request_that_the_network_refuses_fails_and_its_neighbours_do_not(toys: Server, backend: str):
+def test_a_request_that_the_network_refuses_fails_alone(toys: Server, backend: str):
     model = f"merged_{backend}"
     values = [np.ones((1, 5 if index == 1 else 4), np.float32) for index in range(4)]
 
@@ -170,8 +170,8 @@ def test_a_request_that_the_network_refuses_fails_and_its_neighbours_do_not(toys
     assert "OpenVINO" in str(answers[1]) or "ONNX Runtime" in str(answers[1])
 
 
-def test_a_batch_that_fails_is_run_again_one_by_one(toys: Server):
-    """Only ONNX Runtime: OpenVINO takes an index out of range for a zero."""
+def test_a_failed_batch_is_run_one_by_one(toys: Server):
+    """ONNX Runtime only: in OpenVINO, an index out of range gives zero."""
     model = "lookup_onnxruntime"
 
     def ask(index: int) -> object:
@@ -202,7 +202,7 @@ def test_a_model_that_cannot_be_served_says_why(backend: str, config: str, file:
     write_product(tmp_path / "model" / "1" / file)
     name = f'backend: "{backend}" default_model_filename: "toy.onnx" max_batch_size: 4\n'
     (tmp_path / "model" / "config.pbtxt").write_text(name + config)
-    server = Server(Settings.on_free_ports(tmp_path), find_triton())
+    server = launch(Settings.on_free_ports(tmp_path), find_triton())
     try:
         with pytest.raises(ServerFailed) as raised:
             server.wait_until_ready()
@@ -215,31 +215,31 @@ def rates(f32: float, bf16: float) -> Callable[[], dict[str, float]]:
     return lambda: {"f32": f32, "bf16": bf16}
 
 
-def test_precision_is_what_the_cpu_is_fastest_in():
+def test_the_fastest_precision_is_chosen():
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 2.0)) == "bf16"
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 0.6)) == "f32"
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 1.1)) == "f32"
 
 
-def test_precision_is_not_measured_where_there_is_no_choice():
+def test_precision_is_not_measured_without_a_choice():
     def never() -> dict[str, float]:
         raise AssertionError
 
     assert choose_precision("auto", ["FP32"], never) == "f32"
     for asked in ("f32", "bf16", "int8"):
         assert choose_precision(asked, ["FP32", "BF16"], never) == asked
-    with pytest.raises(ValueError, match="which this CPU has no instructions for"):
+    with pytest.raises(ValueError, match="which this CPU does not support"):
         choose_precision("bf16", ["FP32"], never)
     with pytest.raises(ValueError, match="it must be one of auto, f32, bf16, int8"):
         choose_precision("fp8", ["FP32"], never)
 
 
-def test_a_compiled_network_is_kept_for_the_next_start_and_made_anew_for_a_new_file(tmp_path: Path):
+def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path):
     path = tmp_path / "model" / "1" / "model.onnx"
     cache = path.parent / "kept"
 
     def answer() -> tuple[list[float], set[str]]:
-        server = Server(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
+        server = launch(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
         try:
             server.wait_until_ready()
             return infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist(), {*map(str, cache.iterdir())}
@@ -260,12 +260,12 @@ def test_a_compiled_network_is_kept_for_the_next_start_and_made_anew_for_a_new_f
     assert len(remade) == 1
 
 
-def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path: Path):
+def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path: Path):
     path = tmp_path / "model" / "1" / "model.onnx"
     write_product(path)
     (path.parent / "kept").write_text("a file where the directory should be")
     (tmp_path / "model" / "config.pbtxt").write_text(KEPT)
-    server = Server(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
+    server = launch(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
     try:
         server.wait_until_ready()
         assert infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist() == [[4, 4]]

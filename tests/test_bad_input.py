@@ -51,7 +51,7 @@ def without_frames() -> bytes:
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"not a video, but a letter\n" * 40, "the file (1040 bytes) is not a video in a container that"),
-    "random bytes": (lambda: np.random.default_rng(0).bytes(5000), "is not a video in a container that is read here"),
+    "random bytes": (lambda: np.random.default_rng(0).bytes(5000), "is not a video in a supported container"),
     "moov missing": (lambda: GOOD[: GOOD.index(b"moov") - 4], "the file has no moov box, the index of an mp4: it is"),
     "cut in half": (lambda: half(GOOD), "bytes are missing at its end"),
     "cut in half, index first": (lambda: half(faststart(encode(100))), "bytes are missing at its end"),
@@ -63,9 +63,9 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "zero-length video stream": (without_frames, "the video has no frames"),
     "unsupported codec": (
         lambda: encode(10, codec="prores", container="mov", pixel_format="yuv422p10le"),
-        "the video's codec is prores; what is read here is H.264, HEVC",
+        "the video's codec is prores; supported codecs are H.264, HEVC",
     ),
-    "unsupported container": (lambda: encode(10, container="mpegts"), "is not a video in a container that is read"),
+    "unsupported container": (lambda: encode(10, container="mpegts"), "is not a video in a supported container"),
 }
 
 

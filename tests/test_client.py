@@ -80,7 +80,7 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
     assert result.returncode == 1
     assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [str(video), str(video)]
     assert result.stderr.splitlines() == [
-        f"{text}: the file (12 bytes) is not a video in a container that is read here (mp4, mov, mkv, webm, avi)",
+        f"{text}: the file (12 bytes) is not a video in a supported container (mp4, mov, mkv, webm, avi)",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
         f"{device}: cannot read the file: it is a directory or a device",
         "3 of 5 videos failed",

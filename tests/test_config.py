@@ -1,5 +1,6 @@
 """Every config.pbtxt of every profile, read with Triton's own protobuf."""
 
+import ast
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from tritonclient.grpc import model_config_pb2
 
 from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from tests.conftest import MODEL_REPOSITORY
+from video.clips import CLIP_FRAMES, FRAME_SIZE
 from video.decoding import decode
+from video.parameters import MAX_SEGMENTS
 
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier", "video_motion")
 LARGE = ("motion_backbone", "camera_classifier")
@@ -25,7 +28,7 @@ def parse(path: Path) -> model_config_pb2.ModelConfig:
 
 
 def config_of(model: str, profile: str) -> model_config_pb2.ModelConfig:
-    """What Triton takes for a profile: the default where a model has no configuration of that name."""
+    """The configuration that Triton uses for a profile: the default if the model has none of that name."""
     path = MODEL_REPOSITORY / model / "configs" / f"{profile}.pbtxt"
     return parse(path if path.is_file() else MODEL_REPOSITORY / model / "config.pbtxt")
 
@@ -37,18 +40,18 @@ def full_shapes(config: model_config_pb2.ModelConfig) -> dict[str, tuple[int, li
     return {tensor.name: (tensor.data_type, leading + list(tensor.dims)) for tensor in tensors}
 
 
-def test_the_six_models_are_there_and_no_other():
+def test_the_repository_has_exactly_the_six_models():
     assert sorted(path.name for path in MODEL_REPOSITORY.iterdir() if path.is_dir()) == sorted(MODELS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(MODEL_REPOSITORY)))
-def test_a_config_parses_and_has_its_models_name(path: Path):
+def test_a_config_parses_and_names_its_model(path: Path):
     model = path.relative_to(MODEL_REPOSITORY).parts[0]
     assert parse(path).name == model
 
 
 @pytest.mark.parametrize("model", ["motion_backbone", "motion_head", "camera_classifier"])
-def test_profiles_differ_in_how_a_network_runs_and_not_in_what_it_takes_and_gives(model: str):
+def test_a_network_has_the_same_tensors_in_every_profile(model: str):
     gpu, cpu, tensorrt = (config_of(model, profile) for profile in ("gpu", "cpu", "tensorrt"))
     assert full_shapes(gpu) == full_shapes(tensorrt)
     assert full_shapes(gpu).items() <= full_shapes(cpu).items()
@@ -86,7 +89,7 @@ def test_a_plan_takes_the_batches_that_its_configuration_sends():
 
 
 @pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
-def test_what_production_expects_of_a_model_on_a_gpu(profile: str):
+def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str):
     for model in ("video_decode", "motion_backbone", "motion_head", "camera_classifier"):
         config = config_of(model, profile)
         assert [group.kind for group in config.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_GPU]
@@ -98,11 +101,11 @@ def test_what_production_expects_of_a_model_on_a_gpu(profile: str):
     for model in LARGE:
         config = config_of(model, profile)
         assert 0 < config.dynamic_batching.max_queue_delay_microseconds <= 5000
-        # A batch that a video alone may fill is warmed up, and so is the smallest.
+        # The smallest and the largest batch are warmed up; one video alone may fill the latter.
         assert [warmup.batch_size for warmup in config.model_warmup] == [1, config.max_batch_size]
 
 
-def test_warmup_gives_every_input_in_its_type_and_shape():
+def test_warmup_has_every_input_with_its_type_and_shape():
     warmed = [path for path in CONFIGS if parse(path).model_warmup]
     assert {path.relative_to(MODEL_REPOSITORY).parts[0] for path in warmed} == {"video_decode", *LARGE}
     for path in warmed:
@@ -123,7 +126,34 @@ def test_warmup_gives_every_input_in_its_type_and_shape():
                     )
 
 
-def test_the_video_of_the_warmup_is_one_that_can_be_decoded():
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(MODEL_REPOSITORY)))
+def test_every_clip_has_the_shape_that_the_code_makes(path: Path):
+    config = parse(path)
+    clips = [tensor for tensor in [*config.input, *config.output] if tensor.name in ("MOTION_CLIPS", "CAMERA_CLIPS")]
+    clips += [
+        warmup.inputs[name] for warmup in config.model_warmup for name in warmup.inputs if name.endswith("_CLIPS")
+    ]
+    assert bool(clips) == (config.name in ("video_decode", *LARGE))
+    for tensor in clips:
+        assert list(tensor.dims)[-4:] == [CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]
+    if config.name in LARGE:
+        assert config.max_batch_size == MAX_SEGMENTS
+
+
+def test_the_pipeline_for_dali_makes_the_same_clips():
+    # Triton's dali backend runs the file by itself: it cannot import the constants.
+    pipeline = ast.parse((MODEL_REPOSITORY / "video_decode" / "1" / "dali.py").read_text())
+    constants = {
+        node.targets[0].id: node.value.value
+        for node in pipeline.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    assert (constants["FRAMES_OF_CLIP"], constants["SIZE"]) == (CLIP_FRAMES, FRAME_SIZE)
+
+
+def test_the_video_of_the_warmup_can_be_decoded():
     directory = MODEL_REPOSITORY / "video_decode" / "warmup"
     indices, *orders = (
         np.fromfile(directory / name, np.int32) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
@@ -137,11 +167,11 @@ def test_the_ensemble_is_the_same_for_every_profile():
     assert [path.name for path in (MODEL_REPOSITORY / "video_motion").rglob("*.pbtxt")] == ["config.pbtxt"]
 
 
-def test_the_sampling_differs_in_what_it_says_of_the_networks_and_how_much_is_decoded_at_once():
+def test_video_sampling_differs_in_precision_limit_and_instances_only():
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
-    # One more where the proxy leaves one to others.
+    # The cpu profile has one more than the proxy lets one caller use.
     assert (gpu.instance_group.pop().count, cpu.instance_group.pop().count) == (2, 3)
     assert gpu == cpu
 
@@ -161,7 +191,7 @@ def test_the_contract_of_the_ensemble():
 
 
 def test_no_output_of_the_ensemble_is_the_input_of_a_step():
-    """Triton fails a request for a part of the outputs then."""
+    """Triton would fail a request for some of the outputs."""
     config = parse(MODEL_REPOSITORY / "video_motion" / "config.pbtxt")
     outputs = {tensor.name for tensor in config.output}
     inputs = {tensor for step in config.ensemble_scheduling.step for tensor in step.input_map.values()}

@@ -150,7 +150,7 @@ def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_is_refused(gpu_prof
     with Client(gpu_profile.url) as client:
         with pytest.raises(
             InvalidRequest,
-            match=r"wanted of this 1920 x 1080 video are 0\.\d\d GB when decoded, more than the 0\.22 GB",
+            match=r"video take 0\.\d\d GB when decoded, more than this server's limit of 0\.22 GB",
         ):
             client.score(large)
         assert client.score(large, max_clips=1).info.width == 1920

@@ -360,7 +360,7 @@ def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Pa
     text.write_text("not a video")
     motion, camera = map(str, tiny_checkpoints)
     for video, message in (
-        (text, "is not a video in a container that is read here"),
+        (text, "is not a video in a supported container"),
         (tmp_path / "none.mp4", "No such"),
     ):
         result = run_export(

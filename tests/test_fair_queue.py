@@ -1,4 +1,4 @@
-"""Who goes on next."""
+"""Which request gets the next slot."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from server.fair_queue import FairQueue, QueueFull
 def scene(
     play: Callable[[FairQueue, "Stage"], Awaitable[None]], *, in_flight: int = 1, waiting: int = 8, per_caller: int = 8
 ) -> list[str]:
-    """Play a scene at a queue; the names of those who were let in, in order."""
+    """Run a scenario on a queue; the names of the requests that got a slot, in order."""
 
     async def run() -> list[str]:
         queue = FairQueue(in_flight, waiting, per_caller)
@@ -24,7 +24,7 @@ def scene(
 
 
 class Stage:
-    """Callers that stay inside until they are told to leave."""
+    """Requests that hold their slot until they are told to leave."""
 
     def __init__(self, queue: FairQueue) -> None:
         self._queue = queue
@@ -33,7 +33,7 @@ class Stage:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, *names: str) -> None:
-        """Each name is a caller's letter and a number of its request."""
+        """Each name is the letter of a caller and the number of a request."""
         for name in names:
             self._leave[name] = asyncio.Event()
             self.tasks[name] = asyncio.create_task(self._stay(name))
@@ -51,7 +51,7 @@ class Stage:
             await asyncio.sleep(0)
 
 
-def test_callers_take_turns_whatever_one_of_them_has_sent():
+def test_callers_take_turns_however_many_requests_one_has():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "a3", "a4", "b1", "c1", "b2")
         await stage.leave("a1", "a2", "b1", "c1", "a3", "b2", "a4")
@@ -59,7 +59,7 @@ def test_callers_take_turns_whatever_one_of_them_has_sent():
     assert scene(play) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
-def test_no_more_are_inside_than_may():
+def test_no_more_are_in_flight_than_allowed():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "a3", "a4")
         assert stage.entered == ["a1", "a2", "a3"]
@@ -75,17 +75,17 @@ def test_one_caller_leaves_room_for_others():
         assert stage.entered == ["a1", "a2"]
         await stage.come("b1", "c1", "b2")
         assert stage.entered == ["a1", "a2", "b1"]
-        await stage.leave("b1")  # not to a, who has been waiting the longest and has two inside
+        await stage.leave("b1")  # not to a, which has waited longest but has two in flight
         assert stage.entered == ["a1", "a2", "b1", "c1"]
         await stage.leave("a1", "c1", "a2", "b2", "a3", "a4")
 
     assert scene(play, in_flight=3, per_caller=2) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
-def test_one_too_many_is_refused_at_once_and_the_others_are_not():
+def test_a_full_queue_refuses_the_next_request_only():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "b1", "c1")
-        with pytest.raises(QueueFull, match="the queue is full: 2 requests wait, 1 are being answered"):
+        with pytest.raises(QueueFull, match="the queue is full: 2 requests waiting, 1 in flight"):
             await stage.tasks["c1"]
         assert queue.refused == 1
         await stage.leave("a1", "a2", "b1")
@@ -93,7 +93,7 @@ def test_one_too_many_is_refused_at_once_and_the_others_are_not():
     assert scene(play, waiting=2) == ["a1", "a2", "b1"]
 
 
-def test_who_has_gone_is_not_let_in():
+def test_a_cancelled_request_gets_no_slot():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "b1", "b2")
         stage.tasks["a2"].cancel()
@@ -105,13 +105,13 @@ def test_who_has_gone_is_not_let_in():
     assert scene(play) == ["a1", "b2"]
 
 
-def test_a_turn_that_came_to_one_who_went_that_moment_is_anothers():
+def test_the_slot_of_a_request_cancelled_in_that_moment_passes_on():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "b1", "c1")
         stage._leave["a1"].set()
         while queue.waiting == 2:
             await asyncio.sleep(0)
-        stage.tasks["b1"].cancel()  # its turn has come, and it has not run yet
+        stage.tasks["b1"].cancel()  # it has a slot, but its task has not run yet
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await stage.leave("c1")
@@ -120,10 +120,10 @@ def test_a_turn_that_came_to_one_who_went_that_moment_is_anothers():
     assert scene(play) == ["a1", "c1"]
 
 
-def test_who_goes_in_the_moment_that_a_turn_ends_keeps_nobody_out():
+def test_a_cancellation_while_a_slot_is_released_blocks_nobody():
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "b1", "b2", "c1")
-        # All before any of them runs again.
+        # All of this before any of their tasks runs again.
         stage._leave["a1"].set()
         stage.tasks["b1"].cancel()
         stage.tasks["c1"].cancel()

@@ -13,23 +13,24 @@ from server import Server
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import alive, kill_when_busy, workers
+from tests.waiting import wait_for
 
 GOOD = encode(60)
 
 
 def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: Client):
     before = client.score(GOOD)
-    film = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+    large = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.score, film, fps=25)
+        held = pool.submit(client.score, large, fps=25)
         kill_when_busy(workers(server.process.pid, "video_decode"), signal.SIGKILL)
-        with pytest.raises(ServerError, match="the process that reads the video was killed by SIGKILL"):
+        with pytest.raises(ServerError, match="the decoder process was killed by SIGKILL"):
             held.result()
     assert client.score(GOOD) == before
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
-def test_workers_that_hang_are_stopped_in_time(server: Server, client: Client, model: str):
+def test_workers_that_hang_are_killed_in_time(server: Server, client: Client, model: str):
     before = client.score(GOOD)
     stopped = workers(server.process.pid, model)
     for worker in stopped:
@@ -40,7 +41,7 @@ def test_workers_that_hang_are_stopped_in_time(server: Server, client: Client, m
     assert time.monotonic() - started < DECODE_TIMEOUT_SECONDS + 3
     for worker in stopped:
         if alive(worker):
-            os.kill(worker, signal.SIGCONT)  # those that were not asked
+            os.kill(worker, signal.SIGCONT)  # those without a request
     assert client.score(GOOD) == before
 
 
@@ -52,9 +53,10 @@ def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client):
     assert client.score(GOOD) == before
 
 
-def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Server, client: Client):
+def test_a_full_queue_refuses_at_once_and_answers_those_in_it(server: Server, client: Client):
     video = encode(4)
     before = client.score(video)
+    refused_before = server.proxy.queue.refused
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
@@ -68,12 +70,13 @@ def test_a_full_queue_says_so_at_once_and_those_in_it_are_answered(server: Serve
 
     with Client(server.url, retries=0, max_in_flight=100) as impatient, ThreadPoolExecutor(100) as pool:
         asked = [pool.submit(ask, index) for index in range(100)]
-        time.sleep(2)
+        queue = server.proxy.queue
+        wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 100)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = [one.result() for one in asked]
     refused = [answer for answer in answers if answer != before]
     assert len(refused) == 100 - MAX_PER_CALLER - MAX_WAITING
     for message, seconds in refused:
-        assert message == "the queue is full: 64 requests wait, 2 are being answered"
+        assert message == "the queue is full: 64 requests waiting, 2 in flight"
         assert seconds < 2

@@ -1,4 +1,4 @@
-"""The process that reads videos: it may die or hang, and the next request finds another one."""
+"""The decoder process: if it dies or hangs, the next request gets another one."""
 
 import os
 import resource
@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from fixtures.synthetic import encode
 from tests.processes import alive, descendants, kill_when_busy
+from tests.waiting import wait_for
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
 from video.errors import Reason
 from video.isolation import End
@@ -47,7 +47,7 @@ def test_clips_come_back_as_decoded(decoder: IsolatedDecoder):
     assert camera.std() > 10
 
 
-def test_a_bad_file_is_the_files_fault_and_leaves_the_worker_alive(decoder: IsolatedDecoder):
+def test_a_bad_file_leaves_the_worker_alive(decoder: IsolatedDecoder):
     worker = worker_of(decoder)
     with pytest.raises(InvalidVideo, match="the file is empty"):
         decoder.plan(memoryview(b""), {})
@@ -71,7 +71,7 @@ def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder):
     assert open_files() == before
 
 
-def test_what_is_wrong_while_decoding_is_the_files_fault_too(decoder: IsolatedDecoder):
+def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder):
     video = bytearray(encode(30, codec="mjpeg", container="mov"))
     start = video.index(b"mdat") + 4
     end = video.index(b"moov") - 4
@@ -86,19 +86,19 @@ def test_what_is_wrong_while_decoding_is_the_files_fault_too(decoder: IsolatedDe
 @pytest.mark.parametrize(
     ("motion", "camera", "message"),
     [
-        (np.zeros(17, int), np.zeros(16, int), "an order has 17 places, it must be a multiple of 16 of at most 512"),
-        (np.zeros(16, int), np.zeros(528, int), "an order has 528 places"),
-        (np.full(16, 1), np.zeros(16, int), "an order has places outside the 1 frames to decode"),
-        (np.zeros(16, int), np.full(16, -1), "an order has places outside the 1 frames to decode"),
+        (np.zeros(17, int), np.zeros(16, int), "17 positions; their number must be a multiple of 16, at most 512"),
+        (np.zeros(16, int), np.zeros(528, int), "an order has 528 positions"),
+        (np.full(16, 1), np.zeros(16, int), "an order has positions outside the 1 frames to decode"),
+        (np.zeros(16, int), np.full(16, -1), "an order has positions outside the 1 frames to decode"),
     ],
 )
-def test_orders_that_nobody_sampled_are_refused(motion, camera, message: str, decoder: IsolatedDecoder):
+def test_impossible_orders_are_refused(motion, camera, message: str, decoder: IsolatedDecoder):
     with pytest.raises(InvalidParameter, match=message):
         decoder.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
 
 
 @pytest.mark.parametrize("value", ["x" * 300_000, "é\x01" * 40_000])
-def test_a_parameter_as_long_as_a_book_is_refused_in_a_sentence(value: str, decoder: IsolatedDecoder):
+def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: IsolatedDecoder):
     worker = worker_of(decoder)
     for parameters in ({"fps": value}, {value: 1}):
         with pytest.raises(InvalidParameter) as raised:
@@ -113,7 +113,7 @@ def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: Isolate
     plan = decoder.plan(video, {"fps": 25})
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
-    # Room to take a request, and none for a frame of 6 MB.
+    # Enough for a request, but not for a frame of 6 MB.
     limit = pages * resource.getpagesize() + (4 << 20)
     resource.prlimit(worker_of(decoder), resource.RLIMIT_AS, (limit, limit))
     with pytest.raises(InvalidVideo, match="decoding the video needs more than 8 GiB"):
@@ -139,7 +139,7 @@ def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDec
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
     killer.start()
-    with pytest.raises(DecoderFailed, match="the process that reads the video was killed by SIGSEGV") as raised:
+    with pytest.raises(DecoderFailed, match="the decoder process was killed by SIGSEGV") as raised:
         decoder.decode(video, *orders, 224)
     killer.join()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
@@ -158,22 +158,19 @@ def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
     assert decoder.restarts == {End.TIMED_OUT: 1}
 
 
-def test_no_worker_outlives_the_process_that_asked():
+def test_no_worker_outlives_its_parent():
     program = (
-        "import time; from video import IsolatedDecoder, Limits; d = IsolatedDecoder(Limits()); d.start();"
-        "print(flush=True);"
+        "import contextlib, time; from video import InvalidVideo, IsolatedDecoder, Limits\n"
+        "d = IsolatedDecoder(Limits())\n"
+        "with contextlib.suppress(InvalidVideo):\n"
+        "    d.plan(memoryview(b'text'), {})\n"
+        "print(flush=True)\n"
         "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        parent.stdout.readline()
-        deadline = time.monotonic() + 10
-        while not (children := descendants(parent.pid)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(1.0)  # long enough for the child to have asked to die with its parent
+        parent.stdout.readline()  # the worker has answered, and so has asked to die with its parent
+        children = descendants(parent.pid)
+        assert children
         parent.kill()
-    deadline = time.monotonic() + 5
-    while any(map(alive, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert children
-    assert not any(map(alive, children))
+    wait_for(lambda: not any(map(alive, children)), seconds=5)

@@ -1,4 +1,4 @@
-"""What is freed goes back to the machine, in every process of the server that sees large videos."""
+"""Freed memory returns to the system, in every process of the server that handles large videos."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def resident_kib():
 
 kept = [bytes(100_000) for _ in range(1000)]
 for piece in range(999):
-    kept[piece] = None  # the last one stays, and with it all the heap below
+    kept[piece] = None  # the last one stays, so that the heap cannot shrink
 before = resident_kib()
 give_back()
 print(before, resident_kib())
@@ -31,13 +31,13 @@ def variables(pid: int) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
-def test_freed_memory_is_given_back():
+def test_freed_memory_is_returned():
     output = subprocess.run([sys.executable, "-c", FREE_MOST], capture_output=True, text=True, check=True).stdout
     before, after = map(int, output.split())
     assert before - after > 60_000
 
 
-def test_tritonserver_gives_large_things_back_and_readers_reuse_their_frames(server: Server, client: Client):
+def test_tritonserver_returns_large_allocations_and_workers_reuse_them(server: Server, client: Client):
     client.score(encode(20))
     for pid in (server.process.pid, *stubs(server.process.pid, "motion_backbone")):
         assert OWN_PAGES.items() <= variables(pid).items()

@@ -80,7 +80,7 @@ def assert_whole(path: Path, folder: Path) -> None:
         "041.mp4": ("InvalidRequest", "truncated"),
     }
     assert failures["007.mp4"]["error"] == "the file is empty"
-    assert "not a video in a container" in failures["023.mp4"]["error"]
+    assert "not a video in a supported container" in failures["023.mp4"]["error"]
     assert re.fullmatch(r"the file is truncated: \d+ bytes are missing at its end", failures["041.mp4"]["error"])
     good = [row for row in table if not row["error"]]
     assert all(row["frames"] == 50 and len(row["clips"]) == 1 for row in good)

@@ -1,4 +1,4 @@
-"""What the server tells Prometheus: exact counts of what was sent, whatever dies meanwhile."""
+"""The server's metrics: exact counts of what was sent, whatever dies meanwhile."""
 
 import os
 import signal
@@ -16,10 +16,12 @@ import pytest
 from client import Client, InvalidRequest, ServerError, ServerUnavailable
 from fixtures.synthetic import encode, encode_audio
 from server import Server
+from server.local_http import open_local
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
-from video.errors import Outcome, Reason
+from tests.waiting import wait_for
+from video.errors import Reason, RequestOutcome
 
 GOOD = encode(60)
 SHORT = encode(4)
@@ -37,7 +39,7 @@ def score_at_once(client: Client, video: bytes, count: int) -> None:
     assert all(score == first for score in others)
 
 
-def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(server: Server, client: Client):
+def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Server, client: Client):
     before = scrape(server)
     score_at_once(client, GOOD, 6)
     for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
@@ -69,7 +71,7 @@ def test_requests_are_counted_by_outcome_and_reason_whichever_process_answers(se
     assert risen("video_motion_worker_restarts_total", before, after) == {}
 
 
-def test_a_request_for_the_weights_is_no_video(server: Server, client: Client):
+def test_a_request_for_the_weights_is_not_counted_as_a_video(server: Server, client: Client):
     before = scrape(server)
     client.weights()
     assert risen("video_motion_videos_total", before, scrape(server)) == {}
@@ -94,11 +96,11 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
     }
     restarts = risen("video_motion_worker_restarts_total", before, after)
     assert restarts.keys() == {("killed", "video_sampling"), ("crashed", "video_decode")}
-    assert 1 <= restarts["killed", "video_sampling"] <= len(killed)  # those that have had a request since
+    assert 1 <= restarts["killed", "video_sampling"] <= len(killed)  # of those that have had a request since
     assert restarts["crashed", "video_decode"] == 1
 
 
-def test_counts_outlive_processes_and_models(server: Server, client: Client):
+def test_counts_survive_restarts_of_processes_and_models(server: Server, client: Client):
     before = scrape(server)
     client.score(GOOD)
     for model in ("video_sampling", "video_decode"):
@@ -117,13 +119,14 @@ def test_counts_outlive_processes_and_models(server: Server, client: Client):
 
 def control(server: Server, path: str) -> None:
     request = urllib.request.Request(f"{server.http_url}/v2/{path}", b"{}", server.key_header, method="POST")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120):
+    with open_local(request, 120):
         pass
 
 
-def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client):
+def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client):
     client.score(SHORT)
     before = scrape(server)
+    refused_before = server.proxy.queue.refused
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
@@ -137,7 +140,8 @@ def test_what_a_full_queue_turns_away_is_counted(server: Server, client: Client)
 
     with Client(server.url, retries=0, max_in_flight=90) as impatient, ThreadPoolExecutor(90) as pool:
         asked = [pool.submit(ask, index) for index in range(90)]
-        time.sleep(2)
+        queue = server.proxy.queue
+        wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 90)
         meanwhile = scrape(server)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
@@ -158,7 +162,7 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
         if name == "video_motion_videos_total"
     }
     assert series == {("ok", "none"), *((reason.outcome, reason) for reason in Reason)}
-    failures = {reason for reason in Reason if reason.outcome is Outcome.FAILED}
+    failures = {reason for reason in Reason if reason.outcome is RequestOutcome.FAILED}
     assert failures == {
         Reason.TIMED_OUT,
         Reason.WORKER_DIED,
@@ -170,7 +174,7 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
 
 @pytest.fixture
 def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
-    """Metrics with a class in the place of Triton's MetricFamily."""
+    """Makes Metrics with a class in place of Triton's MetricFamily."""
 
     def make(family: type) -> object:
         monkeypatch.setitem(
@@ -187,8 +191,8 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
     sys.modules.pop("video.metrics", None)
 
 
-def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
-    from video.request_record import Record
+def test_a_server_without_metrics_logs_that_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
+    from video.request_record import RequestRecord
 
     class Refusing:
         COUNTER = GAUGE = HISTOGRAM = 0
@@ -198,5 +202,5 @@ def test_a_server_that_can_have_no_metrics_says_so_once_and_serves(metrics_of, c
 
     metrics = metrics_of(Refusing)
     for _ in range(3):
-        metrics.count(Record("video_sampling", "", video_bytes=1))
+        metrics.count(RequestRecord("video_sampling", "", video_bytes=1))
     assert capfd.readouterr().err == "video_sampling: its metrics cannot be created: metrics are off\n"

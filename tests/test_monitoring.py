@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules: what they ask for exists, and the rules fire when they should."""
+"""The dashboard and the alert rules: every series that they query exists, and the rules fire when they should."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ EXPRESSIONS = [*QUERIES, *(alert["expr"] for alert in ALERTS)]
 
 
 def selectors(expression: str) -> list[Any]:
-    """The series that an expression asks for."""
+    """The series that an expression queries."""
     found: list[Any] = []
 
     def visit(node: Any) -> None:
@@ -41,7 +41,7 @@ def selectors(expression: str) -> list[Any]:
     return found
 
 
-def test_every_series_that_is_asked_for_is_one_that_the_server_has(server: Server, client: Client):
+def test_every_queried_series_exists(server: Server, client: Client):
     client.score(encode(60))
     there: dict[str, list[dict[str, str]]] = {}
     for name, labels in scrape(server):
@@ -60,7 +60,7 @@ def test_every_series_that_is_asked_for_is_one_that_the_server_has(server: Serve
             assert set(wanted) <= values, f"{selector}: {matcher.name} has {values}"
 
 
-def test_panels_have_ids_of_their_own_and_places_of_their_own():
+def test_panels_have_unique_ids_and_do_not_overlap():
     ids = [panel["id"] for panel in PANELS]
     assert len(ids) == len(set(ids))
     taken: dict[tuple[int, int], str] = {}
@@ -73,7 +73,7 @@ def test_panels_have_ids_of_their_own_and_places_of_their_own():
                 taken[x, y] = panel["title"]
 
 
-def test_panels_say_what_they_show_from_the_chosen_source():
+def test_panels_have_descriptions_and_use_the_chosen_source():
     variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert variables == {"datasource", "job", "instance"}
     for panel in PANELS:
@@ -87,7 +87,7 @@ def test_panels_say_what_they_show_from_the_chosen_source():
         assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
 
 
-def test_alerts_say_how_bad_it_is_and_what_to_do():
+def test_alerts_have_a_severity_and_instructions():
     assert len({alert["alert"] for alert in ALERTS}) == len(ALERTS)
     for alert in ALERTS:
         assert alert["for"]
@@ -97,7 +97,7 @@ def test_alerts_say_how_bad_it_is_and_what_to_do():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool, which Debian's prometheus has")
-def test_the_rules_are_rules_and_fire_when_they_should():
+def test_the_rules_are_valid_and_fire_when_they_should():
     tests = Path(__file__).parent / "prometheus-alerts.test.yml"
     for command in (["check", "rules", "--lint-fatal", str(RULES)], ["test", "rules", str(tests)]):
         result = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What a process that reads videos says is believed only where it could be true."""
+"""A worker's response is accepted only if it is possible."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ def decoder() -> Iterator[IsolatedDecoder]:
     made.close()
 
 
-def test_what_workers_say_is_believed(decoder: IsolatedDecoder):
+def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder):
     assert checked(copy.deepcopy(GOOD), LIMITS) == GOOD
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
@@ -74,14 +74,14 @@ def test_what_workers_say_is_believed(decoder: IsolatedDecoder):
         ("path", "/etc/passwd"),
     ],
 )
-def test_what_no_worker_says_is_not_believed(field: str, said: object):
-    with pytest.raises(ValueError, match="no process that reads videos says that"):
+def test_an_invalid_field_is_refused(field: str, said: object):
+    with pytest.raises(ValueError, match="not a valid plan"):
         checked(GOOD | {field: said}, LIMITS)
 
 
 @pytest.mark.parametrize("said", [None, [], "plan", 1, {}, {"frame_indices": [0]}])
-def test_what_is_no_plan_at_all_is_not_believed(said: object):
-    with pytest.raises(ValueError, match="no process that reads videos says that"):
+def test_what_is_not_a_plan_is_refused(said: object):
+    with pytest.raises(ValueError, match="not a valid plan"):
         checked(said, LIMITS)
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_plan_at_all_is_not_believed(said: object):
     ],
     ids=lambda answer: str(answer)[:40],
 )
-def test_a_worker_that_says_what_none_says_is_ended(answer: object, monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_response_ends_the_worker(answer: object, monkeypatch: pytest.MonkeyPatch):
     made = IsolatedDecoder(LIMITS)
     said = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)
@@ -114,25 +114,25 @@ def test_a_worker_that_says_what_none_says_is_ended(answer: object, monkeypatch:
         lambda: made.plan(memoryview(VIDEO), {}),
         lambda: made.decode(memoryview(VIDEO), np.array([0]), order, order, 224),
     ):
-        with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+        with pytest.raises(DecoderFailed, match="the decoder process returned an invalid response"):
             ask()
     assert ended == [End.MISBEHAVED] * 2
     assert made.frames_decoded == 0
 
 
-def test_a_plan_that_none_makes_ends_its_worker(monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_plan_ends_the_worker(monkeypatch: pytest.MonkeyPatch):
     made = IsolatedDecoder(LIMITS)
     said = {"result": GOOD | {"frame_indices": [5000]}, "frames_decoded": 0}
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)
     monkeypatch.setattr(made, "_receive", lambda: json.dumps(said).encode())
     ended: list[End] = []
     monkeypatch.setattr(made, "_stop", ended.append)
-    with pytest.raises(DecoderFailed, match="the process that reads the video gave no sensible answer"):
+    with pytest.raises(DecoderFailed, match="the decoder process returned an invalid response"):
         made.plan(memoryview(VIDEO), {})
     assert ended == [End.MISBEHAVED]
 
 
-def test_a_worker_says_no_more_than_a_sentence(monkeypatch: pytest.MonkeyPatch):
+def test_an_error_message_of_a_worker_is_shortened(monkeypatch: pytest.MonkeyPatch):
     made = IsolatedDecoder(LIMITS)
     said = {"error": "DecoderFailed", "message": "x" * 500_000, "reason": "decoder_failed", "frames_decoded": 3}
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)

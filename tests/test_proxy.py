@@ -1,4 +1,4 @@
-"""The proxy before Triton: calls go through as they are, and those that are given up do no harm and no work."""
+"""The proxy in front of Triton: calls pass through unchanged, and cancelled ones do no harm and cause no work."""
 
 import json
 import os
@@ -16,8 +16,10 @@ from tritonclient.utils import InferenceServerException
 from client import Client
 from fixtures.synthetic import encode
 from server import Server
+from server.ports import free_ports
 from server.proxy import MAX_PER_CALLER, Proxy
 from tests.processes import workers
+from tests.waiting import wait_for
 
 VIDEO = encode(20)
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
@@ -34,7 +36,7 @@ def ask(triton: grpc.InferenceServerClient, video: bytes = VIDEO, **options: obj
 
 
 def ignore(**_: object) -> None:
-    """What is to be done with an answer that nobody waits for."""
+    """The callback for an answer that nobody waits for."""
 
 
 def decoded(server: Server) -> int:
@@ -43,7 +45,7 @@ def decoded(server: Server) -> int:
         return json.load(answer)["model_stats"][0]["inference_count"]
 
 
-def test_calls_that_are_given_up_at_any_moment_leave_the_server_whole(server: Server, client: Client):
+def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, client: Client):
     """Without the proxy, one of thirty such calls crashed tritonserver."""
     before = client.score(VIDEO)
     choose = random.Random(0)
@@ -57,7 +59,7 @@ def test_calls_that_are_given_up_at_any_moment_leave_the_server_whole(server: Se
     assert server.process.poll() is None
 
 
-def test_a_deadline_that_passes_is_told_in_time_and_harms_nobody(server: Server, client: Client):
+def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client: Client):
     before = client.score(VIDEO)
     for worker in (stopped := workers(server.process.pid, "video_decode")):
         os.kill(worker, signal.SIGSTOP)
@@ -71,7 +73,7 @@ def test_a_deadline_that_passes_is_told_in_time_and_harms_nobody(server: Server,
     assert client.score(VIDEO) == before
 
 
-def test_a_video_whose_caller_has_gone_is_not_decoded(server: Server, client: Client):
+def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client: Client):
     client.score(VIDEO)
     before, left = decoded(server), server.proxy.queue.cancelled
     stopped = workers(server.process.pid, "video_sampling")
@@ -94,16 +96,9 @@ def test_a_video_whose_caller_has_gone_is_not_decoded(server: Server, client: Cl
     assert decoded(server) - before == MAX_PER_CALLER
 
 
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def test_a_caller_who_sends_little_does_not_wait_for_all_that_another_has_sent(server: Server):
+def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server):
     order: list[str] = []
-    # Connections of their own, as callers in other processes have.
+    # With connections of their own, like callers in other processes.
     many, one = (grpc.InferenceServerClient(server.url, channel_args=OWN_CONNECTION) for _ in range(2))
     with many, one:
         for worker in (stopped := workers(server.process.pid, "video_sampling")):
@@ -116,30 +111,30 @@ def test_a_caller_who_sends_little_does_not_wait_for_all_that_another_has_sent(s
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         wait_for(lambda: len(order) == 61)
-    # Beside what Triton had, and a few that were answered out of order; not behind all sixty.
+    # After those in flight, and a few that were answered out of order, but not after all sixty.
     assert order.index("one") < MAX_PER_CALLER + 12
 
 
-def test_errors_come_through_with_their_code_and_sentence(server: Server):
+def test_errors_pass_through_with_their_status_and_message(server: Server):
     with grpc.InferenceServerClient(server.url) as triton:
         with pytest.raises(InferenceServerException) as raised:
             ask(triton, b"text")
         assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
-        assert "is not a video in a container that is read here" in raised.value.message()
+        assert "is not a video in a supported container" in raised.value.message()
         with pytest.raises(InferenceServerException, match="unknown model"):
             triton.get_model_metadata("none")
 
 
-def test_streams_are_refused_in_a_sentence(server: Server):
+def test_streams_are_refused(server: Server):
     with grpc_core.insecure_channel(server.url) as channel:
         call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(iter([b""]))
         with pytest.raises(grpc_core.RpcError) as raised:
             list(call)
     assert raised.value.code() is grpc_core.StatusCode.UNIMPLEMENTED
-    assert raised.value.details() == "streams are not served here: call ModelInfer"
+    assert raised.value.details() == "streams are not supported: call ModelInfer"
 
 
-def test_a_port_that_is_taken_is_an_error_and_not_shared():
+def test_a_taken_port_is_an_error_and_not_shared():
     proxy = Proxy("127.0.0.1", port := free_port(), "127.0.0.1:9")
     try:
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
@@ -149,12 +144,10 @@ def test_a_port_that_is_taken_is_an_error_and_not_shared():
 
 
 def free_port() -> int:
-    from server.process import _free_ports
-
-    return _free_ports("127.0.0.1", 1)[0]
+    return free_ports("127.0.0.1", 1)[0]
 
 
-def test_without_triton_callers_are_told_that_no_server_answers():
+def test_without_triton_calls_fail_with_unavailable():
     proxy = Proxy("127.0.0.1", port := free_port(), f"127.0.0.1:{free_port()}")
     try:
         with grpc.InferenceServerClient(f"127.0.0.1:{port}") as triton:

@@ -1,4 +1,4 @@
-"""A line of JSON for each request, which nothing that a stranger sends can break."""
+"""One line of JSON per request, which no untrusted text can break."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from fixtures.synthetic import encode
 from server import Server
 from video.errors import Reason
 from video.request_log import Logged, RequestLog, line
-from video.request_record import Record
+from video.request_record import RequestRecord
 
 GOOD = encode(60)
 HOSTILE = 'a"\n{"event": "forged"}\r\x1b[2J\x00\u202e\x9b'
@@ -28,7 +28,7 @@ def infer(server: Server, video: bytes, request_id: str, **parameters: object) -
 
 def lines_of(server: Server, request_id: str, count: int = 1) -> list[dict[str, object]]:
     deadline = time.monotonic() + 10
-    while True:  # a line is read a moment after it has been written
+    while True:  # a line is read a moment after it was written
         said = [json.loads(text) for text in server.log.splitlines() if text.startswith("{")]
         found = [entry for entry in said if entry.get("request_id") == request_id]
         if len(found) >= count or time.monotonic() > deadline:
@@ -48,7 +48,7 @@ def test_each_model_that_reads_a_video_logs_what_it_did(server: Server):
     assert sampling["time"] < decode["time"]
 
 
-def test_a_refusal_is_logged_as_the_caller_was_told(server: Server):
+def test_a_refusal_is_logged_with_the_message_that_the_caller_got(server: Server):
     with pytest.raises(InferenceServerException) as raised:
         infer(server, GOOD[:2000], "bad one")
     (entry,) = lines_of(server, "bad one")
@@ -57,8 +57,8 @@ def test_a_refusal_is_logged_as_the_caller_was_told(server: Server):
     assert "frames_wanted" not in entry
 
 
-def test_what_a_stranger_calls_things_stays_inside_its_line(server: Server):
-    request_id = HOSTILE.replace("\0", "")  # which ends a text on its way through Triton
+def test_untrusted_names_stay_inside_their_line(server: Server):
+    request_id = HOSTILE.replace("\0", "")  # which Triton takes for the end of a string
     with pytest.raises(InferenceServerException):
         infer(server, GOOD, request_id, **{HOSTILE: "1"})
     (entry,) = lines_of(server, request_id)
@@ -69,7 +69,7 @@ def test_what_a_stranger_calls_things_stays_inside_its_line(server: Server):
 
 @pytest.mark.parametrize("text", [HOSTILE, "\U0001f3ac" * 5000, "\ud800", "x" * 100_000])
 def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
-    record = Record("video_sampling", text, video_bytes=2**31)
+    record = RequestRecord("video_sampling", text, video_bytes=2**31)
     record.fail(Reason.UNEXPECTED, text)
     record.count_wanted(10**6, 512, 512)
     written = line(record)
@@ -82,12 +82,12 @@ def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
 @pytest.mark.parametrize(
     ("logged", "expected"), [("all", ["1", "2"]), ("errors", ["2"]), ("off", []), ("", ["1", "2"])]
 )
-def test_the_environment_says_which_requests_are_logged(logged: str, expected: list[str]):
+def test_the_environment_selects_which_requests_are_logged(logged: str, expected: list[str]):
     reader, writer = os.pipe()
     log = RequestLog(RequestLog.from_environment({"REQUEST_LOG": logged})._logged, writer)
-    bad = Record("video_sampling", "2")
+    bad = RequestRecord("video_sampling", "2")
     bad.fail(Reason.EMPTY, "the file is empty")
-    for record in (Record("video_sampling", "1"), bad):
+    for record in (RequestRecord("video_sampling", "1"), bad):
         log.write(record)
     os.close(writer)
     with open(reader, "rb") as pipe:
@@ -102,5 +102,5 @@ def test_a_wrong_value_is_named():
 def test_a_log_that_nobody_reads_costs_no_request():
     reader, writer = os.pipe()
     os.close(reader)
-    RequestLog(Logged.ALL, writer).write(Record("video_sampling", "1"))
+    RequestLog(Logged.ALL, writer).write(RequestRecord("video_sampling", "1"))
     os.close(writer)

@@ -1,4 +1,4 @@
-"""What a process that reads strangers' files can no longer do, shown by trying it from inside."""
+"""What a decoder process cannot do, shown by trying it from inside the sandbox."""
 
 import json
 import os
@@ -37,7 +37,7 @@ FORBIDDEN = {
 
 
 def inside(body: str, before: str = "") -> object:
-    """What `body`, which sets `result`, finds in a process that has entered the sandbox."""
+    """The `result` that `body` sets in a process inside the sandbox."""
     program = f"""
 import ctypes, json, os, resource, socket, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
@@ -59,7 +59,7 @@ os._exit(0)
     return json.loads(ended.stdout)
 
 
-def test_everything_but_computing_is_refused():
+def test_everything_but_computing_is_forbidden():
     tries = inside(f"""
         result = {{"missing": missing}}
         for name, statement in {FORBIDDEN!r}.items():
@@ -72,7 +72,7 @@ def test_everything_but_computing_is_refused():
     assert tries == {"missing": []} | dict.fromkeys(FORBIDDEN, 1)  # EPERM
 
 
-def test_threads_and_memory_are_to_be_had():
+def test_threads_and_memory_are_allowed():
     computed = inside("""
         result = []
         thread = threading.Thread(target=lambda: result.append(len(bytearray(100_000_000))))
@@ -82,27 +82,27 @@ def test_threads_and_memory_are_to_be_had():
     assert computed == [100_000_000]
 
 
-def test_a_barrier_that_cannot_be_had_is_named():
+def test_a_missing_barrier_is_named():
     missing = inside("result = missing", before="sys.modules['pyseccomp'] = None")
     assert isinstance(missing, list)
-    assert [name.partition(" (")[0] for name in missing] == ["the filter of system calls"]
+    assert [name.partition(" (")[0] for name in missing] == ["the system call filter"]
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
-def test_the_readers_of_a_server_are_in_the_sandbox(model: str, server: Server, client: Client):
-    with ThreadPoolExecutor(8) as pool:  # enough for each to have had one, and so to have started
+def test_the_workers_of_a_server_are_in_the_sandbox(model: str, server: Server, client: Client):
+    with ThreadPoolExecutor(8) as pool:  # so many that each worker gets one, and so has started
         list(pool.map(client.score, [encode(20)] * 16))
     for worker in workers(server.process.pid, model):
         status = Path(f"/proc/{worker}/status").read_text()
         assert "NoNewPrivs:\t1\n" in status
         assert "Seccomp:\t2\n" in status
-        # Of what its parent had, it has its own socket and what everybody has.
+        # It has its own socket and the standard streams, and no other descriptor of its parent.
         open_files = {os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()}
         assert {name.partition(":")[0] for name in open_files} <= {"/dev/null", "pipe", "socket"}
         assert sum(name.startswith("socket:") for name in open_files) == 1
 
 
-def test_computing_time_is_limited_by_request():
+def test_cpu_time_is_limited_per_request():
     decoder = IsolatedDecoder(Limits(timeout_seconds=30))
     video = encode(20)
     seen = []

@@ -18,12 +18,11 @@ import pytest
 
 from client import Client
 from fixtures.synthetic import encode
-from server import Settings, Triton, find_triton, installation, preflight, processes, running
-from server import process as server_process
-from server.process import ServerFailed, start
+from server import ServerFailed, Settings, Triton, find_triton, flags, installation, preflight, running, start
 from tests.conftest import copy_repository
 from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
+from video import processes
 
 LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
 
@@ -39,11 +38,11 @@ def environment(settings: Settings, **others: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """`python -m server` that has said that it is ready."""
+def serving(settings: Settings, **others: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m server` that has said that it is ready; `others` are environment variables."""
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)],
-        env=environment(settings),
+        env=environment(settings, **others),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -60,7 +59,7 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
 
 
 def drain(stream) -> list[str]:
-    """The lines that a stream will have had, read in the background so that whoever writes it is never held up."""
+    """The lines of a stream, read in the background so that its writer never blocks."""
     lines: list[str] = []
     threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
     return lines
@@ -84,7 +83,7 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_ends_when_told_to_and_leaves_nothing(how: signal.Signals, tiny_repository: Path):
+def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny_repository: Path):
     settings = Settings.on_free_ports(tiny_repository)
     shared_memory = set(Path("/dev/shm").iterdir())
     with serving(settings) as process:
@@ -118,23 +117,22 @@ def test_a_taken_port_is_named(tiny_repository: Path):
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_process_takes_meanwhile_is_chosen_anew(tiny_repository: Path, monkeypatch, capfd):
+def test_a_port_that_another_process_takes_meanwhile_is_replaced(tiny_repository: Path, monkeypatch, caplog):
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
-    free_ports = server_process._free_ports
+    free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         lost = taken.getsockname()[1]
         choices = [[lost, *free_ports("127.0.0.1", 1)], free_ports("127.0.0.1", 2)]
-        monkeypatch.setattr(server_process, "_free_ports", lambda *_: choices.pop(0))
+        monkeypatch.setattr(flags, "free_ports", lambda *_: choices.pop(0))
         with running(settings) as started, Client(started.url) as client:
             assert client.score(encode(20)).info.frames == 20
             assert any(name.startswith("nv_") for name, _ in scrape(started))
-    said = capfd.readouterr().err
     taken_by = f"failed to start GRPC service: Unavailable - Socket '127.0.0.1:{lost}' already in use"
-    assert f"server: {taken_by}, starting tritonserver again on other ports" in said
+    assert f"{taken_by}, restarting tritonserver on other ports" in caplog.messages
     assert choices == []
 
 
-def test_an_address_of_ipv6_is_listened_on(tiny_repository: Path):
+def test_an_ipv6_address_works(tiny_repository: Path):
     with running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1")) as started:
         assert started.url.startswith("[::1]:")
         with Client(started.url) as client:
@@ -163,9 +161,9 @@ def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path):
 
 @contextlib.contextmanager
 def stopping_what_loads(triton: int, model: str) -> Iterator[set[int]]:
-    """Stop each process of a model that a tritonserver starts, and go on when one of them has stayed so for a second.
+    """Stop each process of a model that a tritonserver starts; enters when one of them has been stopped for a second.
 
-    The first may only complete the configuration and be about to end: then another follows, and is stopped as well.
+    The first may only complete the configuration and then end; another follows, and is stopped too.
     """
     stopped: set[int] = set()
     ended = threading.Event()
@@ -191,7 +189,7 @@ def stopping_what_loads(triton: int, model: str) -> Iterator[set[int]]:
         stopper.join()
 
 
-def test_a_server_that_waits_in_vain_says_for_what(tiny_repository: Path):
+def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path):
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", ready_timeout_seconds=1))
     try:
         with (
@@ -202,11 +200,11 @@ def test_a_server_that_waits_in_vain_says_for_what(tiny_repository: Path):
         (found,) = re.findall(r"motion_head (\d+) \(T, \d+\.\d s of CPU\)", str(raised.value))
         assert int(found) in stopped
     finally:
-        started.process.kill()  # it would wait for the process that is stopped
+        started.process.kill()  # or it would wait for the stopped process
         started.stop()
 
 
-def test_a_start_that_comes_to_nothing_is_tried_again(tiny_repository: Path, capfd):
+def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog):
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
     try:
         first = started.process.pid
@@ -218,13 +216,13 @@ def test_a_start_that_comes_to_nothing_is_tried_again(tiny_repository: Path, cap
         assert wait_until_gone([first, *stopped])
     finally:
         started.stop()
-    said = capfd.readouterr().err
-    assert "server: nothing happened for 4 s, starting tritonserver again; its processes are " in said
-    (found,) = re.findall(r"motion_head (\d+) \(T, ", said)
+    (message,) = caplog.messages
+    assert message.startswith("idle for 4 s, restarting tritonserver; its processes are ")
+    (found,) = re.findall(r"motion_head (\d+) \(T, ", message)
     assert int(found) in stopped
 
 
-def test_8_bit_networks_that_were_not_exported_are_missed_by_name(tiny_repository: Path):
+def test_missing_8_bit_networks_are_named(tiny_repository: Path):
     result = run_server(Settings.on_free_ports(tiny_repository), PRECISION="int8")
     assert result.returncode == 1
     assert "PRECISION is int8" in result.stderr
@@ -239,7 +237,7 @@ def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path):
     assert "weights.json is damaged: run `make export` again" in result.stderr
 
 
-def test_a_directory_that_is_no_model_repository_is_named(tmp_path: Path):
+def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path):
     result = run_server(Settings.on_free_ports(tmp_path))
     assert result.returncode == 1
     assert f"{tmp_path} is not a model repository of this project" in result.stderr
@@ -258,14 +256,14 @@ def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_r
     assert f"{variable} is '{value}', {message}" in result.stderr
 
 
-def test_too_little_shared_memory_is_said_before_anything_fails(tiny_repository: Path, monkeypatch):
+def test_too_little_shared_memory_is_reported_before_the_start(tiny_repository: Path, monkeypatch):
     monkeypatch.setattr(preflight, "SHARED_MEMORY_BYTES", 1 << 60)
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {})
     assert "/dev/shm is too small" in problem
     assert "--shm-size" in problem
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path):
+def test_all_problems_are_reported_at_once(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = preflight.problems(tmp_path, "127.0.0.1", {"HTTP_PORT": taken.getsockname()[1]})
     assert len(found) == 2
@@ -275,7 +273,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path):
 def typed(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
     """NVIDIA's command when it is ready, and a client of it.
 
-    Started again, once, where nothing comes of it: nobody looks after it, as `python -m server` does after its own.
+    Restarted once if it makes no progress, because it has no supervisor.
     """
     for may_start_again in (True, False):
         settings = Settings.on_free_ports(repository)
@@ -289,7 +287,7 @@ def typed(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes]
         with (
             log.open("wb") as output,
             subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"}
+                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"PATH": "/usr/bin:/bin"}, cwd="/"
             ) as process,
             Client(f"localhost:{settings.grpc_port}") as client,
         ):
@@ -323,7 +321,7 @@ def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path):
         assert wait_until_gone(running)
 
 
-def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
+def test_a_native_installation_is_preferred(tmp_path: Path):
     real = tmp_path / "tritonserver"
     real.write_text('#!/bin/sh\necho "real: $@"\n')
     real.chmod(0o755)
@@ -339,7 +337,7 @@ def test_a_real_installation_is_the_one_that_runs(tmp_path: Path):
     assert result.stdout == f"real: {profile}{quantiles} --model-repository=here --log-verbose=1\n"
 
 
-def test_a_flag_that_is_given_wins():
+def test_a_given_flag_overrides_the_default():
     given = [
         "--model-config-name=tensorrt",
         "--backend-directory=/elsewhere",
@@ -348,20 +346,20 @@ def test_a_flag_that_is_given_wins():
     assert find_triton().command(given, "cpu")[1:] == given
 
 
-def test_a_gpu_that_is_not_used_is_said_to_be(monkeypatch, tmp_path: Path):
+def test_an_unused_gpu_is_reported(monkeypatch, tmp_path: Path):
     monkeypatch.setattr("server.installation.has_gpu", lambda: True)
     monkeypatch.setattr("server.installation.GPU_PACKAGES", ("onnxruntime-gpu", "no-such-package"))
     from_pip, native = Triton(tmp_path, backend_directory=tmp_path), Triton(tmp_path)
     assert (from_pip.profile(), native.profile()) == ("cpu", "gpu")
     assert native.notice() is None
     assert from_pip.notice() == (
-        "the GPU is not used, for onnxruntime-gpu and no-such-package are not installed: `make setup-gpu` installs them"
+        "the GPU is not used: onnxruntime-gpu and no-such-package are not installed (run `make setup-gpu`)"
     )
     monkeypatch.setattr("server.installation.has_gpu", lambda: False)
     assert (from_pip.profile(), from_pip.notice()) == ("cpu", None)
 
 
-def test_native_backends_get_room_for_clips_unless_the_caller_says_otherwise(tmp_path: Path):
+def test_native_backends_get_memory_pools_for_clips(tmp_path: Path):
     native = Triton(tmp_path)
     pinned = "--pinned-memory-pool-byte-size"
     assert f"{pinned}=1073741824" in native.command([], "gpu")
@@ -372,4 +370,4 @@ def test_native_backends_get_room_for_clips_unless_the_caller_says_otherwise(tmp
 
 def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path):
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
-    assert "has no fp16 networks, for the GPU: run `make export` without --target cpu" in problem
+    assert "has no fp16 networks for the GPU: run `make export` without --target cpu" in problem

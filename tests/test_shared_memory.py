@@ -1,4 +1,4 @@
-"""/dev/shm full while the server serves: a request that finds no room is told so, others are answered."""
+"""/dev/shm is full: a request that needs more of it fails with a message, others are answered."""
 
 import contextlib
 import resource
@@ -18,15 +18,15 @@ from video.shared_memory import Pool, check_room
 
 SHORT = encode(50)
 LARGE = SHORT + (64 << 20).to_bytes(4, "big") + b"free" + bytes((64 << 20) - 8)
-"""The same video in a file of 64 MiB; Triton hands over files by shared memory."""
-SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: ask again later"
+"""The same video in a file of 64 MiB; Triton passes files on in shared memory."""
+SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: retry later"
 
 
 @contextlib.contextmanager
 def full(server: Server) -> Iterator[None]:
-    """Next to no shared memory for `tritonserver` beyond what it has.
+    """Almost no shared memory for `tritonserver` beyond what it has.
 
-    By a limit of the size of files, for which shared memory counts: nothing is mounted, and nobody else has less.
+    By a limit on file sizes, which applies to shared memory too: nothing is mounted, and other processes keep theirs.
     """
     pid, unlimited = server.process.pid, resource.RLIM_INFINITY
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (16 << 20, unlimited))
@@ -36,8 +36,8 @@ def full(server: Server) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
 
 
-def test_a_video_that_has_no_room_is_told_so_and_others_are_answered_meanwhile(tiny_repository: Path):
-    # A server of its own, which has had no large file yet: Triton keeps what it once had room for.
+def test_a_video_without_room_fails_and_others_are_answered_meanwhile(tiny_repository: Path):
+    # A server that has had no large file yet, because pools never shrink.
     with (
         running(Settings.on_free_ports(tiny_repository, precision="f32")) as server,
         Client(server.url, retries=0) as client,
@@ -50,7 +50,7 @@ def test_a_video_that_has_no_room_is_told_so_and_others_are_answered_meanwhile(t
                 with pytest.raises(ServerUnavailable, match=SENTENCE):
                     large.result()
             assert client.is_ready()
-        # There is room again.
+        # With room again, it is answered.
         assert client.score(LARGE) == expected
         assert client.score(SHORT) == expected
         assert server.process.poll() is None
@@ -64,15 +64,15 @@ MODELS = [*NEEDS, "motion_backbone", "motion_head", "camera_classifier"]
 @pytest.mark.parametrize(
     ("sizes", "free", "room"),
     [
-        ([1, 1, 1, 1, 1, 1], 93, True),  # each pool grows by its tensors and a piece
+        ([1, 1, 1, 1, 1, 1], 93, True),  # each pool grows by its tensors and one piece
         ([1, 1, 1, 1, 1, 1], 92, False),
         ([51, 31, 11, 31, 1, 11], 0, True),  # all have grown before
-        ([51, 31, 11, 1, 1, 11], 30, False),  # one has not, and may be who is asked
+        ([51, 31, 11, 1, 1, 11], 30, False),  # one has not, and may get the request
         ([51, 31, 11, 1, 1, 11], 31, True),
-        ([50, 31, 11, 31, 1, 11], 50, False),  # what it has is of no use: it grows by all that is new
+        ([50, 31, 11, 31, 1, 11], 50, False),  # its free space does not help: it grows by the whole tensor
     ],
 )
-def test_clips_have_room_where_every_pool_that_may_have_to_grow_can(sizes: list[int], free: int, room: bool):
+def test_clips_have_room_if_every_pool_that_may_have_to_grow_can(sizes: list[int], free: int, room: bool):
     pools = [Pool(model, size * MIB) for model, size in zip(MODELS, sizes, strict=True)]
     if room:
         check_room(NEEDS, pools, free * MIB)
@@ -81,7 +81,7 @@ def test_clips_have_room_where_every_pool_that_may_have_to_grow_can(sizes: list[
         check_room(NEEDS, pools, free * MIB)
 
 
-def test_without_a_gate_the_client_says_it():
+def test_without_the_proxy_the_client_explains_it():
     error = InferenceServerException(
         "in ensemble 'video_motion', Failed to increase the shared memory pool size for key 'x' to 1048576 bytes.",
         "StatusCode.INTERNAL",

@@ -1,4 +1,4 @@
-"""Processes of a server that are killed or stopped under load: it is whole again by itself, and callers get answers."""
+"""Processes of a server are killed or stopped under load: it recovers by itself, and callers get their answers."""
 
 import contextlib
 import os
@@ -28,24 +28,24 @@ from export.networks import export_networks
 from export.random_weights import write_motion_checkpoint
 from fixtures.synthetic import encode
 from server import Server, Settings
-from server.process import GRPC_KEY_NAME
+from server.flags import GRPC_KEY_NAME
 from server.supervisor import Supervisor
 from tests.processes import alive, command, descendants, stubs, workers
 from tests.test_serve import drain, serving, wait_until_gone
 
 GOOD = encode(60)
 ALONE = "KILLS" in os.environ
-"""Whether the test of random kills is run to measure; in the suite a loaded machine must not break it."""
+"""Whether the test of random kills runs as a measurement; in the suite, limits allow for a loaded machine."""
 KILLS = int(os.environ.get("KILLS", "8"))
-"""Of processes chosen at random; more take longer. `KILLS=50 python -m pytest tests/test_supervision.py -k random`."""
+"""Number of random kills: `KILLS=50 python -m pytest tests/test_supervision.py -k random`."""
 WHOLE_SECONDS = 10 if ALONE else 30
-"""What is promised is ten; on an idle machine it takes two to four, six where tritonserver went as well."""
+"""Ten are promised; an idle machine takes two to four, six if tritonserver died as well."""
 INFER = "models/video_motion/infer"
 PROCESSES = {"video_sampling": 3, "video_decode": 3, "motion_backbone": 3, "motion_head": 1, "camera_classifier": 3}
 
 
 class Served:
-    """A server that `python -m server` looks after."""
+    """A server under `python -m server`."""
 
     def __init__(self, supervisor: int, url: str) -> None:
         self.supervisor = supervisor
@@ -53,25 +53,25 @@ class Served:
 
     @property
     def triton(self) -> int:
-        """tritonserver, which is another one after it has died; 0 while there is none."""
+        """The pid of tritonserver, which changes when it is restarted; 0 while it does not run."""
         found = (pid for pid in descendants(self.supervisor) if "bin/tritonserver" in command(pid))
         return next(found, 0)
 
     def wait_until_whole(self, killed: int, model: str = "", before: Collection[int] = ()) -> None:
-        """Return when every model has its processes again, none of them being `killed`, and the server is ready.
+        """Return when every model has its processes again, without `killed`, and the server is ready.
 
-        All those of `model` are to be others than `before`: what an earlier load left is none that serves.
+        All processes of `model` must be new: those in `before` no longer serve.
         """
         started = time.monotonic()
         with Client(self.url, timeout_seconds=5) as client:
             while True:
                 there = {model: stubs(self.triton, model) for model in PROCESSES}
-                # One that is being unloaded may have others for a while.
+                # While a model is unloaded, older processes may still run.
                 counts = all(len(set(there[model]) - {killed}) >= count for model, count in PROCESSES.items())
                 anew = not before or len(set(there[model]) - set(before)) >= PROCESSES[model]
                 if counts and anew and not alive(killed) and client.is_ready():
                     return
-                assert time.monotonic() - started < WHOLE_SECONDS, f"not whole: {there}"
+                assert time.monotonic() - started < WHOLE_SECONDS, f"not recovered: {there}"
                 time.sleep(0.1)
 
 
@@ -81,12 +81,12 @@ def served(tiny_repository: Path) -> Iterator[Served]:
     with serving(settings) as supervisor:
         lines = drain(supervisor.stdout)
         yield Served(supervisor.pid, f"localhost:{settings.grpc_port}")
-        print("".join(lines))  # for whoever reads of a failure
+        print("".join(lines))  # shown if a test fails
 
 
 @contextmanager
 def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
-    """Callers that ask for the same video over and over; yields what they were told that was not the answer."""
+    """Callers that score the same video over and over; yields a list of their errors and wrong scores."""
     wrong: list[object] = []
     answers: list[Score] = []
     ended = threading.Event()
@@ -122,9 +122,7 @@ def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
         for how in (signal.SIGKILL, signal.SIGSTOP)
     ],
 )
-def test_a_process_of_a_model_that_dies_or_stops_is_replaced_and_nobody_loses_an_answer(
-    how: signal.Signals, model: str, served: Served
-):
+def test_a_killed_or_stopped_process_is_replaced_and_no_request_fails(how: signal.Signals, model: str, served: Served):
     with Client(served.url, away_seconds=60) as client:
         expected = client.score(GOOD)
         with load(served.url, expected) as wrong:
@@ -136,7 +134,7 @@ def test_a_process_of_a_model_that_dies_or_stops_is_replaced_and_nobody_loses_an
     assert wrong == []
 
 
-def test_a_reader_of_videos_that_is_stopped_costs_its_request_and_not_the_next(served: Served):
+def test_a_stopped_decoder_process_costs_one_request_and_not_the_next(served: Served):
     with Client(served.url, away_seconds=60) as client:
         expected = client.score(GOOD)
         for model in ("video_sampling", "video_decode"):
@@ -168,22 +166,22 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
                 served.wait_until_whole(victim, model, before if victim in before else ())
                 assert client.score(GOOD) == expected
                 recoveries.append(time.monotonic() - started)
-                kind = "reader" if victim in reading else "stub"
+                kind = "worker" if victim in reading else "stub"
                 table.append(f"{model:18}{kind:9}{how.name:9}{recoveries[-1]:7.1f}")
         assert client.score(GOOD) == expected
     table.append(
-        f"{KILLS} kills: whole again, ready and with a right answer, after {statistics.median(recoveries):.1f} s "
-        f"(median), {max(recoveries):.1f} s (longest); {len(wrong)} requests went with the reader that had them"
+        f"{KILLS} kills: ready, with a right answer, after {statistics.median(recoveries):.1f} s "
+        f"(median), {max(recoveries):.1f} s (longest); {len(wrong)} requests failed with their worker"
     )
     with capsys.disabled() if ALONE else contextlib.nullcontext():
         print("", *table, sep="\n")
-    # A reader that is killed takes the request that it holds with it.
-    assert all("the process that reads the video was killed" in str(error) for error in wrong)
+    # A killed worker costs the request that it holds.
+    assert all("the decoder process was killed" in str(error) for error in wrong)
     assert len(wrong) <= KILLS
     assert max(recoveries) < WHOLE_SECONDS
 
 
-def test_tritonserver_is_started_again_and_given_up_when_it_keeps_dying(tiny_repository: Path):
+def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repository: Path):
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     with serving(settings) as process:
         lines = drain(process.stdout)
@@ -201,21 +199,21 @@ def test_tritonserver_is_started_again_and_given_up_when_it_keeps_dying(tiny_rep
         assert wait_until_gone(last)
     output = "".join(lines)
     assert output.count("server: tritonserver ended by itself with status -9") == 3
-    assert "server: that was the third time within 120 s: giving up" in output
+    assert "server: giving up: tritonserver ended 3 times within 120 s" in output
     assert "Traceback" not in output
 
 
-def test_a_tritonserver_that_dies_while_it_is_asked_for_something_is_noticed():
-    # Whose connection stays open, as a process that it has just started keeps it.
+def test_the_death_of_tritonserver_during_a_control_request_is_noticed():
+    # Its connection stays open, because a stub that it has just forked holds it too.
     with socket.create_server(("127.0.0.1", 0)) as silent, subprocess.Popen(["sleep", "0.5"]) as process:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         server = SimpleNamespace(process=process, http_url=url, key_header={})
         with pytest.raises(ConnectionError, match="tritonserver ended meanwhile"):
-            Supervisor(cast(Server, server), print)._control("repository/models/motion_head/load")
+            Supervisor(cast(Server, server))._control("repository/models/motion_head/load")
 
 
 @pytest.mark.parametrize("with_key", [False, True])
-def test_what_changes_the_server_is_closed_to_who_has_no_key(with_key: bool, server: Server):
+def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server):
     headers = {GRPC_KEY_NAME: server.key} if with_key else {}
     http_headers = server.key_header if with_key else {}
     with grpc.InferenceServerClient(server.url) as triton:
@@ -241,7 +239,7 @@ def test_what_changes_the_server_is_closed_to_who_has_no_key(with_key: bool, ser
         if with_key and path == INFER:
             with pytest.raises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(request, timeout=10)
-            assert caught.value.code != 403  # it is let in, and has no input
+            assert caught.value.code != 403  # the key is accepted, but the request has no input
         elif with_key:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert answer.status == 200
@@ -254,7 +252,7 @@ def test_what_changes_the_server_is_closed_to_who_has_no_key(with_key: bool, ser
             assert answer.status == 200
 
 
-def test_a_new_export_is_served_whole_or_not_at_all(tiny_repository: Path, tiny_checkpoints, tmp_path: Path):
+def test_a_new_export_is_served_completely_or_not_at_all(tiny_repository: Path, tiny_checkpoints, tmp_path: Path):
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     write_motion_checkpoint(tmp_path / "other", width=48, depth=1, head_depth=1, use_sigmoid=True, seed=1)
     settings = Settings.on_free_ports(repository, precision="f32")
@@ -265,7 +263,7 @@ def test_a_new_export_is_served_whole_or_not_at_all(tiny_repository: Path, tiny_
             old = client.score(GOOD)
             export_networks(str(tmp_path / "other"), str(tiny_checkpoints[1]), repository, lambda _: None, target="cpu")
             assert client.score(GOOD) == old
-            # One network of the new export behind others of the old one would give figures of neither.
+            # One network of the new export with others of the old one would give wrong scores.
             os.kill(victim := stubs(served.triton, "motion_head")[0], signal.SIGKILL)
             served.wait_until_whole(victim)
             new = client.score(GOOD)
@@ -273,5 +271,5 @@ def test_a_new_export_is_served_whole_or_not_at_all(tiny_repository: Path, tiny_
     assert new.weights.motion != old.weights.motion
     assert new.motion != old.motion
     assert new.camera == old.camera
-    assert "a process of motion_head died, and there are new networks: starting the server again" in output
+    assert "a process of motion_head died, and the networks were exported anew: restarting the server" in output
     assert "ended by itself" not in output

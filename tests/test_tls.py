@@ -1,4 +1,4 @@
-"""Encrypted gRPC, callers who show who they are, and the key to what is closed."""
+"""TLS, mutual TLS, and the key to the closed APIs."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,12 @@ from tritonclient.utils import InferenceServerException, shared_memory
 
 from client import AsyncClient, Client, ServerUnavailable, Tls, UnreadableFile
 from fixtures.synthetic import encode
-from server import Server
+from server import Server, ServerFailed, Settings
 from server import proxy as server_proxy
-from server.__main__ import _tls
+from server.flags import GRPC_KEY_NAME
+from server.ports import free_ports
 from server.preflight import problems
-from server.process import GRPC_KEY_NAME, ServerFailed, _free_ports
+from server.tls import ServerTls
 
 VIDEO = encode(20)
 
@@ -60,22 +62,22 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "strangers")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "others")
 
 
 @pytest.fixture(params=["encrypted", "mutual"])
 def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Certificates) -> Iterator[tuple[str, bool]]:
     """The address of an encrypted proxy to the server, and whether callers need a certificate."""
     mutual = request.param == "mutual"
-    tls = server_proxy.Tls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
-    (port,) = _free_ports("127.0.0.1", 1)
-    proxy = server_proxy.Proxy("127.0.0.1", port, server._triton_url, tls)
+    tls = ServerTls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
+    (port,) = free_ports("127.0.0.1", 1)
+    proxy = server_proxy.Proxy("127.0.0.1", port, server.upstream, tls)
     yield f"localhost:{port}", mutual
     proxy.close()
 
 
-def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
+def test_a_caller_with_the_right_certificates_is_answered(
     encrypted: tuple[str, bool], certificates: Certificates, client: Client
 ):
     url, _ = encrypted
@@ -91,11 +93,11 @@ def test_who_trusts_the_server_and_shows_who_they_are_is_answered(
     assert asyncio.run(score()) == expected
 
 
-def test_who_does_not_is_refused(encrypted: tuple[str, bool], certificates: Certificates, strangers: Certificates):
+def test_other_callers_are_refused(encrypted: tuple[str, bool], certificates: Certificates, others: Certificates):
     url, mutual = encrypted
-    refused = [None, Tls(strangers.ca, certificates.client, certificates.client_key)]
+    refused = [None, Tls(others.ca, certificates.client, certificates.client_key)]
     if mutual:
-        refused += [Tls(certificates.ca), Tls(certificates.ca, strangers.client, strangers.client_key)]
+        refused += [Tls(certificates.ca), Tls(certificates.ca, others.client, others.client_key)]
     else:
         with Client(url, tls=Tls(certificates.ca)) as anybody:
             assert anybody.weights().labels
@@ -116,7 +118,7 @@ def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], cert
     assert json.loads(result.stdout)["info"]["frames"] == 20
 
 
-def test_files_that_cannot_be_used_are_named(certificates: Certificates, strangers: Certificates, tmp_path: Path):
+def test_files_that_cannot_be_used_are_named(certificates: Certificates, others: Certificates, tmp_path: Path):
     with pytest.raises(UnreadableFile, match=f"cannot read {tmp_path}/none.pem: No such file"):
         Client(tls=Tls(tmp_path / "none.pem"))
     with pytest.raises(ValueError, match="a certificate and its key must be given together"):
@@ -124,28 +126,45 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, strange
     text = tmp_path / "text.pem"
     text.write_text("not a certificate")
     for tls, message in (
-        (server_proxy.Tls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
-        (server_proxy.Tls(text, certificates.server_key), "cannot be used: it is no such PEM file"),
+        (ServerTls(tmp_path / "none.pem", certificates.server_key), "cannot be used: No such file"),
+        (ServerTls(text, certificates.server_key), "cannot be used: not a valid PEM file"),
         (
-            server_proxy.Tls(certificates.server, strangers.server_key),
-            "cannot be used: the key is another certificate's",
+            ServerTls(certificates.server, others.server_key),
+            "cannot be used: the key does not belong to the certificate",
         ),
-        (server_proxy.Tls(certificates.server, certificates.server_key, text), f"{text} cannot be used: it is no such"),
+        (ServerTls(certificates.server, certificates.server_key, text), f"{text} cannot be used: not a valid PEM"),
     ):
         found = problems(tmp_path, "127.0.0.1", {}, tls=tls)
         assert any(message in problem for problem in found), found
 
 
-def test_the_environment_says_what_the_server_shows(certificates: Certificates, monkeypatch: pytest.MonkeyPatch):
-    assert _tls() is None
-    monkeypatch.setenv("TLS_CERTIFICATE", str(certificates.server))
-    with pytest.raises(ServerFailed, match="TLS_CERTIFICATE and TLS_KEY are given together"):
-        _tls()
-    monkeypatch.setenv("TLS_KEY", str(certificates.server_key))
-    assert _tls() == server_proxy.Tls(certificates.server, certificates.server_key)
+def test_the_environment_names_the_certificates(certificates: Certificates, tmp_path: Path):
+    def tls(**environment: Path) -> ServerTls | None:
+        return Settings.from_environment(tmp_path, {name: str(path) for name, path in environment.items()}).tls
+
+    assert tls() is None
+    for one in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"):
+        with pytest.raises(ServerFailed, match="TLS needs both TLS_CERTIFICATE and TLS_KEY"):
+            tls(**{one: certificates.server})
+    files = {"TLS_CERTIFICATE": certificates.server, "TLS_KEY": certificates.server_key}
+    assert tls(**files) == ServerTls(certificates.server, certificates.server_key)
+    mutual = ServerTls(certificates.server, certificates.server_key, certificates.ca)
+    assert tls(**files, TLS_CLIENT_CA=certificates.ca) == mutual
 
 
-def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):
+def unregister(triton: grpc.InferenceServerClient, name: str, headers: dict[str, str]) -> None:
+    """Triton says that a region is in use for a moment after it has answered."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return triton.unregister_system_shared_memory(name, headers=headers)
+        except InferenceServerException as error:
+            if "currently in use" not in error.message() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def test_the_key_opens_shared_memory(server: Server):
     assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.key_file.parent.stat().st_mode) == 0o700
     headers = {GRPC_KEY_NAME: server.key_file.read_text()}
@@ -160,7 +179,7 @@ def test_whoever_can_read_the_key_can_use_shared_memory(server: Server):
             tensor = grpc.InferInput("VIDEO", [1, len(VIDEO)], "UINT8")
             tensor.set_shared_memory("video", len(VIDEO))
             shared = triton.infer("video_motion", [tensor]).as_numpy("MOTION_SCORES")
-            triton.unregister_system_shared_memory("video", headers=headers)
+            unregister(triton, "video", headers)
             tensor = grpc.InferInput("VIDEO", [1, len(VIDEO)], "UINT8")
             tensor.set_data_from_numpy(np.frombuffer(VIDEO, np.uint8)[None])
             sent = triton.infer("video_motion", [tensor]).as_numpy("MOTION_SCORES")

@@ -133,7 +133,7 @@ def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused():
     try:
         plan = decoder.plan(memoryview(video), {})
         orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
-        with pytest.raises(InvalidVideo, match="the video has 160 x 96 pixels; frames of up to 3072 pixels are read"):
+        with pytest.raises(InvalidVideo, match="the video has 160 x 96 pixels; the maximum is 3072 pixels"):
             decoder.decode(memoryview(video), *orders, 224)
     finally:
         decoder.close()

@@ -1,7 +1,7 @@
 """Reading videos: which frames make up which clip, and those frames as clips.
 
-`sampling` decides which frames are wanted, `container` knows what a file holds, `decoding` turns the wanted frames
-into clips, and `isolation` runs the last two in a process of its own, where a bad file can only hurt itself.
+`container` reads a file's table of frames, `sampling` chooses frames from it, and `decoding` turns the chosen frames
+into clips. `isolation` runs all three in a process of its own, so that a bad file costs no more than that process.
 """
 
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, VideoError

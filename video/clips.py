@@ -1,4 +1,4 @@
-"""The shape of a clip, the same for both networks."""
+"""The shape of a clip, the same for both networks; "segment" and "clip" mean the same 16 frames."""
 
 CLIP_FRAMES = 16
 """Frames of a clip."""

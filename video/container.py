@@ -1,7 +1,7 @@
-"""Opening a video file that may be anything, and reading its table of frames.
+"""Opening an untrusted file as a video, and reading its table of frames.
 
-Only the demuxers and decoders of the formats that the README lists are ever reached: a playlist, for one, would make
-FFmpeg open what the file names.
+Only the demuxers and decoders of supported formats are enabled: a playlist, for example, would make FFmpeg open the
+files that it names.
 """
 
 import os
@@ -42,25 +42,25 @@ STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVI
 
 @dataclass(frozen=True)
 class FrameTable:
-    """What a video holds, read from its packets without decoding any."""
+    """The frames of a video, read from its packets without decoding any."""
 
     info: StreamInfo
-    """Duration, frames, frame rate and size, as it is to be shown."""
+    """Duration, frames, frame rate and size as displayed."""
     rotation_degrees: int
-    """By how much a decoded frame is to be turned clockwise to be shown: 0, 90, 180 or 270."""
+    """Clockwise rotation of a decoded frame for display: 0, 90, 180 or 270."""
     timestamps: NDArray[np.float64]
-    """(frames,) when each frame is shown, in seconds, rising."""
+    """(frames,) presentation times in seconds, ascending."""
     pts: NDArray[np.int64] | None
-    """(frames,) the same in the stream's time base, to know a decoded frame by; None where the container has none."""
+    """(frames,) the same in the stream's time base, to identify decoded frames; None if the container stores none."""
     packet_pts: NDArray[np.int64] | None
-    """(packets,) when each packet's frame is shown, in decoding order; None where some do not say."""
+    """(packets,) the pts of each packet, in decoding order; None if some have none."""
     packet_is_keyframe: NDArray[np.bool_]
-    """(packets,) whether decoding can begin there."""
+    """(packets,) whether each packet is a keyframe."""
 
 
 @contextmanager
 def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container of an encoded file and its first video stream; `InvalidVideo` says why there is none."""
+    """The container of an encoded file and its first video stream; raises `InvalidVideo` if it has none."""
     video.seek(0)
     head = video.read(64)
     _refuse_by_magic(head)
@@ -80,7 +80,7 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
 def read_frame_table(
     container: InputContainer, stream: VideoStream, video: BinaryIO, limits: Limits = DEFAULT_LIMITS
 ) -> FrameTable:
-    """Read every packet of `stream`, a stream of `video`, once, decoding none."""
+    """Read every packet of `stream`, a stream of `video`, without decoding; raises `InvalidVideo`."""
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
@@ -93,7 +93,7 @@ def read_frame_table(
             if packet.is_corrupt:
                 raise _ends_early(len(shown), stream.frames)
             if len(packet_pts) == limits.max_frames:
-                too_many = f"the video has more than {limits.max_frames} frames, the most that are read"
+                too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
             packet_pts.append(packet.pts)
             packet_is_keyframe.append(packet.is_keyframe)
@@ -104,13 +104,13 @@ def read_frame_table(
     except av.FFmpegError as error:
         raise _ends_early(len(shown), stream.frames) from error
     if first_key_pts is not None:
-        # A stream cut out of a longer one may begin with frames that need what was cut off: they are never shown.
+        # A stream cut out of a longer one may begin with frames that refer to removed ones: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
     if not shown or time_base is None:
         raise InvalidVideo("the video has no frames", Reason.NO_FRAMES)
 
     rate = float(stream.average_rate or 0)
-    # An avi stores no timestamps; what FFmpeg makes up for it is in decoding order.
+    # An avi stores no timestamps; those that FFmpeg computes for it are in decoding order.
     pts = None if container.format.name == "avi" else _rising([pts for pts, _ in shown])
     times = _rising([dts for _, dts in shown]) if pts is None else pts
     timestamps = np.arange(len(shown)) / (rate or 25.0) if times is None else times * float(time_base)
@@ -126,10 +126,10 @@ def read_frame_table(
 
 
 def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
-    """The video stream's duration in seconds; the container's where it has none; `shown_seconds` where neither fits.
+    """The duration in seconds of the video stream, else of the container, else `shown_seconds`.
 
-    A container's duration counts from its own zero and includes sound that goes on after the picture: it is that of the
-    video only where it is within half a second of what the frames say.
+    A container's duration starts at its own zero and includes audio that is longer than the video. It is used only if
+    it is within half a second of `shown_seconds`.
     """
     if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
@@ -141,7 +141,7 @@ def _duration(container: InputContainer, stream: VideoStream, shown_seconds: flo
 
 
 def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
-    """(frames,) the times sorted; None where they do not tell frames apart."""
+    """(frames,) the times sorted; None if some are missing or equal."""
     if None in times or len(set(times)) < len(times):
         return None
     return np.sort(np.array(times, np.int64))
@@ -153,26 +153,26 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
     pictures = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
-        raise InvalidVideo("the video has no video stream, only a cover picture", Reason.NO_VIDEO_STREAM)
+        raise InvalidVideo("the video has no video stream, only cover art", Reason.NO_VIDEO_STREAM)
     stream = streams[0]
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
-        raise InvalidVideo(f"the video's codec is {name}; what is read here is {CODECS}", Reason.UNSUPPORTED_CODEC)
+        raise InvalidVideo(f"the video's codec is {name}; supported codecs are {CODECS}", Reason.UNSUPPORTED_CODEC)
     check_size(context.width, context.height, limits)
     return stream
 
 
 def check_size(width: int, height: int, limits: Limits) -> None:
-    """`InvalidVideo` for frames that have too many pixels."""
+    """Raise `InvalidVideo` if a frame has too many pixels."""
     if width * height > limits.max_pixels:
         size = f"{width} x {height} pixels"
-        allowed = f"frames of up to {limits.max_pixels} pixels are read"
+        allowed = f"the maximum is {limits.max_pixels} pixels"
         raise InvalidVideo(f"the video has {size}; {allowed}", Reason.TOO_LARGE)
 
 
 def _refuse_by_magic(head: bytes) -> None:
-    """`InvalidVideo` for what the first bytes of a file show to be no video."""
+    """Raise `InvalidVideo` if the first bytes of a file show that it is not a video."""
     if not head:
         raise InvalidVideo("the file is empty", Reason.EMPTY)
     for magic, kind in STILL_IMAGES.items():
@@ -188,12 +188,12 @@ def _refuse_by_magic(head: bytes) -> None:
 def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     size = video.seek(0, os.SEEK_END)
     if head[4:8] in MP4_BOXES and not has_moov(video):
-        why = f"the file has no moov box, the index of an mp4: it is truncated, {size} bytes arrived"
+        why = f"the file has no moov box, the index of an mp4: it is truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.TRUNCATED)
     if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
-        why = f"the file begins like a video but cannot be read: it is damaged or truncated, {size} bytes arrived"
+        why = f"the file begins like a video but cannot be read: it is damaged or truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.DAMAGED)
-    why = f"the file ({size} bytes) is not a video in a container that is read here ({CONTAINERS})"
+    why = f"the file ({size} bytes) is not a video in a supported container ({CONTAINERS})"
     return InvalidVideo(why, Reason.NOT_A_VIDEO)
 
 

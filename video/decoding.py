@@ -1,4 +1,4 @@
-"""The wanted frames of a video as clips: only those frames are converted and resized, and few others decoded."""
+"""The wanted frames of a video as clips: only they are converted and resized, and few others are decoded."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ Order = NDArray[np.integer]
 Uses = NDArray[np.int8]
 
 MAX_THREADS = 16
-"""Of the decoder: more gain little and take memory each."""
+"""Of the decoder; more gain little, and each takes memory."""
 
 
 def decode(
@@ -42,21 +42,22 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     total: "Decoded | None" = None,
 ) -> int:
-    """Decode the frames `frame_indices` of `video` into `out`, in the order that each kind of clip wants them.
+    """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
-    `out` is (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned
-    clockwise by `rotation_degrees`, a multiple of 90. Returns how many frames were decoded, wanted ones and others;
-    `total` has them as well where it fails. Raises `InvalidVideo` where a wanted frame cannot be had.
+    `motion_order` and `camera_order` are positions in `frame_indices`, one per frame of the clips. `out` is
+    (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are rotated
+    clockwise by `rotation_degrees`, a multiple of 90. Returns the number of frames decoded; `total` counts them even if
+    decoding fails. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, video, limits)
 
-    # One for all frames: a new one for each would prepare the conversion, and start threads, as often.
+    # One for all frames: each reformatter sets up the conversion and starts threads.
     reformatter = VideoReformatter()
 
     def place(position: int, frame: VideoFrame) -> None:
-        check_size(frame.width, frame.height, limits)  # it may have grown since the container was written
+        check_size(frame.width, frame.height, limits)  # a frame may be larger than the container says
         picture = np.rot90(_rgb(frame, reformatter), -(rotation_degrees // 90))
         for_motion, for_camera = motion_order == position, camera_order == position
         if for_motion.any():
@@ -66,7 +67,7 @@ def decode(
 
     wanted = [int(index) for index in frame_indices]
     if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
-        raise InvalidParameter(f"the frames to decode must rise, from 0 on, and be below {table.info.frames}")
+        raise InvalidParameter(f"frame indices must be ascending, from 0 to {table.info.frames - 1}")
     quick, thorough = Decoded(), Decoded()
     try:
         if table.pts is not None and table.packet_pts is not None:
@@ -74,7 +75,7 @@ def decode(
             with open_video(video, limits) as (container, stream):
                 if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
                     return quick.frames
-        # A frame does not come, or cannot be told from others: all packets are decoded, and what is wrong gets a name.
+        # A wanted frame is missing or not identifiable: decode every packet, which also finds out what is wrong.
         with open_video(video, limits) as (container, stream):
             _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
     finally:
@@ -84,11 +85,11 @@ def decode(
 
 
 Place = Callable[[int, VideoFrame], None]
-"""Puts a frame, the one at that position of the wanted ones, where it belongs."""
+"""Writes the wanted frame at a position into the clips that it belongs to."""
 
 
 def _place_frames(frames: Iterator[tuple[int, VideoFrame]], wanted: list[int], place: Place) -> bool:
-    """Place the wanted frames out of `frames`; False where one of them does not come."""
+    """Place the wanted frames of `frames`; False if one of them is missing."""
     position = 0
     for index, frame in frames:
         if index > wanted[position]:
@@ -109,7 +110,7 @@ def _place_or_repeat_frames(
     wanted: list[int],
     place: Place,
 ) -> None:
-    """Place the wanted frames out of all; one that is not shown, though nothing is damaged, repeats the one before."""
+    """Place the wanted frames of all; a missing one repeats the frame before it, unless the file is damaged."""
     on_screen: VideoFrame | None = None
     waiting = deque(enumerate(wanted))
 
@@ -131,9 +132,9 @@ def _place_or_repeat_frames(
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """(height, width, 3) the frame as RGB, without the copy that `to_ndarray` makes.
+    """(height, width, 3) uint8: the frame as RGB, without the copy that `to_ndarray` makes.
 
-    Raises `InvalidVideo` where FFmpeg does not know how to convert it.
+    Raises `InvalidVideo` if FFmpeg cannot convert it.
     """
     try:
         (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
@@ -141,29 +142,29 @@ def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
         if error.errno == errno.ENOMEM:
             raise
         colours = f"{frame.format.name}, color space {int(frame.colorspace)}"
-        raise InvalidVideo(f"the video's colours ({colours}) cannot be converted to RGB", Reason.DAMAGED) from error
-    # A plane offers its bytes as a buffer, which PyAV's type stubs do not say.
+        raise InvalidVideo(f"the video's colors ({colours}) cannot be converted to RGB", Reason.DAMAGED) from error
+    # A plane is a buffer, although PyAV's type stubs do not say so.
     rows = np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
 
 
 @dataclass
 class Decoded:
-    """What came of a pass through a video."""
+    """Counts of one pass through a video."""
 
     frames: int = 0
-    """Frames that the decoder gave."""
+    """Frames that the decoder returned."""
     refused_packets: int = 0
-    """Packets that it could not make sense of."""
+    """Packets that it rejected."""
 
 
 def _frames_of(
     container: InputContainer, stream: VideoStream, table: FrameTable, decoded: Decoded, uses: Uses | None = None
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Each frame that the decoder gives, with its index; they, and what it refuses, are counted in `decoded`.
+    """Each decoded frame with its index; `decoded` counts frames and rejected packets.
 
-    The index comes from the frame's timestamp, so that a packet which cannot be decoded costs its own frame only and
-    moves no other; in a container without timestamps frames are counted. With `uses`, packets without one are left out.
+    The index comes from the frame's pts, so that a packet that cannot be decoded costs its own frame and shifts no
+    other; without timestamps, frames are counted. With `uses`, packets that no wanted frame needs are skipped.
     """
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
@@ -189,7 +190,7 @@ def _decode_all(packets: Iterator[Packet], decoded: Decoded) -> Iterator[VideoFr
 
 
 def _decode_used(packets: Iterator[Packet], stream: VideoStream, uses: Uses) -> Iterator[VideoFrame]:
-    """The frames of packets that are of use; after a gap the decoder begins anew, as after seeking."""
+    """The frames of packets that have a use; after a gap the decoder is flushed, as after seeking."""
     context = stream.codec_context
     marked = context.codec.name in UNREFERENCED_ARE_MARKED
     gap = False

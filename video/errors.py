@@ -1,30 +1,30 @@
-"""What can be wrong with a request for a video.
+"""Why a request for a video fails.
 
 VideoError
 ├── InvalidVideo         the file cannot be scored: not a video, truncated, no frames
 ├── InvalidParameter     a request parameter is unknown or out of range
-├── DecoderFailed        the process that reads videos died or took too long
-└── NoRoom               the server has no memory for it now
+├── DecoderFailed        the decoder process died or took too long
+└── NoRoom               the server has no shared memory left for it at the moment
 
-Each message is one sentence that a caller can act on; the reason says the same in a word, for machines that count.
+Each message is one sentence that a caller can act on; the reason is a machine-readable word for the same.
 """
 
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
-    """What became of a request."""
+class RequestOutcome(StrEnum):
+    """The outcome of a request in a model that reads videos."""
 
     OK = "ok"
-    """It was answered; whether the networks then scored the video is for them to say."""
+    """The model answered; the networks may still fail afterwards."""
     REFUSED = "refused"
     """The file or a parameter is at fault."""
     FAILED = "failed"
-    """The server is at fault, or the file did something to it that is worth a look."""
+    """The server is at fault, or the file made a decoder fail."""
 
 
 class Reason(StrEnum):
-    """Why a request was not answered: a small fixed set, for it labels a metric."""
+    """Why a request failed: a small fixed set, because it labels a metric."""
 
     EMPTY = "empty"
     NOT_A_VIDEO = "not_a_video"
@@ -43,19 +43,19 @@ class Reason(StrEnum):
     UNEXPECTED = "unexpected"
 
     @property
-    def outcome(self) -> Outcome:
-        """What becomes of a request that has this reason."""
-        return Outcome.FAILED if self in _FAILURES else Outcome.REFUSED
+    def outcome(self) -> RequestOutcome:
+        """The outcome of a request that fails for this reason."""
+        return RequestOutcome.FAILED if self in _FAILURES else RequestOutcome.REFUSED
 
 
 _FAILURES = (Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.NO_ROOM, Reason.UNEXPECTED)
 
 
 class VideoError(Exception):
-    """A video was not read; the message says why."""
+    """A video could not be read; the message says why."""
 
     reason = Reason.UNEXPECTED
-    """The same in a word."""
+    """The same, machine-readable."""
 
     def __init__(self, message: str, reason: Reason | None = None) -> None:
         super().__init__(message)
@@ -76,12 +76,12 @@ class InvalidParameter(VideoError):
 
 
 class DecoderFailed(VideoError):
-    """The process that reads videos died or took too long on this one."""
+    """The decoder process died or took too long on this video."""
 
     reason = Reason.DECODER_FAILED
 
 
 class NoRoom(VideoError):
-    """The server has no memory for the video now; another time it may."""
+    """The server has no shared memory left for the video at the moment; worth a retry."""
 
     reason = Reason.NO_ROOM

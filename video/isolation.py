@@ -1,7 +1,7 @@
-"""A process of its own for reading strangers' files, which may crash or hang without hurting who asked.
+"""A worker process that reads untrusted files: it may crash or hang without harm to its parent.
 
-The file goes there, and the clips come back, through sealed anonymous memory: nothing is copied through the socket,
-nothing has a name, and the worker cannot shrink what this side has mapped.
+The file goes to the worker and the clips come back in sealed anonymous memory: no pixels pass through the socket,
+nothing has a name in a file system, and the worker cannot shrink memory that the parent has mapped.
 """
 
 import contextlib
@@ -34,19 +34,19 @@ from video.parameters import MAX_SEGMENTS, Parameters
 from video.plan import checked
 
 MESSAGE_BYTES = 1 << 20
-"""Room for the largest message, in bytes; a request names a thousand frames at most."""
+"""Size of the largest message; a request names a thousand frames at most."""
 TAKEN = b"taken"
-"""What a worker says when it has taken a request, before it looks at it."""
+"""A worker's acknowledgement of a request, before it processes it."""
 FAILURES: dict[str, type[VideoError]] = {
     failure.__name__: failure for failure in (InvalidVideo, InvalidParameter, DecoderFailed)
 }
-"""What a worker may say of a request."""
+"""The errors that a worker may return."""
 MAX_COUNT = 1 << 32
 MAX_SENTENCE = 1000
-"""Characters of what a worker may say of a failure."""
+"""Maximum length of a worker's error message."""
 ROOT = str(Path(__file__).parent.parent)
 RUN_WORKER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from video.worker import main; main()"
-"""-I keeps the environment and the working directory out of the worker, and this folder has to be named."""
+"""-I keeps PYTHONPATH and the working directory out of the worker, so it is told where the project is."""
 T = TypeVar("T")
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -55,25 +55,25 @@ class End(StrEnum):
     """What ended a worker."""
 
     TIMED_OUT = "timed_out"
-    """It took too long and was killed, by us or, having used up its CPU time, by the kernel."""
+    """It took too long and was killed: by its parent, or by the kernel because it used up its CPU time."""
     KILLED = "killed"
-    """By somebody else's SIGKILL: the kernel's, where memory ran out, most of the time."""
+    """SIGKILL from elsewhere, usually from the kernel because memory ran out."""
     CRASHED = "crashed"
-    """By another signal, such as SIGSEGV."""
+    """Another signal, such as SIGSEGV."""
     EXITED = "exited"
-    """By itself."""
+    """It exited."""
     MISBEHAVED = "misbehaved"
-    """It could not be talked to, or said what no worker says, and was killed."""
+    """It could not be reached, or returned an invalid response, and was killed."""
 
 
 class IsolatedDecoder:
-    """One worker process, started when it is first needed and again after it died or was stopped for taking too long.
+    """A worker process, started when it is needed, and again after it died or was killed.
 
-    Not safe for use from several threads at once.
+    Not thread-safe.
     """
 
     def __init__(self, limits: Limits) -> None:
-        """`limits`: what one request may take."""
+        """`limits`: what one video may take."""
         self.limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
@@ -81,7 +81,7 @@ class IsolatedDecoder:
         self.frames_decoded = 0
         """Frames that its workers have decoded."""
         self.restarts: Counter[End] = Counter()
-        """How often a worker was started in the place of another one, by what had ended that."""
+        """How often a worker replaced another one, by what had ended that one."""
 
     def start(self) -> None:
         """Start the worker if there is none."""
@@ -93,10 +93,10 @@ class IsolatedDecoder:
             self._end = None
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            # A server's own libraries are not for its workers.
-            left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a frame is large, and the next one needs as much
+            # tritonserver's libraries are not for workers.
+            left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a worker reuses the memory of a frame for the next one
             environment = {name: value for name, value in os.environ.items() if name not in left_out}
-            environment["MALLOC_ARENA_MAX"] = "4"  # an arena a thread would use up the worker's address space
+            environment["MALLOC_ARENA_MAX"] = "4"  # one arena per thread would use up the worker's address space
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", RUN_WORKER, ROOT, str(theirs.fileno()), json.dumps(asdict(self.limits))],
                 pass_fds=[theirs.fileno()],
@@ -110,7 +110,7 @@ class IsolatedDecoder:
         self._end = None
 
     def _stop(self, why: End | None = None) -> None:
-        """Stop the worker if there is one; `why`, where it is not its own doing."""
+        """Kill the worker if there is one; `why`, unless its exit status says it."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -121,11 +121,11 @@ class IsolatedDecoder:
             self._process = None
 
     def plan(self, video: memoryview, parameters: Mapping[str, object]) -> dict[str, Any]:
-        """Which frames of an encoded `video` are wanted: the lists of `video.worker.plan`.
+        """Choose frames of an encoded `video`: returns the lists of `video.worker.plan`.
 
-        Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
+        `parameters` are those of the request. Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
-        # Checked on this side, so that nothing of a request but numbers reaches the worker.
+        # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters))
         self._check_bytes(video)
         with _memory("video", video) as file:
@@ -140,15 +140,15 @@ class IsolatedDecoder:
         shortest_edge: int,
         rotation_degrees: int = 0,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The clips of an encoded `video`: motion (segments, 16, 224, 224, 3) and camera (clips, 16, 224, 224, 3).
+        """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
-        Frames are turned clockwise by `rotation_degrees`: 0, 90, 180 or 270.
+        The arguments are those of `video.decoding.decode`; `rotation_degrees` is 0, 90, 180 or 270.
         Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
         """
         for order in (motion_order, camera_order):
             _check_order(order, len(frame_indices))
         if rotation_degrees not in (0, 90, 180, 270):
-            raise InvalidParameter(f"frames are turned by 0, 90, 180 or 270 degrees, not by {rotation_degrees}")
+            raise InvalidParameter(f"rotation must be 0, 90, 180 or 270 degrees, not {rotation_degrees}")
         self._check_bytes(video)
         frames = len(motion_order) + len(camera_order)
         arguments = {
@@ -166,15 +166,15 @@ class IsolatedDecoder:
 
     def _check_bytes(self, video: memoryview) -> None:
         if video.nbytes > self.limits.max_bytes:
-            allowed = f"files of up to {self.limits.max_bytes} are read"
+            allowed = f"the maximum is {self.limits.max_bytes}"
             raise InvalidVideo(f"the file has {video.nbytes} bytes; {allowed}", Reason.TOO_LARGE)
 
     def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int], check: Callable[[Any], T]) -> T:
-        """What `check` makes of the worker's result; one that it raises for is no worker's of ours."""
+        """The worker's result, validated by `check`; if that raises, the worker is compromised and is killed."""
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
         try:
             answer = b""
-            # A worker that dies before it has taken a request costs nothing: the next one takes it.
+            # If a worker dies before it acknowledges the request, the next one gets it.
             if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
                 answer = self._receive()
         except TimeoutError:
@@ -183,9 +183,9 @@ class IsolatedDecoder:
             raise DecoderFailed(took, Reason.TIMED_OUT) from None
         except OSError as error:
             self._stop(End.MISBEHAVED)
-            raise DecoderFailed(f"the video cannot be handed to its reader: {error.strerror}") from error
+            raise DecoderFailed(f"the video cannot be sent to the decoder process: {error.strerror}") from error
         if not answer:
-            raise DecoderFailed(f"the process that reads the video {self._cause_of_death()}", Reason.WORKER_DIED)
+            raise DecoderFailed(f"the decoder process {self._cause_of_death()}", Reason.WORKER_DIED)
         try:
             content = json.loads(answer)
             self.frames_decoded += _frames_decoded(content)
@@ -194,12 +194,12 @@ class IsolatedDecoder:
             failure, sentence = FAILURES[content["error"]], str(content["message"])[:MAX_SENTENCE]
             reason = Reason(content["reason"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            self._stop(End.MISBEHAVED)  # it says what no worker of ours says
-            raise DecoderFailed("the process that reads the video gave no sensible answer") from None
+            self._stop(End.MISBEHAVED)
+            raise DecoderFailed("the decoder process returned an invalid response") from None
         raise failure(sentence, reason)
 
     def _hand_over(self, message: bytes, descriptors: list[int]) -> bool:
-        """Whether a worker has taken the request."""
+        """Send a request to a worker; whether it acknowledged it."""
         self.start()
         assert self._channel is not None
         self._channel.settimeout(self.limits.timeout_seconds)
@@ -212,16 +212,16 @@ class IsolatedDecoder:
         return False
 
     def _allow_cpu_seconds(self, seconds: float) -> None:
-        """End the worker by SIGXCPU should it compute longer than that from now on, whatever happens to this side."""
+        """Let the kernel kill the worker (SIGXCPU) after so much more CPU time, even if this process hangs."""
         assert self._process is not None
-        with contextlib.suppress(OSError):  # it is gone, which the next step notices
+        with contextlib.suppress(OSError):  # it has ended, which the next step notices
             # The clock of another process's CPU time, as clock_getcpuclockid(3) numbers it.
             used = time.clock_gettime(~self._process.pid << 3 | 2)
             _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
             resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (math.ceil(used + seconds) + 1, hard))
 
     def _receive(self) -> bytes:
-        """The next message of the worker; nothing where it is gone."""
+        """The worker's next message; empty if it has ended."""
         assert self._channel is not None
         try:
             return self._channel.recv(MESSAGE_BYTES)
@@ -238,18 +238,18 @@ class IsolatedDecoder:
         self._stop()
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+        return f"exited with status {status}"
 
 
 def _end(status: int) -> End:
-    """What a worker's exit status says of its end."""
+    """What ended a worker, from its exit status."""
     if status >= 0:
         return End.EXITED
     return {signal.SIGKILL: End.KILLED, signal.SIGXCPU: End.TIMED_OUT}.get(signal.Signals(-status), End.CRASHED)
 
 
 def _frames_decoded(said: Any) -> int:
-    """How many frames a worker says that it decoded."""
+    """The number of decoded frames in a worker's response; ValueError if it is not a plausible count."""
     count = said["frames_decoded"]
     if type(count) is not int or not 0 <= count < MAX_COUNT:
         raise ValueError(f"no number of frames: {count!r:.40}")
@@ -257,16 +257,17 @@ def _frames_decoded(said: Any) -> int:
 
 
 def _check_order(order: NDArray[np.integer], frames: int) -> None:
-    """`InvalidParameter` for places that `video_sampling` would not ask for: a client may call the decoder itself."""
+    """Raise `InvalidParameter` for positions that `video_sampling` never produces: clients may call the decoder."""
     if len(order) % CLIP_FRAMES or len(order) > MAX_SEGMENTS * CLIP_FRAMES:
-        raise InvalidParameter(f"an order has {len(order)} places, it must be a multiple of 16 of at most 512")
+        allowed = f"a multiple of {CLIP_FRAMES}, at most {MAX_SEGMENTS * CLIP_FRAMES}"
+        raise InvalidParameter(f"an order has {len(order)} positions; their number must be {allowed}")
     if len(order) and not (order.min() >= 0 and order.max() < frames):
-        raise InvalidParameter(f"an order has places outside the {frames} frames to decode")
+        raise InvalidParameter(f"an order has positions outside the {frames} frames to decode")
 
 
 @contextlib.contextmanager
 def _memory(name: str, content: memoryview | None = None, size: int = 0) -> Iterator[int]:
-    """The descriptor of anonymous memory that holds `content`, or `size` zeros, and can be neither shrunk nor grown."""
+    """A descriptor of anonymous memory with `content`, or `size` zeros, sealed against shrinking and growing."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         if content is None:

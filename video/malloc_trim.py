@@ -1,15 +1,15 @@
-"""What a process has freed goes back to the machine, where glibc would keep it for the next time."""
+"""Returning freed memory to the system, which glibc keeps for reuse by default."""
 
 import ctypes
 
 _TRIM = ctypes.CDLL(None).malloc_trim  # looked up here: a sandbox has no files
 
 LARGE_BYTES = 1 << 20
-"""What is of this size or more is worth giving back at once."""
+"""Allocations of this size or more are worth returning at once."""
 OWN_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES)}
-"""The environment of a process of others that gives large things back when it frees them."""
+"""Environment variables that make another program's malloc return large allocations when they are freed."""
 
 
 def give_back() -> None:
-    """Return every page that is free to the machine: milliseconds, and as much again when they are wanted."""
+    """Return all free pages to the system; takes milliseconds, and as much again when they are allocated next."""
     _TRIM(0)

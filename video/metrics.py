@@ -1,4 +1,4 @@
-"""What the models that read videos add to Triton's own metrics.
+"""The metrics that the models that read videos add to Triton's own.
 
 Only a stub of Triton's python backend can import this module.
 """
@@ -10,29 +10,29 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from video.errors import Outcome, Reason
+from video.errors import Reason, RequestOutcome
 from video.isolation import End
-from video.request_record import Record
+from video.request_record import RequestRecord
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
-"""Upper bounds of a histogram's buckets: from a file refused at sight to the longest that decoding may take."""
+"""Upper bounds of the histogram's buckets: from a file refused at once to the decoder's timeout."""
 NO_REASON = "none"
 
 
 class Metrics:
-    """Counts what became of requests.
+    """Counts requests by outcome.
 
-    A server that cannot have these metrics says so once in its log and serves without them.
+    If Triton refuses these metrics, that is logged once, and the server serves without them.
     """
 
     def __init__(self, model: str) -> None:
-        """`model`: the name that its metrics have as a label."""
+        """`model`: the value of the label `model`."""
         self._model = model
         self._works = True
         self._attempt("created", self._create)
 
-    def count(self, record: Record) -> None:
-        """Add one request that was answered."""
+    def count(self, record: RequestRecord) -> None:
+        """Count one request."""
         if self._works:
             self._attempt("updated", lambda: self._count(record))
 
@@ -44,33 +44,33 @@ class Metrics:
             print(f"{self._model}: its metrics cannot be {what}: {error}", file=sys.stderr, flush=True)
 
     def _create(self) -> None:
-        # Every series exists, at zero, from the start: the first event is a rise then, which rate() sees.
+        # Every series exists from the start, at zero: rate() misses the first event of a series that appears with it.
         kinds = pb_utils.MetricFamily
-        results = [(Outcome.OK, NO_REASON), *((reason.outcome, reason) for reason in Reason)]
-        videos = _family("videos_total", "Videos that a model looked at.", kinds.COUNTER)
+        results = [(RequestOutcome.OK, NO_REASON), *((reason.outcome, reason) for reason in Reason)]
+        videos = _family("videos_total", "Videos that a model processed.", kinds.COUNTER)
         self._videos = {
             reason: self._metric(videos, outcome=str(outcome), reason=str(reason)) for outcome, reason in results
         }
-        seconds = _family("seconds", "Seconds that a model took for a video.", kinds.HISTOGRAM)
-        self._seconds = {outcome: self._metric(seconds, SECONDS, outcome=str(outcome)) for outcome in Outcome}
+        seconds = _family("seconds", "Seconds that a model took per video.", kinds.HISTOGRAM)
+        self._seconds = {outcome: self._metric(seconds, SECONDS, outcome=str(outcome)) for outcome in RequestOutcome}
         received = _family("received_bytes_total", "Bytes of encoded videos.", kinds.COUNTER)
         self._received_bytes = self._metric(received)
-        wanted = _family("frames_wanted_total", "Frames that clips are made of, each once.", kinds.COUNTER)
+        wanted = _family("frames_wanted_total", "Distinct frames in the clips.", kinds.COUNTER)
         self._frames_wanted = self._metric(wanted)
-        decoded = _family("frames_decoded_total", "Frames decoded to have the wanted ones.", kinds.COUNTER)
+        decoded = _family("frames_decoded_total", "Frames decoded to get the wanted ones.", kinds.COUNTER)
         self._frames_decoded = self._metric(decoded)
-        clips = _family("clips_total", "Clips that videos were cut into.", kinds.COUNTER)
+        clips = _family("clips_total", "Clips cut from videos.", kinds.COUNTER)
         self._clips = {kind: self._metric(clips, kind=kind) for kind in ("motion", "camera")}
-        restarts = _family("worker_restarts_total", "Processes that read videos, started anew.", kinds.COUNTER)
+        restarts = _family("worker_restarts_total", "Restarts of decoder processes.", kinds.COUNTER)
         self._restarts = {end: self._metric(restarts, cause=str(end)) for end in End}
-        started = _family("model_start_time_seconds", "When the model was last loaded, in Unix time.", kinds.GAUGE)
+        started = _family("model_start_time_seconds", "Unix time at which the model was last loaded.", kinds.GAUGE)
         self._metric(started).set(time.time())
 
     def _metric(self, family: Any, buckets: list[float] | None = None, **labels: str) -> Any:
         labels = {"model": self._model, **labels}
         return family.Metric(labels=labels) if buckets is None else family.Metric(labels=labels, buckets=buckets)
 
-    def _count(self, record: Record) -> None:
+    def _count(self, record: RequestRecord) -> None:
         if record.video_bytes is None:
             return
         self._videos[record.reason or NO_REASON].increment(1)
@@ -89,7 +89,7 @@ class Metrics:
 
 def _family(name: str, description: str, kind: Any) -> Any:
     family = pb_utils.MetricFamily(name=f"video_motion_{name}", description=description, kind=kind)
-    # Never to be deleted: every process of a model counts in the same series, which Triton would take from all of them
-    # when the first one ends (triton-inference-server/server#8663). So counts outlive processes, as they should.
+    # Never deleted: all processes of a model count in the same series, and Triton would remove it for all of them when
+    # the first one ends (triton-inference-server/server issue 8663). So the counts survive restarts.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(family))
     return family

@@ -1,18 +1,19 @@
-"""The parameters of a request, checked."""
+"""The parameters of a request, and their ranges."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
 
 MAX_SEGMENTS = 32
-"""The most 16-frame clips that either network takes of one video: `max_batch_size` of the models."""
+"""The most clips of one video that either network takes: `max_batch_size` of the models."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "fps": (0.01, 240),
-    "max_frames": (1, (MAX_SEGMENTS - 1) * 16),
+    "max_frames": (1, (MAX_SEGMENTS - 1) * CLIP_FRAMES),
     "clip_seconds": (0.01, 3600),
     "clip_stride_seconds": (0.01, 3600),
     "max_clips": (1, MAX_SEGMENTS),
@@ -27,30 +28,30 @@ class Parameters:
     """How to sample a video; the defaults are the published ones."""
 
     fps: float = 4.0
-    """Frames per second that the motion scores look at."""
+    """Frames per second for the motion scores."""
     max_frames: int = 240
-    """The most frames that the motion scores look at, before rounding up to whole segments of 16."""
+    """The most frames for the motion scores, before rounding up to whole segments of 16."""
     clip_seconds: float = 2.0
     """Length of a camera clip."""
     clip_stride_seconds: float | None = None
-    """Distance from one camera clip's start to the next one's; `clip_seconds` where not given."""
+    """Distance between the starts of camera clips; `clip_seconds` if None."""
     max_clips: int = 32
-    """The most camera clips; where the video has more, that many evenly spread ones."""
+    """The most camera clips; of a longer video, that many, evenly spread."""
     start_seconds: float | None = None
-    """Only frames from this timestamp on are looked at."""
+    """Only frames from this timestamp on are used."""
     end_seconds: float | None = None
-    """Only frames before this timestamp are looked at."""
+    """Only frames before this timestamp are used."""
 
     @property
     def stride_seconds(self) -> float:
-        """`clip_stride_seconds`, or what it defaults to."""
+        """`clip_stride_seconds`, or its default."""
         return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
 
     @classmethod
     def from_request(cls, request: Mapping[str, object]) -> "Parameters":
-        """Check a request's parameters, numbers or text that reads as one.
+        """Check a request's parameters: numbers, or text that contains one.
 
-        Raises `InvalidParameter` that names the parameter, what was given and what is allowed.
+        Raises `InvalidParameter` that names the parameter, its value and its range.
         """
         known = [field.name for field in fields(cls)]
         values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What a process that reads videos says of one, checked: a stranger's file may own that process by now."""
+"""Validation of a worker's plan: an untrusted file may have taken over the worker."""
 
 from itertools import pairwise
 from typing import Any
@@ -9,14 +9,14 @@ from video.parameters import MAX_SEGMENTS
 
 FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
 MAX_NUMBER = 1e20
-"""A file may say that it is as long as 64 bits can say, in seconds."""
+"""A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
 
 
 def checked(said: object, limits: Limits) -> dict[str, Any]:
-    """`said`, where it is what `video.worker.plan` may say under these `limits`; ValueError otherwise.
+    """Return `said` if it is a possible result of `video.worker.plan` under `limits`, else raise ValueError.
 
-    What passes has the types, sizes and ranges that whoever takes it relies on; that it is true nobody can tell.
+    A valid plan has the types, sizes and ranges that its users rely on; whether it is true cannot be checked.
     """
     _require(isinstance(said, dict) and said.keys() == FIELDS)
     assert isinstance(said, dict)
@@ -53,4 +53,4 @@ def _is_finite(value: object) -> bool:
 
 def _require(right: bool) -> None:
     if not right:
-        raise ValueError("no process that reads videos says that")
+        raise ValueError("not a valid plan")

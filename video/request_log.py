@@ -1,7 +1,7 @@
-"""A line of JSON on standard error for each request, among the lines of Triton's own log.
+"""A line of JSON on standard error for each request, between the lines of Triton's own log.
 
-Not by Triton's logger, which puts a prefix before it. All but ASCII is escaped, so that nothing a stranger sends ends a
-line early or speaks to a terminal.
+Triton's logger is not used, because it adds a prefix. Everything but ASCII is escaped, so that untrusted text can
+neither end a line nor control a terminal.
 """
 
 import json
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from video.errors import Outcome
-from video.request_record import Record
+from video.errors import RequestOutcome
+from video.request_record import RequestRecord
 
 STANDARD_ERROR = 2
 VARIABLE = "REQUEST_LOG"
 MAX_TEXT = 1500
-"""Characters of a text as JSON. A whole line stays below 4096 bytes, which a pipe takes in one piece from each of
-several processes."""
+"""Maximum length of a text as JSON; it keeps a line below 4096 bytes, which a pipe takes in one piece even if several
+processes write to it."""
 
 
 class Logged(StrEnum):
-    """Which requests have a line."""
+    """Which requests are logged."""
 
     ALL = "all"
     ERRORS = "errors"
@@ -29,24 +29,24 @@ class Logged(StrEnum):
 
 
 class RequestLog:
-    """Writes what became of requests."""
+    """Logs requests."""
 
     def __init__(self, logged: Logged, descriptor: int = STANDARD_ERROR) -> None:
-        """`descriptor`: the open file that lines are written to."""
+        """`descriptor`: the open file to write to."""
         self._logged = logged
         self._descriptor = descriptor
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RequestLog":
-        """The log that REQUEST_LOG asks for, `all` where it says nothing; ValueError where it makes no sense."""
+        """The log that REQUEST_LOG selects, `all` by default; ValueError for an unknown value."""
         asked = environment.get(VARIABLE) or Logged.ALL
         if asked not in [*Logged]:
             raise ValueError(f"{VARIABLE} is {asked!r}, it must be {Logged.ALL}, {Logged.ERRORS} or {Logged.OFF}")
         return cls(Logged(asked))
 
-    def write(self, record: Record) -> None:
-        """Write the line of a request, if it is to have one; a log that cannot be written costs no request."""
-        if self._logged is Logged.OFF or (self._logged is Logged.ERRORS and record.outcome is Outcome.OK):
+    def write(self, record: RequestRecord) -> None:
+        """Log a request if it is one of those to log; a failure to write is ignored."""
+        if self._logged is Logged.OFF or (self._logged is Logged.ERRORS and record.outcome is RequestOutcome.OK):
             return
         try:
             os.write(self._descriptor, line(record))
@@ -54,8 +54,8 @@ class RequestLog:
             return
 
 
-def line(record: Record) -> bytes:
-    """The line of a request: what is not known of it is left out."""
+def line(record: RequestRecord) -> bytes:
+    """The line of a request, without fields that are None."""
     said = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": "request",

@@ -1,50 +1,50 @@
-"""What became of one request, for the metrics and the log."""
+"""One request, for the metrics and the log."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 from video.clips import CLIP_FRAMES
-from video.errors import Outcome, Reason
+from video.errors import Reason, RequestOutcome
 from video.isolation import End
 
 
 @dataclass
-class Record:
-    """One request, as the model that answered it saw it; what is None was not learned."""
+class RequestRecord:
+    """One request, as seen by the model that answered it; None means not known."""
 
     model: str
-    """The model that answered."""
+    """The model."""
     request_id: str
-    """What the caller calls the request; empty where it has no name."""
+    """The caller's id of the request; empty if it has none."""
     reason: Reason | None = None
-    """Why there was no answer; None where there was."""
+    """Why it failed; None if it did not."""
     error: str | None = None
-    """The same as the caller was told."""
+    """The error message that the caller got."""
     seconds: float = 0.0
-    """From when the model began with it to when the answer was made."""
+    """From the start of its processing to its response, without waiting."""
     video_bytes: int | None = None
-    """Size of the encoded video; None where the request had none, or none was looked at."""
+    """Size of the encoded video; None if no video was read."""
     frames_wanted: int | None = None
-    """Frames that the clips are made of, each once."""
+    """Distinct frames in the clips."""
     frames_decoded: int | None = None
-    """Frames that were decoded to have those."""
+    """Frames decoded to get those."""
     motion_clips: int | None = None
     """Clips for the motion scores."""
     camera_clips: int | None = None
     """Clips for the camera labels."""
     restarts: Counter[End] = field(default_factory=Counter)
-    """How often a process that reads videos had to be started anew for it, by what had ended the one before."""
+    """Restarts of decoder processes during it, by what had ended the one before."""
 
     @property
-    def outcome(self) -> Outcome:
-        """What became of it."""
-        return Outcome.OK if self.reason is None else self.reason.outcome
+    def outcome(self) -> RequestOutcome:
+        """Its outcome."""
+        return RequestOutcome.OK if self.reason is None else self.reason.outcome
 
     def fail(self, reason: Reason, error: str) -> None:
-        """Note that it had no answer."""
+        """Record that it failed."""
         self.reason, self.error = reason, error
 
     def count_wanted(self, frames: int, motion_places: int, camera_places: int) -> None:
-        """Note how many frames are wanted, and for how many places in clips of each kind."""
+        """Record the number of wanted frames, and of frames in the clips of each kind."""
         self.frames_wanted = frames
         self.motion_clips, self.camera_clips = motion_places // CLIP_FRAMES, camera_places // CLIP_FRAMES

@@ -1,4 +1,4 @@
-"""Frames to the size that the networks take, RGB uint8 in and out."""
+"""Resizing frames to the networks' input size; RGB uint8 in and out."""
 
 from functools import lru_cache
 
@@ -12,23 +12,23 @@ Frame = NDArray[np.uint8]
 
 
 def stretch(frame: Frame) -> Frame:
-    """(height, width, 3) to (224, 224, 3): bilinear, half-pixel centres, no antialiasing, as the motion rule says.
+    """(height, width, 3) to (224, 224, 3): bilinear, half-pixel centers, no antialiasing, as the motion rule requires.
 
     The same as `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, rounded.
     """
     height, width, _ = frame.shape
     top, bottom, down = _taps(height)
     left, right, across = _taps(width)
-    # Only the columns that are looked at become floats: a large frame costs little more than a small one.
+    # Only the columns that are used become floats: a large frame costs little more than a small one.
     above, below = frame[top], frame[bottom]
     on_left, on_right = (_mix(above[:, columns], below[:, columns], down[:, None, None]) for columns in (left, right))
     return np.rint(_mix(on_left, on_right, across[:, None])).astype(np.uint8)
 
 
 def crop(frame: Frame, shortest_edge: int) -> Frame:
-    """(height, width, 3) to (224, 224, 3): the shorter side to `shortest_edge`, antialiased, then the centre.
+    """(height, width, 3) to (224, 224, 3): the shorter side to `shortest_edge`, antialiased, then a center crop.
 
-    As the image processor of transformers does it with Pillow.
+    The same as transformers' image processor with Pillow.
     """
     height, width, _ = frame.shape
     if width < height:
@@ -37,7 +37,7 @@ def crop(frame: Frame, shortest_edge: int) -> Frame:
         size = (int(shortest_edge * width / height), shortest_edge)
     left, top = (size[0] - SIZE) // 2, (size[1] - SIZE) // 2
     across, down = width / size[0], height / size[1]
-    # What is cropped away is not resized first: half the work for a wide frame, and bounded for the widest.
+    # The part that is cropped away is not resized: half the work for a wide frame, and bounded work for any.
     box = (left * across, top * down, (left + SIZE) * across, (top + SIZE) * down)
     return np.asarray(Image.fromarray(frame).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
 

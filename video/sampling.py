@@ -1,7 +1,7 @@
-"""Which frame goes where: pure functions of timestamps and parameters, for every profile.
+"""Which frames make up which clip: pure functions of timestamps and parameters, for every profile.
 
-The motion rule is the published predictor's, the camera rule the published classifier's; both are written out in the
-README. Indices count frames in the order in which they are shown, from 0.
+The motion rule is the published predictor's, the camera rule the published classifier's. Indices count frames in
+presentation order, from 0.
 """
 
 import math
@@ -15,19 +15,19 @@ from video.errors import InvalidParameter
 from video.parameters import Parameters
 
 TOLERANCE_SECONDS = 1e-6
-"""Timestamps closer than this are the same one: 5.28 - 2 is not quite 3.28."""
+"""Timestamps closer than this are equal: in floating point, 5.28 - 2 is not exactly 3.28."""
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a container says of its video."""
+    """What a container states about its video."""
 
     duration_seconds: float
-    """Duration of the video stream, or of the container where the stream has none."""
+    """Duration of the video stream, or of the container if the stream has none."""
     frames: int
-    """Number of frames that are shown."""
+    """Number of displayed frames."""
     frames_per_second: float
     """Average frame rate."""
     width: int
@@ -38,10 +38,10 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class Sampling:
-    """The frames to decode, once each, and the places that they take in the clips."""
+    """The frames to decode, and their positions in the clips."""
 
     frame_indices: Indices
-    """(wanted,) rising, without repeats."""
+    """(wanted,) ascending, without repeats."""
     motion_order: Indices
     """(segments * 16,) positions in `frame_indices`."""
     camera_order: Indices
@@ -53,8 +53,8 @@ class Sampling:
 def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters: Parameters) -> Sampling:
     """Choose the frames of a video.
 
-    `timestamps` are the frames' in seconds, rising, at least one. Raises `InvalidParameter` where the part that
-    `start_seconds` and `end_seconds` ask for has no frame.
+    `timestamps` (frames,) are in seconds, ascending, at least one. Raises `InvalidParameter` if no frame lies between
+    `start_seconds` and `end_seconds`.
     """
     wanted_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
     wanted_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
@@ -62,12 +62,12 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     if first == stop:
         raise InvalidParameter(
             f"no frame lies between start_seconds {wanted_from:g} and end_seconds {wanted_to:g}: "
-            f"the video's are from {timestamps[0]:g} to {timestamps[-1]:g} s"
+            f"the video's frames are from {timestamps[0]:g} to {timestamps[-1]:g} s"
         )
     part = timestamps[first:stop]
     part_seconds = duration_seconds
     if parameters.start_seconds is not None or parameters.end_seconds is not None:
-        # Rounded, for (0.1 + 4) - 0.1 is not quite 4 and the motion rule counts whole seconds.
+        # Rounded, because (0.1 + 4) - 0.1 is not exactly 4 and the motion rule counts whole seconds.
         part_seconds = round(max(0.0, min(timestamps[0] + duration_seconds, wanted_to) - part[0]), 6)
     motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
     clip_seconds = camera_windows(part[0], part_seconds, parameters)
@@ -77,7 +77,7 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
 
 
 def motion_frame_indices(frames: int, duration_seconds: float, fps: float, max_frames: int) -> Indices:
-    """(segments * 16,) the frames that the motion scores look at, evenly spread from the first to the last."""
+    """(segments * 16,) the frames for the motion scores, evenly spread from the first to the last."""
     wanted = int(min(fps * int(duration_seconds), max_frames))
     return evenly_spread(0, frames - 1, (wanted // CLIP_FRAMES + 1) * CLIP_FRAMES)
 
@@ -90,9 +90,9 @@ def camera_windows(start: float, duration_seconds: float, parameters: Parameters
     whole = math.floor((duration_seconds - window + TOLERANCE_SECONDS) / stride) + 1
     left_over = duration_seconds - ((whole - 1) * stride + window)
     windows = whole + (left_over >= window / 2 - TOLERANCE_SECONDS)
-    # By number, never as a list of all: a container may claim a duration of years.
+    # Computed, not listed: a container may state a duration of years.
     chosen = np.round(np.linspace(0, windows - 1, min(windows, parameters.max_clips)))
-    # The one past the last whole window is aligned to the end.
+    # The window after the last whole one is aligned to the end.
     starts = start + np.where(chosen == whole, duration_seconds - window, chosen * stride)
     return np.stack([starts, starts + window], axis=1)
 
@@ -100,7 +100,7 @@ def camera_windows(start: float, duration_seconds: float, parameters: Parameters
 def camera_frame_indices(timestamps: NDArray[np.float64], start: float, end: float) -> Indices:
     """(16,) frames evenly spread over those with start <= timestamp < end.
 
-    Where no frame starts in the window, the one on the screen at `start` is shown throughout.
+    If no frame starts in the window, the frame displayed at `start` fills it.
     """
     first, stop = _frames_between(timestamps, start, end)
     if first == stop:
@@ -112,7 +112,7 @@ def camera_frame_indices(timestamps: NDArray[np.float64], start: float, end: flo
 def evenly_spread(first: int, last: int, count: int) -> Indices:
     """`linspace(first, last, count)` in float32, truncated.
 
-    As PyTorch computes it, from both ends towards the middle: in float32 that decides which frame is taken.
+    Computed as PyTorch does, from both ends towards the middle: in float32 this decides which frame is taken.
     """
     step = np.float32(last - first) / np.float32(count - 1)
     positions = np.arange(count, dtype=np.float32)

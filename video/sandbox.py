@@ -1,7 +1,7 @@
-"""What a process that reads strangers' files may ask of the kernel: next to nothing.
+"""A system call filter for processes that read untrusted files.
 
-A decoder that a hostile file has taken over can compute, and answer over the socket it was given. It can open no file,
-reach no network, start no program, gain no privilege, and neither signal nor look into another process.
+A decoder that a hostile file has taken over can compute, and answer over its socket. It cannot open files, use the
+network, start programs, gain privileges, or signal or inspect other processes.
 """
 
 import ctypes
@@ -24,16 +24,16 @@ ALLOWED = (
     *("futex", "set_robust_list", "rseq", "sched_yield", "sched_getaffinity", "sched_setaffinity", "gettid", "getpid"),
     *("nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "restart_syscall"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "exit", "exit_group"),
-    # harmless questions
+    # harmless queries
     *("getrandom", "getrusage", "getrlimit", "sysinfo", "uname", "getuid", "geteuid", "getgid", "getegid"),
 )
-"""System calls that are let through whatever their arguments; all others fail with EPERM."""
+"""System calls that are allowed with any arguments; all others fail with EPERM."""
 
 
 def enter() -> list[str]:
-    """Give up for good what a reader of videos does not need; which barriers could not be had, each with its reason.
+    """Enter the sandbox, for good; returns the barriers that are not available, each with the reason.
 
-    Files that are open stay open. Modules must have been imported: no file can be opened afterwards.
+    Open files stay open. Modules must be imported before: no file can be opened afterwards.
     """
     missing = []
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -42,12 +42,12 @@ def enter() -> list[str]:
     try:
         _filter_system_calls()
     except (OSError, RuntimeError, ImportError) as error:
-        missing.append(f"the filter of system calls ({error})")
+        missing.append(f"the system call filter ({error})")
     return missing
 
 
 def _filter_system_calls() -> None:
-    # Not at the top: it fails to import where libseccomp is missing.
+    # Not at the top: the import fails if libseccomp is missing.
     import pyseccomp as seccomp
 
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
@@ -55,13 +55,13 @@ def _filter_system_calls() -> None:
         rules.add_rule(seccomp.ALLOW, name)
     ours = seccomp.Arg(0, seccomp.EQ, os.getpid())
     rules.add_rule(seccomp.ALLOW, "tgkill", ours)  # abort()
-    # A thread, but no process. What clone3 is asked for lies in memory: without it, the C library takes clone.
+    # Threads, but no processes. A filter cannot see the flags of clone3; without it, the C library uses clone.
     rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, CLONE_THREAD))
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
     rules.add_rule(seccomp.ALLOW, "prctl", seccomp.Arg(0, seccomp.EQ, PR_SET_NAME))
-    # Limits may be read and not set.
+    # Limits may be read but not set.
     rules.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(2, seccomp.EQ, 0))
-    # How newer C libraries say fstat.
+    # fstat in newer C libraries.
     rules.add_rule(seccomp.ALLOW, "newfstatat", seccomp.Arg(3, seccomp.MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH))
-    rules.set_attr(seccomp.Attr.CTL_TSYNC, 1)  # the threads that libraries have started, too
+    rules.set_attr(seccomp.Attr.CTL_TSYNC, 1)  # also for threads that libraries have started
     rules.load()

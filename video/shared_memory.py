@@ -1,8 +1,8 @@
-"""Whether there is room for a video's clips in /dev/shm, through which Triton hands tensors from process to process.
+"""Whether /dev/shm, through which Triton passes tensors between processes, has room for a video's clips.
 
-Each of its processes has a pool there, which grows when a tensor does not fit and is kept. Looked at before clips are
-handed on: where backbone and classifier find no room for them later, both fail in the same moment, of which Triton 2.51
-was seen to die.
+Each process of the python backend has a pool there that grows if a tensor does not fit, and never shrinks. The decoder
+checks before it passes clips on: if backbone and classifier run out of room later, both fail at the same moment, which
+sometimes crashes Triton 2.51.
 """
 
 import os
@@ -11,32 +11,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from video.errors import NoRoom
+from video.processes import all_processes, model_of, stub_arguments
 
 DIRECTORY = Path("/dev/shm")
-STUB = "triton_python_backend_stub"
 PIECE_BYTES = 1 << 20
-"""By whole ones of which pools grow; what else is in one is less."""
+"""Pools grow in whole pieces of this size; everything else in a pool takes less than one."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What a process of Triton's python backend has in shared memory."""
+    """The shared memory of a process of Triton's python backend."""
 
     model: str
-    """The model that it serves."""
+    """The model of the process."""
     size_bytes: int
-    """Used or not."""
+    """Its size, whether used or not."""
 
 
 def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int) -> None:
-    """`NoRoom` where pools may have to grow by more than is free.
+    """Raise `NoRoom` if pools may have to grow by more than `free_bytes`.
 
-    `needs` has, by model, the bytes of all tensors that its pool holds at once; which instance it will be is not known.
+    `needs`: by model, the bytes of all tensors that its pool holds at once; any instance of the model may get them.
     """
     growth = dict.fromkeys(needs, 0)
     for pool in pools:
         need = needs.get(pool.model, 0) + PIECE_BYTES
-        # By all of a tensor, whatever there is left in it.
+        # A pool grows by the whole tensor, whatever free space it has.
         if pool.model in needs and pool.size_bytes < need:
             growth[pool.model] = need
     if sum(growth.values()) > free_bytes:
@@ -44,13 +44,13 @@ def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int)
 
 
 def no_room(free_bytes: int) -> NoRoom:
-    """What a caller is told when so much is left."""
+    """The error if only so much is left."""
     left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
-    return NoRoom(f"the server's shared memory ({left}) has no room for this video: ask again later")
+    return NoRoom(f"the server's shared memory ({left}) has no room for this video: retry later")
 
 
 def free_bytes() -> int:
-    """What is left of it."""
+    """Free bytes in /dev/shm."""
     status = os.statvfs(DIRECTORY)
     return status.f_bavail * status.f_frsize
 
@@ -58,20 +58,18 @@ def free_bytes() -> int:
 def pools_beside_this_process() -> Iterator[Pool]:
     """The pool of this process, and those of all other models of its server."""
     ours = _pool(os.getpid())
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent, pid = int(status.read_text().rpartition(")")[2].split()[1]), int(status.parent.name)
-            pool = _pool(pid) if parent == os.getppid() else None
-        except (OSError, ValueError, IndexError):
-            continue  # gone meanwhile
-        if pool is not None and (pid == os.getpid() or ours is None or pool.model != ours.model):
+    for process in all_processes():
+        pool = _pool(process.pid) if process.parent == os.getppid() else None
+        if pool is not None and (process.pid == os.getpid() or ours is None or pool.model != ours.model):
             yield pool
 
 
 def _pool(pid: int) -> Pool | None:
-    """The pool of a process, from its command line; None where it is no stub."""
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    if len(command) < 3 or Path(command[0]).name != STUB:
+    """The pool of a process; None if it is not a stub or has ended."""
+    model, arguments = model_of(pid), stub_arguments(pid)
+    if model is None or len(arguments) < 2:
         return None
-    # A file in the folder of the model's version, and the name of the pool.
-    return Pool(Path(command[1]).parent.parent.name, (DIRECTORY / command[2]).stat().st_size)
+    try:
+        return Pool(model, (DIRECTORY / arguments[1]).stat().st_size)
+    except OSError:
+        return None

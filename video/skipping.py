@@ -1,4 +1,4 @@
-"""Which packets a decoder can do without: whole groups of pictures that nobody wants, and frames nothing refers to."""
+"""Which packets need not be decoded: groups of pictures without wanted frames, and frames that nothing refers to."""
 
 from enum import IntEnum
 
@@ -6,30 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNREFERENCED_ARE_MARKED = ("h264",)
-"""Codecs in which a frame that says so (`nal_ref_idc` 0) is referred to by no other, whatever the encoder.
+"""Codecs in which no frame refers to one that is marked as unreferenced (`nal_ref_idc` 0), whatever the encoder.
 
 HEVC's sub-layer non-reference pictures may still be referred to from a higher temporal layer.
 """
 
 
 class PacketUse(IntEnum):
-    """What a packet is decoded for."""
+    """Why a packet is decoded."""
 
     NONE = 0
-    """Nothing: it is left out."""
+    """It is not: it is skipped."""
     REFERENCE = 1
-    """Frames that are wanted may refer to its frame."""
+    """Wanted frames may refer to its frame."""
     WANTED = 2
-    """Its own frame."""
+    """Its frame is wanted."""
 
 
 def packet_uses(
     pts: NDArray[np.int64], keyframes: NDArray[np.bool_], wanted_pts: NDArray[np.int64]
 ) -> NDArray[np.int8]:
-    """(packets,) a `PacketUse` for each packet, in decoding order, where the frames shown at `wanted_pts` are wanted.
+    """(packets,) int8: the `PacketUse` of each packet, in decoding order, if the frames at `wanted_pts` are wanted.
 
-    A group of pictures begins with a keyframe and is needed up to the last frame wanted of it. A wanted frame that is
-    shown before its group's keyframe may refer to the group before, which is then needed whole.
+    A group of pictures begins with a keyframe and is needed up to its last wanted frame. A wanted frame that is
+    displayed before its group's keyframe may refer to the group before, which is then needed whole.
     """
     first_of_group = np.unique(np.append(0, np.flatnonzero(keyframes)))
     wanted = np.flatnonzero(np.isin(pts, wanted_pts))

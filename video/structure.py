@@ -1,8 +1,8 @@
-"""The outermost structure of a file: whether all of it has arrived.
+"""The outermost structure of a file: whether it is complete, and its rotation.
 
-FFmpeg reads a file that was cut off as far as it goes and calls it whole, so the sizes that containers announce are
-looked at here: the boxes of mp4 (ISO 14496-12, 4.2), the segment of Matroska (RFC 8794, 4 to 6), the chunk of RIFF.
-And how a picture is to be turned, which PyAV tells of decoded frames only.
+FFmpeg reads a truncated file as far as it goes without an error. So the sizes that containers state are checked here:
+boxes of mp4 (ISO 14496-12, 4.2), the segment of Matroska (RFC 8794, 4 to 6), the chunk of RIFF. The rotation is read
+here because PyAV reports it for decoded frames only.
 """
 
 import os
@@ -14,11 +14,11 @@ MP4_CONTENT = (b"moov", b"mdat", b"moof")
 EBML_HEADER = 0x1A45DFA3
 MATROSKA_SEGMENT = 0x18538067
 ROTATIONS = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}
-"""Degrees clockwise, by the upper left of the matrix of a track header."""
+"""Degrees clockwise, by the upper left 2 x 2 of the matrix in a track header."""
 
 
 def missing_bytes(video: BinaryIO) -> int:
-    """How many bytes a mp4, mov, mkv, webm or avi file announces beyond its end; 0 for whole files and all others."""
+    """How many bytes are missing at the end of an mp4, mov, mkv, webm or avi file; 0 for any other file."""
     size = video.seek(0, os.SEEK_END)
     video.seek(0)
     head = video.read(12)
@@ -34,14 +34,14 @@ def missing_bytes(video: BinaryIO) -> int:
 
 
 def has_moov(video: BinaryIO) -> bool:
-    """Whether an mp4 has its index."""
+    """Whether an mp4 has a moov box, its index."""
     return any(kind == b"moov" for kind, _, _ in mp4_boxes(video))
 
 
 def rotation_degrees(video: BinaryIO, track_id: int) -> int:
-    """By how much a track of a mp4 is to be turned clockwise to be shown: 0, 90, 180 or 270.
+    """The clockwise rotation of an mp4's track for display: 0, 90, 180 or 270.
 
-    From the matrix of its header (ISO 14496-12, 8.3.2); 0 where that mirrors, skews or says nothing.
+    From the matrix in its header (ISO 14496-12, 8.3.2); 0 if that mirrors or skews, or is missing.
     """
     for kind, start, length in mp4_boxes(video):
         if kind != b"moov":
@@ -60,16 +60,16 @@ def rotation_degrees(video: BinaryIO, track_id: int) -> int:
 
 
 def _content(video: BinaryIO, start: int) -> int:
-    """Where what the box at `start` holds begins."""
+    """The position of the content of the box at `start`."""
     video.seek(start)
     return start + (16 if video.read(4) == b"\0\0\0\1" else 8)
 
 
 def _track_rotation(video: BinaryIO, start: int, track_id: int) -> int | None:
-    """What the track header at `start` says; None where it is another track's."""
+    """The rotation in the track header at `start`; None if it is another track's."""
     video.seek(start)
     header = video.read(96)
-    # With 64-bit times, both of which come before the track's number, and a 64-bit duration after it.
+    # Version 1 has 64-bit times before the track's number and a 64-bit duration after it.
     number, matrix = (20, 52) if header[:1] == b"\1" else (12, 40)
     if len(header) < matrix + 20 or int.from_bytes(header[number : number + 4], "big") != track_id:
         return None
@@ -80,7 +80,7 @@ def _track_rotation(video: BinaryIO, start: int, track_id: int) -> int | None:
 def mp4_boxes(video: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Kind, position and length in bytes of each box between `start` and `stop`, by default of the outermost ones.
 
-    The last one may go on beyond the end.
+    The last one may extend beyond the end.
     """
     size = video.seek(0, os.SEEK_END)
     size = size if stop is None else min(size, stop)
@@ -100,7 +100,7 @@ def mp4_boxes(video: BinaryIO, start: int = 0, stop: int | None = None) -> Itera
 
 
 def _matroska_end(video: BinaryIO) -> int:
-    """Where the segment that follows the header ends, 0 where it does not say (a live recording)."""
+    """The end of the segment that follows the header; 0 if its size is unknown (a live recording)."""
     video.seek(4)
     header_size = _vint(video)
     if header_size is None:
@@ -113,7 +113,7 @@ def _matroska_end(video: BinaryIO) -> int:
 
 
 def _vint(video: BinaryIO) -> int | None:
-    """A variable-size integer; None where all its bits are set, which stands for unknown, or it is cut off."""
+    """A variable-size integer; None if it is truncated, or all its bits are set, which means unknown."""
     first = video.read(1)
     if not first or not first[0]:
         return None

@@ -1,4 +1,4 @@
-"""What the two models that read videos share: the face that they show to Triton.
+"""The Triton interface that the two models that read videos share.
 
 Only a stub of Triton's python backend can import this module.
 """
@@ -19,17 +19,17 @@ from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.metrics import Metrics
 from video.request_log import RequestLog
-from video.request_record import Record
+from video.request_record import RequestRecord
 
 
 class VideoModel(ABC):
-    """A Triton model with a worker process of its own for strangers' files, one request at a time.
+    """A Triton model with a worker process of its own for untrusted files, one request at a time.
 
-    What the worker may take for one is in the parameters of its configuration, which `video.limits` names.
+    The worker's limits are parameters of the model's configuration (`video.limits`).
     """
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Read what was exported, and start the worker so that the first request need not wait for it."""
+        """Read the manifest, and start the worker so that the first request does not wait for it."""
         parameters = json.loads(args["model_config"])["parameters"]
         self.parameters: dict[str, str] = {name: value["string_value"] for name, value in parameters.items()}
         path = Path(args["model_repository"]).parent / "weights.json"
@@ -46,11 +46,11 @@ class VideoModel(ABC):
         self.metrics = Metrics(self.name)
 
     @abstractmethod
-    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
-        """The outputs of one request, at least those that it asks for; what is learned of it goes into `record`."""
+    def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
+        """The outputs of one request, at least those that it asks for; fills in `record`."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """One response a request; what goes wrong with one is its own error."""
+        """One response per request; an error of one does not affect the others."""
         return [self._respond(request) for request in requests]
 
     def finalize(self) -> None:
@@ -58,7 +58,7 @@ class VideoModel(ABC):
         self.decoder.close()
 
     def _respond(self, request: Any) -> Any:
-        record = Record(self.name, _request_id(request))
+        record = RequestRecord(self.name, _request_id(request))
         started, restarts = time.perf_counter(), self.decoder.restarts.copy()
         try:
             outputs = self.outputs(request, record)
@@ -96,7 +96,7 @@ def text(content: str) -> NDArray[np.object_]:
 
 
 def _request_id(request: Any) -> str:
-    """What the caller calls the request; over HTTP that may be no text."""
+    """The caller's id of the request; empty if it is not valid text, which HTTP allows."""
     try:
         return request.request_id()
     except UnicodeDecodeError:

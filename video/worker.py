@@ -1,10 +1,9 @@
-"""`python -m video.worker FD LIMITS`: the process that opens strangers' files.
+"""`python -m video.worker FD LIMITS`: the decoder process, which opens untrusted files.
 
-LIMITS are the fields of `video.limits.Limits` as JSON. It answers one request at a time over the socket FD until the
-other end closes. A request is a JSON object with the file, and for decoding the memory to fill, as descriptors beside
-it. The worker says at once that it has taken it; the answer is a JSON object with `frames_decoded` and with
-`result`, or with `error`, `message` and `reason`. Only numbers and text come back: this process is the one that a
-hostile file may own.
+LIMITS are the fields of `video.limits.Limits` as JSON. The worker answers one request at a time over the socket FD,
+until the other end closes. A request is a JSON object; the file, and for decoding the memory to fill, are descriptors
+that come with it. The worker acknowledges it at once. The answer is a JSON object with `frames_decoded` and either
+`result`, or `error`, `message` and `reason`: numbers and text only, because a hostile file may control this process.
 """
 
 import contextlib
@@ -44,7 +43,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - nothing is decoded
-    """Which frames of a video are wanted, and what it is; `parameters` are the fields of `Parameters`."""
+    """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, video, limits)
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
@@ -69,8 +68,8 @@ def decode_into(
     rotation_degrees: int,
     shortest_edge: int,
 ) -> dict[str, Any]:
-    """Fill the shared memory `clips_descriptor` with the wanted frames."""
-    # Unmapped when nothing refers to it any more; an exception on its way out still may.
+    """Decode the wanted frames into the shared memory `clips_descriptor`."""
+    # Unmapped when nothing refers to it any more; a traceback still may.
     out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
     decode(
         video,
@@ -90,8 +89,8 @@ OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": 
 
 
 def main() -> None:
-    """Serve requests from the socket whose descriptor is the first argument, within the limits of the second."""
-    # Whatever happens to the process that asked, no worker outlives it.
+    """Serve requests from the socket in the first argument, within the limits in the second."""
+    # No worker outlives its parent, however that ends.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the socket
     limits = Limits(**json.loads(sys.argv[2]))
@@ -99,7 +98,7 @@ def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         prepare()
         for barrier in sandbox.enter():
-            print(f"the process that reads videos runs without {barrier}", file=sys.stderr, flush=True)
+            print(f"the decoder process runs without {barrier}", file=sys.stderr, flush=True)
         while True:
             message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 2)
             if not message:
@@ -112,11 +111,11 @@ def main() -> None:
                     os.close(descriptor)
             channel.sendall(json.dumps(answer).encode())
             gc.collect()
-            give_back()  # or every process would keep as much as its largest video took
+            give_back()  # or each worker would keep as much as its largest video took
 
 
 def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
-    """The answer to one request; `frames_decoded` is in it whatever becomes of it."""
+    """The answer to one request; it has `frames_decoded` even if the request fails."""
     total = Decoded()
     answer = _answer(request, descriptors, limits, total)
     return answer | {"frames_decoded": total.frames}
@@ -145,7 +144,7 @@ def _failure(error: VideoError) -> dict[str, Any]:
 
 
 def prepare() -> None:
-    """Import what libraries import when they first need it: the sandbox has no files."""
+    """Import what libraries import lazily: the sandbox cannot open files."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -155,7 +154,7 @@ def prepare() -> None:
 
 
 def limit(limits: Limits) -> None:
-    """No more memory than the largest video needs, and the first to go where the machine runs out of it."""
+    """Limit the address space, and make this the first process that the kernel kills if memory runs out."""
     resource.setrlimit(resource.RLIMIT_AS, (limits.max_memory_bytes, limits.max_memory_bytes))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -1,11 +1,11 @@
-"""The `dali` backend from pip's DALI, for a Triton that lacks the native one: serves the pipeline of `1/dali.py`.
+"""The `dali` backend with pip's DALI, for a Triton without the native one: serves the pipeline in `1/dali.py`.
 
-Parameters of config.pbtxt, the first as the native backend has it:
+`parameters` of config.pbtxt, the first as in the native backend:
 
-- split_along_outer_axis: outputs, separated by `:`, whose samples' outer axis becomes the batch; all must be here
-- DEVICE: what the pipeline's argument `device` is given, `mixed` (the GPU) or `cpu`; without it by the instance's kind
+- split_along_outer_axis: the outputs, separated by `:`, whose outer axis becomes the batch; every output must be listed
+- DEVICE: the pipeline's argument `device`: `mixed` (GPU) or `cpu`; default: by the kind of the instance
 
-Outputs are handed over where they are: what is on the GPU stays there, as far as Triton's python backend lets it.
+Outputs stay in the memory that they are in, on the GPU too, as far as Triton's python backend supports that.
 """
 
 import json
@@ -23,7 +23,7 @@ DEFAULT_FILENAME = "dali.py"
 
 
 class TritonPythonModel:
-    """What Triton loads: one pipeline, one video at a time."""
+    """The class that Triton loads: one pipeline, one video at a time."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Build the pipeline."""
@@ -32,7 +32,7 @@ class TritonPythonModel:
         directory = Path(args["model_repository"]) / args["model_version"]
         self.path = directory / (config.get("default_model_filename") or DEFAULT_FILENAME)
         gpu = gpu_of(args)
-        # One video is one run: nothing is prepared ahead of it, and what comes out lives while something refers to it.
+        # One video is one run: nothing is prefetched, and outputs live as long as something refers to them.
         self.arguments = {
             "exec_dynamic": True,
             "device": parameters.get("DEVICE") or ("cpu" if gpu is None else "mixed"),
@@ -40,7 +40,7 @@ class TritonPythonModel:
             "prefetch_queue_depth": 1,
         }
         self.inputs = [tensor["name"] for tensor in config["input"]]
-        # A pipeline's outputs have an order and no names, in the native backend as well.
+        # A pipeline's outputs have an order but no names, also in the native backend.
         self.outputs = [tensor["name"] for tensor in config["output"]]
         missing = set(self.outputs) - set(parameters.get("split_along_outer_axis", "").split(":"))
         if missing:
@@ -51,7 +51,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(f"DALI cannot build {self.path}: {error}") from error
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """One run of the pipeline a request; what goes wrong with one is its own error."""
+        """One run of the pipeline per request; an error of one does not affect the others."""
         return [self._respond(request) for request in requests]
 
     def _build(self) -> None:
@@ -65,7 +65,7 @@ class TritonPythonModel:
                 self.pipeline.feed_input(name, list(samples))
             samples_of_outputs = [output[0] for output in self.pipeline.run()]
         except Exception as error:
-            self._build()  # an operator's error leaves a pipeline unusable
+            self._build()  # an operator error leaves the pipeline unusable
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"DALI: {error}"))
         wanted = request.requested_output_names()
         tensors = zip(self.outputs, samples_of_outputs, strict=True)

@@ -1,9 +1,8 @@
-"""The `onnxruntime` backend from pip's ONNX Runtime, for a Triton that lacks the native one.
+"""The `onnxruntime` backend with pip's ONNX Runtime, for a Triton without the native one.
 
-CUDA for an instance on a GPU, the CPU otherwise, in the precision of the ONNX file. Settings, as `parameters` of
-config.pbtxt:
+It uses CUDA for an instance on a GPU, else the CPU, and the precision of the ONNX file. `parameters` of config.pbtxt:
 
-- EXECUTION_BATCH_SIZE: the most rows that the network is given at once
+- EXECUTION_BATCH_SIZE: the largest batch that the network runs at once; larger ones are split
 """
 
 import os
@@ -30,13 +29,13 @@ class OnnxRuntimeNetwork(Network):
         providers: list[Any] = [CPU]
         if gpu is not None:
             if CUDA not in onnxruntime.get_available_providers():
-                raise ValueError("its instance is to run on a GPU, and this ONNX Runtime has no CUDA: `make setup-gpu`")
-            onnxruntime.preload_dlls()  # CUDA's libraries, where pip put them
+                raise ValueError("its instance needs a GPU, and this ONNX Runtime has no CUDA: run `make setup-gpu`")
+            onnxruntime.preload_dlls()  # CUDA's libraries, from where pip installs them
             providers = [(CUDA, {"device_id": gpu}), CPU]
         self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         if gpu is not None and self._session.get_providers()[0] != CUDA:
-            # It goes on with the CPU, with a line in the log, where CUDA's libraries do not load.
-            raise ValueError("ONNX Runtime cannot start CUDA here: its log says why")
+            # If CUDA's libraries do not load, it falls back to the CPU with no more than a line in the log.
+            raise ValueError("ONNX Runtime cannot use CUDA: see its log")
         self.inputs = [_spec(tensor) for tensor in self._session.get_inputs()]
         self.outputs = [_spec(tensor) for tensor in self._session.get_outputs()]
 
@@ -52,11 +51,11 @@ def _spec(tensor: onnxruntime.NodeArg) -> TensorSpec:
 
 
 class TritonPythonModel(NetworkModel):
-    """What Triton loads."""
+    """The class that Triton loads."""
 
     runtime = "ONNX Runtime"
     strict = True
 
     @classmethod
-    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - none for it
+    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - it has no settings
         return OnnxRuntimeNetwork(path, gpu)

@@ -1,7 +1,7 @@
 """VIDEO and the frames that `video_sampling` chose, to clips: decoded once, resized in two ways, put in order.
 
-Triton's dali backend serves this file as it is. `device` is where frames are decoded and resized: `mixed`, the GPU, or
-`cpu`, which changes nothing else.
+Triton's dali backend serves this file as it is. `device` is where frames are decoded and resized: `mixed` (the GPU) or
+`cpu`.
 """
 
 import json
@@ -14,7 +14,7 @@ from nvidia.dali.plugin.triton import autoserialize
 SIZE = 224
 FRAMES_OF_CLIP = 16
 ROUNDED_DOWN = (1.0, 1.48, 1.0)
-"""Levels by which FFmpeg's conversion to RGB, which the networks were trained with, is darker than DALI's exact one."""
+"""How much darker, in levels, FFmpeg's conversion to RGB is than DALI's; the networks were trained with FFmpeg's."""
 MANIFEST = Path(__file__).parents[2] / "weights.json"
 
 
@@ -26,7 +26,7 @@ def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
     frame_indices = fn.external_source(name="FRAME_INDICES", dtype=types.INT32, ndim=1)
     motion_order = fn.external_source(name="MOTION_ORDER", dtype=types.INT32, ndim=1)
     camera_order = fn.external_source(name="CAMERA_ORDER", dtype=types.INT32, ndim=1)
-    # Asked of the frames, it would have to come back from the GPU, which the native backend's executor does not do.
+    # An input, because reading it off the frames would need a copy from the GPU, which the native executor does not do.
     height_and_width = fn.external_source(name="FRAME_SIZE", dtype=types.INT32, ndim=1)
     rotation_degrees = fn.external_source(name="ROTATION_DEGREES", dtype=types.INT32, ndim=1)
     rotation = fn.squeeze(rotation_degrees, axes=[0])
@@ -38,23 +38,23 @@ def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
 
 
 def stretch(frames: DataNode) -> DataNode:
-    """The motion rule: bilinear without antialiasing, the aspect ratio given up."""
+    """The motion rule: bilinear without antialiasing; the aspect ratio is not kept."""
     return as_trained(
         fn.resize(frames, size=[SIZE, SIZE], dtype=types.FLOAT, interp_type=types.INTERP_LINEAR, antialias=False)
     )
 
 
 def turn(frames: DataNode, rotation: DataNode) -> DataNode:
-    """Square frames turned clockwise by 0, 90, 180 or 270 degrees, each pixel to the place of another."""
+    """Square frames rotated clockwise by 0, 90, 180 or 270 degrees, without interpolation."""
     return fn.rotate(frames, angle=-fn.cast(rotation, dtype=types.FLOAT), keep_size=True, interp_type=types.INTERP_NN)
 
 
 def crop(frames: DataNode, height_and_width: DataNode, rotation: DataNode) -> DataNode:
-    """The camera rule: the shorter side to `shortest_edge`, antialiased, and the centre of that."""
+    """The camera rule: the shorter side to `shortest_edge`, antialiased, then a center crop."""
     shortest_edge = json.loads(MANIFEST.read_text())["shortest_edge"]
-    # Truncated, as the image processor of the checkpoint does it.
+    # Truncated, as in the checkpoint's image processor.
     resized = height_and_width * shortest_edge // fn.reductions.min(height_and_width)
-    # Half a pixel too many goes to the right and below, of the frame as it will be turned.
+    # An odd pixel is cut off at the right or bottom of the frame as displayed.
     flipped = fn.stack((rotation == 90) | (rotation == 180), (rotation == 180) | (rotation == 270))
     first = (resized - SIZE + fn.cast(flipped, dtype=types.INT32)) // 2
     scale = height_and_width / resized
@@ -72,11 +72,11 @@ def crop(frames: DataNode, height_and_width: DataNode, rotation: DataNode) -> Da
 
 
 def as_trained(frames: DataNode) -> DataNode:
-    """Frames in the colours that FFmpeg gives, which the networks were trained on, uint8."""
+    """Frames, uint8, in FFmpeg's colors, which the networks were trained with."""
     return fn.cast(frames - types.Constant(ROUNDED_DOWN), dtype=types.UINT8)
 
 
 def clips(frames: DataNode, order: DataNode, name: str) -> DataNode:
-    """(frames, 224, 224, 3) in `order`, 16 to a clip; the dali backend makes the clips the batch of the networks."""
+    """(frames, 224, 224, 3) in `order`, 16 per clip; the dali backend makes the clips the batch of the networks."""
     ordered = fn.sequence_rearrange(frames, new_order=order)
     return fn.reshape(ordered, shape=[-1, FRAMES_OF_CLIP, SIZE, SIZE, 3], layout="", name=name)

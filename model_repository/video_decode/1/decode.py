@@ -1,11 +1,11 @@
-"""VIDEO and the frames that `video_sampling` chose, to clips. `video.decoding` does it; this is its Triton face."""
+"""VIDEO and the frames that `video_sampling` chose, to clips: the Triton interface of `video.decoding`."""
 
 from typing import Any
 
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
-from video.request_record import Record
+from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
 from video.triton import VideoModel, input_values
 
@@ -13,7 +13,7 @@ from video.triton import VideoModel, input_values
 class TritonPythonModel(VideoModel):
     """Decodes and resizes."""
 
-    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
+    def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The clips of a request's video."""
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes

@@ -1,4 +1,4 @@
-"""VIDEO to the frames that make up its clips. The rules are in `video.sampling`; this is their Triton face."""
+"""VIDEO to the frames that make up its clips: the Triton interface of `video.sampling`."""
 
 import json
 import os
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
-from video.request_record import Record
+from video.request_record import RequestRecord
 from video.triton import VideoModel, input_values, text
 
 
 class TritonPythonModel(VideoModel):
     """Reads containers; decodes nothing."""
 
-    def outputs(self, request: Any, record: Record) -> dict[str, NDArray[Any]]:
-        """The frames of a request's video; no video is looked at where only WEIGHTS is wanted."""
+    def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
+        """The frames of a request's video; no video is read if only WEIGHTS is requested."""
         served = {name: self.manifest[name] for name in ("motion", "camera", "labels")}
         served["precision"] = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
         weights = {"WEIGHTS": text(json.dumps(served))}
@@ -39,19 +39,19 @@ class TritonPythonModel(VideoModel):
         }
 
     def _check_size(self, plan: dict[str, Any]) -> None:
-        """Refuse a video whose wanted frames are more than the decoder can hold, where it holds them all at once."""
+        """Raise `InvalidVideo` if the wanted frames do not fit into the decoder's memory (gpu profile)."""
         limit = int(self.parameters.get("MAX_DECODED_BYTES", "0"))
         frames, width, height = len(plan["frame_indices"]), int(plan["info"][3]), int(plan["info"][4])
         size = frames * width * height * 3
         if limit and size > limit:
             raise InvalidVideo(
-                f"the {frames} frames wanted of this {width} x {height} video are {size / 1e9:.2f} GB when decoded, "
-                f"more than the {limit / 1e9:.2f} GB that this server takes: ask for fewer (max_frames, max_clips)",
+                f"the {frames} wanted frames of this {width} x {height} video take {size / 1e9:.2f} GB when decoded, "
+                f"more than this server's limit of {limit / 1e9:.2f} GB: request fewer (max_frames, max_clips)",
                 Reason.TOO_LARGE,
             )
 
 
 def _decoded_size(plan: dict[str, Any]) -> tuple[int, int]:
-    """Height and width of a frame as it is decoded, before it is turned to be shown."""
+    """Height and width of a decoded frame, before it is rotated for display."""
     width, height = int(plan["info"][3]), int(plan["info"][4])
     return (height, width) if plan["rotation_degrees"] % 180 == 0 else (width, height)

@@ -1,0 +1,9 @@
+"""Why a server cannot be had."""
+
+
+class NoServer(Exception):
+    """The machine has no usable tritonserver; the message says what to do."""
+
+
+class ServerFailed(Exception):
+    """The server cannot start or did not become ready; the message says why."""

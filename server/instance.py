@@ -1,0 +1,146 @@
+"""A server that was started: tritonserver, and what stands around it."""
+
+import contextlib
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+from server.flags import KEY_NAME, Endpoints, triton_flags
+from server.installation import Triton, precision_environment
+from server.key import write_key
+from server.leftovers import new_prefix
+from server.metrics import Counts, MetricsEndpoint
+from server.ports import in_url
+from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy
+from server.readiness import wait_until_ready
+from server.settings import Settings
+from server.triton_process import TritonProcess
+from video.malloc_trim import OWN_PAGES
+
+STOP_SECONDS = 10.0
+"""How much longer than its requests tritonserver itself may take to stop."""
+
+
+class Server:
+    """A server; `server.start` makes one."""
+
+    triton_process: TritonProcess
+    proxy: Proxy | None
+    """What listens on the gRPC port; None if tritonserver itself does."""
+    key_file: Path
+    """Where `key` is written, readable by this user only."""
+
+    def __init__(self, settings: Settings, triton: Triton, counts: Counts) -> None:
+        """Nothing is started yet; `NoServer` if the precision is not available."""
+        self.settings = settings
+        self.counts = counts
+        self.profile = triton.profile()
+        """`cpu` or `gpu`."""
+        self.notice = triton.notice()
+        """Why a GPU of this machine is not used, if it is not."""
+        self.key = secrets.token_urlsafe(32)
+        """What opens the closed APIs (`server.flags.CLOSED`)."""
+        self.url = f"{in_url(settings.address)}:{settings.grpc_port}"
+        """ADDRESS:PORT of gRPC, for callers."""
+        self._triton = triton
+        self._endpoints = Endpoints.choose(settings)
+        self._export = self._export_stamp()
+        self._shared_memory_prefix = new_prefix()
+        precision = precision_environment(self.profile, settings.precision)
+        self._environment = os.environ | OWN_PAGES | triton.environment | precision
+
+    def open(self) -> None:
+        """Start everything, or nothing; OSError says why."""
+        with contextlib.ExitStack() as stack:
+            self.key_file = write_key(self.key, self.settings.grpc_port)
+            stack.callback(self.key_file.unlink, missing_ok=True)
+            self._start_triton()
+            stack.callback(lambda: self.triton_process.kill())
+            address = self.settings.address
+            self._metrics = MetricsEndpoint(
+                address, self.settings.metrics_port, lambda: self._endpoints.metrics_url, self.counts
+            )
+            stack.callback(self._metrics.close)
+            self.proxy = None
+            if self.settings.proxy:
+                # Last: starting a process beside gRPC's threads is delicate.
+                max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_IN_FLIGHT
+                port, tls = self.settings.grpc_port, self.settings.tls
+                self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller)
+                self.counts.watch(self.proxy.queue)
+            stack.pop_all()
+
+    def _start_triton(self) -> None:
+        from_pip = self._triton.backend_directory is not None
+        flags = triton_flags(self.settings, self._endpoints, self.key, self._shared_memory_prefix, from_pip=from_pip)
+        command = self._triton.command(flags, self.profile)
+        self.triton_process = TritonProcess(command, self._environment, self._shared_memory_prefix)
+
+    def restart(self) -> None:
+        """End tritonserver and start it again."""
+        self.triton_process.kill()
+        self._start_triton()
+
+    def restart_on_other_ports(self) -> None:
+        """The same, on other ports for those that only this process talks to."""
+        self.triton_process.kill()
+        self._endpoints = Endpoints.choose(self.settings)
+        if self.proxy is not None:
+            self.proxy.change_upstream(self.upstream)
+        self._start_triton()
+
+    def lost_own_port(self) -> bool:
+        """Whether another process took a port that `restart_on_other_ports` would change."""
+        return self.triton_process.lost_port(["Metrics"] if self.proxy is None else ["GRPC", "Metrics"])
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """tritonserver, which may be another process after a restart."""
+        return self.triton_process.popen
+
+    @property
+    def upstream(self) -> str:
+        """ADDRESS:PORT at which tritonserver itself serves gRPC."""
+        return self._endpoints.grpc
+
+    @property
+    def http_url(self) -> str:
+        """The URL of the HTTP API, without a path."""
+        return self._endpoints.http_url
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """The HTTP header that opens the closed APIs."""
+        return {KEY_NAME: self.key}
+
+    @property
+    def log(self) -> str:
+        """The last lines that tritonserver wrote."""
+        return self.triton_process.log
+
+    def exported_anew(self) -> bool | None:
+        """Whether the networks were exported again since the start; None while an export replaces them."""
+        stamp = self._export_stamp()
+        return None if stamp is None else stamp != self._export
+
+    def _export_stamp(self) -> tuple[int, int] | None:
+        try:
+            status = (self.settings.model_repository / "weights.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def wait_until_ready(self) -> None:
+        """Return when all models are loaded; `ServerFailed` if that does not happen in time."""
+        wait_until_ready(self)
+
+    def stop(self) -> int:
+        """Let requests in flight finish, end tritonserver and remove what it leaves; its exit status."""
+        timeout = self.settings.stop_timeout_seconds
+        if self.proxy is not None:
+            self.proxy.close(timeout if self.process.poll() is None else 0.0)
+        self.triton_process.interrupt(timeout + STOP_SECONDS)
+        self._metrics.close()
+        self.key_file.unlink(missing_ok=True)
+        return self.triton_process.kill()

@@ -1,0 +1,14 @@
+"""HTTP to a server on this machine."""
+
+import urllib.request
+from http.client import HTTPResponse
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an HTTP proxy of the network cannot reach it
+
+
+def open_local(request: str | urllib.request.Request, timeout_seconds: float) -> HTTPResponse:
+    """Open a URL, or send a request, without the HTTP proxy that the environment may name.
+
+    Raises urllib.error.HTTPError (an OSError) for a status of 400 or more, another OSError if nobody answers.
+    """
+    return _OPENER.open(request, timeout=timeout_seconds)

@@ -1,0 +1,23 @@
+"""Messages of `python -m server`: `server: MESSAGE`, on standard output, or on standard error from WARNING on.
+
+tritonserver's own lines pass through among them, unchanged.
+"""
+
+import contextlib
+import logging
+import sys
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        with contextlib.suppress(OSError):  # nobody reads our output any more, which is no reason to stop serving
+            print(self.format(record), file=stream, flush=True)
+
+
+def configure() -> None:
+    """Show the messages of the loggers `server...`, and warnings of all others, from INFO on."""
+    handler = _Handler()
+    handler.setFormatter(logging.Formatter("server: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("server").setLevel(logging.INFO)

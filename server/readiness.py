@@ -1,0 +1,52 @@
+"""Waiting until a server is ready."""
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from server.activity import ActivityMonitor
+from server.errors import ServerFailed
+from server.local_http import open_local
+from server.restart_policy import StartPolicy
+
+if TYPE_CHECKING:
+    from server.instance import Server
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 0.1
+
+
+def wait_until_ready(server: "Server") -> None:
+    """Return when all models are loaded; `ServerFailed` if that does not happen in time.
+
+    Restarts tritonserver if `StartPolicy` says so.
+    """
+    settings = server.settings
+    policy = StartPolicy(settings.idle_timeout_seconds)
+    deadline = time.monotonic() + settings.ready_timeout_seconds
+    monitor = ActivityMonitor(server.process.pid)
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            reason = server.triton_process.failure()
+            if not (server.lost_own_port() and policy.restart_on_other_ports()):
+                raise ServerFailed(f"tritonserver stopped before it was ready: {reason}")
+            log.warning("%s, restarting tritonserver on other ports", reason)
+            server.restart_on_other_ports()
+            monitor = ActivityMonitor(server.process.pid)
+        elif is_ready(server.http_url):
+            return
+        elif policy.restart_idle(monitor.idle_seconds()):
+            idle = f"{settings.idle_timeout_seconds:g} s"
+            log.warning("idle for %s, restarting tritonserver; %s", idle, server.triton_process.describe())
+            server.restart()
+        time.sleep(POLL_SECONDS)
+    waited = f"{settings.ready_timeout_seconds:g} s"
+    raise ServerFailed(f"tritonserver was not ready after {waited}; {server.triton_process.describe()}")
+
+
+def is_ready(http_url: str) -> bool:
+    """Whether a tritonserver says that it and all its models are ready."""
+    with contextlib.suppress(OSError), open_local(f"{http_url}/v2/health/ready", 5):
+        return True
+    return False

@@ -1,0 +1,49 @@
+"""When tritonserver is started again, and when it is given up."""
+
+import time
+from collections import deque
+
+MAX_DEATHS = 3
+DEATHS_SECONDS = 120
+MAX_PORTS_LOST = 3
+
+
+class StartPolicy:
+    """While it starts: restarted once if it is idle, and up to twice if it loses a port to another process.
+
+    About one start in hundreds stops making progress without an error. A port may be lost because tritonserver listens
+    only after it has loaded its models.
+    """
+
+    def __init__(self, idle_timeout_seconds: float) -> None:
+        self._idle_timeout_seconds = idle_timeout_seconds
+        self._idle_restarts = self._ports_lost = 0
+
+    def restart_idle(self, idle_seconds: float) -> bool:
+        """Whether to restart it after so long without any work; counts the restart."""
+        if self._idle_restarts or idle_seconds <= self._idle_timeout_seconds:
+            return False
+        self._idle_restarts += 1
+        return True
+
+    def restart_on_other_ports(self) -> bool:
+        """Whether to restart it after it lost a port; counts the loss."""
+        self._ports_lost += 1
+        return self._ports_lost < MAX_PORTS_LOST
+
+
+class DeathLimit:
+    """While it serves: restarted if it dies, but not after MAX_DEATHS deaths within DEATHS_SECONDS."""
+
+    def __init__(self) -> None:
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+
+    @property
+    def any(self) -> bool:
+        """Whether it has died before."""
+        return bool(self._deaths)
+
+    def count(self) -> bool:
+        """Count a death; whether the limit is now reached."""
+        self._deaths.append(time.monotonic())
+        return len(self._deaths) == MAX_DEATHS and self._deaths[-1] - self._deaths[0] < DEATHS_SECONDS

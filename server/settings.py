@@ -1,0 +1,85 @@
+"""How to start a server, in code or by environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.errors import ServerFailed
+from server.ports import LOOPBACK, free_ports
+from server.tls import ServerTls
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to start a server."""
+
+    model_repository: Path
+    """The directory that holds the six models."""
+    address: str = LOOPBACK
+    """The address that it listens on."""
+    http_port: int = 8000
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    ready_timeout_seconds: float = 300.0
+    """How long it may take to load all models."""
+    idle_timeout_seconds: float = 30.0
+    """How long its processes may be idle while it loads them."""
+    stop_timeout_seconds: float = 20.0
+    """How long requests in flight may take when it is asked to stop."""
+    tls: ServerTls | None = None
+    """How gRPC is encrypted; HTTP is never encrypted, and with TLS it listens on the loopback interface only."""
+    precision: str = "auto"
+    """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
+    proxy: bool = True
+    """Whether gRPC calls pass the proxy (`server.proxy`); otherwise tritonserver itself listens on the gRPC port."""
+
+    @classmethod
+    def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
+        """Settings with ports that nobody listens on, for a server beside others."""
+        http, grpc, metrics = free_ports(LOOPBACK, 3)
+        return cls(model_repository, http_port=http, grpc_port=grpc, metrics_port=metrics, **others)
+
+    @classmethod
+    def from_environment(cls, model_repository: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that HTTP_PORT, GRPC_PORT, METRICS_PORT, ADDRESS, PRECISION, GATE and TLS_... give.
+
+        An empty variable is one that is not set. Raises `ServerFailed` that names a variable with a wrong value.
+        """
+        return cls(
+            model_repository,
+            address=environment.get("ADDRESS") or LOOPBACK,
+            http_port=_port(environment, "HTTP_PORT", cls.http_port),
+            grpc_port=_port(environment, "GRPC_PORT", cls.grpc_port),
+            metrics_port=_port(environment, "METRICS_PORT", cls.metrics_port),
+            tls=_tls(environment),
+            precision=environment.get("PRECISION") or cls.precision,
+            proxy=_switch(environment, "GATE"),
+        )
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ServerFailed(f"{name} is {text!r}, it must be a port from 1 to 65535")
+    return int(text)
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "on"
+    if text not in ("on", "off"):
+        raise ServerFailed(f"{name} is {text!r}, it must be on or off")
+    return text == "on"
+
+
+def _tls(environment: Mapping[str, str]) -> ServerTls | None:
+    certificate, key, client_ca = (
+        Path(path) if (path := environment.get(name)) else None
+        for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA")
+    )
+    if certificate and key:
+        return ServerTls(certificate, key, client_ca)
+    if certificate or key or client_ca:
+        raise ServerFailed("TLS needs both TLS_CERTIFICATE and TLS_KEY; TLS_CLIENT_CA works only with them")
+    return None

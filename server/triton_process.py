@@ -1,0 +1,122 @@
+"""tritonserver as a child process, and what it writes."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from server.leftovers import remove_shared_memory
+from video.processes import descendants, model_of
+
+LOG_LINES = 400
+PR_SET_PDEATHSIG = 1
+SIG_IGN = 1
+# Looked up here: in a child forked beside threads, little may be done before it becomes another program.
+PRCTL, SIGNAL = ctypes.CDLL(None).prctl, ctypes.CDLL(None).signal
+NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
+LOG_TIMEOUT_SECONDS = 5.0
+
+
+class TritonProcess:
+    """One run of tritonserver; it ends with this process, and its stubs with it."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], shared_memory_prefix: str) -> None:
+        """Start `command`; OSError if that is not possible."""
+        self._shared_memory_prefix = shared_memory_prefix
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._show_log = False
+        self.popen = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C is for the parent, which stops the server in order
+            preexec_fn=_prepare_child,
+        )
+        assert self.popen.stdout is not None
+        self._reader = threading.Thread(target=self._read_log, args=(self.popen.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read_log(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._log.append(line)
+            if self._show_log:
+                try:
+                    print(line, end="", flush=True)
+                except OSError:  # nobody reads our output any more; keep reading, or tritonserver would block
+                    self._show_log = False
+
+    def show_log(self) -> None:
+        """Print, unchanged, what it writes from now on."""
+        self._show_log = True
+
+    @property
+    def log(self) -> str:
+        """The last lines that it wrote."""
+        return "".join(self._log)
+
+    @property
+    def errors(self) -> str:
+        """Those lines that are neither informational nor tables nor about a missing GPU."""
+        return "".join(line for line in self._log if line[0] not in "IW+|\n" and not any(w in line for w in NO_GPU))
+
+    def lost_port(self, services: Sequence[str]) -> bool:
+        """Whether another process took the port of one of `services` (`GRPC`, `Metrics`) before it listened there.
+
+        It may miss the port of its metrics only after it has said that it is ready; it then ends a moment later.
+        """
+        return any(f"failed to start {service} service" in self.log for service in services)
+
+    def failure(self) -> str:
+        """Why it ended, from its log: Triton writes `failed to load 'MODEL' version 1: REASON`."""
+        self._reader.join(LOG_TIMEOUT_SECONDS)
+        for line in self._log:
+            for mark in ("failed to load '", "failed to start ", "error: "):
+                if mark in line:
+                    return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('" ')
+        return f"exit status {self.popen.returncode}"
+
+    def describe(self) -> str:
+        """Each of its processes with state and CPU time, to tell a slow one from a stuck one, and its last lines."""
+        processes = [
+            f"{model_of(process.pid) or Path(command[0]).name} {process.pid} "
+            f"({process.state}, {process.cpu_seconds:.1f} s of CPU)"
+            for process in descendants(self.popen.pid)
+            if (command := process.command)
+        ]
+        last = "".join([*self._log][-3:]).strip()
+        return f"its processes are {', '.join(processes) or 'none'}; its last lines: {last}"
+
+    def interrupt(self, timeout_seconds: float) -> None:
+        """Ask it to stop and wait for that; it may still run after `timeout_seconds`."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout_seconds)
+
+    def kill(self) -> int:
+        """Kill whatever is left of it and its stubs, and remove their shared memory; its exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        status = self.popen.wait()
+        self._reader.join(LOG_TIMEOUT_SECONDS)
+        remove_shared_memory(self._shared_memory_prefix)
+        return status
+
+
+def _prepare_child() -> None:
+    """In the child: die with the parent, and survive a limit of file sizes (`ulimit -f`).
+
+    Shared memory beyond that limit is then an error of one request, as it is if /dev/shm is full.
+    """
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    SIGNAL(signal.SIGXFSZ, ctypes.c_void_p(SIG_IGN))
