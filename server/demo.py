@@ -75,8 +75,8 @@ def _export() -> int:
 def filmed_photographs() -> bytes:
     """A video of two photographs, with the moves of `FILMED`."""
     pictures = photographs(unseen=True)
-    films = (film_photograph(pictures[-index], *filmed) for index, filmed in enumerate(FILMED, start=1))
-    return encode(itertools.chain.from_iterable(films), 24)
+    clips = (film_photograph(pictures[-index], *filmed) for index, filmed in enumerate(FILMED, start=1))
+    return encode(itertools.chain.from_iterable(clips), 24)
 
 
 if __name__ == "__main__":
