@@ -174,7 +174,7 @@ def test_which_packets_are_of_use():
 def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: list[int]):
     out = np.zeros((0, 224, 224, 3), np.uint8)
     nowhere = np.array([], int)
-    with pytest.raises(InvalidParameter, match="must rise, from 0 on, and be below 30"):
+    with pytest.raises(InvalidParameter, match="frame indices must be ascending, from 0 to 29"):
         decode(BytesIO(encode(30)), np.array(frames, int), nowhere, nowhere, 224, out)
 
 
