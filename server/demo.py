@@ -75,11 +75,7 @@ def _export() -> int:
 def moving_photographs() -> bytes:
     """A video of two photographs, with the moves of `CLIP_MOVES`."""
     pictures = photographs(unseen=True)
-<<<<<<< HEAD
     clips = (animate_photograph(pictures[-index], *move) for index, move in enumerate(CLIP_MOVES, start=1))
-=======
-    clips = (film_photograph(pictures[-index], *filmed) for index, filmed in enumerate(FILMED, start=1))
->>>>>>> wt-server
     return encode(itertools.chain.from_iterable(clips), 24)
 
 
