@@ -297,7 +297,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
 @pytest.mark.heavy
 def test_a_frame_too_large_to_read_is_refused_by_its_size():
     video = encode(2, width=16384, height=2304, codec="mjpeg", container="mov")
-    with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; frames of up to 35651584 pixels"):
+    with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; the maximum is 35651584 pixels"):
         frame_table(video)
 
 
