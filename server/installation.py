@@ -16,7 +16,7 @@ CUDA_POOL_BYTES = 2 << 30
 """For each GPU; the clips of a one-minute video take 115 MB, and 64 requests may wait."""
 PINNED_POOL_BYTES = 1 << 30
 STUB_UTILITIES = "triton_python_backend_utils.py"
-"""What a stub imports first."""
+"""What every model imports before anything of the project."""
 ADD_PYTHONPATH = b"""
 
 # The stub from pip embeds Python in isolated mode, which ignores PYTHONPATH.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 
 from backends.network import NetworkModel
 from backends.tensors import Network, Tensors, TensorSpec

@@ -14,6 +14,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
+
 from backends.network import NetworkModel
 from backends.tensors import Network
 

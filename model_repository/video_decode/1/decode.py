@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES

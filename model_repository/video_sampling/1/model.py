@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import numpy as np
+import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
