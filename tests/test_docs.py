@@ -28,7 +28,7 @@ from export.random_weights import CAMERA_LABELS
 from fixtures.score_tables import write_realistic_scores
 from fixtures.synthetic import encode
 from server import Server
-from tests.doc_blocks import ROOT, Block, blocks, blocks_of
+from tests.doc_blocks import ROOT, Block, blocks, blocks_of, documents
 from video.errors import Reason
 
 BIN = Path(sys.prefix, "bin")
@@ -145,6 +145,14 @@ def test_every_block_is_of_a_kind_that_is_looked_at():
     assert {block.language for block in BLOCKS} <= {*SHELL, "python", "json", "text"}
     assert len(RUN) > 20
     assert [block.place for block in NOT_RUN if block.language not in SHELL] == []  # the others always can
+
+
+def test_commands_stand_in_fenced_blocks():
+    """Only those are run; an indented block would be looked at by nobody."""
+    indented = re.compile(r"^ {4,}(?:make|python3?|video-motion|docker|\.venv/\S+) .*", re.MULTILINE)
+    for path in documents():
+        outside = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        assert indented.findall(outside) == [], path
 
 
 def test_a_block_that_is_not_run_says_why():
@@ -397,17 +405,19 @@ def test_parameters_and_outputs_travel_as_the_grpc_page_says(scored: Path, serve
     tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
     tensor.set_data_from_numpy(video)
     asked = ["WEIGHTS", "VIDEO_INFO", "MOTION_SCORES"]
-    outputs = [grpc.InferRequestedOutput(name) for name in asked]
     with grpc.InferenceServerClient(server.url) as triton:
 
-        def ask(**parameters: object) -> service_pb2.ModelInferResponse:
+        def ask(names: list[str], **parameters: object) -> service_pb2.ModelInferResponse:
+            outputs = [grpc.InferRequestedOutput(name) for name in names]
             return triton.infer("video_motion", [tensor], outputs=outputs, parameters=parameters).get_response()
 
-        response = ask(fps="4", max_clips=1, clip_seconds=1.5)
+        response = ask(asked, fps="4", max_clips=1, clip_seconds=1.5)
+        backwards = ask(asked[::-1])
         with pytest.raises(InferenceServerException, match="fps is True") as refused:
-            ask(fps=True)
+            ask(asked, fps=True)
     assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
-    assert [output.name for output in response.outputs] != asked
+    orders = [[output.name for output in answer.outputs] for answer in (response, backwards)]
+    assert orders != [asked, asked[::-1]]
     raw = dict(zip((output.name for output in response.outputs), response.raw_output_contents, strict=True))
     assert int.from_bytes(raw["WEIGHTS"][:4], "little") == len(raw["WEIGHTS"]) - 4
     assert {"motion", "camera", "precision", "labels"} <= json.loads(raw["WEIGHTS"][4:]).keys()
