@@ -167,7 +167,7 @@ def test_which_packets_are_of_use():
 def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: list[int]):
     out = np.zeros((0, 224, 224, 3), np.uint8)
     nowhere = np.array([], int)
-    with pytest.raises(InvalidParameter, match="must rise, from 0 on, and be below 30"):
+    with pytest.raises(InvalidParameter, match="frame indices must be ascending, from 0 to 29"):
         decode(BytesIO(encode(30)), np.array(frames, int), nowhere, nowhere, 224, out)
 
 
@@ -289,7 +289,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
 
 def test_a_frame_too_large_to_read_is_refused_by_its_size():
     video = encode(2, width=16384, height=2304, codec="mjpeg", container="mov")
-    with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; frames of up to 35651584 pixels"):
+    with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; the maximum is 35651584 pixels"):
         frame_table(video)
 
 

@@ -122,7 +122,7 @@ def test_a_lying_phone_video_is_scored_upright(client: Client):
 
 def test_colours_that_ffmpeg_cannot_convert_are_named():
     """A file that fuzzing found: AV1 in a color space that has no conversion."""
-    with pytest.raises(InvalidVideo, match=r"the video's colours \(yuv420p10le, color space 200\) cannot be converted"):
+    with pytest.raises(InvalidVideo, match=r"the video's colors \(yuv420p10le, color space 200\) cannot be converted"):
         clips((REFERENCE / "unconvertible.mp4").read_bytes())
 
 
