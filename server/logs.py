@@ -16,8 +16,11 @@ class _Handler(logging.Handler):
 
 
 def configure() -> None:
-    """Show the messages of the loggers `server...`, and warnings of all others, from INFO on."""
+    """Show the messages of the loggers `server...` and `video...` from INFO on; those of libraries are not ours."""
     handler = _Handler()
     handler.setFormatter(logging.Formatter("server: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("server").setLevel(logging.INFO)
+    for name in ("server", "video"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False

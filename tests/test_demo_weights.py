@@ -51,7 +51,7 @@ def test_the_weights_say_what_they_are(demo: Client):
     assert weights.motion == weights.camera == "demo (small networks that learned from rendered clips)"
     assert not weights.stand_in
     assert weights.notice is not None
-    assert "small networks" in weights.notice
+    assert "small demo networks" in weights.notice
 
 
 @pytest.mark.slow

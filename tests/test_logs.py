@@ -12,13 +12,14 @@ logging.getLogger("server.supervisor").info("started")
 logging.getLogger("server").warning("a process died")
 logging.getLogger("video.runtime_directory").warning("another name")
 logging.getLogger("asyncio").info("detail")
+logging.getLogger("openvino").warning("of a library")
 """
 
 
 def test_messages_have_a_prefix_and_warnings_go_to_standard_error():
     result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert result.stdout == "server: started\n"
-    assert result.stderr == "server: a process died\nserver: another name\n"
+    assert result.stderr == "server: a process died\nserver: another name\nof a library\n"
 
 
 def test_an_output_that_nobody_reads_is_no_error():
@@ -35,5 +36,5 @@ def test_an_output_that_nobody_reads_is_no_error():
         process.stdout.close()
         process.stdin.write("\n")
         process.stdin.close()
-        assert process.stderr.read() == "server: a process died\nserver: another name\n"
+        assert process.stderr.read() == "server: a process died\nserver: another name\nof a library\n"
     assert process.returncode == 0
