@@ -44,7 +44,7 @@ class World:
                 return end.value
 
 
-def test_the_server_with_the_least_in_flight_is_asked():
+def test_the_server_with_the_least_in_flight_is_asked() -> None:
     balancer = Balancer(["a", "b", "c"])
     first = [balancer.next() for _ in range(6)]
     assert [step.endpoint.url for step in first if isinstance(step, Ask)] == ["a", "b", "c", "a", "b", "c"]
@@ -54,7 +54,7 @@ def test_the_server_with_the_least_in_flight_is_asked():
     assert step.endpoint.url == "b"
 
 
-def test_a_server_that_goes_away_is_stood_in_for_at_once_and_taken_back_when_it_is_ready():
+def test_a_server_that_goes_away_is_stood_in_for_at_once_and_taken_back_when_it_is_ready() -> None:
     world = World("a", "b")
     world.failing["a"] = [ServerAway("gone")]
     world.not_ready = {"a"}
@@ -69,7 +69,7 @@ def test_a_server_that_goes_away_is_stood_in_for_at_once_and_taken_back_when_it_
     assert world.probed == ["a", "a"]
 
 
-def test_a_server_that_never_answered_is_not_waited_for():
+def test_a_server_that_never_answered_is_not_waited_for() -> None:
     world = World("a", "b")
     world.failing = {"a": [ServerAway("refused")], "b": [ServerAway("refused")]}
     with pytest.raises(ServerAway, match="none of the 2 servers answers; one of them: refused"):
@@ -77,7 +77,7 @@ def test_a_server_that_never_answered_is_not_waited_for():
     assert world.asked == ["a", "b"]
 
 
-def test_a_server_that_says_that_a_part_of_it_is_away_is_waited_for_from_the_first_request_on():
+def test_a_server_that_says_that_a_part_of_it_is_away_is_waited_for_from_the_first_request_on() -> None:
     world = World("a")
     world.failing["a"] = [ServerAway("a process died", partial_outage=True), ServerAway("gone"), ServerAway("gone")]
     assert world.ask() == "answer of a"
@@ -91,13 +91,13 @@ def test_a_server_that_says_that_a_part_of_it_is_away_is_waited_for_from_the_fir
         ("UNAVAILABLE", "connection attempt failed: Connection refused", False),
     ],
 )
-def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: str, partial_outage: bool):
+def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: str, partial_outage: bool) -> None:
     error = from_triton(InferenceServerException(message, status=f"StatusCode.{status}"), "here:1")
     assert isinstance(error, ServerAway)
     assert error.partial_outage is partial_outage
 
 
-def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said():
+def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said() -> None:
     world = World("a", away_seconds=10)
     assert world.ask() == "answer of a"
     world.failing["a"] = [ServerAway("gone")] * 5
@@ -110,7 +110,7 @@ def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said():
     assert 10 <= world.seconds - before < 12
 
 
-def test_a_full_queue_is_asked_again_with_longer_and_longer_pauses():
+def test_a_full_queue_is_asked_again_with_longer_and_longer_pauses() -> None:
     error = ServerUnavailable("Exceeds maximum queue size")
     world = World("a", retries=4)
     world.failing["a"] = [error] * 4
@@ -122,7 +122,7 @@ def test_a_full_queue_is_asked_again_with_longer_and_longer_pauses():
         world.ask()
 
 
-def test_a_deadline_is_given_one_more_chance_elsewhere():
+def test_a_deadline_is_given_one_more_chance_elsewhere() -> None:
     world = World("a", "b")
     world.failing = {"a": [DeadlineExceeded("no answer")] * 2, "b": []}
     assert world.ask() == "answer of b"
@@ -133,7 +133,7 @@ def test_a_deadline_is_given_one_more_chance_elsewhere():
     assert world.asked == ["a", "a"]
 
 
-def test_another_server_is_asked_where_one_has_no_room():
+def test_another_server_is_asked_where_one_has_no_room() -> None:
     world = World("a", "b")
     world.failing["a"] = [ServerUnavailable("Exceeds maximum queue size")]
     assert world.ask() == "answer of b"
@@ -141,7 +141,7 @@ def test_another_server_is_asked_where_one_has_no_room():
 
 
 @pytest.mark.parametrize("error", [InvalidRequest("the file is empty"), ServerError("the decoder crashed")])
-def test_what_is_wrong_with_the_video_is_not_asked_again(error: Exception):
+def test_what_is_wrong_with_the_video_is_not_asked_again(error: Exception) -> None:
     world = World("a", "b")
     world.failing["a"] = [error]
     with pytest.raises(type(error)):
@@ -149,7 +149,7 @@ def test_what_is_wrong_with_the_video_is_not_asked_again(error: Exception):
     assert world.asked == ["a"]
 
 
-def test_a_video_that_servers_die_of_is_given_up():
+def test_a_video_that_servers_die_of_is_given_up() -> None:
     world = World("a", "b")
     world.ask()
     for url in "ab":
@@ -159,7 +159,7 @@ def test_a_video_that_servers_die_of_is_given_up():
     assert len(world.asked) == 1 + LOST_REQUESTS
 
 
-def test_no_place_is_kept_by_a_request_that_is_given_up():
+def test_no_place_is_kept_by_a_request_that_is_given_up() -> None:
     balancer = Balancer(["a"])
     steps = attempts(balancer, RetryPolicy(3, 30))
     next(steps)

@@ -110,7 +110,7 @@ def executions(server: Server, model: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_an_empty_configuration_is_completed_from_the_file(toys: Server, backend: str):
+def test_an_empty_configuration_is_completed_from_the_file(toys: Server, backend: str) -> None:
     with grpc.InferenceServerClient(toys.url) as triton:
         config = triton.get_model_config(f"plain_{backend}").config
         metadata = triton.get_model_metadata(f"plain_{backend}")
@@ -123,7 +123,7 @@ def test_an_empty_configuration_is_completed_from_the_file(toys: Server, backend
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_partial_configuration_is_completed(toys: Server, backend: str):
+def test_a_partial_configuration_is_completed(toys: Server, backend: str) -> None:
     with grpc.InferenceServerClient(toys.url) as triton:
         config = triton.get_model_config(f"partly_{backend}").config
     assert list(config.input[0].dims) == [4]
@@ -131,7 +131,7 @@ def test_a_partial_configuration_is_completed(toys: Server, backend: str):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_requests_are_batched_and_get_their_own_rows_back(toys: Server, backend: str):
+def test_requests_are_batched_and_get_their_own_rows_back(toys: Server, backend: str) -> None:
     model = f"merged_{backend}"
     values = [np.full((1 + index % 2, 4), index, np.float32) for index in range(4)]
     before = executions(toys, model)
@@ -146,7 +146,7 @@ def test_requests_are_batched_and_get_their_own_rows_back(toys: Server, backend:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_large_batch_is_split(toys: Server, backend: str):
+def test_a_large_batch_is_split(toys: Server, backend: str) -> None:
     value = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
     outputs = infer(toys, f"chunks_{backend}", X=value)
     np.testing.assert_allclose(outputs["Y"], value.sum(1, keepdims=True).repeat(2, 1), rtol=1e-2, atol=1e-2)
@@ -154,7 +154,7 @@ def test_a_large_batch_is_split(toys: Server, backend: str):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_request_that_the_network_refuses_fails_alone(toys: Server, backend: str):
+def test_a_request_that_the_network_refuses_fails_alone(toys: Server, backend: str) -> None:
     model = f"merged_{backend}"
     values = [np.ones((1, 5 if index == 1 else 4), np.float32) for index in range(4)]
 
@@ -170,7 +170,7 @@ def test_a_request_that_the_network_refuses_fails_alone(toys: Server, backend: s
     assert "OpenVINO" in str(answers[1]) or "ONNX Runtime" in str(answers[1])
 
 
-def test_a_failed_batch_is_run_one_by_one(toys: Server):
+def test_a_failed_batch_is_run_one_by_one(toys: Server) -> None:
     """ONNX Runtime only: in OpenVINO, an index out of range gives zero."""
     model = "lookup_onnxruntime"
 
@@ -198,7 +198,9 @@ def test_a_failed_batch_is_run_one_by_one(toys: Server):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_model_that_cannot_be_served_says_why(backend: str, config: str, file: str, message: str, tmp_path: Path):
+def test_a_model_that_cannot_be_served_says_why(
+    backend: str, config: str, file: str, message: str, tmp_path: Path
+) -> None:
     write_product(tmp_path / "model" / "1" / file)
     name = f'backend: "{backend}" default_model_filename: "toy.onnx" max_batch_size: 4\n'
     (tmp_path / "model" / "config.pbtxt").write_text(name + config)
@@ -215,13 +217,13 @@ def rates(f32: float, bf16: float) -> Callable[[], dict[str, float]]:
     return lambda: {"f32": f32, "bf16": bf16}
 
 
-def test_the_fastest_precision_is_chosen():
+def test_the_fastest_precision_is_chosen() -> None:
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 2.0)) == "bf16"
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 0.6)) == "f32"
     assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 1.1)) == "f32"
 
 
-def test_precision_is_not_measured_without_a_choice():
+def test_precision_is_not_measured_without_a_choice() -> None:
     def never() -> dict[str, float]:
         raise AssertionError
 
@@ -234,7 +236,7 @@ def test_precision_is_not_measured_without_a_choice():
         choose_precision("fp8", ["FP32"], never)
 
 
-def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path):
+def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "model" / "1" / "model.onnx"
     cache = path.parent / "kept"
 
@@ -260,7 +262,7 @@ def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path):
     assert len(remade) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path: Path):
+def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "model" / "1" / "model.onnx"
     write_product(path)
     (path.parent / "kept").write_text("a file where the directory should be")

@@ -70,7 +70,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_gets_a_sentence_and_the_next_good_one_its_scores(server: Server, name: str):
+def test_a_bad_file_gets_a_sentence_and_the_next_good_one_its_scores(server: Server, name: str) -> None:
     before = infer(server, GOOD)
     make, message = BAD[name]
     with pytest.raises(InferenceServerException) as raised:
@@ -88,7 +88,9 @@ def test_a_bad_file_gets_a_sentence_and_the_next_good_one_its_scores(server: Ser
     [(1, 160, 120, None), (30, 8, 8, None), (30, 427, 241, "yuv444p"), (30, 1000, 16, None)],
     ids=["one frame", "8 x 8", "odd sizes", "very wide"],
 )
-def test_unusual_videos_are_scored(client: Client, frames: int, width: int, height: int, pixel_format: str | None):
+def test_unusual_videos_are_scored(
+    client: Client, frames: int, width: int, height: int, pixel_format: str | None
+) -> None:
     score = client.score(encode(frames, width=width, height=height, pixel_format=pixel_format))
     assert (score.info.frames, score.info.width, score.info.height) == (frames, width, height)
     assert len(score.camera) == 1
@@ -107,7 +109,7 @@ def test_unusual_videos_are_scored(client: Client, frames: int, width: int, heig
         ({"start_seconds": 3.0, "end_seconds": 2.0}, "end_seconds is 2, which is not after start_seconds, 3"),
     ],
 )
-def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, object], message: str):
+def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, object], message: str) -> None:
     with pytest.raises(InferenceServerException) as raised:
         infer(server, GOOD, **parameters)
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
@@ -122,7 +124,7 @@ def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, object],
         (np.zeros((2, 4), np.uint8), "UINT8", "Expected [1,-1], got [2,4]"),
     ],
 )
-def test_a_wrong_type_or_shape_is_refused(server: Server, video: np.ndarray, dtype: str, message: str):
+def test_a_wrong_type_or_shape_is_refused(server: Server, video: np.ndarray, dtype: str, message: str) -> None:
     tensor = grpc.InferInput("VIDEO", list(video.shape), dtype)
     tensor.set_data_from_numpy(video)
     with grpc.InferenceServerClient(server.url) as triton, pytest.raises(InferenceServerException) as raised:
@@ -131,7 +133,7 @@ def test_a_wrong_type_or_shape_is_refused(server: Server, video: np.ndarray, dty
     assert message in raised.value.message()
 
 
-def test_the_sentence_arrives_alone(client: Client):
+def test_the_sentence_arrives_alone(client: Client) -> None:
     with pytest.raises(InvalidRequest) as raised:
         client.score(encode_audio())
     assert str(raised.value) == "the video has no video stream"

@@ -40,7 +40,7 @@ def score(*arguments: object, **options: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
 
-def test_json_is_the_object_of_the_readme(server: Server, video: Path):
+def test_json_is_the_object_of_the_readme(server: Server, video: Path) -> None:
     result = score("--url", server.url, video)
     assert result.returncode == 0
     answer = json.loads(result.stdout)
@@ -63,7 +63,7 @@ def test_json_is_the_object_of_the_readme(server: Server, video: Path):
     assert answer["weights"]["precision"] == "f32"
 
 
-def test_the_table_names_what_it_shows(server: Server, video: Path):
+def test_the_table_names_what_it_shows(server: Server, video: Path) -> None:
     result = score("--url", server.url, "--format", "table", video)
     first, motion, *clips = result.stdout.splitlines()
     assert first == f"{video}  5.20 s, 130 frames, 25.00 frames/s, 240 x 136"
@@ -72,7 +72,7 @@ def test_the_table_names_what_it_shows(server: Server, video: Path):
     assert clips[2].split()[1:4] == ["3.20", "-", "5.20"]
 
 
-def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, video: Path, tmp_path: Path):
+def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, video: Path, tmp_path: Path) -> None:
     text = tmp_path / "letter.txt"
     text.write_text("not a video\n")
     device = Path("/dev/null")
@@ -90,36 +90,36 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
 @pytest.mark.parametrize(
     "arguments", [[], ["--format", "xml", "v.mp4"], ["--timeout", "0", "v.mp4"], ["--timeout", "soon", "v.mp4"]]
 )
-def test_wrong_usage_is_status_2(arguments: list[str]):
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     result = score(*arguments)
     assert result.returncode == 2
     assert "usage: python -m client.score" in result.stderr
 
 
-def test_a_server_that_is_down_is_said_to_be_down(video: Path):
+def test_a_server_that_is_down_is_said_to_be_down(video: Path) -> None:
     result = score("--url", "localhost:9", video)
     assert result.returncode == 1
     assert result.stderr == f"{video}: no server answers at localhost:9 (Connection refused); is it running?\n"
 
 
-def test_an_empty_file_is_not_even_sent(tmp_path: Path):
+def test_an_empty_file_is_not_even_sent(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     with Client("localhost:9") as unconnected, pytest.raises(InvalidRequest, match="the file is empty"):
         unconnected.score(tmp_path / "empty.mp4")
 
 
-def test_a_reader_that_goes_away_is_no_traceback(server: Server, video: Path):
+def test_a_reader_that_goes_away_is_no_traceback(server: Server, video: Path) -> None:
     command = f"{sys.executable} -m client.score --url {server.url} '{video}' '{video}' '{video}' | head -c 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert result.stdout == "{"
     assert result.stderr == ""
 
 
-def test_bytes_and_paths_are_the_same_video(client: Client, video: Path):
+def test_bytes_and_paths_are_the_same_video(client: Client, video: Path) -> None:
     assert client.score(VIDEO) == client.score(video) == client.score(str(video))
 
 
-def test_a_deadline_is_kept(server: Server, client: Client):
+def test_a_deadline_is_kept(server: Server, client: Client) -> None:
     client.score(VIDEO)
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
@@ -136,7 +136,7 @@ def test_a_deadline_is_kept(server: Server, client: Client):
     assert client.score(VIDEO).info.frames == 130
 
 
-def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
+def test_exceptions_of_the_library(tmp_path: Path, monkeypatch) -> None:
     with Client("localhost:9") as unconnected:
         with pytest.raises(ServerUnavailable):
             unconnected.score(VIDEO)
@@ -149,18 +149,18 @@ def test_exceptions_of_the_library(tmp_path: Path, monkeypatch):
             unconnected.score(VIDEO)
 
 
-def test_readiness_is_a_question_and_not_an_exception(client: Client):
+def test_readiness_is_a_question_and_not_an_exception(client: Client) -> None:
     assert client.is_ready()
     with Client("localhost:9") as unconnected:
         assert not unconnected.is_ready()
 
 
-def test_labels_are_reported_from_one_half_on():
+def test_labels_are_reported_from_one_half_on() -> None:
     clip = CameraClip(0, 2, {"pan_left": 0.5, "shake": 0.9, "static": 0.499999})
     assert clip.labels == ["shake", "pan_left"]
 
 
-def test_answers_are_read_with_the_labels_of_the_checkpoint():
+def test_answers_are_read_with_the_labels_of_the_checkpoint() -> None:
     outputs = {
         "WEIGHTS": np.array([b'{"motion": "a@1", "camera": "random:0", "labels": ["left", "right"]}'], object),
         "MOTION_SCORES": np.array([[0.1, 1.2, 2.3]], np.float32),
@@ -175,27 +175,27 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint():
     assert answer.weights.stand_in
 
 
-def test_the_client_and_the_server_declare_the_same_parameters():
+def test_the_client_and_the_server_declare_the_same_parameters() -> None:
     """Neither can import the other: the wheel has no folder `video`, the worker's sandbox no tritonclient."""
     assert RANGES == client._sdk.parameters.RANGES
     assert WHOLE == client._sdk.parameters.WHOLE
     assert [field.name for field in dataclasses.fields(ServerParameters)] == [*client._sdk.parameters.NAMES]
 
 
-def test_the_help_names_the_defaults_of_the_server():
+def test_the_help_names_the_defaults_of_the_server() -> None:
     for name, text in HELP.items():
         default = getattr(ServerParameters, name)
         assert (f"(server's default: {default:g})" in text) if default is not None else ("server" not in text)
 
 
-def test_a_score_has_the_name_of_its_video_and_compares_without_it(client: Client, video: Path):
+def test_a_score_has_the_name_of_its_video_and_compares_without_it(client: Client, video: Path) -> None:
     named, as_text, unnamed = client.score(video), client.score(str(video)), client.score(VIDEO)
     assert (named.video, as_text.video, unnamed.video) == (str(video), str(video), None)
     assert "video" not in named.as_dict()
     assert named == unnamed
 
 
-def test_the_request_log_has_the_name_of_the_file(server: Server, client: Client, tmp_path: Path):
+def test_the_request_log_has_the_name_of_the_file(server: Server, client: Client, tmp_path: Path) -> None:
     path = tmp_path / "a name ] [to] find ü.mp4"
     path.write_bytes(VIDEO[:2000])
     with pytest.raises(InvalidRequest) as raised:
@@ -206,7 +206,7 @@ def test_the_request_log_has_the_name_of_the_file(server: Server, client: Client
     assert (entry["reason"], entry["error"]) == ("truncated", str(raised.value))
 
 
-def test_a_failure_in_a_table_has_the_reason_of_the_server(server: Server, tmp_path: Path):
+def test_a_failure_in_a_table_has_the_reason_of_the_server(server: Server, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"not a video")
     (tmp_path / "sound.mp4").write_bytes(encode_audio())
     output = tmp_path / "scores.jsonl"
@@ -219,7 +219,7 @@ def test_a_failure_in_a_table_has_the_reason_of_the_server(server: Server, tmp_p
     assert not any("[" in row["error"] for row in rows)
 
 
-def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():
+def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program() -> None:
     with (
         Client("localhost:9") as unconnected,
         pytest.raises(TypeError, match="no parameter 'fsp'; the parameters are fps,"),
@@ -227,7 +227,7 @@ def test_a_parameter_that_does_not_exist_is_a_mistake_of_the_program():
         unconnected.score(VIDEO, fsp=4)  # type: ignore[call-arg]
 
 
-def test_the_client_needs_nothing_heavy():
+def test_the_client_needs_nothing_heavy() -> None:
     heavy = "{'torch', 'av', 'pyarrow', 'PIL', 'openvino', 'onnxruntime', 'transformers', 'server', 'video', 'export'}"
     program = f"import client, client.score, sys; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

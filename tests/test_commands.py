@@ -24,7 +24,7 @@ def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_names_exit_statuses_and_ends_with_examples(command: str, capsys: pytest.CaptureFixture[str]):
+def test_help_names_exit_statuses_and_ends_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of(command, capsys)
     before, _, examples = text.rpartition("\nexamples:\n")
     statuses = re.search(r"Exit status: (.*?)\.\n", before, re.DOTALL)
@@ -36,14 +36,14 @@ def test_help_names_exit_statuses_and_ends_with_examples(command: str, capsys: p
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_examples_use_options_that_exist(command: str, capsys: pytest.CaptureFixture[str]):
+def test_examples_use_options_that_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of(command, capsys)
     options, _, examples = text.rpartition("\nexamples:\n")
     used = set(re.findall(r"--[a-z-]+", examples))
     assert used <= set(re.findall(r"--[a-z-]+", options.split("Exit status")[0]))
 
 
-def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["video-motion"])
     with pytest.raises(SystemExit):
         overview.main(["--help"])
@@ -53,7 +53,7 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str], mo
     assert text.splitlines()[-1].startswith("  video-motion score ")
 
 
-def test_a_command_that_does_not_exist_is_status_2(capsys: pytest.CaptureFixture[str]):
+def test_a_command_that_does_not_exist_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         overview.main(["shout"])
     assert stopped.value.code == 2
@@ -69,7 +69,7 @@ def test_a_command_that_does_not_exist_is_status_2(capsys: pytest.CaptureFixture
         ("video-motion filter", "video-motion score"),
     ],
 )
-def test_other_commands_are_named_as_this_one_was_typed(typed: str, expected: str):
+def test_other_commands_are_named_as_this_one_was_typed(typed: str, expected: str) -> None:
     assert sibling(typed, "score") == expected
 
 
@@ -78,7 +78,7 @@ def test_other_commands_are_named_as_this_one_was_typed(typed: str, expected: st
     [["filter", "--drop", "static", "--kept", "kept.txt"], ["summary"], ["report"]],
     ids=lambda arguments: arguments[0],
 )
-def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path: Path):
+def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path: Path) -> None:
     pipe = tmp_path / "scores.jsonl"
     os.mkfifo(pipe)
     command, *rest = arguments
@@ -96,7 +96,7 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
 
 
 @pytest.mark.parametrize("command", ["filter", "summary"])
-def test_a_reader_that_closed_its_pipe_is_no_traceback(command: str, tmp_path: Path):
+def test_a_reader_that_closed_its_pipe_is_no_traceback(command: str, tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores.parquet", [(1.0, 1.0, 1.0)])
     reader, writer = os.pipe()
     os.close(reader)

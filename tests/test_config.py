@@ -40,18 +40,18 @@ def full_shapes(config: model_config_pb2.ModelConfig) -> dict[str, tuple[int, li
     return {tensor.name: (tensor.data_type, leading + list(tensor.dims)) for tensor in tensors}
 
 
-def test_the_repository_has_exactly_the_six_models():
+def test_the_repository_has_exactly_the_six_models() -> None:
     assert sorted(path.name for path in MODEL_REPOSITORY.iterdir() if path.is_dir()) == sorted(MODELS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(MODEL_REPOSITORY)))
-def test_a_config_parses_and_names_its_model(path: Path):
+def test_a_config_parses_and_names_its_model(path: Path) -> None:
     model = path.relative_to(MODEL_REPOSITORY).parts[0]
     assert parse(path).name == model
 
 
 @pytest.mark.parametrize("model", ["motion_backbone", "motion_head", "camera_classifier"])
-def test_a_network_has_the_same_tensors_in_every_profile(model: str):
+def test_a_network_has_the_same_tensors_in_every_profile(model: str) -> None:
     gpu, cpu, tensorrt = (config_of(model, profile) for profile in ("gpu", "cpu", "tensorrt"))
     assert full_shapes(gpu) == full_shapes(tensorrt)
     assert full_shapes(gpu).items() <= full_shapes(cpu).items()
@@ -60,7 +60,7 @@ def test_a_network_has_the_same_tensors_in_every_profile(model: str):
 
 
 @pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
-def test_shapes_of_a_checkpoint_are_left_for_triton_to_complete(profile: str):
+def test_shapes_of_a_checkpoint_are_left_for_triton_to_complete(profile: str) -> None:
     """Native backends refuse -1. onnxruntime completes a list only if it is empty, tensorrt each tensor."""
     for model in ("motion_backbone", "motion_head", "camera_classifier"):
         config, open_config = config_of(model, profile), config_of(model, "cpu")
@@ -71,7 +71,7 @@ def test_shapes_of_a_checkpoint_are_left_for_triton_to_complete(profile: str):
             assert not any(tensor.dims for tensor in tensors if tensor.name in depends)
 
 
-def test_the_large_networks_of_the_tensorrt_profile_are_plans_and_the_rest_is_the_gpu_profiles():
+def test_the_large_networks_of_the_tensorrt_profile_are_plans_and_the_rest_is_the_gpu_profiles() -> None:
     for model in MODELS:
         config = config_of(model, "tensorrt")
         if model in LARGE:
@@ -81,7 +81,7 @@ def test_the_large_networks_of_the_tensorrt_profile_are_plans_and_the_rest_is_th
             assert config == config_of(model, "gpu")
 
 
-def test_a_plan_takes_the_batches_that_its_configuration_sends():
+def test_a_plan_takes_the_batches_that_its_configuration_sends() -> None:
     for model in LARGE:
         config = config_of(model, "tensorrt")
         assert config.max_batch_size == MAXIMUM_BATCH
@@ -89,7 +89,7 @@ def test_a_plan_takes_the_batches_that_its_configuration_sends():
 
 
 @pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
-def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str):
+def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str) -> None:
     for model in ("video_decode", "motion_backbone", "motion_head", "camera_classifier"):
         config = config_of(model, profile)
         assert [group.kind for group in config.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_GPU]
@@ -105,7 +105,7 @@ def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str):
         assert [warmup.batch_size for warmup in config.model_warmup] == [1, config.max_batch_size]
 
 
-def test_warmup_has_every_input_with_its_type_and_shape():
+def test_warmup_has_every_input_with_its_type_and_shape() -> None:
     warmed = [path for path in CONFIGS if parse(path).model_warmup]
     assert {path.relative_to(MODEL_REPOSITORY).parts[0] for path in warmed} == {"video_decode", *LARGE}
     for path in warmed:
@@ -127,7 +127,7 @@ def test_warmup_has_every_input_with_its_type_and_shape():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(MODEL_REPOSITORY)))
-def test_every_clip_has_the_shape_that_the_code_makes(path: Path):
+def test_every_clip_has_the_shape_that_the_code_makes(path: Path) -> None:
     config = parse(path)
     clips = [tensor for tensor in [*config.input, *config.output] if tensor.name in ("MOTION_CLIPS", "CAMERA_CLIPS")]
     clips += [
@@ -140,7 +140,7 @@ def test_every_clip_has_the_shape_that_the_code_makes(path: Path):
         assert config.max_batch_size == MAX_SEGMENTS
 
 
-def test_the_pipeline_for_dali_makes_the_same_clips():
+def test_the_pipeline_for_dali_makes_the_same_clips() -> None:
     # Triton's dali backend runs the file by itself: it cannot import the constants.
     pipeline = ast.parse((MODEL_REPOSITORY / "video_decode" / "1" / "dali.py").read_text())
     constants = {
@@ -153,7 +153,7 @@ def test_the_pipeline_for_dali_makes_the_same_clips():
     assert (constants["FRAMES_OF_CLIP"], constants["SIZE"]) == (CLIP_FRAMES, FRAME_SIZE)
 
 
-def test_the_video_of_the_warmup_can_be_decoded():
+def test_the_video_of_the_warmup_can_be_decoded() -> None:
     directory = MODEL_REPOSITORY / "video_decode" / "warmup"
     indices, *orders = (
         np.fromfile(directory / name, np.int32) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
@@ -163,11 +163,11 @@ def test_the_video_of_the_warmup_can_be_decoded():
     assert (out.reshape(32, -1).std(axis=1) > 10).all()
 
 
-def test_the_ensemble_is_the_same_for_every_profile():
+def test_the_ensemble_is_the_same_for_every_profile() -> None:
     assert [path.name for path in (MODEL_REPOSITORY / "video_motion").rglob("*.pbtxt")] == ["config.pbtxt"]
 
 
-def test_video_sampling_differs_in_precision_limit_and_instances_only():
+def test_video_sampling_differs_in_precision_limit_and_instances_only() -> None:
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
@@ -176,7 +176,7 @@ def test_video_sampling_differs_in_precision_limit_and_instances_only():
     assert gpu == cpu
 
 
-def test_the_contract_of_the_ensemble():
+def test_the_contract_of_the_ensemble() -> None:
     config = parse(MODEL_REPOSITORY / "video_motion" / "config.pbtxt")
     types = model_config_pb2
     assert full_shapes(config) == {
@@ -190,7 +190,7 @@ def test_the_contract_of_the_ensemble():
     }
 
 
-def test_no_output_of_the_ensemble_is_the_input_of_a_step():
+def test_no_output_of_the_ensemble_is_the_input_of_a_step() -> None:
     """Triton would fail a request for some of the outputs."""
     config = parse(MODEL_REPOSITORY / "video_motion" / "config.pbtxt")
     outputs = {tensor.name for tensor in config.output}
@@ -199,7 +199,7 @@ def test_no_output_of_the_ensemble_is_the_input_of_a_step():
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_steps_fit_together_in_every_profile(profile: str):
+def test_the_steps_fit_together_in_every_profile(profile: str) -> None:
     ensemble = parse(MODEL_REPOSITORY / "video_motion" / "config.pbtxt")
     shapes = full_shapes(ensemble)
     for step in ensemble.ensemble_scheduling.step:

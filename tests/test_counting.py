@@ -80,7 +80,7 @@ def adjusted(choice: Choice) -> dict[str, Preset]:
     return {name: PRESETS[name].adjusted(cutoffs) for name, cutoffs in choice.items()}
 
 
-def test_the_page_counts_what_the_filter_counts(node: str, tmp_path: Path):
+def test_the_page_counts_what_the_filter_counts(node: str, tmp_path: Path) -> None:
     random = np.random.default_rng(11)
     tables = [random_table(tmp_path / f"{index}.parquet", random) for index in range(TABLES)]
     choices = [[{name: {} for name in PRESETS}, *(random_choice(random) for _ in range(CHOICES))] for _ in tables]
@@ -130,7 +130,7 @@ def check_rows(table: Path, presets: dict[str, Preset], page: dict[str, Any]) ->
         assert sum(page["keptInBin"][score]) == dropped_by.count([])
 
 
-def test_a_score_that_prints_as_the_edge_of_a_bin_is_in_the_bin_to_its_right(node: str, tmp_path: Path):
+def test_a_score_that_prints_as_the_edge_of_a_bin_is_in_the_bin_to_its_right(node: str, tmp_path: Path) -> None:
     edges = [round(index * 0.05, 2) for index in range(60)]
     write_report(write_scores(tmp_path / "s.parquet", [(edge,) * 3 for edge in edges]), tmp_path / "r.html", examples=0)
     ((counts,),) = count_in_node(
@@ -140,7 +140,7 @@ def test_a_score_that_prints_as_the_edge_of_a_bin_is_in_the_bin_to_its_right(nod
     assert counts["keptInBin"] == {score: [0] * 10 + [1] * 50 for score in COLUMNS}
 
 
-def test_scores_and_cutoffs_outside_0_to_3_widen_the_axis(node: str, tmp_path: Path):
+def test_scores_and_cutoffs_outside_0_to_3_widen_the_axis(node: str, tmp_path: Path) -> None:
     write_report(
         write_scores(tmp_path / "s.parquet", [(-0.55, 1.0, 4.2), (3.0, 3.0, 3.0)]),
         tmp_path / "r.html",
@@ -153,7 +153,7 @@ def test_scores_and_cutoffs_outside_0_to_3_widen_the_axis(node: str, tmp_path: P
     assert [bin for bin, number in enumerate(counts["total"]["camera"]) if number] == [1, 71]
 
 
-def test_the_filter_runs_the_command_of_the_page(node: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_filter_runs_the_command_of_the_page(node: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = ["the file is empty", (0.1, 0.1, 0.1), (2.0, 2.0, 2.0), (0.2, 0.1, 1.5)]
     whole = write_scores(tmp_path / "whole.parquet", rows)
     parts = write_scores(tmp_path / "parts.parquet", rows, parts=[(1.0, 2.0)] * 4)

@@ -57,7 +57,7 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     shortest_edge: int,
     reference_videos: dict[str, Path],
     tmp_path: Path,
-):
+) -> None:
     source = reference_videos["bigbuckbunny"]
     video = transcode(source, FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
     _, found, expected = both_decoders(video, definition(tmp_path, shortest_edge), "cpu", shortest_edge, PARAMETERS)
@@ -67,7 +67,7 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path: Path):
+def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path: Path) -> None:
     # 398 pixels wide when its height is 224: 174 are cropped away, and of 399 it would be an odd number.
     for width in (320, 322):
         video = encode(30, codec="mjpeg", container="mov", width=width, height=180, rotation_degrees=rotation)
@@ -79,7 +79,7 @@ def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path:
 @pytest.mark.parametrize(("codec", "container", "width", "height", "rate"), KINDS)
 def test_the_same_frames_are_chosen(
     codec: str, container: str, width: int, height: int, rate: Fraction | int, tmp_path: Path
-):
+) -> None:
     """On a texture of which no two frames are alike, each frame is nearest to the cpu profile's of the same place."""
     video = encode(FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
     sampling, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
@@ -92,7 +92,7 @@ def test_the_same_frames_are_chosen(
         assert differences[same].max() < 0.3 * differences[~same].min()
 
 
-def test_nothing_comes_back_from_the_gpu_before_the_end(tmp_path: Path):
+def test_nothing_comes_back_from_the_gpu_before_the_end(tmp_path: Path) -> None:
     """The native backend's executor cannot do that, nor can the legacy one, which says so when a graph is defined."""
     assert definition(tmp_path, 224)(device="mixed", exec_dynamic=False) is not None
 
@@ -121,7 +121,7 @@ def gpu_profile(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tupl
 
 def test_the_gpu_profile_on_a_cpu_answers_as_the_cpu_profile(
     gpu_profile: Server, client: Client, reference_videos: dict[str, Path]
-):
+) -> None:
     video = transcode(reference_videos["bigbuckbunny"], 70, codec="libvpx-vp9", container="webm", width=640, height=360)
     expected = client.score(video)
     with Client(gpu_profile.url) as gpu:
@@ -134,7 +134,7 @@ def test_the_gpu_profile_on_a_cpu_answers_as_the_cpu_profile(
     assert (found.weights.precision, expected.weights.precision) == ("fp16", "f32")
 
 
-def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_scored(gpu_profile: Server):
+def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_scored(gpu_profile: Server) -> None:
     good = encode(40, codec="libvpx-vp9", container="webm")
     with Client(gpu_profile.url) as client:
         first = client.score(good)
@@ -145,7 +145,7 @@ def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_score
 
 
 @pytest.mark.slow
-def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_is_refused(gpu_profile: Server):
+def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_is_refused(gpu_profile: Server) -> None:
     large = encode(80, width=1920, height=1080, codec="libvpx-vp9", container="webm", options={"cpu-used": "8"})
     with Client(gpu_profile.url) as client:
         with pytest.raises(

@@ -53,7 +53,7 @@ def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarra
 
 
 @pytest.mark.parametrize(("codec", "container"), FORMATS)
-def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str):
+def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str) -> None:
     video = encode(75, codec=codec, container=container)
     info = frame_table(video).info
     assert (info.frames, info.width, info.height) == (75, 160, 120)
@@ -64,19 +64,19 @@ def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str):
 
 
 @pytest.mark.parametrize(("width", "height"), [(426, 240), (64, 360), (16, 16), (1280, 720)])
-def test_sizes(width: int, height: int):
+def test_sizes(width: int, height: int) -> None:
     found, plain = clips(encode(30, width=width, height=height))
     assert np.array_equal(found, plain)
 
 
-def test_odd_sizes():
+def test_odd_sizes() -> None:
     video = encode(30, width=427, height=241, pixel_format="yuv444p")
     assert frame_table(video).info.width == 427
     found, plain = clips(video)
     assert np.array_equal(found, plain)
 
 
-def test_a_variable_frame_rate_is_sampled_by_timestamps():
+def test_a_variable_frame_rate_is_sampled_by_timestamps() -> None:
     pts = [*range(0, 50), *range(50, 250, 10)]
     video = encode(70, pts=pts, container="matroska")
     table = frame_table(video)
@@ -85,7 +85,7 @@ def test_a_variable_frame_rate_is_sampled_by_timestamps():
     assert np.array_equal(found, plain)
 
 
-def test_reordered_frames_are_counted_as_they_are_shown():
+def test_reordered_frames_are_counted_as_they_are_shown() -> None:
     video = encode(75, options={"bf": "3", "g": "250", "x264-params": "b-pyramid=normal"})
     assert np.allclose(np.diff(frame_table(video).timestamps), 0.04)
     found, plain = clips(video)
@@ -120,7 +120,7 @@ def grouped(kind: str) -> bytes:
 
 @pytest.mark.parametrize("wanted", [SPARSE, PART, Parameters()], ids=["sparse", "part", "all"])
 @pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
-def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch):
+def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch) -> None:
     def fall_back(*arguments: object) -> None:
         raise AssertionError("a wanted frame did not come")
 
@@ -129,7 +129,7 @@ def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkey
     assert np.array_equal(found, plain)
 
 
-def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginning():
+def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginning() -> None:
     """Its keyframes are marked before the picture is whole; what comes out of them is not taken."""
     options = {"g": "20", "x264-params": "intra-refresh=1:bframes=0"}
     found, plain = clips(encode(240, container="matroska", options=options), PART)
@@ -147,20 +147,20 @@ def frames_decoded(video: bytes, parameters: Parameters) -> tuple[int, int]:
         return sum(1 for _ in decoding._frames_of(container, stream, table, decoding.Decoded(), uses)), len(wanted)
 
 
-def test_groups_of_pictures_that_nobody_wants_are_not_decoded():
+def test_groups_of_pictures_that_nobody_wants_are_not_decoded() -> None:
     video = encode(240, options={"g": "20", "bf": "0"})
     decoded, _ = frames_decoded(video, PART)
     assert decoded == 75  # from the keyframe at 100 to the last wanted at 174
 
 
-def test_frames_that_nothing_refers_to_are_not_decoded():
+def test_frames_that_nothing_refers_to_are_not_decoded() -> None:
     video = encode(240, options={"g": "240", "bf": "3", "x264-params": "b-adapt=0:b-pyramid=none"})
     decoded, wanted = frames_decoded(video, Parameters(fps=1, max_clips=1))
     assert wanted == 31
     assert decoded < 110  # 60 of 240 frames are referred to
 
 
-def test_which_packets_are_of_use():
+def test_which_packets_are_of_use() -> None:
     # Decoding order; groups begin at packets 0, 3 and 6; packet 7 is shown before its group's keyframe.
     pts = np.array([0, 2, 1, 3, 5, 4, 9, 7, 8, 10])
     keyframes = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0, 0], bool)
@@ -171,24 +171,24 @@ def test_which_packets_are_of_use():
 
 
 @pytest.mark.parametrize("frames", [[], [3, 3], [5, 4], [-1, 4], [4, 30]])
-def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: list[int]):
+def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: list[int]) -> None:
     out = np.zeros((0, 224, 224, 3), np.uint8)
     nowhere = np.array([], int)
     with pytest.raises(InvalidParameter, match="frame indices must be ascending, from 0 to 29"):
         decode(BytesIO(encode(30)), np.array(frames, int), nowhere, nowhere, 224, out)
 
 
-def test_a_part_in_the_middle():
+def test_a_part_in_the_middle() -> None:
     found, plain = clips(encode(250), Parameters(start_seconds=4.0, end_seconds=7.0))
     assert np.array_equal(found, plain)
 
 
-def test_ntsc_rates_keep_their_duration():
+def test_ntsc_rates_keep_their_duration() -> None:
     info = frame_table(encode(120, rate=Fraction(30000, 1001))).info
     assert info.duration_seconds == pytest.approx(4.004)
 
 
-def test_a_damaged_packet_costs_its_frame_only():
+def test_a_damaged_packet_costs_its_frame_only() -> None:
     video = encode(50, codec="mjpeg", container="mov")
     whole = decode_all(video)
     with av.open(BytesIO(video)) as container:
@@ -202,7 +202,7 @@ def test_a_damaged_packet_costs_its_frame_only():
         decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out[:1])
 
 
-def test_metadata_in_an_old_encoding_is_no_damage():
+def test_metadata_in_an_old_encoding_is_no_damage() -> None:
     video = encode(30, metadata={"title": "caf_"}).replace(b"caf_", b"caf\xe9")
     assert b"caf\xe9" in video
     assert frame_table(video).info.frames == 30
@@ -219,7 +219,7 @@ def trimmed(video: bytes, *, start: int, frames: int) -> bytes:
 
 
 @pytest.mark.parametrize(("start", "frames"), [(0, 50), (24, 50), (24, 76)])
-def test_what_an_edit_list_cuts_off_is_not_looked_at(start: int, frames: int):
+def test_what_an_edit_list_cuts_off_is_not_looked_at(start: int, frames: int) -> None:
     video = encode(100, options={"bf": "0", "g": "12"})
     table = frame_table(trimmed(video, start=start, frames=frames))
     assert table.info.frames == pytest.approx(frames, abs=1)
@@ -229,20 +229,20 @@ def test_what_an_edit_list_cuts_off_is_not_looked_at(start: int, frames: int):
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "matroska", "webm", "avi"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
-def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float):
+def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float) -> None:
     video = encode(100, codec="libvpx" if container == "webm" else "libx264", container=container)
     assert frame_table(video).info.frames == 100
     with pytest.raises(InvalidVideo, match="truncated"):
         frame_table(video[: int(len(video) * share)])
 
 
-def test_a_live_recording_without_sizes_is_read():
+def test_a_live_recording_without_sizes_is_read() -> None:
     video = encode(60, container="matroska", container_options={"live": "1"})
     assert frame_table(video).info.frames == 60
 
 
 @pytest.mark.parametrize("container", ["matroska", "mp4", "webm"])
-def test_a_video_that_does_not_start_at_zero_has_its_own_duration(container: str):
+def test_a_video_that_does_not_start_at_zero_has_its_own_duration(container: str) -> None:
     codec = "libvpx" if container == "webm" else "libx264"
     video = encode(50, container=container, codec=codec, pts=list(range(50, 100)))
     table = frame_table(video)
@@ -266,7 +266,7 @@ def cut_at_second_keyframe(video: bytes) -> bytes:
     return file.getvalue()
 
 
-def test_frames_that_a_cut_made_undecodable_are_not_counted():
+def test_frames_that_a_cut_made_undecodable_are_not_counted() -> None:
     options = {"x265-params": "open-gop=1:keyint=24:min-keyint=24:bframes=4:scenecut=0:log-level=1"}
     video = cut_at_second_keyframe(encode(100, codec="libx265", container="matroska", options=options))
     shown = len(decode_all(video))
@@ -276,7 +276,7 @@ def test_frames_that_a_cut_made_undecodable_are_not_counted():
     assert np.array_equal(found, plain)
 
 
-def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
+def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
     """One that the container lists, and whose packet the decoder takes without showing anything."""
     video = encode(50)
     with open_video(BytesIO(video)) as (container, stream):
@@ -295,13 +295,13 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen():
 
 
 @pytest.mark.heavy
-def test_a_frame_too_large_to_read_is_refused_by_its_size():
+def test_a_frame_too_large_to_read_is_refused_by_its_size() -> None:
     video = encode(2, width=16384, height=2304, codec="mjpeg", container="mov")
     with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; the maximum is 35651584 pixels"):
         frame_table(video)
 
 
-def test_a_playlist_is_not_followed(tmp_path):
+def test_a_playlist_is_not_followed(tmp_path) -> None:
     (tmp_path / "real.mp4").write_bytes(encode(30))
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/real.mp4\n#EXT-X-ENDLIST\n"
     concat = f"ffconcat version 1.0\nfile {tmp_path}/real.mp4\n"
@@ -312,7 +312,7 @@ def test_a_playlist_is_not_followed(tmp_path):
 
 @pytest.mark.parametrize("container", ["mp4", "mov"])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, container: str):
+def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, container: str) -> None:
     video = encode(20, width=160, height=90, container=container, rotation_degrees=rotation)
     table = frame_table(video)
     with av.open(BytesIO(video)) as opened:
@@ -329,7 +329,7 @@ def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, cont
         assert np.array_equal(out[3 + place], crop(turned[index], 224))
 
 
-def test_a_mirror_and_another_tracks_rotation_turn_nothing():
+def test_a_mirror_and_another_tracks_rotation_turn_nothing() -> None:
     video = bytearray(encode(5, rotation_degrees=90))
     header = video.index(b"tkhd") + 4
     matrix = header + 40
@@ -340,7 +340,7 @@ def test_a_mirror_and_another_tracks_rotation_turn_nothing():
     assert rotation_degrees(BytesIO(bytes(video)), 2) == 0
 
 
-def test_rotation_is_found_behind_wide_headers():
+def test_rotation_is_found_behind_wide_headers() -> None:
     """64-bit times in the track's header, and 64-bit sizes of the boxes around it."""
     video = encode(5, rotation_degrees=90)
     start, stop = video.index(b"tkhd") - 4, video.index(b"tkhd") - 4 + 92

@@ -46,7 +46,7 @@ def labels(client: Client, frames: Sequence[Picture]) -> tuple[str, ...]:
     return client.score(encode(frames, 16)).camera[0].labels
 
 
-def test_the_weights_say_what_they_are(demo: Client):
+def test_the_weights_say_what_they_are(demo: Client) -> None:
     weights = demo.score(encode(animate("static", 0), 16)).weights
     assert weights.motion == weights.camera == "demo (small networks that learned from rendered clips)"
     assert not weights.stand_in
@@ -55,7 +55,7 @@ def test_the_weights_say_what_they_are(demo: Client):
 
 
 @pytest.mark.slow
-def test_rendered_clips_get_their_labels_and_scores(demo: Client):
+def test_rendered_clips_get_their_labels_and_scores(demo: Client) -> None:
     evaluation = evaluate([clip.ask(demo) for clip in holdout_clips(CLIPS)])
     print(evaluation)
     assert np.mean([evaluation.found[kind] for kind in PLAIN]) >= 0.85
@@ -66,27 +66,27 @@ def test_rendered_clips_get_their_labels_and_scores(demo: Client):
 
 
 @pytest.mark.slow
-def test_moving_photographs_get_their_labels(demo: Client):
+def test_moving_photographs_get_their_labels(demo: Client) -> None:
     found = [label in demo.score(video).camera[0].labels for label, video in holdout_photographs(every=4)]
     print(f"{np.mean(found):.1%} of {len(found)}")
     assert np.mean(found) >= 0.9
 
 
-def test_a_mirrored_clip_swaps_left_and_right(demo: Client):
+def test_a_mirrored_clip_swaps_left_and_right(demo: Client) -> None:
     for move, other in (("pan_left", "pan_right"), ("roll_left", "roll_right")):
         frames = animate(move, 2)
         assert move in labels(demo, frames)
         assert other in labels(demo, [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])
 
 
-def test_a_reversed_clip_shows_the_opposite_move(demo: Client):
+def test_a_reversed_clip_shows_the_opposite_move(demo: Client) -> None:
     for move, other in (("zoom_in", "zoom_out"), ("pan_left", "pan_right"), ("tilt_up", "tilt_down")):
         frames = animate(move, 2)
         assert move in labels(demo, frames)
         assert other in labels(demo, frames[::-1])
 
 
-def test_faster_moves_score_higher(demo: Client):
+def test_faster_moves_score_higher(demo: Client) -> None:
     def camera_score(speed: float) -> float:
         score: Score = demo.score(encode(animate("pan_right", 2, speed), 16))
         return score.motion.camera_movement_score
@@ -96,13 +96,13 @@ def test_faster_moves_score_higher(demo: Client):
     assert slow + 0.3 < faster < fast - 0.3
 
 
-def test_the_clip_of_the_demo_gets_its_labels(demo: Client):
+def test_the_clip_of_the_demo_gets_its_labels(demo: Client) -> None:
     clips = demo.score(moving_photographs()).camera
     for clip, (move, _) in zip(clips, CLIP_MOVES, strict=True):
         assert move in clip.labels
 
 
-def test_the_weights_are_small():
+def test_the_weights_are_small() -> None:
     for network in ("motion", "camera"):
         path = Path(__file__).parent.parent / "export" / "demo" / network / "model.safetensors"
         assert 1_000_000 < path.stat().st_size < 12_000_000

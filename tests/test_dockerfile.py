@@ -63,19 +63,19 @@ def variables(instructions: list[tuple[str, str]]) -> dict[str, str]:
     return dict(pair.split("=", 1) for word, rest in instructions if word == "ENV" for pair in rest.split())
 
 
-def test_the_base_is_one_release_of_nvidias_image(instructions: list[tuple[str, str]]):
+def test_the_base_is_one_release_of_nvidias_image(instructions: list[tuple[str, str]]) -> None:
     assert re.fullmatch(r"TRITON=\d\d\.\d\d", next(rest for word, rest in instructions if word == "ARG"))
     assert [rest for word, rest in instructions if word == "FROM"] == [
         "nvcr.io/nvidia/tritonserver:${TRITON}-py3 AS base", "base AS export", "base AS serve",
     ]  # fmt: skip
 
 
-def test_neither_image_runs_as_root(instructions: list[tuple[str, str]]):
+def test_neither_image_runs_as_root(instructions: list[tuple[str, str]]) -> None:
     for name in ("export", "serve"):
         assert ("USER", "1000:1000") in stage(instructions, name)
 
 
-def test_the_image_serves_by_default_as_the_readme_says(instructions: list[tuple[str, str]]):
+def test_the_image_serves_by_default_as_the_readme_says(instructions: list[tuple[str, str]]) -> None:
     assert instructions[-1][0] == "CMD"
     assert json.loads(instructions[-1][1]) == ["python3", "-m", "server", "--model-repository=/models"]
     assert not any(word == "ENTRYPOINT" for word, _ in stage(instructions, "serve"))  # or CMD could not be replaced
@@ -83,7 +83,7 @@ def test_the_image_serves_by_default_as_the_readme_says(instructions: list[tuple
     assert ("EXPOSE", "8000 8001 8002") in instructions
 
 
-def test_the_health_check_uses_the_port_that_is_served(instructions: list[tuple[str, str]], tmp_path: Path):
+def test_the_health_check_uses_the_port_that_is_served(instructions: list[tuple[str, str]], tmp_path: Path) -> None:
     (check,) = (rest for word, rest in instructions if word == "HEALTHCHECK")
     curl = tmp_path / "curl"
     curl.write_text('#!/bin/sh\necho "$@"\n')
@@ -100,7 +100,7 @@ def test_the_health_check_uses_the_port_that_is_served(instructions: list[tuple[
         assert "--fail" in asked.stdout
 
 
-def test_nothing_of_the_project_is_installed_and_all_of_it_is_in_the_path(instructions: list[tuple[str, str]]):
+def test_nothing_of_the_project_is_installed_and_all_of_it_is_in_the_path(instructions: list[tuple[str, str]]) -> None:
     installs = [
         install for word, rest in instructions if word == "RUN" for install in re.findall(r"pip install ([^&]+)", rest)
     ]
@@ -111,7 +111,7 @@ def test_nothing_of_the_project_is_installed_and_all_of_it_is_in_the_path(instru
     assert variables(stage(instructions, "base"))["PYTHONPATH"] == INSTALLED_AT
 
 
-def test_the_context_is_what_is_copied(instructions: list[tuple[str, str]]):
+def test_the_context_is_what_is_copied(instructions: list[tuple[str, str]]) -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(copied(instructions)) == kept
 
@@ -161,7 +161,9 @@ def imported(module: str, path: list[Path], directory: Path) -> subprocess.Compl
 
 
 @pytest.mark.parametrize("module", SERVED)
-def test_what_it_copies_runs_with_the_packages_of_its_group(module: str, context: Path, packages: Path, tmp_path: Path):
+def test_what_it_copies_runs_with_the_packages_of_its_group(
+    module: str, context: Path, packages: Path, tmp_path: Path
+) -> None:
     result = imported(module, [context, packages], tmp_path)
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()) == context / (module.replace(".", "/") + ".py")
@@ -170,7 +172,7 @@ def test_what_it_copies_runs_with_the_packages_of_its_group(module: str, context
     assert "No module named 'numpy'" in imported("server.__main__", [context], tmp_path).stderr
 
 
-def test_the_copied_sources_serve(context: Path, tiny_repository: Path, tmp_path: Path):
+def test_the_copied_sources_serve(context: Path, tiny_repository: Path, tmp_path: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository)
     # The variables that the container has; no HOME.
     environment = {

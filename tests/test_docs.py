@@ -99,7 +99,7 @@ def _for(server: Server, text: str) -> str:
 
 
 @pytest.mark.parametrize("block", _named(RUN, *SHELL))
-def test_a_shell_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path):
+def test_a_shell_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path) -> None:
     if "npm install" in block.text:
         _need_npm()
     folder = Path(shutil.copytree(scored, tmp_path / "work"))
@@ -108,7 +108,7 @@ def test_a_shell_block_runs(block: Block, scored: Path, server: Server, tmp_path
 
 
 @pytest.mark.parametrize("block", _named(RUN, "python"))
-def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path):
+def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(scored, tmp_path / "work"))
     (tmp_path / "block.py").write_text(_for(server, block.text))
     run = subprocess.run(
@@ -123,7 +123,7 @@ def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_pat
     assert "Error" not in run.stdout, f"{block.place} printed an error:\n{run.stdout}"
 
 
-def test_the_recipes_for_labels_find_the_same_clips(tmp_path: Path):
+def test_the_recipes_for_labels_find_the_same_clips(tmp_path: Path) -> None:
     path = write_realistic_scores(tmp_path / "scores.parquet", 300)
     rows = parquet.read_table(path).to_pylist()
     wanted = sum("pan_left" in clip["labels"] for row in rows for clip in row["clips"] or ())
@@ -137,17 +137,17 @@ def test_the_recipes_for_labels_find_the_same_clips(tmp_path: Path):
 
 
 @pytest.mark.parametrize("block", _named(BLOCKS, "json"))
-def test_a_json_block_is_json(block: Block):
+def test_a_json_block_is_json(block: Block) -> None:
     json.loads(block.text)
 
 
-def test_every_block_is_of_a_kind_that_is_looked_at():
+def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
     assert {block.language for block in BLOCKS} <= {*SHELL, "python", "json", "text"}
     assert len(RUN) > 20
     assert [block.place for block in NOT_RUN if block.language not in SHELL] == []  # the others always can
 
 
-def test_commands_stand_in_fenced_blocks():
+def test_commands_stand_in_fenced_blocks() -> None:
     """Only those are run; an indented block would be looked at by nobody."""
     indented = re.compile(r"^ {4,}(?:make|python3?|video-motion|docker|\.venv/\S+) .*", re.MULTILINE)
     for path in documents():
@@ -155,14 +155,14 @@ def test_commands_stand_in_fenced_blocks():
         assert indented.findall(outside) == [], path
 
 
-def test_a_block_that_is_not_run_says_why():
+def test_a_block_that_is_not_run_says_why() -> None:
     assert NOT_RUN
     for block in NOT_RUN:
         print(f"not run: {block.place}: {block.reason}")
         assert len((block.reason or "").split()) > 3, f"{block.place}: {block.reason!r} is no reason"
 
 
-def test_a_marker_belongs_to_the_block_right_after_it():
+def test_a_marker_belongs_to_the_block_right_after_it() -> None:
     first = "<!-- not run: it needs a GPU -->\n```bash\na\n```\n\n"
     second = "<!-- not run: far away -->\n\n```bash\nb \\\n  c\n# d\n```\n\n"
     third = "<!-- not run: it takes an hour -->\n```bash\ne\n```\n"
@@ -175,7 +175,7 @@ def test_a_marker_belongs_to_the_block_right_after_it():
 
 
 @pytest.mark.parametrize("block", _named(NOT_RUN, *SHELL))
-def test_a_shell_block_that_is_not_run_names_what_exists(block: Block):
+def test_a_shell_block_that_is_not_run_names_what_exists(block: Block) -> None:
     assert not subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True).stderr
     for line in block.lines:
         for target in re.findall(r"\bmake ([\w-]+)", line):
@@ -225,7 +225,7 @@ def _sources() -> str:
     return "\n".join(path.read_text() for path in [ROOT / "Makefile", *paths])
 
 
-def test_environment_variables_in_the_documentation_are_those_of_the_server():
+def test_environment_variables_in_the_documentation_are_those_of_the_server() -> None:
     table = (ROOT / "docs" / "operations.md").read_text().partition("### Environment variables")[2].partition("###")[0]
     documented = set(re.findall(r"`([A-Z_]{4,})`", table))
     usage = _help(sys.executable, "-m", "server")
@@ -243,20 +243,20 @@ def _rows(page: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()[2:]]
 
 
-def test_the_table_of_labels_has_the_published_order():
+def test_the_table_of_labels_has_the_published_order() -> None:
     rows = _rows("labels.md", "## Camera labels")
     assert [(int(column), label.strip("`")) for column, label, *_ in rows] == [*enumerate(CAMERA_LABELS)]
     assert [kind for _, _, kind, *_ in rows] == ["move"] * 18 + ["shot type"] * 3
 
 
-def test_the_table_of_parameters_has_the_ranges_of_the_client():
+def test_the_table_of_parameters_has_the_ranges_of_the_client() -> None:
     rows = {name.strip("`"): allowed for name, _, _, allowed, _ in _rows("grpc.md", "## Request parameters")}
     assert rows.keys() == RANGES.keys()
     for name, (low, high) in RANGES.items():
         assert rows[name] in (f"{low:g} to {high:g}", f"from {low:g}", "after `start_seconds`"), name
 
 
-def test_the_table_of_columns_is_the_schema():
+def test_the_table_of_columns_is_the_schema() -> None:
     rows = _rows("formats.md", "## Tables")
     columns = [(name, kind) for names, kind, _ in rows for name in re.findall(r"`(\w+)`", names)]
     kinds = {"float": "float32", "double": "float64"}
@@ -264,13 +264,13 @@ def test_the_table_of_columns_is_the_schema():
     assert columns == [*wanted, ("clips", "list of struct")]
 
 
-def test_the_table_of_presets_has_their_limits():
+def test_the_table_of_presets_has_their_limits() -> None:
     assert {name.strip("`"): limits.replace("1.0", "1") for name, limits in _rows("cli.md", "## filter")} == {
         name: str(preset) for name, preset in PRESETS.items()
     }
 
 
-def test_the_reasons_are_those_of_the_server_and_the_client():
+def test_the_reasons_are_those_of_the_server_and_the_client() -> None:
     text = (ROOT / "docs" / "formats.md").read_text().partition("`reason` is one of:")[2].partition("###")[0]
     documented = {name for line in text.splitlines() if line[:1] == "|" for name in re.findall(r"`(\w+)`", line)}
     assert {reason.value for reason in Reason} <= documented
@@ -278,7 +278,7 @@ def test_the_reasons_are_those_of_the_server_and_the_client():
     assert [name for name in documented if f"`{name}`" not in in_client] == []
 
 
-def test_the_readme_is_short():
+def test_the_readme_is_short() -> None:
     text = README.read_text()
     assert len(text.splitlines()) <= 120
     assert len(text.split()) <= 900
@@ -287,7 +287,7 @@ def test_the_readme_is_short():
     assert (ROOT / pictures[0]).stat().st_size < 200_000
 
 
-def test_the_site_builds_without_a_warning(tmp_path: Path):
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     run = subprocess.run(
         [BIN / "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
         cwd=ROOT,
@@ -304,7 +304,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path):
     assert [url for page in pages for url in loaded.findall((tmp_path / "site" / page).read_text())] == []
 
 
-def test_links_on_a_git_host_lead_to_files_and_headings():
+def test_links_on_a_git_host_lead_to_files_and_headings() -> None:
     for path in [
         README,
         *(ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "training/README.md")),
@@ -318,7 +318,7 @@ def test_links_on_a_git_host_lead_to_files_and_headings():
                 assert anchor in slugs, f"{path.name} links to {target}#{anchor}"
 
 
-def test_workflows_call_make_targets_that_exist():
+def test_workflows_call_make_targets_that_exist() -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert workflows
     called = set()
@@ -330,7 +330,7 @@ def test_workflows_call_make_targets_that_exist():
     assert called <= makefile_targets()
 
 
-def test_the_example_declares_tritons_protocol():
+def test_the_example_declares_tritons_protocol() -> None:
     """Every field of docs/examples/triton.proto has the number and the type that it has in Triton's own protocol."""
     text = (ROOT / "docs" / "examples" / "triton.proto").read_text()
     path: list[str] = []
@@ -379,7 +379,9 @@ def _need_npm() -> None:
         pytest.skip(problem)
 
 
-def test_the_node_example_says_what_the_client_says(scored: Path, server: Server, client: Client, tmp_path: Path):
+def test_the_node_example_says_what_the_client_says(
+    scored: Path, server: Server, client: Client, tmp_path: Path
+) -> None:
     _need_npm()
     folder = Path(shutil.copytree(scored / "docs" / "examples", tmp_path / "examples"))
     install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "@grpc/grpc-js", "@grpc/proto-loader"]
@@ -400,7 +402,7 @@ def test_the_node_example_says_what_the_client_says(scored: Path, server: Server
     assert bad.stderr.startswith("3 ")  # INVALID_ARGUMENT
 
 
-def test_parameters_and_outputs_travel_as_the_grpc_page_says(scored: Path, server: Server):
+def test_parameters_and_outputs_travel_as_the_grpc_page_says(scored: Path, server: Server) -> None:
     video = np.fromfile(scored / "videos" / "a.mp4", np.uint8)[None]
     tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
     tensor.set_data_from_numpy(video)
@@ -424,7 +426,7 @@ def test_parameters_and_outputs_travel_as_the_grpc_page_says(scored: Path, serve
     assert np.frombuffer(raw["VIDEO_INFO"], "<f8").tolist() == [2.0, 40.0, 20.0, 160.0, 120.0]
 
 
-def test_the_hook_rewrites_links_between_pages():
+def test_the_hook_rewrites_links_between_pages() -> None:
     spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "docs" / "site_hooks.py")
     assert spec is not None
     assert spec.loader is not None

@@ -65,14 +65,14 @@ def run_plainly(repository: Path, video: bytes, parameters: Parameters) -> tuple
         {"start_seconds": 1.0, "end_seconds": 4.5},
     ],
 )
-def test_answers_are_those_of_the_networks_run_by_hand(server: Server, tiny_repository: Path, parameters):
+def test_answers_are_those_of_the_networks_run_by_hand(server: Server, tiny_repository: Path, parameters) -> None:
     found = infer(server, **parameters)
     scores, probabilities = run_plainly(tiny_repository, VIDEO, Parameters(**parameters))
     np.testing.assert_allclose(found["MOTION_SCORES"], scores, atol=1e-4)
     np.testing.assert_allclose(found["CAMERA_PROBABILITIES"], probabilities, atol=1e-4)
 
 
-def test_every_output_has_the_shape_of_the_contract(server: Server):
+def test_every_output_has_the_shape_of_the_contract(server: Server) -> None:
     outputs = infer(server)
     assert {name: (value.dtype.kind, value.shape) for name, value in outputs.items()} == {
         "MOTION_SCORES": ("f", (1, 3)),
@@ -86,7 +86,7 @@ def test_every_output_has_the_shape_of_the_contract(server: Server):
     assert outputs["VIDEO_INFO"].tolist() == [[pytest.approx(5.2), 130, 25, 240, 136]]
 
 
-def test_times_of_a_part_are_those_of_the_whole_video(server: Server):
+def test_times_of_a_part_are_those_of_the_whole_video(server: Server) -> None:
     outputs = infer(server, start_seconds=1.0, end_seconds=4.0)
     assert outputs["CLIP_SECONDS"].tolist() == [[1, 3], [2, 4]]
     assert outputs["VIDEO_INFO"][0, :2].tolist() == [pytest.approx(5.2), 130]
@@ -103,20 +103,20 @@ def test_times_of_a_part_are_those_of_the_whole_video(server: Server):
         (["MOTION_SCORES", "CAMERA_PROBABILITIES"], set(STEPS)),
     ],
 )
-def test_only_the_steps_that_the_outputs_need_are_run(server: Server, outputs: list[str], steps: set[str]):
+def test_only_the_steps_that_the_outputs_need_are_run(server: Server, outputs: list[str], steps: set[str]) -> None:
     before = counts(server)
     assert set(infer(server, outputs=outputs)) == set(outputs)
     after = counts(server)
     assert {name for name in STEPS if after[name] > before[name]} == steps
 
 
-def test_a_part_of_the_outputs_has_the_values_of_all(server: Server):
+def test_a_part_of_the_outputs_has_the_values_of_all(server: Server) -> None:
     everything = infer(server)
     for name in ("MOTION_SCORES", "CAMERA_PROBABILITIES", "VIDEO_EMBEDDING"):
         np.testing.assert_array_equal(infer(server, outputs=[name])[name], everything[name])
 
 
-def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server):
+def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server) -> None:
     videos = [encode(30 + 25 * index, width=96 + 32 * index, height=96, rate=20 + index) for index in range(8)]
     alone = [infer(server, video) for video in videos]
     with ThreadPoolExecutor(8) as pool:
@@ -129,13 +129,15 @@ def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server):
                 np.testing.assert_allclose(value, other[name], atol=1e-5)
 
 
-def test_the_largest_request_is_served(server: Server):
+def test_the_largest_request_is_served(server: Server) -> None:
     video = encode(1000, width=64, height=64, rate=10)
     outputs = infer(server, video, fps=10, max_frames=496, max_clips=32)
     assert outputs["CAMERA_PROBABILITIES"].shape == (32, 21)
 
 
-def test_a_caller_learns_which_weights_are_served_without_a_video(server: Server, client: Client, tiny_checkpoints):
+def test_a_caller_learns_which_weights_are_served_without_a_video(
+    server: Server, client: Client, tiny_checkpoints
+) -> None:
     weights = client.weights()
     assert weights.motion == f"directory {tiny_checkpoints[0]}"
     assert weights.camera == f"directory {tiny_checkpoints[1]}"
@@ -145,7 +147,7 @@ def test_a_caller_learns_which_weights_are_served_without_a_video(server: Server
     assert json.loads(infer(server, outputs=["WEIGHTS"])["WEIGHTS"][0])["motion"] == weights.motion
 
 
-def test_labels_come_with_the_classifier_too(server: Server, tiny_repository: Path):
+def test_labels_come_with_the_classifier_too(server: Server, tiny_repository: Path) -> None:
     """As Triton's classification extension has them, for clients that know no more than Triton."""
     clips = np.zeros((1, 16, 224, 224, 3), np.uint8)
     tensor = grpc.InferInput("CAMERA_CLIPS", list(clips.shape), "UINT8")
@@ -159,7 +161,7 @@ def test_labels_come_with_the_classifier_too(server: Server, tiny_repository: Pa
         assert labels[int(index)] == label
 
 
-def test_parameters_reach_the_server_through_the_client(client: Client):
+def test_parameters_reach_the_server_through_the_client(client: Client) -> None:
     score = client.score(VIDEO, clip_seconds=1.0, max_clips=2, fps=2.5)
     assert [(clip.start_seconds, clip.end_seconds) for clip in score.camera] == [(0.0, 1.0), (4.0, 5.0)]
     with pytest.raises(InvalidRequest, match="max_clips is 99, it must be a whole number from 1 to 32"):

@@ -53,7 +53,7 @@ def run_export(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "export", *arguments], capture_output=True, text=True, timeout=120)
 
 
-def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repository: Path, tiny_checkpoints):
+def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repository: Path, tiny_checkpoints) -> None:
     motion, camera = tiny_checkpoints
     backbone, head = load_motion(motion)
     classifier = load_camera(camera).network
@@ -72,7 +72,7 @@ def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repo
             np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
 
-def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints):
+def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints) -> None:
     """They are stored as q_bias and v_bias, which some releases of transformers drop without an error."""
     stored = load_file(tiny_checkpoints[1] / "model.safetensors")
     network = load_camera(tiny_checkpoints[1]).network.network
@@ -83,10 +83,10 @@ def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints):
 
 
 @pytest.mark.parametrize("part", ["q_bias", "v_bias", "proj.weight", "norm2.bias", "fc1.weight"])
-def test_every_kind_of_motion_tensor_changes_the_embedding(part: str, tiny_checkpoints, tmp_path: Path):
+def test_every_kind_of_motion_tensor_changes_the_embedding(part: str, tiny_checkpoints, tmp_path: Path) -> None:
     clip = torch.randint(0, 256, (1, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
-    def disturb(tensors):
+    def disturb(tensors) -> None:
         name = next(name for name in tensors if name.startswith("backbone") and part in name)
         # Noise, because the next LayerNorm would remove a constant.
         noise = np.random.default_rng(0).standard_normal(tensors[name].shape)
@@ -98,15 +98,15 @@ def test_every_kind_of_motion_tensor_changes_the_embedding(part: str, tiny_check
     assert (before - after).abs().max() > 1e-4
 
 
-def test_positions_are_interleaved_sines_and_cosines():
+def test_positions_are_interleaved_sines_and_cosines() -> None:
     table = sine_cosine_positions(1568, 768)
     for position, channel in ((0, 0), (0, 1), (5, 0), (5, 1), (700, 300), (700, 301), (1567, 767)):
         angle = position / 10000 ** (2 * (channel // 2) / 768)
         assert table[position, channel] == pytest.approx(np.cos(angle) if channel % 2 else np.sin(angle), abs=1e-6)
 
 
-def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_path: Path):
-    def compiled(tensors):
+def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_path: Path) -> None:
+    def compiled(tensors) -> None:
         for name in list(tensors):
             tensors[name.replace("backbone.", "backbone._orig_mod.")] = tensors.pop(name)
 
@@ -114,7 +114,7 @@ def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_pat
 
 
 @pytest.mark.parametrize("which", ["motion", "camera"])
-def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tmp_path: Path):
+def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tmp_path: Path) -> None:
     directory = tiny_checkpoints[which == "camera"]
     load = load_camera if which == "camera" else load_motion
     name = Q_BIAS if which == "camera" else "backbone.model.model.blocks.0.attn.v_bias"
@@ -127,7 +127,7 @@ def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tm
         load(surplus)
 
 
-def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path):
+def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path) -> None:
     name = "head.blocks.0.mlp.fc1.bias"
     changed = copy_with(
         tiny_checkpoints[0], tmp_path / "changed", lambda tensors: tensors.update({name: np.zeros(7, np.float32)})
@@ -149,7 +149,9 @@ def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path):
         ("preprocessor_config.json", {"image_mean": 0.5}, "image_mean 0.5, not three numbers"),
     ],
 )
-def test_an_unsupported_classifier_is_refused(file: str, changes, message: str, tiny_checkpoints, tmp_path: Path):
+def test_an_unsupported_classifier_is_refused(
+    file: str, changes, message: str, tiny_checkpoints, tmp_path: Path
+) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[1], tmp_path / "camera"))
     rewrite(directory / file, **changes)
     with pytest.raises(ExportError) as raised:
@@ -157,7 +159,7 @@ def test_an_unsupported_classifier_is_refused(file: str, changes, message: str, 
     assert message in str(raised.value)
 
 
-def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints, tmp_path: Path):
+def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints, tmp_path: Path) -> None:
     write_camera_checkpoint(tmp_path / "camera", width=48, depth=1, heads=3, labels=("left", "right"))
     rewrite(tmp_path / "camera" / "preprocessor_config.json", size={"shortest_edge": 256}, image_mean=[0.1, 0.2, 0.3])
     repository = copy_repository(tmp_path / "model_repository")
@@ -172,13 +174,13 @@ def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints, tmp_path
     assert session.get_outputs()[0].shape[1] == 2
 
 
-def test_a_motion_checkpoint_with_sigmoid_scores_up_to_targets_norm(tiny_checkpoints):
+def test_a_motion_checkpoint_with_sigmoid_scores_up_to_targets_norm(tiny_checkpoints) -> None:
     scores, _ = load_motion(tiny_checkpoints[0])[1](torch.randn(4, 48) * 50)
     assert scores.min() >= 0
     assert scores.max() <= 3
 
 
-def test_random_weights_follow_their_documented_formulas(tmp_path: Path):
+def test_random_weights_follow_their_documented_formulas(tmp_path: Path) -> None:
     """Some tensors of seed 0 at full width, computed independently."""
     write_motion_checkpoint(tmp_path, seed=0, depth=1, head_depth=1)
     tensors = load_file(tmp_path / "model.safetensors")
@@ -198,26 +200,26 @@ def test_random_weights_follow_their_documented_formulas(tmp_path: Path):
         ("just-a-name", "neither a directory nor a repository"),
     ],
 )
-def test_an_invalid_source_is_refused(source: str, message: str):
+def test_an_invalid_source_is_refused(source: str, message: str) -> None:
     with pytest.raises(SourceUnavailable, match=message), open_source(source, "motion"):
         pass
 
 
-def test_an_incomplete_directory_is_refused(tmp_path: Path):
+def test_an_incomplete_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SourceUnavailable, match=r"has no model.safetensors"), open_source(str(tmp_path), "motion"):
         pass
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.ckpt"])
-def test_a_pickle_is_refused_without_reading_it(name: str, tiny_checkpoints, tmp_path: Path):
+def test_a_pickle_is_refused_without_reading_it(name: str, tiny_checkpoints, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     (directory / "model.safetensors").rename(directory / name)
     with pytest.raises(ExportError, match=f"{name} is a pickle, and reading a pickle can run any code: convert it"):
         load_motion(directory)
 
 
-def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path):
+def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -228,7 +230,7 @@ def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path):
         load_motion(directory)
 
 
-def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints, tmp_path: Path):
+def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
     bad = copy_with(tiny_checkpoints[1], tmp_path / "bad", lambda tensors: tensors.pop(Q_BIAS))
@@ -241,7 +243,7 @@ def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints
     assert snapshot(repository) == before
 
 
-def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_path: Path):
+def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     result = run_export("--motion", str(tmp_path), "--camera", "random", "--model-repository", str(repository))
     assert result.returncode == 3
@@ -252,7 +254,9 @@ def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_pat
 
 
 @pytest.mark.parametrize(("directory", "typed"), [("/opt/checkout", ".venv/bin/python"), ("/tmp", None)])
-def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(directory: str, typed, monkeypatch):
+def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(
+    directory: str, typed, monkeypatch
+) -> None:
     executable = "/opt/checkout/.venv/bin/python"
     monkeypatch.setattr(sys, "executable", executable)
     monkeypatch.setattr(os, "getcwd", lambda: directory)
@@ -260,7 +264,9 @@ def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(dir
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_export_changes_nothing(how: signal.Signals, tiny_repository, tiny_checkpoints, tmp_path: Path):
+def test_an_interrupted_export_changes_nothing(
+    how: signal.Signals, tiny_repository, tiny_checkpoints, tmp_path: Path
+) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
     arguments = ["--motion", tiny_checkpoints[0], "--camera", tiny_checkpoints[1], "--model-repository", repository]
@@ -286,18 +292,20 @@ def test_an_interrupted_export_changes_nothing(how: signal.Signals, tiny_reposit
     assert after == before
 
 
-def test_two_exports_at_once_do_not_mix(tiny_repository: Path):
+def test_two_exports_at_once_do_not_mix(tiny_repository: Path) -> None:
     with Transaction(tiny_repository), pytest.raises(ExportError, match="another export"), Transaction(tiny_repository):
         pass
 
 
-def test_a_directory_that_is_no_model_repository_is_left_alone(tmp_path: Path):
+def test_a_directory_that_is_no_model_repository_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is not a model repository"), Transaction(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_gives_a_one_sentence_error(tiny_repository: Path, tmp_path: Path, monkeypatch, tiny_checkpoints):
+def test_a_full_disk_gives_a_one_sentence_error(
+    tiny_repository: Path, tmp_path: Path, monkeypatch, tiny_checkpoints
+) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
 
@@ -311,7 +319,9 @@ def test_a_full_disk_gives_a_one_sentence_error(tiny_repository: Path, tmp_path:
 
 
 @pytest.mark.parametrize("failing", [0, 1, 3])
-def test_a_failed_rename_undoes_the_ones_before_it(failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch):
+def test_a_failed_rename_undoes_the_ones_before_it(
+    failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch
+) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     names = ["motion_head/1/model.onnx", "camera_classifier/labels.txt", "new.txt", "weights.json"]
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
@@ -334,7 +344,9 @@ def test_a_failed_rename_undoes_the_ones_before_it(failing: int, tiny_repository
 
 
 @pytest.mark.slow
-def test_8_bit_networks_are_served_and_removed_by_the_next_export(tiny_checkpoints, reference_videos, tmp_path: Path):
+def test_8_bit_networks_are_served_and_removed_by_the_next_export(
+    tiny_checkpoints, reference_videos, tmp_path: Path
+) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     sources = [str(path) for path in tiny_checkpoints]
     video = reference_videos["carphone_pristine"]
@@ -353,7 +365,7 @@ def test_8_bit_networks_are_served_and_removed_by_the_next_export(tiny_checkpoin
     assert not list(repository.rglob("model_int8*"))
 
 
-def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Path):
+def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     before = snapshot(repository)
     text = tmp_path / "text.mp4"
@@ -373,7 +385,7 @@ def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Pa
         assert snapshot(repository) == before
 
 
-def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch):
+def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     repository = copy_repository(tmp_path / "model_repository")
     started = time.monotonic()

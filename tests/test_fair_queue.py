@@ -51,7 +51,7 @@ class Stage:
             await asyncio.sleep(0)
 
 
-def test_callers_take_turns_however_many_requests_one_has():
+def test_callers_take_turns_however_many_requests_one_has() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "a3", "a4", "b1", "c1", "b2")
         await stage.leave("a1", "a2", "b1", "c1", "a3", "b2", "a4")
@@ -59,7 +59,7 @@ def test_callers_take_turns_however_many_requests_one_has():
     assert scene(play) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
-def test_no_more_are_in_flight_than_allowed():
+def test_no_more_are_in_flight_than_allowed() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "a3", "a4")
         assert stage.entered == ["a1", "a2", "a3"]
@@ -69,7 +69,7 @@ def test_no_more_are_in_flight_than_allowed():
     assert scene(play, in_flight=3) == ["a1", "a2", "a3", "a4"]
 
 
-def test_one_caller_leaves_room_for_others():
+def test_one_caller_leaves_room_for_others() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "a3", "a4")
         assert stage.entered == ["a1", "a2"]
@@ -82,7 +82,7 @@ def test_one_caller_leaves_room_for_others():
     assert scene(play, in_flight=3, per_caller=2) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
-def test_a_full_queue_refuses_the_next_request_only():
+def test_a_full_queue_refuses_the_next_request_only() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "b1", "c1")
         with pytest.raises(QueueFull, match="the queue is full: 2 requests waiting, 1 in flight"):
@@ -93,7 +93,7 @@ def test_a_full_queue_refuses_the_next_request_only():
     assert scene(play, waiting=2) == ["a1", "a2", "b1"]
 
 
-def test_a_cancelled_request_gets_no_slot():
+def test_a_cancelled_request_gets_no_slot() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "a2", "b1", "b2")
         stage.tasks["a2"].cancel()
@@ -105,7 +105,7 @@ def test_a_cancelled_request_gets_no_slot():
     assert scene(play) == ["a1", "b2"]
 
 
-def test_the_slot_of_a_request_cancelled_in_that_moment_passes_on():
+def test_the_slot_of_a_request_cancelled_in_that_moment_passes_on() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "b1", "c1")
         stage._leave["a1"].set()
@@ -120,7 +120,7 @@ def test_the_slot_of_a_request_cancelled_in_that_moment_passes_on():
     assert scene(play) == ["a1", "c1"]
 
 
-def test_a_cancellation_while_a_slot_is_released_blocks_nobody():
+def test_a_cancellation_while_a_slot_is_released_blocks_nobody() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "b1", "b2", "c1")
         # All of this before any of their tasks runs again.

@@ -14,13 +14,13 @@ LONG_VIDEOS = 8
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode", "motion_backbone", "camera_classifier"])
-def test_one_caller_never_uses_all_instances_of_a_model(model: str):
+def test_one_caller_never_uses_all_instances_of_a_model(model: str) -> None:
     (group,) = config_of(model, "cpu").instance_group
     assert group.count > MAX_PER_CALLER
 
 
 @pytest.mark.slow
-def test_a_short_clip_is_answered_before_earlier_long_videos(server: Server):
+def test_a_short_clip_is_answered_before_earlier_long_videos(server: Server) -> None:
     long, short = encode(300, rate=5), encode(50, width=320, height=180)
     order: list[str] = []
     under_way = threading.Event()

@@ -18,7 +18,7 @@ from tests.waiting import wait_for
 GOOD = encode(60)
 
 
-def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: Client):
+def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: Client) -> None:
     before = client.score(GOOD)
     large = encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
     with ThreadPoolExecutor() as pool:
@@ -30,7 +30,7 @@ def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: C
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
-def test_workers_that_hang_are_killed_in_time(server: Server, client: Client, model: str):
+def test_workers_that_hang_are_killed_in_time(server: Server, client: Client, model: str) -> None:
     before = client.score(GOOD)
     stopped = workers(server.process.pid, model)
     for worker in stopped:
@@ -45,7 +45,7 @@ def test_workers_that_hang_are_killed_in_time(server: Server, client: Client, mo
     assert client.score(GOOD) == before
 
 
-def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client):
+def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client) -> None:
     before = client.score(GOOD)
     for model in ("video_sampling", "video_decode"):
         for worker in workers(server.process.pid, model):
@@ -53,7 +53,7 @@ def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client):
     assert client.score(GOOD) == before
 
 
-def test_a_full_queue_refuses_at_once_and_answers_those_in_it(server: Server, client: Client):
+def test_a_full_queue_refuses_at_once_and_answers_those_in_it(server: Server, client: Client) -> None:
     video = encode(4)
     before = client.score(video)
     refused_before = server.proxy.queue.refused

@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return status, *capsys.readouterr()
 
 
-def test_every_video_is_on_one_list(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_every_video_is_on_one_list(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lists = {what: tmp_path / f"{what}.txt" for what in ("kept", "dropped", "failed")}
     status, out, err = run(capsys, scores, *ALL, *(f"--{what}={path}" for what, path in lists.items()))
     assert status == 0
@@ -55,7 +55,7 @@ def test_every_video_is_on_one_list(scores: Path, tmp_path: Path, capsys: pytest
     assert sorted(os.listdir(tmp_path)) == ["dropped.txt", "failed.txt", "kept.txt", "scores.parquet"]
 
 
-def test_a_person_reads_how_many_of_each_and_why(scores: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_person_reads_how_many_of_each_and_why(scores: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, scores, "--drop", "static", "--static", "camera=1.5", "--format", "table")
     assert status == 0
     assert out.splitlines() == [
@@ -68,7 +68,7 @@ def test_a_person_reads_how_many_of_each_and_why(scores: Path, capsys: pytest.Ca
     assert err == "c.mp4: the video has no video stream\n"
 
 
-def test_cutoffs_on_the_command_line_are_those_that_count(scores: Path, capsys: pytest.CaptureFixture[str]):
+def test_cutoffs_on_the_command_line_are_those_that_count(scores: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (scores, "--drop", "slideshow", "--slideshow", "dynamics=1.999", "--slideshow", "object=0.11")
     assert json.loads(run(capsys, *arguments)[1])["dropped"] == 2
     assert json.loads(run(capsys, *arguments, "--slideshow", "dynamics=2")[1])["dropped"] == 1
@@ -78,7 +78,7 @@ def test_cutoffs_on_the_command_line_are_those_that_count(scores: Path, capsys: 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
 def test_kept_and_dropped_rows_are_tables_again(
     suffix: str, scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     kept, dropped, failed = (tmp_path / (name + suffix) for name in ("kept", "dropped", "failed"))
     assert run(capsys, scores, *ALL, "--kept", kept, "--dropped", dropped, "--failed", failed)[0] == 0
     whole = read_table(scores)
@@ -94,7 +94,7 @@ def test_kept_and_dropped_rows_are_tables_again(
     assert json.loads(run(capsys, kept, *ALL)[1])["kept"] == 2
 
 
-def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_scores(tmp_path / "s.parquet", [MOVING, STATIC], videos=["a.mp4"] * 2, parts=[(0, 4), (4, None)])
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "kept.txt")
     assert status == 1
@@ -104,7 +104,7 @@ def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pyte
     assert json.loads((tmp_path / "kept.jsonl").read_text())["parameters"] == {"start_seconds": 0, "end_seconds": 4}
 
 
-def test_a_name_that_would_break_a_list_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_name_that_would_break_a_list_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_scores(tmp_path / "s.parquet", [MOVING], videos=["a\nb.mp4"])
     (tmp_path / "kept.txt").write_text("what was there before\n")
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "kept.txt")
@@ -112,7 +112,7 @@ def test_a_name_that_would_break_a_list_is_refused(tmp_path: Path, capsys: pytes
     assert (tmp_path / "kept.txt").read_text() == "what was there before\n"
 
 
-def test_many_failures_are_counted_and_the_first_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_many_failures_are_counted_and_the_first_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_scores(tmp_path / "s.parquet", ["the file is truncated"] * 25)
     status, out, err = run(capsys, scores, *ALL)
     assert status == 0
@@ -123,7 +123,7 @@ def test_many_failures_are_counted_and_the_first_are_named(tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".parquet"])
-def test_no_failure_is_named_that_a_list_has(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_no_failure_is_named_that_a_list_has(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_scores(tmp_path / "s.parquet", ["the file is truncated"] * 25)
     status, out, err = run(capsys, scores, *ALL, "--failed", tmp_path / f"failed{suffix}")
     assert (status, err) == (0, "")
@@ -134,7 +134,7 @@ def test_no_failure_is_named_that_a_list_has(suffix: str, tmp_path: Path, capsys
         assert read_table(tmp_path / f"failed{suffix}").num_rows == 25
 
 
-def test_rows_of_a_list_have_their_reason(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_rows_of_a_list_have_their_reason(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, scores, *ALL, "--failed", tmp_path / "failed.jsonl")[0] == 0
     assert json.loads((tmp_path / "failed.jsonl").read_text()) == {
         "video": "c.mp4",
@@ -144,7 +144,7 @@ def test_rows_of_a_list_have_their_reason(scores: Path, tmp_path: Path, capsys: 
     }
 
 
-def test_cutoffs_alone_drop_their_preset(scores: Path, capsys: pytest.CaptureFixture[str]):
+def test_cutoffs_alone_drop_their_preset(scores: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alone = json.loads(run(capsys, scores, "--static", "camera=1.5,object=1.5,dynamics=1.5")[1])
     assert alone == json.loads(
         run(capsys, scores, "--drop", "static", "--static", "camera=1.5,object=1.5,dynamics=1.5")[1]
@@ -157,7 +157,7 @@ def test_cutoffs_alone_drop_their_preset(scores: Path, capsys: pytest.CaptureFix
 
 def test_a_list_that_cannot_be_completed_leaves_every_list_as_it_was(
     scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     (tmp_path / "kept.txt").write_text("before\n")
     finish = VideoList.finish
 
@@ -174,7 +174,7 @@ def test_a_list_that_cannot_be_completed_leaves_every_list_as_it_was(
     assert sorted(os.listdir(tmp_path)) == ["kept.txt", "scores.parquet"]
 
 
-def test_a_row_without_all_its_scores_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_row_without_all_its_scores_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [MOVING, (0.1, float("nan"), 0.1), (0.1, 0.1, float("inf"))]
     _, out, err = run(capsys, write_scores(tmp_path / "s.parquet", rows), *ALL)
     counts = json.loads(out)
@@ -182,7 +182,7 @@ def test_a_row_without_all_its_scores_has_failed(tmp_path: Path, capsys: pytest.
     assert err.splitlines()[0] == "videos/0000001.mp4: it has no scores"
 
 
-def test_an_empty_table_is_empty_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_empty_table_is_empty_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_scores(tmp_path / "s.parquet", [])
     status, out, _ = run(capsys, scores, *ALL, "--kept", tmp_path / "kept.txt", "--format", "table")
     assert status == 0
@@ -190,7 +190,7 @@ def test_an_empty_table_is_empty_lists(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "kept.txt").read_text() == ""
 
 
-def test_counts_add_up_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_counts_add_up_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = write_realistic_scores(tmp_path / "s.parquet", 30_000)
     counts = json.loads(run(capsys, scores, *ALL, "--dropped", tmp_path / "dropped.txt")[1])
     assert counts["kept"] + counts["dropped"] + counts["failed"] == counts["videos"] == 30_000
@@ -208,7 +208,7 @@ def test_counts_add_up_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytes
     assert sum("static" in line for line in lines) == static.sum()
 
 
-def test_stand_in_weights_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_stand_in_weights_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
     scores = write_scores(tmp_path / "s.parquet", [MOVING], metadata=Metadata(weights, METADATA.labels, {}))
     assert "random weights" in run(capsys, scores, *ALL)[2]
@@ -229,7 +229,7 @@ def test_wrong_usage_is_status_2(
     scores: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     monkeypatch.chdir(scores.parent)
     with pytest.raises(SystemExit) as stopped:
         main(["scores.parquet", *arguments])
@@ -239,7 +239,7 @@ def test_wrong_usage_is_status_2(
 
 def test_a_file_that_cannot_be_read_or_written_is_status_1(
     scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     assert run(capsys, tmp_path / "gone.parquet", *ALL)[0] == 1
     (tmp_path / "text.parquet").write_text("not a table")
     status, _, err = run(capsys, tmp_path / "text.parquet", *ALL)
@@ -257,7 +257,7 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
         ("report", "python -m client.report needs pyarrow and av: pip install pyarrow av"),
     ],
 )
-def test_what_is_not_installed_is_named(command: str, message: str):
+def test_what_is_not_installed_is_named(command: str, message: str) -> None:
     hidden = "import runpy, sys; sys.modules.update(pyarrow=None, av=None); "
     run_module = f"runpy.run_module('client.{command}', run_name='__main__', alter_sys=True)"
     result = subprocess.run([sys.executable, "-c", hidden + run_module], capture_output=True, text=True, timeout=60)

@@ -45,7 +45,9 @@ def check_sentence(error: Exception, length: int) -> None:
 
 
 @given(start=seconds, steps=steps, duration=st.floats(0, 1e9, allow_nan=False), asked=parameters)
-def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_of_them(start, steps, duration, asked):
+def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_of_them(
+    start, steps, duration, asked
+) -> None:
     timestamps = start + np.concatenate([[0.0], np.cumsum(steps)])
     try:
         sampling = sample(timestamps, duration, Parameters.from_request(asked))
@@ -73,7 +75,7 @@ def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_o
 @given(
     st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.booleans()))
 )
-def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked):
+def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked) -> None:
     try:
         taken = Parameters.from_request(asked)
     except InvalidParameter as error:
@@ -118,7 +120,7 @@ def damaged(draw: st.DrawFn) -> Damaged:
 
 @pytest.mark.heavy
 @given(file=damaged())
-def test_any_file_gives_clips_or_an_error_of_one_sentence(file: Damaged, decoder: IsolatedDecoder):
+def test_any_file_gives_clips_or_an_error_of_one_sentence(file: Damaged, decoder: IsolatedDecoder) -> None:
     try:
         clips = decode(decoder, file.video)
     except (InvalidVideo, InvalidParameter) as error:
@@ -128,7 +130,7 @@ def test_any_file_gives_clips_or_an_error_of_one_sentence(file: Damaged, decoder
 
 
 @pytest.mark.heavy
-def test_after_fuzzing_a_decoder_decodes_a_valid_video_as_a_new_one_does(decoder: IsolatedDecoder):
+def test_after_fuzzing_a_decoder_decodes_a_valid_video_as_a_new_one_does(decoder: IsolatedDecoder) -> None:
     fresh = IsolatedDecoder(Limits(timeout_seconds=20))
     try:
         assert np.array_equal(decode(decoder, GOOD), decode(fresh, GOOD))

@@ -36,7 +36,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "others")
 
 
-def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_repository: Path):
+def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     url, http = f"127.0.0.1:{settings.grpc_port}", f"http://127.0.0.1:{settings.http_port}/v2"
     with serving(settings, GATE="off") as process:
@@ -76,7 +76,7 @@ def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_reposito
 @pytest.mark.parametrize("mutual", [False, True], ids=["encrypted", "mutual"])
 def test_tritonserver_itself_does_tls(
     mutual: bool, tiny_repository: Path, certificates: Certificates, others: Certificates
-):
+) -> None:
     tls = ServerTls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
     settings = Settings.on_free_ports(tiny_repository, precision="f32", proxy=False, tls=tls)
     trusted = Tls(certificates.ca, certificates.client, certificates.client_key)
@@ -104,7 +104,7 @@ def test_tritonserver_itself_does_tls(
             assert triton.get_model_repository_index(headers={GRPC_KEY_NAME: server.key}).models
 
 
-def test_an_ipv6_address_is_listened_on(tiny_repository: Path):
+def test_an_ipv6_address_is_listened_on(tiny_repository: Path) -> None:
     with (
         running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1", proxy=False)) as server,
         Client(server.url) as client,
@@ -113,7 +113,7 @@ def test_an_ipv6_address_is_listened_on(tiny_repository: Path):
 
 
 @pytest.mark.parametrize("value", ["no", "OFF", "0"])
-def test_another_value_is_an_error_that_names_the_variable(value: str, tmp_path: Path):
+def test_another_value_is_an_error_that_names_the_variable(value: str, tmp_path: Path) -> None:
     with pytest.raises(ServerFailed, match=f"GATE is '{value}', it must be on or off"):
         Settings.from_environment(tmp_path, {"GATE": value})
     result = run_server(Settings.on_free_ports(tmp_path), GATE=value)
@@ -121,7 +121,7 @@ def test_another_value_is_an_error_that_names_the_variable(value: str, tmp_path:
     assert result.stderr == f"server: GATE is '{value}', it must be on or off\n"
 
 
-def test_the_proxy_is_on_by_default(tmp_path: Path):
+def test_the_proxy_is_on_by_default(tmp_path: Path) -> None:
     assert [Settings.from_environment(tmp_path, {"GATE": value}).proxy for value in ("", "on", "off")] == [
         True, True, False,
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from tests.conftest import REFERENCE
 SHORT = 0.05
 
 
-def test_the_measurements_run_on_a_cpu(tiny_repository: Path, tiny_checkpoints: tuple[Path, Path]):
+def test_the_measurements_run_on_a_cpu(tiny_repository: Path, tiny_checkpoints: tuple[Path, Path]) -> None:
     assert rates.matrix_rate("cpu", SHORT, width=64) > 0
     path = tiny_repository / "motion_backbone" / "1" / "model.onnx"
     assert rates.onnxruntime_seconds(path, 2, "cpu", SHORT) > 0
@@ -32,13 +32,13 @@ def test_the_measurements_run_on_a_cpu(tiny_repository: Path, tiny_checkpoints: 
     assert rates.torch_seconds(network, 2, "cpu", SHORT, compiled=False) > 0
 
 
-def test_the_decoding_rate_is_measured():
+def test_the_decoding_rate_is_measured() -> None:
     pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
     video = encode(20, codec="libvpx-vp9", container="webm")
     assert decoding.frames_per_second(video, 20, "cpu", 2, SHORT) > 1
 
 
-def test_the_server_is_measured(server: Server, reference_videos: dict[str, Path], tmp_path: Path):
+def test_the_server_is_measured(server: Server, reference_videos: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "short.mp4"
     path.write_bytes(encode(30))
     latency = serving.first_and_tenth(server, path)
@@ -57,7 +57,9 @@ def answer_of(client: Client, video: Path) -> Score:
     )
 
 
-def test_answers_are_right_within_the_bound_and_wrong_beyond_it(client: Client, reference_videos: dict[str, Path]):
+def test_answers_are_right_within_the_bound_and_wrong_beyond_it(
+    client: Client, reference_videos: dict[str, Path]
+) -> None:
     scores = {name: answer_of(client, path) for name, path in reference_videos.items()}
     assert all(figure.right for figure in serving.differences(reference_videos, scores).values())
     off = scores["bikes"].motion
@@ -69,7 +71,7 @@ def test_answers_are_right_within_the_bound_and_wrong_beyond_it(client: Client, 
     assert [figure.right for figure in found.values()] == [False, True, False]
 
 
-def test_a_step_passes_fails_or_says_why_it_was_skipped():
+def test_a_step_passes_fails_or_says_why_it_was_skipped() -> None:
     def skipped() -> dict[str, Figure]:
         raise Skipped("no CUDA")
 
@@ -88,7 +90,7 @@ def test_a_step_passes_fails_or_says_why_it_was_skipped():
     ]
 
 
-def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path):
+def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.main(["--directory", str(tmp_path / "cache")]) == 1
     printed = capsys.readouterr()
@@ -97,7 +99,7 @@ def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(capsys, monkeypatch, tmp_path: Path):
+def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(capsys, monkeypatch, tmp_path: Path) -> None:
     """On a machine with a GPU, but without packages that use it."""
     nvidia_smi = tmp_path / "nvidia-smi"
     nvidia_smi.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 580.95.05'\n")
@@ -128,7 +130,7 @@ def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(capsys,
     assert (tmp_path / "cache" / "gpu.json").is_file()
 
 
-def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys):
+def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys) -> None:
     # 5 s: (4 * 5 // 16 + 1) segments, and windows of 0-2, 2-4 and, half of one being left, 3-5 s
     of_five_seconds = capacity.cost(5, 30)
     assert (of_five_seconds.frames, of_five_seconds.segments, of_five_seconds.clips) == (150, 2, 3)

@@ -24,7 +24,9 @@ MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "c
 
 
 @pytest.mark.parametrize("files", [200, pytest.param(2000, marks=pytest.mark.slow)])
-def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(files: int, server: Server):
+def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(
+    files: int, server: Server
+) -> None:
     good = encode(60)
     expected = infer(server, good)
     processes = {model: stubs(server.process.pid, model) for model in MODELS}
@@ -72,7 +74,7 @@ def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_r
     assert {model: stubs(server.process.pid, model) for model in MODELS} == processes
 
 
-def test_the_same_seed_gives_the_same_files():
+def test_the_same_seed_gives_the_same_files() -> None:
     def first(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         return list(itertools.islice(files, 20))
 

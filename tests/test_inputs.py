@@ -30,19 +30,19 @@ def names(arguments: list[str], manifests: Sequence[str] = (), relative_to: Path
     return sorted(os.path.relpath(path, relative_to) for path in paths) if relative_to else paths
 
 
-def test_a_folder_is_all_videos_below_it_and_no_link_leads_in_circles(folder: Path):
+def test_a_folder_is_all_videos_below_it_and_no_link_leads_in_circles(folder: Path) -> None:
     (folder / "deep" / "loop").symlink_to(folder)
     expected = [".hidden.mkv", "a.mp4", "b.MOV", "deep/d.avi", "deep/er/c.webm"]
     assert names([str(folder)], relative_to=folder) == expected
 
 
-def test_a_pattern_is_what_it_matches(folder: Path):
+def test_a_pattern_is_what_it_matches(folder: Path) -> None:
     assert names([f"{folder}/*.mp4"], relative_to=folder) == ["a.mp4"]
     assert names([f"{folder}/**/er/*.webm"], relative_to=folder) == ["deep/er/c.webm"]
     assert names([f"{folder}/de*"], relative_to=folder) == ["deep/d.avi", "deep/er/c.webm"]
 
 
-def test_a_file_is_itself_whatever_its_name(folder: Path):
+def test_a_file_is_itself_whatever_its_name(folder: Path) -> None:
     odd = folder / "what [is] this*.mp4"
     odd.touch()
     assert names([str(odd), str(folder / "notes.txt"), "gone.mp4"]) == [str(odd), str(folder / "notes.txt"), "gone.mp4"]
@@ -57,12 +57,14 @@ def test_a_file_is_itself_whatever_its_name(folder: Path):
         ("list.csv", b"video,error\na.mp4,none\n", ["a.mp4"]),
     ],
 )
-def test_a_manifest_names_a_video_a_line_or_in_a_column(name: str, content: bytes, expected: list, tmp_path: Path):
+def test_a_manifest_names_a_video_a_line_or_in_a_column(
+    name: str, content: bytes, expected: list, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     assert names([], [str(tmp_path / name)]) == expected
 
 
-def test_a_manifest_may_name_parts(tmp_path: Path):
+def test_a_manifest_may_name_parts(tmp_path: Path) -> None:
     with (tmp_path / "list.csv").open("w") as file:
         csv.writer(file).writerows([["path", "start_seconds", "end_seconds"], ["a.mp4", 1.5, 3], ["a.mp4", "", ""]])
     columns = {"path": ["a.mp4", "a.mp4"], "start_seconds": [1.5, None], "end_seconds": [3.0, None]}
@@ -75,7 +77,7 @@ def test_a_manifest_may_name_parts(tmp_path: Path):
 
 
 @pytest.mark.parametrize("flag", ["", "--manifest"])
-def test_names_on_standard_input_are_taken_as_they_come(flag: str):
+def test_names_on_standard_input_are_taken_as_they_come(flag: str) -> None:
     program = "import sys; from client._inputs.inputs import Inputs; a = sys.argv[1:]\n"
     program += "for item in Inputs(['-'] if not a[0] else [], ['-'] if a[0] else []): print(item.video, flush=True)"
     command = [sys.executable, "-c", program, flag]
@@ -104,7 +106,9 @@ def test_names_on_standard_input_are_taken_as_they_come(flag: str):
         ("list.parquet", b"not parquet", "cannot read the manifest: .*Parquet"),
     ],
 )
-def test_what_names_nothing_is_an_error_that_says_so(name: str, content: bytes | None, message: str, tmp_path: Path):
+def test_what_names_nothing_is_an_error_that_says_so(
+    name: str, content: bytes | None, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     path = tmp_path / name
     if content is not None:

@@ -36,7 +36,7 @@ def worker_of(decoder: IsolatedDecoder) -> int:
     return decoder._process.pid
 
 
-def test_clips_come_back_as_decoded(decoder: IsolatedDecoder):
+def test_clips_come_back_as_decoded(decoder: IsolatedDecoder) -> None:
     plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
     motion, camera = decoder.decode(memoryview(VIDEO), *orders, 224)
@@ -47,7 +47,7 @@ def test_clips_come_back_as_decoded(decoder: IsolatedDecoder):
     assert camera.std() > 10
 
 
-def test_a_bad_file_leaves_the_worker_alive(decoder: IsolatedDecoder):
+def test_a_bad_file_leaves_the_worker_alive(decoder: IsolatedDecoder) -> None:
     worker = worker_of(decoder)
     with pytest.raises(InvalidVideo, match="the file is empty"):
         decoder.plan(memoryview(b""), {})
@@ -55,7 +55,7 @@ def test_a_bad_file_leaves_the_worker_alive(decoder: IsolatedDecoder):
     assert worker_of(decoder) == worker
 
 
-def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder):
+def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder) -> None:
     def open_files() -> int:
         return len(list(Path(f"/proc/{worker_of(decoder)}/fd").iterdir()))
 
@@ -71,7 +71,7 @@ def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder):
     assert open_files() == before
 
 
-def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder):
+def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder) -> None:
     video = bytearray(encode(30, codec="mjpeg", container="mov"))
     start = video.index(b"mdat") + 4
     end = video.index(b"moov") - 4
@@ -92,13 +92,13 @@ def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder):
         (np.zeros(16, int), np.full(16, -1), "an order has positions outside the 1 frames to decode"),
     ],
 )
-def test_impossible_orders_are_refused(motion, camera, message: str, decoder: IsolatedDecoder):
+def test_impossible_orders_are_refused(motion, camera, message: str, decoder: IsolatedDecoder) -> None:
     with pytest.raises(InvalidParameter, match=message):
         decoder.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
 
 
 @pytest.mark.parametrize("value", ["x" * 300_000, "é\x01" * 40_000])
-def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: IsolatedDecoder):
+def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: IsolatedDecoder) -> None:
     worker = worker_of(decoder)
     for parameters in ({"fps": value}, {value: 1}):
         with pytest.raises(InvalidParameter) as raised:
@@ -108,7 +108,7 @@ def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: Isolated
 
 
 @pytest.mark.heavy
-def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder):
+def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder) -> None:
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
@@ -122,7 +122,7 @@ def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: Isolate
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
-def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(decoder: IsolatedDecoder):
+def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(decoder: IsolatedDecoder) -> None:
     os.kill(worker_of(decoder), signal.SIGKILL)
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
     worker = worker_of(decoder)
@@ -133,7 +133,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
 
 
 @pytest.mark.heavy
-def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder):
+def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder) -> None:
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
     orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
@@ -147,7 +147,7 @@ def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDec
     assert decoder.restarts == {End.CRASHED: 1}
 
 
-def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
+def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder) -> None:
     worker = worker_of(decoder)
     os.kill(worker, signal.SIGSTOP)
     with pytest.raises(DecoderFailed, match="reading the video took longer than 2 s") as raised:
@@ -158,7 +158,7 @@ def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder):
     assert decoder.restarts == {End.TIMED_OUT: 1}
 
 
-def test_no_worker_outlives_its_parent():
+def test_no_worker_outlives_its_parent() -> None:
     program = (
         "import contextlib, time; from video import InvalidVideo, IsolatedDecoder, Limits\n"
         "d = IsolatedDecoder(Limits())\n"

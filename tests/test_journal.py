@@ -43,7 +43,7 @@ ITEMS = [Item("a.mp4"), Item("bad.mp4"), Item("a.mp4", 1.0), Item(os.fsdecode(b"
 NAMES = ["a.mp4", "bad.mp4", "a.mp4", "\\xff.mp4"]
 
 
-def test_a_journal_knows_what_is_in_it_and_what_failed(tmp_path: Path):
+def test_a_journal_knows_what_is_in_it_and_what_failed(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with closing(Journal(path)) as journal:
         for item in ITEMS:
@@ -62,7 +62,7 @@ def test_a_journal_knows_what_is_in_it_and_what_failed(tmp_path: Path):
         assert [row["video"] for _, row in journal.rows()] == NAMES
 
 
-def test_a_journal_that_failures_stay_in_is_gone_through_once(tmp_path: Path):
+def test_a_journal_that_failures_stay_in_is_gone_through_once(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "journal")) as journal:
         for index in range(5):
             journal.add(Item(f"bad{index}.mp4"), failed_row(f"bad{index}.mp4", BAD), Position())
@@ -73,7 +73,7 @@ def test_a_journal_that_failures_stay_in_is_gone_through_once(tmp_path: Path):
         assert seen == [f"bad{index}.mp4" for index in range(5)]
 
 
-def test_other_terms_are_refused(tmp_path: Path):
+def test_other_terms_are_refused(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "journal")) as journal:
         journal.agree(TERMS)
         journal.agree(TERMS)
@@ -84,7 +84,7 @@ def test_other_terms_are_refused(tmp_path: Path):
             journal.agree(Terms(TERMS.weights, TERMS.labels, {}))
 
 
-def test_one_run_at_a_time_has_a_journal(tmp_path: Path):
+def test_one_run_at_a_time_has_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with closing(Journal(path)):
         program = f"from pathlib import Path; from client._tables.journal import Journal; Journal(Path({str(path)!r}))"
@@ -93,7 +93,7 @@ def test_one_run_at_a_time_has_a_journal(tmp_path: Path):
     Journal(path).close()
 
 
-def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path):
+def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text("something else " * 100)
     with pytest.raises(JournalError, match="is not a journal of scores"):
@@ -101,7 +101,7 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
-def test_an_output_holds_the_rows_of_all_runs(suffix: str, tmp_path: Path):
+def test_an_output_holds_the_rows_of_all_runs(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"scores{suffix}"
     fill(path, ITEMS[:2])
     fill(path, ITEMS[2:])
@@ -113,7 +113,7 @@ def test_an_output_holds_the_rows_of_all_runs(suffix: str, tmp_path: Path):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
 @pytest.mark.parametrize("damage", ["half a row", "a row less", "gone", "other bytes at the end"])
-def test_text_that_was_written_when_the_program_was_killed_is_mended(suffix: str, damage: str, tmp_path: Path):
+def test_text_that_was_written_when_the_program_was_killed_is_mended(suffix: str, damage: str, tmp_path: Path) -> None:
     path = tmp_path / f"scores{suffix}"
     fill(path, ITEMS[:3], finish=False)
     whole = path.read_bytes()
@@ -132,7 +132,7 @@ def test_text_that_was_written_when_the_program_was_killed_is_mended(suffix: str
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_failure_that_is_replaced_is_in_the_output_once(suffix: str, killed: bool, tmp_path: Path):
+def test_a_failure_that_is_replaced_is_in_the_output_once(suffix: str, killed: bool, tmp_path: Path) -> None:
     path = tmp_path / f"scores{suffix}"
     fill(path, ITEMS)
     with closing(Journal(path.with_name(f"{path.name}.journal"))) as journal:
@@ -157,7 +157,9 @@ def test_a_failure_that_is_replaced_is_in_the_output_once(suffix: str, killed: b
         ("folder.csv", "is a folder"),
     ],
 )
-def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(name: str, message: str, tmp_path: Path):
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(
+    name: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "there.csv").touch()
     (tmp_path / "folder.csv").mkdir()
     path = tmp_path / name
@@ -165,7 +167,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(n
         check_output(path, path.with_name(f"{path.name}.journal"))
 
 
-def test_a_disk_that_is_full_leaves_the_journal_whole(tmp_path: Path):
+def test_a_disk_that_is_full_leaves_the_journal_whole(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with closing(Journal(path)) as journal:
         journal.add(Item("a.mp4"), {"video": "a.mp4", "error": ""}, Position())

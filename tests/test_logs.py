@@ -16,13 +16,13 @@ logging.getLogger("openvino").warning("of a library")
 """
 
 
-def test_messages_have_a_prefix_and_warnings_go_to_standard_error():
+def test_messages_have_a_prefix_and_warnings_go_to_standard_error() -> None:
     result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert result.stdout == "server: started\n"
     assert result.stderr == "server: a process died\nserver: another name\nof a library\n"
 
 
-def test_an_output_that_nobody_reads_is_no_error():
+def test_an_output_that_nobody_reads_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", f"input()\n{PROGRAM}\nimport os\nos._exit(0)"],
         stdin=subprocess.PIPE,

@@ -31,13 +31,13 @@ def variables(pid: int) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
-def test_freed_memory_is_returned():
+def test_freed_memory_is_returned() -> None:
     output = subprocess.run([sys.executable, "-c", FREE_MOST], capture_output=True, text=True, check=True).stdout
     before, after = map(int, output.split())
     assert before - after > 60_000
 
 
-def test_tritonserver_returns_large_allocations_and_workers_reuse_them(server: Server, client: Client):
+def test_tritonserver_returns_large_allocations_and_workers_reuse_them(server: Server, client: Client) -> None:
     client.score(encode(20))
     for pid in (server.process.pid, *stubs(server.process.pid, "motion_backbone")):
         assert OWN_PAGES.items() <= variables(pid).items()

@@ -98,7 +98,7 @@ def looked_after(tiny_repository: Path) -> Iterator[str]:
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     suffix: str, looked_after: str, folder: Path, tmp_path: Path
-):
+) -> None:
     output = tmp_path / f"scores{suffix}"
     arguments = (folder, "--output", output, "--url", looked_after, "--max-clips", 1, "--in-flight", 3)
     with start(*arguments) as first:
@@ -123,7 +123,7 @@ def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     assert_whole(output, folder)
 
 
-def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, folder: Path, tmp_path: Path):
+def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
     arguments = (folder, "--output", output, "--url", server.url, "--max-clips", 1)
     with start(*arguments) as first:
@@ -138,7 +138,7 @@ def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, 
     assert_whole(output, folder)
 
 
-def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: Path):
+def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: Path) -> None:
     for index in range(5, 9):
         shutil.copy(folder / f"{index:03}.mp4", tmp_path)
     output = tmp_path / "scores.csv"
@@ -155,7 +155,7 @@ def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: 
     assert table.column("error").null_count == 4
 
 
-def test_what_a_table_was_begun_with_cannot_change(server: Server, folder: Path, tmp_path: Path):
+def test_what_a_table_was_begun_with_cannot_change(server: Server, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.jsonl"
     arguments = (folder / "000.mp4", "--output", output, "--url", server.url)
     assert run(*arguments, "--start", 0.5, "--duration", 1).returncode == 0
@@ -170,7 +170,7 @@ def test_what_a_table_was_begun_with_cannot_change(server: Server, folder: Path,
 
 def test_parts_come_from_a_manifest_or_from_the_command_line_and_not_from_both(
     server: Server, folder: Path, tmp_path: Path
-):
+) -> None:
     manifest = tmp_path / "parts.csv"
     video = folder / "000.mp4"
     manifest.write_text(f"path,start_seconds,end_seconds\n{video},0,1\n{video},1,\n{video},0,1\n")
@@ -184,14 +184,14 @@ def test_parts_come_from_a_manifest_or_from_the_command_line_and_not_from_both(
     assert "both the manifest and the command line select a part of the video" in result.stderr
 
 
-def test_names_on_standard_input_are_printed_in_their_order(server: Server, folder: Path):
+def test_names_on_standard_input_are_printed_in_their_order(server: Server, folder: Path) -> None:
     names = [str(folder / f"{index:03}.mp4") for index in (3, 7, 1, 2)]
     result = run("-", "--url", server.url, input="\n".join(names))
     assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [names[0], *names[2:]]
     assert f"{names[1]}: the file is empty" in result.stderr
 
 
-def test_progress_is_for_terminals(server: Server, folder: Path, tmp_path: Path):
+def test_progress_is_for_terminals(server: Server, folder: Path, tmp_path: Path) -> None:
     arguments = (folder / "00*.mp4", "--output", tmp_path / "scores.jsonl", "--url", server.url)
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 120))
@@ -220,7 +220,7 @@ def kill(server: Server) -> None:
 
 def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
     server: Server, tiny_repository: Path, folder: Path, tmp_path: Path
-):
+) -> None:
     output = tmp_path / "scores.jsonl"
     before = requests(server.url)
     with running(Settings.on_free_ports(tiny_repository, precision="f32")) as other:
@@ -236,7 +236,7 @@ def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
 
 def test_a_server_that_comes_later_is_taken_and_a_run_stops_where_none_is_left(
     server: Server, tiny_repository: Path, folder: Path, tmp_path: Path
-):
+) -> None:
     output = tmp_path / "scores.jsonl"
     arguments = (folder, "--output", output, "--max-clips", 1, "--away", 1)
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
@@ -263,7 +263,7 @@ def test_a_server_that_comes_later_is_taken_and_a_run_stops_where_none_is_left(
     assert_whole(output, folder)
 
 
-def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, client: Client, folder: Path):
+def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, client: Client, folder: Path) -> None:
     videos = [folder / f"{index:03}.mp4" for index in range(20)]
     expected = client.score(videos[0])
 
@@ -305,7 +305,7 @@ def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, cli
         (["--manifest", "gone.txt"], "gone.txt: cannot read the manifest: No such file or directory"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_status_2(arguments: list[str], message: str):
+def test_a_command_line_that_makes_no_sense_is_status_2(arguments: list[str], message: str) -> None:
     result = run(*arguments)
     assert result.returncode == 2
     assert message in result.stderr

@@ -39,7 +39,7 @@ def score_at_once(client: Client, video: bytes, count: int) -> None:
     assert all(score == first for score in others)
 
 
-def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Server, client: Client):
+def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Server, client: Client) -> None:
     before = scrape(server)
     score_at_once(client, GOOD, 6)
     for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
@@ -71,13 +71,13 @@ def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Ser
     assert risen("video_motion_worker_restarts_total", before, after) == {}
 
 
-def test_a_request_for_the_weights_is_not_counted_as_a_video(server: Server, client: Client):
+def test_a_request_for_the_weights_is_not_counted_as_a_video(server: Server, client: Client) -> None:
     before = scrape(server)
     client.weights()
     assert risen("video_motion_videos_total", before, scrape(server)) == {}
 
 
-def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client):
+def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client) -> None:
     before = scrape(server)
     with ThreadPoolExecutor() as pool:
         held = pool.submit(client.score, long_video(), fps=25)
@@ -100,7 +100,7 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
     assert restarts["crashed", "video_decode"] == 1
 
 
-def test_counts_survive_restarts_of_processes_and_models(server: Server, client: Client):
+def test_counts_survive_restarts_of_processes_and_models(server: Server, client: Client) -> None:
     before = scrape(server)
     client.score(GOOD)
     for model in ("video_sampling", "video_decode"):
@@ -123,7 +123,7 @@ def control(server: Server, path: str) -> None:
         pass
 
 
-def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client):
+def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) -> None:
     client.score(SHORT)
     before = scrape(server)
     refused_before = server.proxy.queue.refused
@@ -155,7 +155,7 @@ def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client):
     assert risen("video_motion_requests_abandoned_total", before, after) == {}
 
 
-def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server):
+def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server) -> None:
     series = {
         (dict(labels)["outcome"], dict(labels)["reason"])
         for name, labels in scrape(server)
@@ -191,7 +191,7 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
     sys.modules.pop("video.metrics", None)
 
 
-def test_a_server_without_metrics_logs_that_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]):
+def test_a_server_without_metrics_logs_that_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]) -> None:
     from video.request_record import RequestRecord
 
     class Refusing:

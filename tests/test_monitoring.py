@@ -41,7 +41,7 @@ def selectors(expression: str) -> list[Any]:
     return found
 
 
-def test_every_queried_series_exists(server: Server, client: Client):
+def test_every_queried_series_exists(server: Server, client: Client) -> None:
     client.score(encode(60))
     there: dict[str, list[dict[str, str]]] = {}
     for name, labels in scrape(server):
@@ -60,7 +60,7 @@ def test_every_queried_series_exists(server: Server, client: Client):
             assert set(wanted) <= values, f"{selector}: {matcher.name} has {values}"
 
 
-def test_panels_have_unique_ids_and_do_not_overlap():
+def test_panels_have_unique_ids_and_do_not_overlap() -> None:
     ids = [panel["id"] for panel in PANELS]
     assert len(ids) == len(set(ids))
     taken: dict[tuple[int, int], str] = {}
@@ -73,7 +73,7 @@ def test_panels_have_unique_ids_and_do_not_overlap():
                 taken[x, y] = panel["title"]
 
 
-def test_panels_have_descriptions_and_use_the_chosen_source():
+def test_panels_have_descriptions_and_use_the_chosen_source() -> None:
     variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert variables == {"datasource", "job", "instance"}
     for panel in PANELS:
@@ -87,7 +87,7 @@ def test_panels_have_descriptions_and_use_the_chosen_source():
         assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
 
 
-def test_alerts_have_a_severity_and_instructions():
+def test_alerts_have_a_severity_and_instructions() -> None:
     assert len({alert["alert"] for alert in ALERTS}) == len(ALERTS)
     for alert in ALERTS:
         assert alert["for"]
@@ -97,7 +97,7 @@ def test_alerts_have_a_severity_and_instructions():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool, which Debian's prometheus has")
-def test_the_rules_are_valid_and_fire_when_they_should():
+def test_the_rules_are_valid_and_fire_when_they_should() -> None:
     tests = Path(__file__).parent / "prometheus-alerts.test.yml"
     for command in (["check", "rules", "--lint-fatal", str(RULES)], ["test", "rules", str(tests)]):
         result = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60)

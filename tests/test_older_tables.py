@@ -55,7 +55,7 @@ def names(path: Path) -> list[str]:
     return [Path(video).stem for video in read_table(path).column("video").to_pylist()]
 
 
-def test_an_older_table_is_read_with_the_new_column_empty(table: Path):
+def test_an_older_table_is_read_with_the_new_column_empty(table: Path) -> None:
     assert b"reason" not in table.read_bytes()
     rows = read_table(table)
     assert rows.schema.equals(SCHEMA)
@@ -65,7 +65,7 @@ def test_an_older_table_is_read_with_the_new_column_empty(table: Path):
     assert len(Metadata.of(rows).labels) == 21
 
 
-def test_every_command_reads_an_older_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_every_command_reads_an_older_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept, failed = tmp_path / "kept.parquet", tmp_path / "failed.jsonl"
     arguments = [str(table), "--static", "camera=-1", "--kept", str(kept), "--failed", str(failed)]
     assert filter_command.main(arguments) == 0
@@ -91,7 +91,7 @@ def add(path: Path, items: Sequence[Item]) -> None:
         output.finish()
 
 
-def test_a_run_resumes_with_an_older_journal(table: Path):
+def test_a_run_resumes_with_an_older_journal(table: Path) -> None:
     before = read_table(table)
     with closing(Journal(journal_of(table))) as journal:
         assert [journal.has(Item(f"videos/{name}.mp4")) for name in VIDEOS] == [True] * 6
@@ -108,7 +108,7 @@ def test_a_run_resumes_with_an_older_journal(table: Path):
     assert sqlite3.connect(journal_of(table)).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
-def test_a_run_that_is_killed_after_it_rewrote_an_older_table_resumes(tmp_path: Path):
+def test_a_run_that_is_killed_after_it_rewrote_an_older_table_resumes(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     for file in ("scores.csv", "scores.csv.journal"):
         shutil.copy(DATA / file, tmp_path)
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_after_it_rewrote_an_older_table_resumes(tmp_path: 
     assert names(path) == [*VIDEOS, "new"]
 
 
-def test_a_journal_with_the_schema_of_old_resumes(tmp_path: Path):
+def test_a_journal_with_the_schema_of_old_resumes(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with closing(sqlite3.connect(path)) as database:
         database.executescript(OLD_SCHEMA)
@@ -159,7 +159,7 @@ def execute(path: Path, *statements: str) -> None:
 )
 def test_a_journal_that_cannot_be_read_is_refused_and_left_as_it_is(
     statements: list[str], message: str, tmp_path: Path
-):
+) -> None:
     path = tmp_path / "scores.csv"
     for file in ("scores.csv", "scores.csv.journal"):
         shutil.copy(DATA / file, tmp_path)
@@ -170,7 +170,7 @@ def test_a_journal_that_cannot_be_read_is_refused_and_left_as_it_is(
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_file_of_another_kind_is_refused_and_left_as_it_is(tmp_path: Path):
+def test_a_file_of_another_kind_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     for name, content in (("text", b"something else " * 100), ("short", b"text")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(JournalError, match="is not a journal of scores"):

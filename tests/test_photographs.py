@@ -18,7 +18,7 @@ def affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("move", FILTER_MOVES)
-def test_the_picture_moves_as_its_label_says(move: str):
+def test_the_picture_moves_as_its_label_says(move: str) -> None:
     speed = 0.0 if move == "static" else 0.2
     frames = list(animate_photograph(photographs(unseen=True)[2], move, speed, seconds=1.0))
     assert len(frames) == 24
@@ -32,7 +32,7 @@ def test_the_picture_moves_as_its_label_says(move: str):
     assert np.log(scale) == pytest.approx({"zoom_in": 0.1, "zoom_out": -0.1}.get(move, 0), abs=0.01)
 
 
-def test_an_unsupported_move_is_an_error():
+def test_an_unsupported_move_is_an_error() -> None:
     picture = photographs(unseen=True)[0]
     with pytest.raises(ValueError, match="cannot make a dolly_in, only pan_left"):
         list(animate_photograph(picture, "dolly_in", 0.2))
@@ -40,7 +40,7 @@ def test_an_unsupported_move_is_an_error():
         list(animate_photograph(picture, "pan_left", 3.0))
 
 
-def test_tests_and_training_use_different_photographs():
+def test_tests_and_training_use_different_photographs() -> None:
     seen, unseen = ({file for files in packages.values() for file in files} for packages in (SEEN, UNSEEN))
     assert seen
     assert unseen

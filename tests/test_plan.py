@@ -32,7 +32,7 @@ def decoder() -> Iterator[IsolatedDecoder]:
     made.close()
 
 
-def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder):
+def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
     assert checked(copy.deepcopy(GOOD), LIMITS) == GOOD
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
@@ -74,13 +74,13 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder):
         ("path", "/etc/passwd"),
     ],
 )
-def test_an_invalid_field_is_refused(field: str, said: object):
+def test_an_invalid_field_is_refused(field: str, said: object) -> None:
     with pytest.raises(ValueError, match="not a valid plan"):
         checked(GOOD | {field: said}, LIMITS)
 
 
 @pytest.mark.parametrize("said", [None, [], "plan", 1, {}, {"frame_indices": [0]}])
-def test_what_is_not_a_plan_is_refused(said: object):
+def test_what_is_not_a_plan_is_refused(said: object) -> None:
     with pytest.raises(ValueError, match="not a valid plan"):
         checked(said, LIMITS)
 
@@ -102,7 +102,7 @@ def test_what_is_not_a_plan_is_refused(said: object):
     ],
     ids=lambda answer: str(answer)[:40],
 )
-def test_an_invalid_response_ends_the_worker(answer: object, monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_response_ends_the_worker(answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
     made = IsolatedDecoder(LIMITS)
     said = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)
@@ -120,7 +120,7 @@ def test_an_invalid_response_ends_the_worker(answer: object, monkeypatch: pytest
     assert made.frames_decoded == 0
 
 
-def test_an_invalid_plan_ends_the_worker(monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_plan_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     made = IsolatedDecoder(LIMITS)
     said = {"result": GOOD | {"frame_indices": [5000]}, "frames_decoded": 0}
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)
@@ -132,7 +132,7 @@ def test_an_invalid_plan_ends_the_worker(monkeypatch: pytest.MonkeyPatch):
     assert ended == [End.MISBEHAVED]
 
 
-def test_an_error_message_of_a_worker_is_shortened(monkeypatch: pytest.MonkeyPatch):
+def test_an_error_message_of_a_worker_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     made = IsolatedDecoder(LIMITS)
     said = {"error": "DecoderFailed", "message": "x" * 500_000, "reason": "decoder_failed", "frames_decoded": 3}
     monkeypatch.setattr(made, "_hand_over", lambda *_: True)

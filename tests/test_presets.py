@@ -31,12 +31,12 @@ def scores(*rows: tuple[float, float, float]) -> dict[str, np.ndarray]:
         ((float("nan"), 0.0, 0.0), []),
     ],
 )
-def test_presets_take_what_the_published_cutoffs_say(row: tuple[float, float, float], presets: list[str]):
+def test_presets_take_what_the_published_cutoffs_say(row: tuple[float, float, float], presets: list[str]) -> None:
     assert [name for name, preset in PRESETS.items() if preset.takes(scores(row))[0]] == presets
 
 
 @pytest.mark.parametrize("edge", EDGES)
-def test_a_score_that_prints_as_the_cutoff_is_on_neither_side(edge: float):
+def test_a_score_that_prints_as_the_cutoff_is_on_neither_side(edge: float) -> None:
     at = np.float32(edge)
     around = np.array([np.nextafter(at, np.float32(-9)), at, np.nextafter(at, np.float32(9))])
     assert around.dtype == np.float32
@@ -52,7 +52,7 @@ def parse(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def test_cutoffs_are_adjusted_together_or_one_by_one():
+def test_cutoffs_are_adjusted_together_or_one_by_one() -> None:
     together = presets_from(parse("--static", "camera=0.4,dynamics=0.8", "--slideshow", "object=.25"))
     assert str(together["static"]) == "camera < 0.4 and object < 0.5 and dynamics < 0.8"
     assert str(together["slideshow"]) == "object < 0.25 and dynamics > 1"
@@ -72,7 +72,9 @@ def test_cutoffs_are_adjusted_together_or_one_by_one():
         (["--drop", "boring"], "invalid choice: 'boring' (choose from 'static', 'chaotic', 'slideshow')"),
     ],
 )
-def test_a_wrong_preset_argument_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]):
+def test_a_wrong_preset_argument_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         parse(*arguments)
     assert stopped.value.code == 2

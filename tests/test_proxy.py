@@ -45,7 +45,7 @@ def decoded(server: Server) -> int:
         return json.load(answer)["model_stats"][0]["inference_count"]
 
 
-def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, client: Client):
+def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, client: Client) -> None:
     """Without the proxy, one of thirty such calls crashed tritonserver."""
     before = client.score(VIDEO)
     choose = random.Random(0)
@@ -59,7 +59,7 @@ def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, c
     assert server.process.poll() is None
 
 
-def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client: Client):
+def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client: Client) -> None:
     before = client.score(VIDEO)
     for worker in (stopped := workers(server.process.pid, "video_decode")):
         os.kill(worker, signal.SIGSTOP)
@@ -73,7 +73,7 @@ def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client:
     assert client.score(VIDEO) == before
 
 
-def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client: Client):
+def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client: Client) -> None:
     client.score(VIDEO)
     before, left = decoded(server), server.proxy.queue.cancelled
     stopped = workers(server.process.pid, "video_sampling")
@@ -96,7 +96,7 @@ def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client:
     assert decoded(server) - before == MAX_PER_CALLER
 
 
-def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server):
+def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server) -> None:
     order: list[str] = []
     # With connections of their own, like callers in other processes.
     many, one = (grpc.InferenceServerClient(server.url, channel_args=OWN_CONNECTION) for _ in range(2))
@@ -115,7 +115,7 @@ def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server):
     assert order.index("one") < MAX_PER_CALLER + 12
 
 
-def test_errors_pass_through_with_their_status_and_message(server: Server):
+def test_errors_pass_through_with_their_status_and_message(server: Server) -> None:
     with grpc.InferenceServerClient(server.url) as triton:
         with pytest.raises(InferenceServerException) as raised:
             ask(triton, b"text")
@@ -125,7 +125,7 @@ def test_errors_pass_through_with_their_status_and_message(server: Server):
             triton.get_model_metadata("none")
 
 
-def test_streams_are_refused(server: Server):
+def test_streams_are_refused(server: Server) -> None:
     with grpc_core.insecure_channel(server.url) as channel:
         call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(iter([b""]))
         with pytest.raises(grpc_core.RpcError) as raised:
@@ -134,7 +134,7 @@ def test_streams_are_refused(server: Server):
     assert raised.value.details() == "streams are not supported: call ModelInfer"
 
 
-def test_a_taken_port_is_an_error_and_not_shared():
+def test_a_taken_port_is_an_error_and_not_shared() -> None:
     proxy = Proxy("127.0.0.1", port := free_port(), "127.0.0.1:9")
     try:
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
@@ -147,7 +147,7 @@ def free_port() -> int:
     return free_ports("127.0.0.1", 1)[0]
 
 
-def test_without_triton_calls_fail_with_unavailable():
+def test_without_triton_calls_fail_with_unavailable() -> None:
     proxy = Proxy("127.0.0.1", port := free_port(), f"127.0.0.1:{free_port()}")
     try:
         with grpc.InferenceServerClient(f"127.0.0.1:{port}") as triton:

@@ -28,7 +28,7 @@ def names(module: str) -> list[str]:
     return list(importlib.import_module(module).__all__)
 
 
-def test_every_module_without_an_underscore_is_in_a_list():
+def test_every_module_without_an_underscore_is_in_a_list() -> None:
     files = PACKAGE.glob("*.py")
     found = {f"client.{file.stem}" for file in files if not file.stem.startswith("_")} | {"client"}
     assert found == {*PUBLIC, *RUNNABLE}
@@ -36,7 +36,7 @@ def test_every_module_without_an_underscore_is_in_a_list():
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_all_lists_every_public_name(module: str):
+def test_all_lists_every_public_name(module: str) -> None:
     loaded = importlib.import_module(module)
     tree = ast.parse(Path(loaded.__file__ or "").read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
@@ -83,7 +83,7 @@ def undocumented(node: ast.ClassDef) -> list[str]:
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_every_public_name_has_a_docstring_and_every_field_one(module: str):
+def test_every_public_name_has_a_docstring_and_every_field_one(module: str) -> None:
     loaded = importlib.import_module(module)
     assert loaded.__doc__
     missing = []
@@ -98,18 +98,18 @@ def test_every_public_name_has_a_docstring_and_every_field_one(module: str):
     assert missing == []
 
 
-def test_a_missing_docstring_would_be_found():
+def test_a_missing_docstring_would_be_found() -> None:
     tree = ast.parse('class A:\n    """A."""\n    x: int\n    y: int\n    """Y."""\n    def f(self): ...\n')
     assert isinstance(tree.body[0], ast.ClassDef)
     assert undocumented(tree.body[0]) == ["A.x", "A.f"]
 
 
-def test_the_documentation_names_every_public_name():
+def test_the_documentation_names_every_public_name() -> None:
     text = (ROOT / "docs" / "python.md").read_text()
     assert [f"{module}.{name}" for module in PUBLIC for name in names(module) if name not in text] == []
 
 
-def test_imports_point_one_way():
+def test_imports_point_one_way() -> None:
     wrong = []
     for file in PACKAGE.glob("_*/*.py"):
         folder = file.parent.name
@@ -121,7 +121,7 @@ def test_imports_point_one_way():
     assert wrong == []
 
 
-def test_the_package_imports_itself_by_relative_names_alone():
+def test_the_package_imports_itself_by_relative_names_alone() -> None:
     """The folder has another name in the wheel."""
     wrong = []
     for file in PACKAGE.rglob("*.py"):

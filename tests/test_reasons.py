@@ -40,17 +40,17 @@ def reason_of(content: bytes, limits: Limits = Limits()) -> Reason:  # noqa: B00
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_a_bad_file_has_its_reason(name: str):
+def test_a_bad_file_has_its_reason(name: str) -> None:
     make, _ = BAD[name]
     assert reason_of(make()) is REASONS[name]
 
 
 @pytest.mark.parametrize("limits", [Limits(max_pixels=100), Limits(max_frames=10)])
-def test_what_is_beyond_a_limit_is_too_large(limits: Limits):
+def test_what_is_beyond_a_limit_is_too_large(limits: Limits) -> None:
     assert reason_of(encode(30), limits) is Reason.TOO_LARGE
 
 
-def test_nothing_is_refused_without_a_reason():
+def test_nothing_is_refused_without_a_reason() -> None:
     for path in [*ROOT.glob("video/*.py"), *ROOT.glob("model_repository/*/1/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InvalidVideo":

@@ -35,7 +35,7 @@ def full_size_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("model", list(LAYERS))
 def test_onnx_runtime_keeps_attention_as_one_node_for_each_layer(
     model: str, full_size_repository: Path, tmp_path: Path
-):
+) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     path = full_size_repository / model / "1" / "model_fp16.onnx"
@@ -49,7 +49,7 @@ def test_onnx_runtime_keeps_attention_as_one_node_for_each_layer(
 @pytest.mark.parametrize("precision", list(BOUNDS))
 def test_scores_and_probabilities_match_the_reference(
     precision: str, full_size_repository: Path, reference_videos: dict[str, Path]
-):
+) -> None:
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in capabilities:
         pytest.skip("this CPU has no bf16 instructions")

@@ -63,7 +63,7 @@ def seen(kind: str, speed: float, textures: TexturePool) -> tuple[np.ndarray, np
         ("truck_left", 0, 1), ("truck_right", 0, -1), ("pedestal_up", 1, 1), ("pedestal_down", 1, -1),
     ],
 )  # fmt: skip
-def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, textures: TexturePool):
+def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, textures: TexturePool) -> None:
     kind = label.partition("_")[0]
     move = Move(kind, 0.2 if DIRECTIONS[kind][1] == label else -0.2)
     assert move.label == label
@@ -77,7 +77,7 @@ def test_the_picture_moves_the_other_way(label: str, axis: int, sign: int, textu
         assert near > 3 * far
 
 
-def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(textures: TexturePool):
+def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(textures: TexturePool) -> None:
     where, moved = seen("roll", 0.3, textures)
     pixels, way = where * SIZE, moved * SIZE
     turned = pixels[:, 0] * way[:, 1] - pixels[:, 1] * way[:, 0]  # rows count down: clockwise is positive
@@ -86,7 +86,7 @@ def test_a_camera_that_rolls_left_sees_the_picture_turn_clockwise(textures: Text
     assert (turned[off_centre] > 0).all()
 
 
-def test_a_zoom_magnifies_all_depths_equally_and_a_dolly_near_ones_more(textures: TexturePool):
+def test_a_zoom_magnifies_all_depths_equally_and_a_dolly_near_ones_more(textures: TexturePool) -> None:
     for kind, label in (("zoom", "zoom_in"), ("dolly", "dolly_in")):
         assert Move(kind, 0.3).label == label
         where, moved = seen(kind, 0.3, textures)
@@ -96,14 +96,14 @@ def test_a_zoom_magnifies_all_depths_equally_and_a_dolly_near_ones_more(textures
         assert near == pytest.approx(far, rel=0.05) if kind == "zoom" else near > 3 * far
 
 
-def test_in_an_arc_nearer_and_farther_things_move_in_opposite_directions(textures: TexturePool):
+def test_in_an_arc_nearer_and_farther_things_move_in_opposite_directions(textures: TexturePool) -> None:
     assert Move("arc", -0.3).label == "arc_left"
     where, moved = seen("arc", -0.3, textures)
     assert (moved[where[:, 0] < -0.05, 0] > 0).all()
     assert (moved[where[:, 0] > 0.05, 0] < 0).all()
 
 
-def test_points_keep_their_colour_along_their_displacements(textures: TexturePool):
+def test_points_keep_their_colour_along_their_displacements(textures: TexturePool) -> None:
     rng = np.random.default_rng(8)
     followed, in_place = [], []
     while len(followed) < 12:
@@ -125,7 +125,7 @@ def test_points_keep_their_colour_along_their_displacements(textures: TexturePoo
 
 
 @pytest.mark.parametrize("kind", [*DIRECTIONS, "shake", "static", "undefined"])
-def test_labels_follow_from_the_moves(kind: str):
+def test_labels_follow_from_the_moves(kind: str) -> None:
     rng = np.random.default_rng(1)
     for _ in range(30):
         labels = draw_moves(rng, kind).labels
@@ -135,7 +135,7 @@ def test_labels_follow_from_the_moves(kind: str):
             assert labels == {kind}
 
 
-def test_a_move_that_stops_is_undefined_and_makes_no_progress_after_that():
+def test_a_move_that_stops_is_undefined_and_makes_no_progress_after_that() -> None:
     moves = Moves(before=(Move("pan", 0.2),), change=0.5)
     ((_, progress),) = moves.progress(np.linspace(0, 1, 11))
     assert moves.labels == {"undefined"}
@@ -143,7 +143,7 @@ def test_a_move_that_stops_is_undefined_and_makes_no_progress_after_that():
     assert (np.diff(progress)[5:] == 0).all()
 
 
-def test_rates_are_those_of_camera_objects_and_light(textures: TexturePool):
+def test_rates_are_those_of_camera_objects_and_light(textures: TexturePool) -> None:
     frames = np.arange(FRAMES)
     still, slow, fast = (
         rates(two_walls(Moves((Move("pan", speed),) if speed else ()), textures), frames) for speed in (0, 0.05, 0.2)
@@ -161,7 +161,7 @@ def test_rates_are_those_of_camera_objects_and_light(textures: TexturePool):
     assert (magnitudes(np.full(3, 1e3)) <= 3).all()
 
 
-def test_only_moving_surfaces_count_as_objects(textures: TexturePool):
+def test_only_moving_surfaces_count_as_objects(textures: TexturePool) -> None:
     rng = np.random.default_rng(2)
     clips = [draw_clip(rng, textures, kind="static", frames_per_second=8, size=SIZE) for _ in range(25)]
     for clip in clips:
@@ -171,6 +171,6 @@ def test_only_moving_surfaces_count_as_objects(textures: TexturePool):
     assert np.mean([rates(clip, np.arange(clip.frames))[1] > 0 for clip in clips]) > 0.5
 
 
-def test_the_same_seed_renders_the_same_frames(textures: TexturePool):
+def test_the_same_seed_renders_the_same_frames(textures: TexturePool) -> None:
     one, other = (draw_clip(np.random.default_rng(5), textures, frames_per_second=8, size=SIZE) for _ in range(2))
     assert all((a == b).all() for a, b in zip(one.render(), other.render(), strict=True))

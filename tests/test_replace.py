@@ -7,7 +7,7 @@ import pytest
 from client._tables.replace import replacing
 
 
-def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path):
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
     with replacing(path) as partial:
@@ -17,7 +17,7 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path):
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_file_stays_if_writing_fails(tmp_path: Path):
+def test_a_file_stays_if_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
 

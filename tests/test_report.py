@@ -98,7 +98,7 @@ def check_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture
 
 def test_counts_are_those_of_the_filter_however_thresholds_move(
     window: Browser, page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     window.open(page)
     seen = [check_counts(window, tmp_path, capsys)]
     assert seen[0]["presets"]["static"] == {"camera": 0.5, "object": 0.5, "dynamics": 1.0}
@@ -140,7 +140,7 @@ def test_counts_are_those_of_the_filter_however_thresholds_move(
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_page_is_readable_and_usable_at_every_width(window: Browser, page: Path, width: int):
+def test_the_page_is_readable_and_usable_at_every_width(window: Browser, page: Path, width: int) -> None:
     window.open(page, width=width)
     assert window.run("return document.documentElement.scrollWidth") == width
     outside = """
@@ -163,7 +163,7 @@ def test_the_page_is_readable_and_usable_at_every_width(window: Browser, page: P
     assert window.errors() == []
 
 
-def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: Path, table: Path):
+def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: Path, table: Path) -> None:
     window.open(page)
     rows = window.run("return [...document.querySelectorAll('#labels tbody tr')].map((row) => row.innerText)")
     assert [row.split()[0] for row in rows] == ["pan_left", "static", "pov"]
@@ -183,7 +183,7 @@ def test_labels_are_counted_among_all_and_among_the_kept(window: Browser, page: 
     assert rows[1].split()[2] == f"{share:.1f}%"
 
 
-def test_the_gallery_plays_videos_and_names_the_reason_if_it_cannot(window: Browser, page: Path):
+def test_the_gallery_plays_videos_and_names_the_reason_if_it_cannot(window: Browser, page: Path) -> None:
     window.open(page)
     window.run("for (const video of document.querySelectorAll('video')) video.src ||= video.dataset.src")
     window.wait_for("[...document.querySelectorAll('video')].every((video) => video.readyState >= 2)")
@@ -213,7 +213,7 @@ def test_the_gallery_plays_videos_and_names_the_reason_if_it_cannot(window: Brow
     assert window.errors() == []
 
 
-def test_names_of_videos_are_escaped_and_nothing_is_fetched(window: Browser, table: Path, tmp_path: Path):
+def test_names_of_videos_are_escaped_and_nothing_is_fetched(window: Browser, table: Path, tmp_path: Path) -> None:
     rows = [(0.499, 0.1, 0.1), (2.6, 1.0, 2.6), (0.9, 0.1, 1.2)]
     path = write_scores(tmp_path / "s'cores $(x).parquet", [*rows, NASTY], videos=[NASTY] * 4)
     write_report(path, tmp_path / "report.html")
@@ -227,7 +227,7 @@ def test_names_of_videos_are_escaped_and_nothing_is_fetched(window: Browser, tab
     assert window.errors() == []
 
 
-def test_the_plane_names_the_limit_that_it_does_not_show(window: Browser, page: Path):
+def test_the_plane_names_the_limit_that_it_does_not_show(window: Browser, page: Path) -> None:
     window.open(page)
     footnote = window.find("#plane-footnote")
     assert footnote.text == "* The preset also limits dynamics: static < 1.00, chaotic > 2.50, slideshow > 1.00."
@@ -240,14 +240,14 @@ def test_the_plane_names_the_limit_that_it_does_not_show(window: Browser, page: 
     assert window.errors() == []
 
 
-def test_the_command_can_be_copied(window: Browser, page: Path):
+def test_the_command_can_be_copied(window: Browser, page: Path) -> None:
     window.open(page)
     window.click('.totals [data-copy="filter-command"]')
     window.wait_for("document.getElementById('status').textContent === 'Copied'")
 
 
 @pytest.mark.parametrize("rows", [[], ["the file is empty"] * 3, [(1.0, 1.0, 1.0)]])
-def test_a_table_with_few_or_no_scores_gives_a_page_too(window: Browser, rows: list, tmp_path: Path):
+def test_a_table_with_few_or_no_scores_gives_a_page_too(window: Browser, rows: list, tmp_path: Path) -> None:
     path = write_scores(tmp_path / "s.parquet", rows, clips=[[(0.0, 2.0, [])]] * len(rows))
     write_report(path, tmp_path / "report.html")
     window.open(tmp_path / "report.html", width=400)
@@ -259,7 +259,7 @@ def test_a_table_with_few_or_no_scores_gives_a_page_too(window: Browser, rows: l
 
 def test_a_hundred_thousand_rows_are_counted_as_the_filter_counts_them(
     window: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     path = write_realistic_scores(tmp_path / "s.parquet", 100_000)
     assert main([str(path), "--output", str(tmp_path / "r.html"), "--drop", "static", "--static", "camera=0.61"]) == 0
     window.open(tmp_path / "r.html")
@@ -271,7 +271,7 @@ def test_a_hundred_thousand_rows_are_counted_as_the_filter_counts_them(
     assert window.errors() == []
 
 
-def test_random_weights_are_announced(tmp_path: Path, window: Browser):
+def test_random_weights_are_announced(tmp_path: Path, window: Browser) -> None:
     weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], metadata=Metadata(weights, METADATA.labels, {}))
     write_report(scores, tmp_path / "r.html")
@@ -279,7 +279,7 @@ def test_random_weights_are_announced(tmp_path: Path, window: Browser):
     assert "random weights: they mean nothing" in window.find("#notices").text
 
 
-def test_the_commands_start_as_the_report_was_typed(tmp_path: Path, window: Browser):
+def test_the_commands_start_as_the_report_was_typed(tmp_path: Path, window: Browser) -> None:
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)])
     assert main([str(scores), "--output", str(tmp_path / "r.html")], "python -m client.report") == 0
     window.open(tmp_path / "r.html")
@@ -288,7 +288,7 @@ def test_the_commands_start_as_the_report_was_typed(tmp_path: Path, window: Brow
     assert "--failed" not in window.find("#filter-command").text
 
 
-def test_parts_of_videos_go_to_jsonl_lists(tmp_path: Path):
+def test_parts_of_videos_go_to_jsonl_lists(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], parts=[(1.0, 3.0)])
     write_report(scores, tmp_path / "r.html", examples=0)
     assert json.loads(_content(tmp_path / "r.html"))["hasParts"] is True
@@ -300,7 +300,7 @@ def _content(page: Path) -> str:
     return match[1]
 
 
-def test_failures_are_counted_by_kind_and_the_first_are_named(tmp_path: Path):
+def test_failures_are_counted_by_kind_and_the_first_are_named(tmp_path: Path) -> None:
     reasons = [f"decoding stopped at frame {index} of 300: the file is truncated" for index in range(30)]
     write_report(write_scores(tmp_path / "s.parquet", [*reasons, "the file is empty"]), tmp_path / "r.html")
     content = json.loads(_content(tmp_path / "r.html"))
@@ -312,7 +312,7 @@ def test_failures_are_counted_by_kind_and_the_first_are_named(tmp_path: Path):
     assert content["failures"][7] == {"video": "videos/0000007.mp4", "reason": reasons[7]}
 
 
-def test_examples_are_the_nearest_rows_that_the_threshold_alone_decides(tmp_path: Path):
+def test_examples_are_the_nearest_rows_that_the_threshold_alone_decides(tmp_path: Path) -> None:
     rows = [(0.45, 0.1, 0.1), (0.1, 0.1, 0.1), (0.49, 0.9, 0.1), (0.5, 0.1, 0.1), (0.6, 0.1, 0.1), (2.0, 0.1, 0.1)]
     table = read_table(write_scores(tmp_path / "s.parquet", rows))
     static = PRESETS["static"]
@@ -328,7 +328,7 @@ def test_examples_are_the_nearest_rows_that_the_threshold_alone_decides(tmp_path
     assert nearest.unmatched[0].row["video"] == "videos/0000003.mp4"
 
 
-def test_any_number_of_labels_fits(tmp_path: Path):
+def test_any_number_of_labels_fits(tmp_path: Path) -> None:
     labels = tuple(f"label_{index}" for index in range(70))
     metadata = Metadata(METADATA.weights, labels, {})
     clips = [[(0, 2, ["label_0", "label_31"]), (2, 4, ["label_31", "label_69"])], [], [(0, 2, ["label_32"])]]
@@ -337,7 +337,7 @@ def test_any_number_of_labels_fits(tmp_path: Path):
     assert bits.tolist() == [[1 | 1 << 31, 0, 1 << 5], [0, 0, 0], [0, 1, 0]]
 
 
-def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path):
+def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path) -> None:
     (tmp_path / "video.mp4").write_bytes(encode(200, width=640, height=360))
     (tmp_path / "sound.mp4").write_bytes(encode_audio())
     (tmp_path / "text.mp4").write_text("not a video")
@@ -362,13 +362,13 @@ def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path):
     assert previews[beyond].reason == "no frame could be decoded"
 
 
-def test_a_preview_shows_the_middle():
+def test_a_preview_shows_the_middle() -> None:
     path = Path("v.mp4")
     assert middle(path, 0.0, 10.0) == Segment(path, 3.0, 7.0)
     assert middle(path, 5.0, 7.5) == Segment(path, 5.0, 7.5)
 
 
-def test_the_command_prints_what_it_wrote(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_what_it_wrote(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(table), "--output", str(tmp_path / "r.html"), "--examples", "0"]) == 0
     assert re.fullmatch(
         rf"{tmp_path}/r.html: 3,002 videos, 2 failed; 0 examples, 0 without a preview; 0.\d MB\n",
@@ -378,7 +378,7 @@ def test_the_command_prints_what_it_wrote(table: Path, tmp_path: Path, capsys: p
 
 def test_an_unreadable_or_unwritable_file_is_status_1_and_leaves_nothing(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     assert main([str(tmp_path / "gone.parquet"), "--output", str(tmp_path / "r.html")]) == 1
     assert capsys.readouterr().err.startswith(f"cannot read {tmp_path / 'gone.parquet'}: ")
     assert main([str(table), "--output", str(tmp_path / "no" / "r.html"), "--examples", "0"]) == 1
@@ -394,7 +394,7 @@ def test_an_unreadable_or_unwritable_file_is_status_1_and_leaves_nothing(
         (["--drop", "boring"], "invalid choice: 'boring'"),
     ],
 )
-def test_wrong_usage_is_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]):
+def test_wrong_usage_is_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["s.parquet", *arguments])
     assert stopped.value.code == 2

@@ -36,7 +36,7 @@ def lines_of(server: Server, request_id: str, count: int = 1) -> list[dict[str, 
         time.sleep(0.05)
 
 
-def test_each_model_that_reads_a_video_logs_what_it_did(server: Server):
+def test_each_model_that_reads_a_video_logs_what_it_did(server: Server) -> None:
     infer(server, GOOD, "good one")
     sampling, decode = lines_of(server, "good one", 2)
     expected = {"event": "request", "outcome": "ok", "video_bytes": len(GOOD), "motion_clips": 1, "camera_clips": 1}
@@ -48,7 +48,7 @@ def test_each_model_that_reads_a_video_logs_what_it_did(server: Server):
     assert sampling["time"] < decode["time"]
 
 
-def test_a_refusal_is_logged_with_the_message_that_the_caller_got(server: Server):
+def test_a_refusal_is_logged_with_the_message_that_the_caller_got(server: Server) -> None:
     with pytest.raises(InferenceServerException) as raised:
         infer(server, GOOD[:2000], "bad one")
     (entry,) = lines_of(server, "bad one")
@@ -57,7 +57,7 @@ def test_a_refusal_is_logged_with_the_message_that_the_caller_got(server: Server
     assert "frames_wanted" not in entry
 
 
-def test_untrusted_names_stay_inside_their_line(server: Server):
+def test_untrusted_names_stay_inside_their_line(server: Server) -> None:
     request_id = HOSTILE.replace("\0", "")  # which Triton takes for the end of a string
     with pytest.raises(InferenceServerException):
         infer(server, GOOD, request_id, **{HOSTILE: "1"})
@@ -68,7 +68,7 @@ def test_untrusted_names_stay_inside_their_line(server: Server):
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "\U0001f3ac" * 5000, "\ud800", "x" * 100_000])
-def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
+def test_a_line_is_printable_and_short_whatever_is_in_it(text: str) -> None:
     record = RequestRecord("video_sampling", text, video_bytes=2**31)
     record.fail(Reason.UNEXPECTED, text)
     record.count_wanted(10**6, 512, 512)
@@ -82,7 +82,7 @@ def test_a_line_is_printable_and_short_whatever_is_in_it(text: str):
 @pytest.mark.parametrize(
     ("logged", "expected"), [("all", ["1", "2"]), ("errors", ["2"]), ("off", []), ("", ["1", "2"])]
 )
-def test_the_environment_selects_which_requests_are_logged(logged: str, expected: list[str]):
+def test_the_environment_selects_which_requests_are_logged(logged: str, expected: list[str]) -> None:
     reader, writer = os.pipe()
     log = RequestLog(RequestLog.from_environment({"REQUEST_LOG": logged})._logged, writer)
     bad = RequestRecord("video_sampling", "2")
@@ -94,12 +94,12 @@ def test_the_environment_selects_which_requests_are_logged(logged: str, expected
         assert [json.loads(text)["request_id"] for text in pipe] == expected
 
 
-def test_a_wrong_value_is_named():
+def test_a_wrong_value_is_named() -> None:
     with pytest.raises(ValueError, match="REQUEST_LOG is 'yes', it must be all, errors or off"):
         RequestLog.from_environment({"REQUEST_LOG": "yes"})
 
 
-def test_a_log_that_nobody_reads_costs_no_request():
+def test_a_log_that_nobody_reads_costs_no_request() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     RequestLog(Logged.ALL, writer).write(RequestRecord("video_sampling", "1"))

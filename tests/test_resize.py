@@ -12,7 +12,7 @@ SIZES = [(640, 272), (176, 144), (427, 241), (8, 8), (224, 224), (1920, 1080), (
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_stretch_is_bilinear_with_half_pixel_centres_and_no_antialiasing(width: int, height: int):
+def test_stretch_is_bilinear_with_half_pixel_centres_and_no_antialiasing(width: int, height: int) -> None:
     frame = picture(3, width, height)
     tensor = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
     expected = torch.nn.functional.interpolate(tensor, size=(224, 224), mode="bilinear", align_corners=False)
@@ -21,7 +21,7 @@ def test_stretch_is_bilinear_with_half_pixel_centres_and_no_antialiasing(width: 
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_crop_is_the_centre_of_the_frame_resized_by_its_shorter_side(width: int, height: int):
+def test_crop_is_the_centre_of_the_frame_resized_by_its_shorter_side(width: int, height: int) -> None:
     frame = picture(3, width, height)
     scale = 256 / min(width, height)
     size = (256, int(height * scale + 1e-9)) if width < height else (int(width * scale + 1e-9), 256)

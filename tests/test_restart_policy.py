@@ -6,14 +6,14 @@ from server import restart_policy
 from server.restart_policy import DEATHS_SECONDS, DeathLimit, StartPolicy
 
 
-def test_an_idle_start_is_restarted_once():
+def test_an_idle_start_is_restarted_once() -> None:
     policy = StartPolicy(idle_timeout_seconds=30)
     assert not policy.restart_idle(30)
     assert policy.restart_idle(31)
     assert not policy.restart_idle(100)
 
 
-def test_a_start_that_loses_its_port_is_restarted_twice():
+def test_a_start_that_loses_its_port_is_restarted_twice() -> None:
     policy = StartPolicy(idle_timeout_seconds=30)
     assert [policy.restart_on_other_ports() for _ in range(3)] == [True, True, False]
 
@@ -28,7 +28,7 @@ def test_a_start_that_loses_its_port_is_restarted_twice():
 )
 def test_the_third_death_within_the_time_is_the_last(
     times: list[float], limits: list[bool], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     deaths = DeathLimit()
     assert not deaths.any
     reached = []

@@ -33,13 +33,13 @@ def paths(run: Run) -> list[int]:
     return [int(result.item.path) for result in run]
 
 
-def test_every_video_is_handed_out_once_and_in_order_where_that_is_wanted():
+def test_every_video_is_handed_out_once_and_in_order_where_that_is_wanted() -> None:
     assert sorted(paths(Run(done, items(500), in_flight=7))) == [*range(500)]
     assert paths(Run(done, items(500), in_flight=7, ordered=True)) == [*range(500)]
     assert paths(Run(done, items(0), in_flight=7)) == []
 
 
-def test_a_slow_video_holds_up_nobody():
+def test_a_slow_video_holds_up_nobody() -> None:
     release = threading.Event()
 
     def score(item: Item) -> VideoResult:
@@ -55,7 +55,7 @@ def test_a_slow_video_holds_up_nobody():
     assert handed_out == [*range(1, 200), 0]
 
 
-def test_no_more_is_held_than_a_few_times_what_is_in_flight():
+def test_no_more_is_held_than_a_few_times_what_is_in_flight() -> None:
     taken = []
 
     def watched() -> Iterator[Item]:
@@ -69,7 +69,7 @@ def test_no_more_is_held_than_a_few_times_what_is_in_flight():
             wait_for(lambda: len(taken) == 5 + 2 * 8)  # the limit
 
 
-def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more():
+def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more() -> None:
     run = Run(done, items(10_000), in_flight=3)
     handed_out = 0
     for _ in run:
@@ -78,7 +78,7 @@ def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more():
     assert 1 <= handed_out <= 3 * 8
 
 
-def test_a_run_whose_videos_are_not_there_yet_can_be_stopped():
+def test_a_run_whose_videos_are_not_there_yet_can_be_stopped() -> None:
     never = threading.Event()
 
     def waiting() -> Iterator[Item]:
@@ -95,7 +95,7 @@ def test_a_run_whose_videos_are_not_there_yet_can_be_stopped():
     never.set()
 
 
-def test_what_goes_wrong_with_the_videos_or_in_the_program_ends_the_run_after_what_is_in_flight():
+def test_what_goes_wrong_with_the_videos_or_in_the_program_ends_the_run_after_what_is_in_flight() -> None:
     def wrong() -> Iterator[Item]:
         yield from items(5)
         raise InputError("line 6 is wrong")
@@ -112,7 +112,7 @@ def test_what_goes_wrong_with_the_videos_or_in_the_program_ends_the_run_after_wh
         paths(Run(broken, items(100), in_flight=2))
 
 
-def test_whoever_reads_no_further_leaves_no_call_behind():
+def test_whoever_reads_no_further_leaves_no_call_behind() -> None:
     under_way = 0
     lock = threading.Lock()
     release = threading.Event()

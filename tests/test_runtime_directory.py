@@ -27,21 +27,21 @@ def name(number: int = 1) -> str:
     return f"video-motion-{os.getuid()}" + (f"-{number}" if number > 1 else "")
 
 
-def test_it_is_made_for_this_user_alone_and_found_again(parent: Path):
+def test_it_is_made_for_this_user_alone_and_found_again(parent: Path) -> None:
     made = runtime_directory()
     assert made == parent / name()
     assert stat.S_IMODE(made.lstat().st_mode) == 0o700
     assert runtime_directory() == made
 
 
-def test_the_key_and_the_locks_are_in_the_same_one(parent: Path):
+def test_the_key_and_the_locks_are_in_the_same_one(parent: Path) -> None:
     assert write_key("secret", 8001).parent == shared_path("turn").parent == parent / name()
     assert stat.S_IMODE(write_key("secret", 8001).stat().st_mode) == 0o600
 
 
 def test_without_a_runtime_directory_of_the_session_it_is_among_temporary_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/nonexistent")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert runtime_directory() == tmp_path / name()
@@ -50,7 +50,7 @@ def test_without_a_runtime_directory_of_the_session_it_is_among_temporary_files(
 @pytest.mark.parametrize("kind", ["link", "open", "file", "another user's"])
 def test_a_name_that_is_not_ours_is_left_alone(
     kind: str, parent: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     taken = parent / name()
     target = parent / "target"
     target.mkdir(mode=0o700)
@@ -79,14 +79,14 @@ def test_a_name_that_is_not_ours_is_left_alone(
     assert kind == "file" or (inside / f"{GONE}-5.turn").exists()
 
 
-def test_all_processes_choose_the_same_one_though_a_name_becomes_free(parent: Path):
+def test_all_processes_choose_the_same_one_though_a_name_becomes_free(parent: Path) -> None:
     (parent / name()).touch()
     chosen = runtime_directory()
     (parent / name()).unlink()
     assert runtime_directory() == chosen == parent / name(2)
 
 
-def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pytest.MonkeyPatch):
+def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_NAMES", 3)
     for number in (1, 2, 3):
         (parent / name(number)).touch()
@@ -94,7 +94,7 @@ def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pyte
         runtime_directory()
 
 
-def test_locks_of_servers_that_have_ended_are_removed_and_nothing_else(parent: Path):
+def test_locks_of_servers_that_have_ended_are_removed_and_nothing_else(parent: Path) -> None:
     directory = runtime_directory()
     kept = {f"{os.getpid()}-5.turn", "8001.key", "notes", f"{GONE}.key"}
     for file in (*kept, f"{GONE}-5.turn", f"{GONE}-5.backbone_0.77"):

@@ -59,7 +59,7 @@ os._exit(0)
     return json.loads(ended.stdout)
 
 
-def test_everything_but_computing_is_forbidden():
+def test_everything_but_computing_is_forbidden() -> None:
     tries = inside(f"""
         result = {{"missing": missing}}
         for name, statement in {FORBIDDEN!r}.items():
@@ -72,7 +72,7 @@ def test_everything_but_computing_is_forbidden():
     assert tries == {"missing": []} | dict.fromkeys(FORBIDDEN, 1)  # EPERM
 
 
-def test_threads_and_memory_are_allowed():
+def test_threads_and_memory_are_allowed() -> None:
     computed = inside("""
         result = []
         thread = threading.Thread(target=lambda: result.append(len(bytearray(100_000_000))))
@@ -82,14 +82,14 @@ def test_threads_and_memory_are_allowed():
     assert computed == [100_000_000]
 
 
-def test_a_missing_barrier_is_named():
+def test_a_missing_barrier_is_named() -> None:
     missing = inside("result = missing", before="sys.modules['pyseccomp'] = None")
     assert isinstance(missing, list)
     assert [name.partition(" (")[0] for name in missing] == ["the system call filter"]
 
 
 @pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
-def test_the_workers_of_a_server_are_in_the_sandbox(model: str, server: Server, client: Client):
+def test_the_workers_of_a_server_are_in_the_sandbox(model: str, server: Server, client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:  # so many that each worker gets one, and so has started
         list(pool.map(client.score, [encode(20)] * 16))
     for worker in workers(server.process.pid, model):
@@ -102,7 +102,7 @@ def test_the_workers_of_a_server_are_in_the_sandbox(model: str, server: Server, 
         assert sum(name.startswith("socket:") for name in open_files) == 1
 
 
-def test_cpu_time_is_limited_per_request():
+def test_cpu_time_is_limited_per_request() -> None:
     decoder = IsolatedDecoder(Limits(timeout_seconds=30))
     video = encode(20)
     seen = []

@@ -83,7 +83,7 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny_repository: Path):
+def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository)
     shared_memory = set(Path("/dev/shm").iterdir())
     with serving(settings) as process:
@@ -100,7 +100,7 @@ def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny
     assert set(Path("/dev/shm").iterdir()) <= shared_memory
 
 
-def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path):
+def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path) -> None:
     with serving(Settings.on_free_ports(tiny_repository)) as process:
         running = descendants(process.pid)
         assert len(running) > 6
@@ -108,7 +108,7 @@ def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path):
         assert wait_until_gone(running)
 
 
-def test_a_taken_port_is_named(tiny_repository: Path):
+def test_a_taken_port_is_named(tiny_repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run_server(Settings.on_free_ports(tiny_repository), GRPC_PORT=str(port))
@@ -117,7 +117,7 @@ def test_a_taken_port_is_named(tiny_repository: Path):
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_process_takes_meanwhile_is_replaced(tiny_repository: Path, monkeypatch, caplog):
+def test_a_port_that_another_process_takes_meanwhile_is_replaced(tiny_repository: Path, monkeypatch, caplog) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -132,7 +132,7 @@ def test_a_port_that_another_process_takes_meanwhile_is_replaced(tiny_repository
     assert choices == []
 
 
-def test_an_ipv6_address_works(tiny_repository: Path):
+def test_an_ipv6_address_works(tiny_repository: Path) -> None:
     with running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1")) as started:
         assert started.url.startswith("[::1]:")
         with Client(started.url) as client:
@@ -142,14 +142,14 @@ def test_an_ipv6_address_works(tiny_repository: Path):
         assert any(name.startswith("nv_") for name, _ in scrape(started))
 
 
-def test_without_an_export_the_command_for_it_is_named(tmp_path: Path):
+def test_without_an_export_the_command_for_it_is_named(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     result = run_server(Settings.on_free_ports(repository))
     assert result.returncode == 1
     assert "has no networks yet: run `make export` first" in result.stderr
 
 
-def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path):
+def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     network = repository / "motion_head" / "1" / "model.onnx"
     network.write_bytes(network.read_bytes()[: network.stat().st_size // 2])
@@ -189,7 +189,7 @@ def stopping_what_loads(triton: int, model: str) -> Iterator[set[int]]:
         stopper.join()
 
 
-def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path):
+def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path) -> None:
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", ready_timeout_seconds=1))
     try:
         with (
@@ -204,7 +204,7 @@ def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path):
         started.stop()
 
 
-def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog):
+def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog) -> None:
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
     try:
         first = started.process.pid
@@ -222,14 +222,14 @@ def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog
     assert int(found) in stopped
 
 
-def test_missing_8_bit_networks_are_named(tiny_repository: Path):
+def test_missing_8_bit_networks_are_named(tiny_repository: Path) -> None:
     result = run_server(Settings.on_free_ports(tiny_repository), PRECISION="int8")
     assert result.returncode == 1
     assert "PRECISION is int8" in result.stderr
     assert "has no 8-bit networks: export with --int8" in result.stderr
 
 
-def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path):
+def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     (repository / "weights.json").write_text("{")
     result = run_server(Settings.on_free_ports(repository))
@@ -237,7 +237,7 @@ def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path):
     assert "weights.json is damaged: run `make export` again" in result.stderr
 
 
-def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path):
+def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path) -> None:
     result = run_server(Settings.on_free_ports(tmp_path))
     assert result.returncode == 1
     assert f"{tmp_path} is not a model repository of this project" in result.stderr
@@ -250,20 +250,20 @@ def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path):
         ("PRECISION", "fp8", "it must be one of auto, f32, bf16, int8"),
     ],
 )
-def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_repository: Path):
+def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_repository: Path) -> None:
     result = run_server(Settings.on_free_ports(tiny_repository), **{variable: value})
     assert result.returncode == 1
     assert f"{variable} is '{value}', {message}" in result.stderr
 
 
-def test_too_little_shared_memory_is_reported_before_the_start(tiny_repository: Path, monkeypatch):
+def test_too_little_shared_memory_is_reported_before_the_start(tiny_repository: Path, monkeypatch) -> None:
     monkeypatch.setattr(preflight, "SHARED_MEMORY_BYTES", 1 << 60)
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {})
     assert "/dev/shm is too small" in problem
     assert "--shm-size" in problem
 
 
-def test_all_problems_are_reported_at_once(tmp_path: Path):
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = preflight.problems(tmp_path, "127.0.0.1", {"HTTP_PORT": taken.getsockname()[1]})
     assert len(found) == 2
@@ -312,7 +312,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], client: Client, seconds: 
     return False
 
 
-def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path):
+def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path) -> None:
     with typed(tiny_repository, tmp_path / "log") as (process, client):
         assert client.score(encode(30)).info.frames == 30
         running = descendants(process.pid)
@@ -321,7 +321,7 @@ def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path):
         assert wait_until_gone(running)
 
 
-def test_a_native_installation_is_preferred(tmp_path: Path):
+def test_a_native_installation_is_preferred(tmp_path: Path) -> None:
     real = tmp_path / "tritonserver"
     real.write_text('#!/bin/sh\necho "real: $@"\n')
     real.chmod(0o755)
@@ -337,7 +337,7 @@ def test_a_native_installation_is_preferred(tmp_path: Path):
     assert result.stdout == f"real: {profile}{quantiles} --model-repository=here --log-verbose=1\n"
 
 
-def test_a_given_flag_overrides_the_default():
+def test_a_given_flag_overrides_the_default() -> None:
     given = [
         "--model-config-name=tensorrt",
         "--backend-directory=/elsewhere",
@@ -346,7 +346,7 @@ def test_a_given_flag_overrides_the_default():
     assert find_triton().command(given, "cpu")[1:] == given
 
 
-def test_an_unused_gpu_is_reported(monkeypatch, tmp_path: Path):
+def test_an_unused_gpu_is_reported(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr("server.installation.has_gpu", lambda: True)
     monkeypatch.setattr("server.installation.GPU_PACKAGES", ("onnxruntime-gpu", "no-such-package"))
     from_pip, native = Triton(tmp_path, backend_directory=tmp_path), Triton(tmp_path)
@@ -359,7 +359,7 @@ def test_an_unused_gpu_is_reported(monkeypatch, tmp_path: Path):
     assert (from_pip.profile(), from_pip.notice()) == ("cpu", None)
 
 
-def test_native_backends_get_memory_pools_for_clips(tmp_path: Path):
+def test_native_backends_get_memory_pools_for_clips(tmp_path: Path) -> None:
     native = Triton(tmp_path)
     pinned = "--pinned-memory-pool-byte-size"
     assert f"{pinned}=1073741824" in native.command([], "gpu")
@@ -368,6 +368,6 @@ def test_native_backends_get_memory_pools_for_clips(tmp_path: Path):
     assert not any(flag.startswith(pinned) for flag in Triton(tmp_path, backend_directory=tmp_path).command([], "gpu"))
 
 
-def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path):
+def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path) -> None:
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
     assert "has no fp16 networks for the GPU: run `make export` without --target cpu" in problem

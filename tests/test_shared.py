@@ -49,7 +49,7 @@ def clip(whose: int) -> Tensors:
     return {"X": np.full((1, 2), whose, np.uint8).astype(np.float32)}
 
 
-def test_the_first_instance_holds_the_network_and_all_of_them_find_it():
+def test_the_first_instance_holds_the_network_and_all_of_them_find_it() -> None:
     assert [holds_network(name) for name in ("head_0", "backbone_0_0", "backbone_0_1", "backbone_0_10")] == [
         True,
         True,
@@ -60,14 +60,14 @@ def test_the_first_instance_holds_the_network_and_all_of_them_find_it():
     assert address_of("backbone_0_0") != address_of("classifier_0_0")
 
 
-def test_other_instances_get_the_same_answers(shared: SharedNetwork, tmp_path: Path):
+def test_other_instances_get_the_same_answers(shared: SharedNetwork, tmp_path: Path) -> None:
     outputs = RemoteNetwork(tmp_path / "network").run(clip(3))
     for name, output in shared.run(clip(3)).items():
         assert outputs[name].dtype == output.dtype
         np.testing.assert_array_equal(outputs[name], output)
 
 
-def test_an_error_of_the_network_affects_only_its_request(shared: SharedNetwork, tmp_path: Path):
+def test_an_error_of_the_network_affects_only_its_request(shared: SharedNetwork, tmp_path: Path) -> None:
     remote = RemoteNetwork(tmp_path / "network")
     with pytest.raises(RuntimeError, match="no such clip"):
         remote.run({"X": -np.ones((1, 2), np.float32)})
@@ -76,7 +76,7 @@ def test_an_error_of_the_network_affects_only_its_request(shared: SharedNetwork,
 
 def test_one_clip_waits_for_one_clip_of_a_long_video_and_not_for_all(
     network: Doubling, shared: SharedNetwork, tmp_path: Path
-):
+) -> None:
     long, short = 1, 2
     network.may_go_on.clear()
 
@@ -97,7 +97,7 @@ def test_one_clip_waits_for_one_clip_of_a_long_video_and_not_for_all(
     assert network.asked == [long, short] + [long] * 19
 
 
-def test_an_instance_whose_network_is_gone_fails_and_finds_the_next_one(network: Doubling, tmp_path: Path):
+def test_an_instance_whose_network_is_gone_fails_and_finds_the_next_one(network: Doubling, tmp_path: Path) -> None:
     remote = RemoteNetwork(tmp_path / "network", patience_seconds=0)
     # As in Triton's message for a dead process: clients wait and retry.
     with pytest.raises(NetworkGone, match="is not healthy"):
@@ -110,7 +110,7 @@ def test_an_instance_whose_network_is_gone_fails_and_finds_the_next_one(network:
     assert other.asked == [4]
 
 
-def test_requests_to_a_dead_process_are_answered_by_the_next_one(network: Doubling, tmp_path: Path):
+def test_requests_to_a_dead_process_are_answered_by_the_next_one(network: Doubling, tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from backends.shared import SharedNetwork;"
         "from tests.test_shared import Doubling; n = Doubling(); n.may_go_on.clear();"
@@ -132,7 +132,7 @@ def test_requests_to_a_dead_process_are_answered_by_the_next_one(network: Doubli
     assert network.asked == [3]
 
 
-def test_the_compute_lock_passes_to_a_waiting_process_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_compute_lock_passes_to_a_waiting_process_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     first, second = ComputeLock(), ComputeLock()
     order: list[str] = []

@@ -36,7 +36,7 @@ def full(server: Server) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
 
 
-def test_a_video_without_room_fails_and_others_are_answered_meanwhile(tiny_repository: Path):
+def test_a_video_without_room_fails_and_others_are_answered_meanwhile(tiny_repository: Path) -> None:
     # A server that has had no large file yet, because pools never shrink.
     with (
         running(Settings.on_free_ports(tiny_repository, precision="f32")) as server,
@@ -72,7 +72,7 @@ MODELS = [*NEEDS, "motion_backbone", "motion_head", "camera_classifier"]
         ([50, 31, 11, 31, 1, 11], 50, False),  # its free space does not help: it grows by the whole tensor
     ],
 )
-def test_clips_have_room_if_every_pool_that_may_have_to_grow_can(sizes: list[int], free: int, room: bool):
+def test_clips_have_room_if_every_pool_that_may_have_to_grow_can(sizes: list[int], free: int, room: bool) -> None:
     pools = [Pool(model, size * MIB) for model, size in zip(MODELS, sizes, strict=True)]
     if room:
         check_room(NEEDS, pools, free * MIB)
@@ -81,7 +81,7 @@ def test_clips_have_room_if_every_pool_that_may_have_to_grow_can(sizes: list[int
         check_room(NEEDS, pools, free * MIB)
 
 
-def test_without_the_proxy_the_client_explains_it():
+def test_without_the_proxy_the_client_explains_it() -> None:
     error = InferenceServerException(
         "in ensemble 'video_motion', Failed to increase the shared memory pool size for key 'x' to 1048576 bytes.",
         "StatusCode.INTERNAL",

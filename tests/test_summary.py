@@ -34,7 +34,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return status, *capsys.readouterr()
 
 
-def test_one_set_is_counted_and_described(first: Path, capsys: pytest.CaptureFixture[str]):
+def test_one_set_is_counted_and_described(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, first)
     assert (status, err) == (0, "")
     content = json.loads(out)
@@ -51,7 +51,7 @@ def test_one_set_is_counted_and_described(first: Path, capsys: pytest.CaptureFix
     assert summary["weights"] == METADATA.weights
 
 
-def test_two_sets_are_compared(first: Path, second: Path, capsys: pytest.CaptureFixture[str]):
+def test_two_sets_are_compared(first: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads(run(capsys, first, second)[1])
     camera = content["difference"]["scores"]["camera_movement_score"]
     assert camera["mean"] == pytest.approx(1.25 - 4.1 / 3, abs=1e-5)
@@ -62,7 +62,7 @@ def test_two_sets_are_compared(first: Path, second: Path, capsys: pytest.Capture
     assert shares == pytest.approx({"pan_left": -1 / 3, "pov": -1 / 3, "static": 2 / 3})
 
 
-def test_a_person_reads_both_side_by_side(first: Path, second: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_person_reads_both_side_by_side(first: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, first, second, "--format", "table")[1].splitlines()
     assert lines[0] == f"a  {first}   4 videos, 1 failed, 4 clips"
     assert lines[1] == f"b  {second}   2 videos, 0 failed, 2 clips"
@@ -70,7 +70,7 @@ def test_a_person_reads_both_side_by_side(first: Path, second: Path, capsys: pyt
     assert "  static                 33.3 %  100.0 %  +66.7 %" in lines
 
 
-def test_each_video_has_its_intervals(first: Path, capsys: pytest.CaptureFixture[str]):
+def test_each_video_has_its_intervals(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
     objects = [json.loads(line) for line in run(capsys, first, "--per-video")[1].splitlines()]
     assert objects[0]["intervals"] == [
         {"label": "pan_left", "start_seconds": 0.0, "end_seconds": 4.0},
@@ -87,7 +87,7 @@ def test_each_video_has_its_intervals(first: Path, capsys: pytest.CaptureFixture
     ]
 
 
-def test_a_set_without_scored_videos_has_no_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_set_without_scored_videos_has_no_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nothing = write_scores(tmp_path / "n.parquet", ["the file is empty"])
     one = write_scores(tmp_path / "o.parquet", [(1.0, 1.0, 1.0)])
     content = json.loads(run(capsys, nothing, one)[1])
@@ -98,7 +98,9 @@ def test_a_set_without_scored_videos_has_no_figures(tmp_path: Path, capsys: pyte
     assert run(capsys, nothing, one, "--format", "table")[0] == 0
 
 
-def test_sets_of_different_weights_are_said_to_be(first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_sets_of_different_weights_are_said_to_be(
+    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = write_scores(
         tmp_path / "o.parquet",
         [(1.0, 1.0, 1.0)],
@@ -110,18 +112,20 @@ def test_sets_of_different_weights_are_said_to_be(first: Path, tmp_path: Path, c
     ]
 
 
-def test_labels_are_counted_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_labels_are_counted_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (summary,) = json.loads(run(capsys, write_realistic_scores(tmp_path / "s.parquet", 30_000))[1])["sets"]
     assert sum(summary["label_share_of_clips"].values()) == pytest.approx(1)  # each of its clips has one label
     assert summary["clips"] > 70_000
 
 
-def test_wrong_usage_is_status_2(first: Path):
+def test_wrong_usage_is_status_2(first: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([str(first)] * 3)
 
 
-def test_a_table_that_cannot_be_read_is_status_1(first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_table_that_cannot_be_read_is_status_1(
+    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, out, err = run(capsys, first, tmp_path / "gone.parquet")
     assert (status, out) == (1, "")
     assert err.startswith(f"cannot read {tmp_path / 'gone.parquet'}: ")

@@ -122,7 +122,9 @@ def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
         for how in (signal.SIGKILL, signal.SIGSTOP)
     ],
 )
-def test_a_killed_or_stopped_process_is_replaced_and_no_request_fails(how: signal.Signals, model: str, served: Served):
+def test_a_killed_or_stopped_process_is_replaced_and_no_request_fails(
+    how: signal.Signals, model: str, served: Served
+) -> None:
     with Client(served.url, away_seconds=60) as client:
         expected = client.score(GOOD)
         with load(served.url, expected) as wrong:
@@ -134,7 +136,7 @@ def test_a_killed_or_stopped_process_is_replaced_and_no_request_fails(how: signa
     assert wrong == []
 
 
-def test_a_stopped_decoder_process_costs_one_request_and_not_the_next(served: Served):
+def test_a_stopped_decoder_process_costs_one_request_and_not_the_next(served: Served) -> None:
     with Client(served.url, away_seconds=60) as client:
         expected = client.score(GOOD)
         for model in ("video_sampling", "video_decode"):
@@ -148,7 +150,7 @@ def test_a_stopped_decoder_process_costs_one_request_and_not_the_next(served: Se
 
 
 @pytest.mark.slow
-def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[str]):
+def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
     choose = random.Random(0)
     table = [f"{'model':18}{'process':9}{'signal':9}seconds"]
     recoveries: list[float] = []
@@ -181,7 +183,7 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
     assert max(recoveries) < WHOLE_SECONDS
 
 
-def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repository: Path):
+def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     with serving(settings) as process:
         lines = drain(process.stdout)
@@ -203,7 +205,7 @@ def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repositor
     assert "Traceback" not in output
 
 
-def test_the_death_of_tritonserver_during_a_control_request_is_noticed():
+def test_the_death_of_tritonserver_during_a_control_request_is_noticed() -> None:
     # Its connection stays open, because a stub that it has just forked holds it too.
     with socket.create_server(("127.0.0.1", 0)) as silent, subprocess.Popen(["sleep", "0.5"]) as process:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -213,7 +215,7 @@ def test_the_death_of_tritonserver_during_a_control_request_is_noticed():
 
 
 @pytest.mark.parametrize("with_key", [False, True])
-def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server):
+def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server) -> None:
     headers = {GRPC_KEY_NAME: server.key} if with_key else {}
     http_headers = server.key_header if with_key else {}
     with grpc.InferenceServerClient(server.url) as triton:
@@ -252,7 +254,9 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
             assert answer.status == 200
 
 
-def test_a_new_export_is_served_completely_or_not_at_all(tiny_repository: Path, tiny_checkpoints, tmp_path: Path):
+def test_a_new_export_is_served_completely_or_not_at_all(
+    tiny_repository: Path, tiny_checkpoints, tmp_path: Path
+) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     write_motion_checkpoint(tmp_path / "other", width=48, depth=1, head_depth=1, use_sigmoid=True, seed=1)
     settings = Settings.on_free_ports(repository, precision="f32")

@@ -38,7 +38,7 @@ def write(path: Path, rows: list) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
-def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, tmp_path: Path):
+def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, tmp_path: Path) -> None:
     table = read_table(write(tmp_path / f"scores{suffix}", ROWS))
     assert table.schema.equals(SCHEMA)
     good, bad = table.to_pylist()
@@ -75,7 +75,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         assert Metadata.of(table) == METADATA
 
 
-def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path):
+def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     write_parquet(path, (scored_row(f"{index}.mp4", SCORE) for index in range(20_000)), METADATA)
     assert parquet.ParquetFile(path).num_row_groups == 5
@@ -84,7 +84,7 @@ def test_a_large_table_is_written_in_row_groups_and_read_in_parts(tmp_path: Path
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_table_of_failures_alone_and_an_empty_one_can_be_read(tmp_path: Path):
+def test_a_table_of_failures_alone_and_an_empty_one_can_be_read(tmp_path: Path) -> None:
     for suffix in (".parquet", ".jsonl", ".csv"):
         for rows in ([], ROWS[1:]):
             table = read_table(write(tmp_path / f"scores{suffix}", rows))
@@ -92,7 +92,7 @@ def test_a_table_of_failures_alone_and_an_empty_one_can_be_read(tmp_path: Path):
             assert table.schema.equals(SCHEMA)
 
 
-def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path):
+def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path) -> None:
     path = write(tmp_path / "scores.jsonl", ROWS)
     path.write_text(path.read_text() + '{"video": "half')
     assert read_table(path).num_rows == 2
@@ -109,7 +109,7 @@ def test_a_line_that_is_still_being_written_is_not_read(tmp_path: Path):
         ("scores.csv", None, "cannot read .*: No such file or directory"),
     ],
 )
-def test_what_is_no_table_is_said_to_be_none(name: str, content: str | None, message: str, tmp_path: Path):
+def test_what_is_no_table_is_said_to_be_none(name: str, content: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_text(content)
@@ -117,14 +117,14 @@ def test_what_is_no_table_is_said_to_be_none(name: str, content: str | None, mes
         read_table(path)
 
 
-def test_another_parquet_file_is_told_from_a_table_of_scores(tmp_path: Path):
+def test_another_parquet_file_is_told_from_a_table_of_scores(tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     parquet.write_table(pa.table({"video": ["a.mp4"]}), path)
     with pytest.raises(TableError, match="it has no column 'camera_movement_score'"):
         read_metadata(path)
 
 
-def test_rows_with_other_labels_are_refused(tmp_path: Path):
+def test_rows_with_other_labels_are_refused(tmp_path: Path) -> None:
     other = Score(SCORE.motion, (CameraClip(0, 2, {"up": 0.5}),), SCORE.info, SCORE.weights)
     path = write(tmp_path / "scores.jsonl", [ROWS[0], scored_row("other.mp4", other)])
     with pytest.raises(TableError, match=r"'other.mp4' has 1 labels, others have 2"):

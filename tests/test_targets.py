@@ -169,7 +169,7 @@ def written(repository: Path) -> set[str]:
 
 def test_each_target_includes_those_before_it(
     fp16_repository: Path, tiny_repository: Path, tiny_checkpoints, tmp_path: Path, machine: Machine
-):
+) -> None:
     assert (written(tiny_repository), written(fp16_repository)) == (set(), FP16)
     machine.python_package("10.13.3.9")
     repository = Path(shutil.copytree(fp16_repository, tmp_path / "model_repository"))
@@ -181,7 +181,7 @@ def test_each_target_includes_those_before_it(
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: str, fp16_repository: Path):
+def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: str, fp16_repository: Path) -> None:
     graph = onnx.load(fp16_repository / model / "1" / "model_fp16.onnx").graph
     fp16 = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
     assert {"MatMul", "LayerNormalization"} <= {node.op_type for node in graph.node}
@@ -199,7 +199,7 @@ def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: st
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, tiny_checkpoints):
+def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, tiny_checkpoints) -> None:
     motion, camera = tiny_checkpoints
     network = load_motion(motion)[0] if model == "motion_backbone" else load_camera(camera).network
     clips = torch.randint(0, 256, (3, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
@@ -212,7 +212,7 @@ def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, ti
     assert not np.array_equal(found, expected)  # equal if it were float32
 
 
-def test_the_patch_embedding_as_a_matrix_product_equals_the_convolution():
+def test_the_patch_embedding_as_a_matrix_product_equals_the_convolution() -> None:
     torch.manual_seed(0)
     convolution = torch.nn.Conv3d(3, 24, (2, 16, 16), stride=(2, 16, 16))
     video = torch.randn(2, 3, 4, 32, 48)
@@ -244,7 +244,7 @@ def check_plan(repository: Path, version: str, graph: bytes = b"a graph") -> Non
 
 
 @pytest.mark.parametrize("version", ["10.13.3.9", "11.4.0.106"])
-def test_plans_by_the_python_package(version: str, repository: Path, machine: Machine):
+def test_plans_by_the_python_package(version: str, repository: Path, machine: Machine) -> None:
     machine.python_package(version)
     machine.trtexec("100000", builds=False)  # not used: the package takes precedence
     build_plan(repository)
@@ -252,13 +252,15 @@ def test_plans_by_the_python_package(version: str, repository: Path, machine: Ma
 
 
 @pytest.mark.parametrize("version", ["101303", "110400"])
-def test_plans_by_trtexec(version: str, repository: Path, machine: Machine):
+def test_plans_by_trtexec(version: str, repository: Path, machine: Machine) -> None:
     machine.trtexec(version)
     build_plan(repository)
     check_plan(repository, f"trtexec v{version}")
 
 
-def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(repository: Path, machine: Machine):
+def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(
+    repository: Path, machine: Machine
+) -> None:
     machine.python_package("10.13.3.9")
     assert "motion_backbone: building the plan, which takes minutes" in build_plan(repository)
     plan = repository / "motion_backbone" / "1" / PLAN
@@ -286,7 +288,7 @@ def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(r
 
 def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
     tiny_checkpoints, repository: Path, machine: Machine
-):
+) -> None:
 
     def message() -> str:
         with pytest.raises(ExportError) as caught:
@@ -305,7 +307,7 @@ def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
     assert "a plan is built on the GPU" in message()
 
 
-def test_on_a_machine_with_different_gpus_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch):
+def test_on_a_machine_with_different_gpus_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch) -> None:
     machine.python_package("11.4.0.106")
     machine.script("nvidia-smi", NVIDIA_SMI)
     with pytest.raises(
@@ -316,7 +318,7 @@ def test_on_a_machine_with_different_gpus_one_must_be_chosen(repository: Path, m
     assert "plans: for NVIDIA L40S, 8.9, with TensorRT 11.4.0.106" in build_plan(repository)
 
 
-def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machine):
+def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machine) -> None:
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
         command = ["git", "-C", str(tmp_path / "checkout"), *identity, *arguments]
@@ -345,7 +347,9 @@ def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machi
         ("trtexec", r"trtexec cannot build graph.onnx: .*\[E\] Error\[4\]: no tactic for Softmax"),
     ],
 )
-def test_a_plan_that_cannot_be_built_changes_nothing(fault: str, message: str, repository: Path, machine: Machine):
+def test_a_plan_that_cannot_be_built_changes_nothing(
+    fault: str, message: str, repository: Path, machine: Machine
+) -> None:
     if fault == "trtexec":
         machine.trtexec("110400", builds=False)
     else:
@@ -356,7 +360,7 @@ def test_a_plan_that_cannot_be_built_changes_nothing(fault: str, message: str, r
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()} == before
 
 
-def test_the_command_line_takes_a_target(tmp_path: Path):
+def test_the_command_line_takes_a_target(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     command = [sys.executable, "-m", "export", "--model-repository", str(repository), "--target", "tensorrt"]
     environment = os.environ | {"PATH": "/usr/bin:/bin"}

@@ -79,7 +79,7 @@ def encrypted(request: pytest.FixtureRequest, server: Server, certificates: Cert
 
 def test_a_caller_with_the_right_certificates_is_answered(
     encrypted: tuple[str, bool], certificates: Certificates, client: Client
-):
+) -> None:
     url, _ = encrypted
     expected = client.score(VIDEO)
     tls = Tls(certificates.ca, certificates.client, certificates.client_key)
@@ -93,7 +93,9 @@ def test_a_caller_with_the_right_certificates_is_answered(
     assert asyncio.run(score()) == expected
 
 
-def test_other_callers_are_refused(encrypted: tuple[str, bool], certificates: Certificates, others: Certificates):
+def test_other_callers_are_refused(
+    encrypted: tuple[str, bool], certificates: Certificates, others: Certificates
+) -> None:
     url, mutual = encrypted
     refused = [None, Tls(others.ca, certificates.client, certificates.client_key)]
     if mutual:
@@ -106,7 +108,9 @@ def test_other_callers_are_refused(encrypted: tuple[str, bool], certificates: Ce
             client.weights()
 
 
-def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], certificates: Certificates, tmp_path: Path):
+def test_the_command_line_takes_the_same_files(
+    encrypted: tuple[str, bool], certificates: Certificates, tmp_path: Path
+) -> None:
     url, _ = encrypted
     video = tmp_path / "video.mp4"
     video.write_bytes(VIDEO)
@@ -118,7 +122,7 @@ def test_the_command_line_takes_the_same_files(encrypted: tuple[str, bool], cert
     assert json.loads(result.stdout)["info"]["frames"] == 20
 
 
-def test_files_that_cannot_be_used_are_named(certificates: Certificates, others: Certificates, tmp_path: Path):
+def test_files_that_cannot_be_used_are_named(certificates: Certificates, others: Certificates, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=f"cannot read {tmp_path}/none.pem: No such file"):
         Client(tls=Tls(tmp_path / "none.pem"))
     with pytest.raises(ValueError, match="a certificate and its key must be given together"):
@@ -138,7 +142,7 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, others:
         assert any(message in problem for problem in found), found
 
 
-def test_the_environment_names_the_certificates(certificates: Certificates, tmp_path: Path):
+def test_the_environment_names_the_certificates(certificates: Certificates, tmp_path: Path) -> None:
     def tls(**environment: Path) -> ServerTls | None:
         return Settings.from_environment(tmp_path, {name: str(path) for name, path in environment.items()}).tls
 
@@ -164,7 +168,7 @@ def unregister(triton: grpc.InferenceServerClient, name: str, headers: dict[str,
             time.sleep(0.02)
 
 
-def test_the_key_opens_shared_memory(server: Server):
+def test_the_key_opens_shared_memory(server: Server) -> None:
     assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.key_file.parent.stat().st_mode) == 0o700
     headers = {GRPC_KEY_NAME: server.key_file.read_text()}

@@ -21,7 +21,7 @@ SECONDS = 30
 @pytest.mark.slow
 def test_a_collector_gets_the_spans_of_every_step_under_the_callers_trace(
     tiny_repository: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     posted: list[tuple[str, dict]] = []
 
     class Collector(BaseHTTPRequestHandler):

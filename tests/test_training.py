@@ -94,7 +94,7 @@ class Always:
 )
 def test_an_augmented_clip_moves_as_its_new_label_says(
     label: str, changes: tuple[bool, ...], rename: Callable[[str], str]
-):
+) -> None:
     frames = np.zeros((16, 14, 14, 3), np.uint8)
     labels = np.array([each == label for each in LABELS])
     light = np.arange(75, dtype=np.float32).reshape(15, 5)
@@ -105,7 +105,7 @@ def test_an_augmented_clip_moves_as_its_new_label_says(
     assert (lit == (light[::-1] * [-1, -1, -1, -1, 1] if rename is backwards else light)).all()
 
 
-def test_rows_and_columns_of_an_arc_are_not_swapped():
+def test_rows_and_columns_of_an_arc_are_not_swapped() -> None:
     frames = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)
     labels = np.array([each == "arc_left" for each in LABELS])
     light = np.zeros((15, 5), np.float32)
@@ -114,7 +114,7 @@ def test_rows_and_columns_of_an_arc_are_not_swapped():
     assert (called == labels).all()
 
 
-def test_colours_are_permuted_in_frames_and_in_light_alike():
+def test_colours_are_permuted_in_frames_and_in_light_alike() -> None:
     frames = np.broadcast_to(np.array([10, 20, 30], np.uint8), (16, 14, 14, 3))
     light = np.tile(np.array([1, 2, 3, 4, 5], np.float32), (15, 1))
     order = Always(False, False, False, False, colours=(2, 0, 1))
@@ -123,7 +123,7 @@ def test_colours_are_permuted_in_frames_and_in_light_alike():
     assert (lit == [3, 1, 2, 4, 5]).all()
 
 
-def test_recolouring_keeps_the_stops_between_frames():
+def test_recolouring_keeps_the_stops_between_frames() -> None:
     video = torch.full((3, 2, 4, 4, 3), 40.0)
     video[:, 1] = 80.0
     recolour(torch.Generator().manual_seed(0), video)
@@ -137,7 +137,7 @@ def square(side: int = 112) -> np.ndarray:
     return np.tile(board[None, :, :, None], (16, 1, 1, 3)).astype(np.uint8)
 
 
-def test_a_relit_clip_changes_as_its_new_light_says():
+def test_a_relit_clip_changes_as_its_new_light_says() -> None:
     still, span = np.zeros((15, 5), np.float32), np.array([1, 1.5], np.float32)
     before = np.array([0.1, 0.2, 0], np.float32)
     brightened = blurred = 0
@@ -160,7 +160,7 @@ def contrast(frame: np.ndarray) -> float:
     return float(frame.std() / frame.mean())
 
 
-def test_a_clip_whose_light_changes_is_not_relit():
+def test_a_clip_whose_light_changes_is_not_relit() -> None:
     light = np.zeros((15, 5), np.float32)
     light[3, 1] = 0.2
     rates = np.zeros(3, np.float32)
@@ -170,12 +170,12 @@ def test_a_clip_whose_light_changes_is_not_relit():
         assert (found[0] == square()).all()
 
 
-def test_applying_an_augmentation_twice_gives_the_first_label():
+def test_applying_an_augmentation_twice_gives_the_first_label() -> None:
     for order in augmentation.ORDERS:
         assert (order[order] == np.arange(len(LABELS))).all()
 
 
-def test_camera_motion_is_the_affine_map_of_the_displacements():
+def test_camera_motion_is_the_affine_map_of_the_displacements() -> None:
     motion = torch.from_numpy(field(shift=(0.01, -0.02), growth=0.03, turn=0.04))[None]
     camera_motion = torch.sinh(camera_motion_of(motion)) / 40
     assert camera_motion[0, 0].tolist() == pytest.approx([0.01, -0.02, 0.03, 0.04, 0, 0], abs=1e-6)
@@ -183,7 +183,7 @@ def test_camera_motion_is_the_affine_map_of_the_displacements():
     assert camera_motion_of(motion).isnan().any(-1)[0].tolist() == [index == 2 for index in range(8)]
 
 
-def test_a_sample_is_what_the_server_decodes(shards: Path):
+def test_a_sample_is_what_the_server_decodes(shards: Path) -> None:
     """At half the size: the first motion segment and the first camera clip of the shard's first clip."""
     rng = np.random.default_rng([7, 0])
     clip, encoded = draw_training_clip(rng, TexturePool.draw(rng, 80))
@@ -199,7 +199,7 @@ def test_a_sample_is_what_the_server_decodes(shards: Path):
         assert {label for label, there in zip(LABELS, labels, strict=True) if there} == clip.moves.labels
 
 
-def test_rendering_skips_existing_shards(shards: Path):
+def test_rendering_skips_existing_shards(shards: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
     make_shards(shards, 7, range(2))
     assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
@@ -215,7 +215,7 @@ def trained(shards: Path, checkpoint: Path, runs: int) -> Training:
     return training
 
 
-def test_the_learning_rate_falls_at_the_end_of_a_phase_that_decays(shards: Path, tmp_path: Path):
+def test_the_learning_rate_falls_at_the_end_of_a_phase_that_decays(shards: Path, tmp_path: Path) -> None:
     config = replace(BOTH, phases=(Phase(1000, 2, 2, decays=True), Phase(1000, 2, 2, rate=0.5)))
     training = Training(Clips(shards), tmp_path / "new.pt", 0, config)
     rates = []
@@ -225,7 +225,7 @@ def test_the_learning_rate_falls_at_the_end_of_a_phase_that_decays(shards: Path,
     assert rates == pytest.approx([1 / 300, 1, 0.52, 0.02 + 1 / 600, 0.5, 0.5])
 
 
-def test_a_training_that_is_resumed_gives_the_same_weights(shards: Path, tmp_path: Path):
+def test_a_training_that_is_resumed_gives_the_same_weights(shards: Path, tmp_path: Path) -> None:
     """Every run but the last stops after one step."""
     at_once = trained(shards, tmp_path / "once.pt", 1)
     in_parts = trained(shards, tmp_path / "parts.pt", 3)
@@ -233,7 +233,7 @@ def test_a_training_that_is_resumed_gives_the_same_weights(shards: Path, tmp_pat
         assert torch.allclose(value, in_parts.model.state_dict()[name], atol=1e-5), name
 
 
-def test_the_motion_network_starts_from_both_and_keeps_the_classifier(shards: Path, tmp_path: Path):
+def test_the_motion_network_starts_from_both_and_keeps_the_classifier(shards: Path, tmp_path: Path) -> None:
     learned = trained(shards, tmp_path / "both.pt", 1).average
     config = replace(SCORES, phases=(Phase(2, 8, 2),))
     alone = Training(Clips(shards), tmp_path / "scores.pt", 1, config, learned)
@@ -246,7 +246,7 @@ def test_the_motion_network_starts_from_both_and_keeps_the_classifier(shards: Pa
         assert not torch.equal(after[name], learned[name])
 
 
-def test_selected_patches_are_those_of_the_whole_frame():
+def test_selected_patches_are_those_of_the_whole_frame() -> None:
     torch.manual_seed(0)
     model = DemoModel()
     video = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -262,7 +262,7 @@ def test_selected_patches_are_those_of_the_whole_frame():
     assert (at[1, 7] == motion[1, 7, [0, 1, 2]]).all()
 
 
-def test_a_fraction_of_a_pixel_counts_in_the_fine_loss():
+def test_a_fraction_of_a_pixel_counts_in_the_fine_loss() -> None:
     """An object moves by a quarter of a pixel; patches across a cut do not count."""
     motion = torch.zeros(1, 8, 49, 4)
     motion[0, :, 5, 0] = 0.25 / 112
@@ -285,7 +285,7 @@ def test_a_fraction_of_a_pixel_counts_in_the_fine_loss():
     assert loss(torch.where(hidden.isnan().any(-1, keepdim=True), 9.0, right), hidden) == pytest.approx(0, abs=1e-9)
 
 
-def test_an_added_block_changes_nothing_at_first():
+def test_an_added_block_changes_nothing_at_first() -> None:
     torch.manual_seed(0)
     model, deeper = DemoModel(), DemoModel(5)
     deeper.load_state_dict(with_another_block(model.state_dict()))
@@ -299,7 +299,7 @@ def test_an_added_block_changes_nothing_at_first():
     assert blocks[2].mlp.fc1.weight.any()
 
 
-def test_rates_are_converted_to_segments_of_the_same_duration(shards: Path):
+def test_rates_are_converted_to_segments_of_the_same_duration(shards: Path) -> None:
     """The network cannot see the duration of a segment."""
     clips = Clips(shards)
     (rates,) = clips.batch(np.random.default_rng(0), 1, np.arange(8))[4].double()
@@ -308,7 +308,7 @@ def test_rates_are_converted_to_segments_of_the_same_duration(shards: Path):
     assert np.abs(seen - rates.numpy()).max(1).min() < 1e-6
 
 
-def test_the_rank_loss_is_0_if_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch):
+def test_the_rank_loss_is_0_if_scores_rise_with_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scores themselves do not matter, nor does the order of equal rates."""
     model = DemoModel()
     monkeypatch.setattr(model, "scores", lambda videos: videos[:, 0])
@@ -348,7 +348,7 @@ def temporal_model() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
     return model, heads, noise
 
 
-def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(temporal_model):
+def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(temporal_model) -> None:
     model, heads, noise = temporal_model
     pair = torch.arange(8 * 49) // 49
     for index in (1, 3):
@@ -359,7 +359,7 @@ def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(tempo
             assert (weights[:, head] * there).sum(-1).mean() > 0.6, (index, away)
 
 
-def test_no_layer_writes_to_temporal_channels(temporal_model):
+def test_no_layer_writes_to_temporal_channels(temporal_model) -> None:
     model, _, noise = temporal_model
     with torch.no_grad():
         layers = model.layers(noise, torch.arange(8))
@@ -368,7 +368,7 @@ def test_no_layer_writes_to_temporal_channels(temporal_model):
         assert torch.equal(layer[..., TEMPORAL_CHANNELS], table.expand_as(layer[..., TEMPORAL_CHANNELS]))
 
 
-def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model):
+def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model) -> None:
     model, heads, noise = temporal_model
     model = copy.deepcopy(model)
     still = noise[:, :1].expand_as(noise)
@@ -393,7 +393,7 @@ def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model):
     assert (gathered[:, :4, :3].amin(1) > gathered[:, 4:, :3].amax(1)).all()
 
 
-def test_levels_are_sums_of_steps_and_clips_with_cuts_do_not_count():
+def test_levels_are_sums_of_steps_and_clips_with_cuts_do_not_count() -> None:
     """One clip brightens by a stop over its 16 frames, the other one has a cut."""
     light = torch.zeros(2, 15, 5)
     light[:, :, :3] = 1 / 15
@@ -419,7 +419,7 @@ def test_levels_are_sums_of_steps_and_clips_with_cuts_do_not_count():
     assert loss(said, off) == pytest.approx(0.3**2 / 4 / 4, abs=1e-6)
 
 
-def test_first_weights_detect_the_direction_of_a_moving_wave():
+def test_first_weights_detect_the_direction_of_a_moving_wave() -> None:
     """The phase of a wave that moves by a quarter of its length turns by 90 degrees."""
     torch.manual_seed(0)
     model = DemoModel()
@@ -437,7 +437,7 @@ def test_first_weights_detect_the_direction_of_a_moving_wave():
     assert quarter.abs().median() == pytest.approx(np.pi / 2, abs=0.35)
 
 
-def test_first_weights_make_heads_attend_to_regions():
+def test_first_weights_make_heads_attend_to_regions() -> None:
     torch.manual_seed(0)
     model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -457,7 +457,7 @@ def test_first_weights_make_heads_attend_to_regions():
     assert (weights * apart).sum(-1).mean() < apart.mean() - 0.02
 
 
-def test_calibration_reaches_the_target_share(shards: Path, monkeypatch: pytest.MonkeyPatch):
+def test_calibration_reaches_the_target_share(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(4)
     state = DemoModel().state_dict()
     some = [Shard.load(shards, number) for number in range(2)]
@@ -471,7 +471,7 @@ def test_calibration_reaches_the_target_share(shards: Path, monkeypatch: pytest.
     assert [name for name in state if not torch.equal(state[name], shifted[name])] == ["classifier.bias"]
 
 
-def test_saved_checkpoints_compute_what_the_trained_models_compute(tmp_path: Path):
+def test_saved_checkpoints_compute_what_the_trained_models_compute(tmp_path: Path) -> None:
     """On frames of twice the size, loaded by the export."""
     torch.manual_seed(3)
     model, labeller = DemoModel().eval(), DemoModel().eval()
@@ -496,7 +496,7 @@ def test_saved_checkpoints_compute_what_the_trained_models_compute(tmp_path: Pat
         assert sum(parameter.numel() for parameter in each.parameters()) < 6e6
 
 
-def test_an_evaluation_counts_labels_and_ranks_scores():
+def test_an_evaluation_counts_labels_and_ranks_scores() -> None:
     def answer(labels: set[str], reported: set[str], rate: float, score: float) -> Answer:
         return Answer(frozenset(labels), frozenset(reported), np.full(3, rate), np.full(3, score))
 
@@ -513,12 +513,16 @@ def test_an_evaluation_counts_labels_and_ranks_scores():
     assert "pan         66.7% found" in str(evaluation)
 
 
-def test_training_without_clips_names_the_command_that_renders_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_training_without_clips_names_the_command_that_renders_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--directory", str(tmp_path), "train", "--output", str(tmp_path)]) == 1
     assert "has no clips: run `python -m training render` first" in capsys.readouterr().err
 
 
-def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_clips_of_an_earlier_version_are_named(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clips = Path(shutil.copytree(shards, tmp_path / "clips"))
     with np.load(clips / "00001.npz") as rest:
         np.savez(clips / "00001.npz", **{name: rest[name] for name in rest.files if name not in ("spans", "seconds")})
@@ -528,7 +532,9 @@ def test_clips_of_an_earlier_version_are_named(shards: Path, tmp_path: Path, cap
 
 
 @pytest.mark.slow
-def test_training_from_nothing_writes_both_networks(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_training_from_nothing_writes_both_networks(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In runs of one step each, through all four stages."""
     (tmp_path / "clips").symlink_to(shards)
     monkeypatch.setattr(weight_surgery, "CLIPS", 2)

@@ -64,24 +64,24 @@ def translated(status: str, message: str, request: str = "") -> ClientError:
 )
 def test_an_error_has_its_kind_its_sentence_and_its_reason(
     status: str, message: str, kind: type[ClientError], sentence: str, reason: str | None
-):
+) -> None:
     error = translated(status, message)
     assert (type(error), str(error), error.reason) == (kind, sentence, reason)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a] in ensemble 'b', c [d].mp4", "a.mp4 [empty]", "(.*"])
-def test_the_name_of_a_request_is_not_in_the_sentence(name: str):
+def test_the_name_of_a_request_is_not_in_the_sentence(name: str) -> None:
     error = translated("INVALID_ARGUMENT", f"[request id: {name}] in ensemble 'x', it is wrong [damaged]", name)
     assert (str(error), error.reason) == ("it is wrong", "damaged")
 
 
-def test_reasons_of_the_client_are_the_exceptions_own():
+def test_reasons_of_the_client_are_the_exceptions_own() -> None:
     assert UnreadableFile("").reason == "unreadable_file"
     assert ClientError("").reason is None
     assert ClientError("", reason="empty").reason == "empty"
 
 
-def test_every_reason_of_the_server_is_documented():
+def test_every_reason_of_the_server_is_documented() -> None:
     assert [str(reason) for reason in Reason if f"`{reason}`" not in (errors.__doc__ or "")] == []
 
 
@@ -95,7 +95,7 @@ def test_every_reason_of_the_server_is_documented():
         ("x" * 300, "x" * MAX_REQUEST_ID),
     ],
 )
-def test_a_request_has_the_name_of_its_file(video: str | bytes, expected: str):
+def test_a_request_has_the_name_of_its_file(video: str | bytes, expected: str) -> None:
     assert request_id(video) == expected
     assert request_id(video).isascii()
     assert len(request_id(video)) <= 128

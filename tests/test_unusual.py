@@ -89,24 +89,24 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", UNUSUAL)
-def test_the_frames_are_those_that_a_player_shows(kind: str):
+def test_the_frames_are_those_that_a_player_shows(kind: str) -> None:
     found, expected = clips(UNUSUAL[kind]())
     assert np.array_equal(found, expected)
 
 
-def test_the_first_of_several_streams_that_is_no_cover_is_scored(client: Client):
+def test_the_first_of_several_streams_that_is_no_cover_is_scored(client: Client) -> None:
     for video in (several("libx264", "libx264"), several("libx264", "mpeg4", cover=True)):
         info = client.score(video).info
         assert (info.frames, info.width, info.height) == (20, 96, 64)
 
 
-def test_every_one_is_scored_by_the_server(client: Client):
+def test_every_one_is_scored_by_the_server(client: Client) -> None:
     for kind, make in UNUSUAL.items():
         score = client.score(make())
         assert all(np.isfinite(value) for value in vars(score.motion).values()), kind
 
 
-def test_transparency_is_ignored():
+def test_transparency_is_ignored() -> None:
     opaque, transparent = (
         decode_all(encode(5, **SMALL, codec="libvpx-vp9", container="webm", pixel_format=pixel_format))
         for pixel_format in ("yuv420p", "yuva420p")
@@ -114,19 +114,19 @@ def test_transparency_is_ignored():
     assert np.array_equal(opaque, transparent)
 
 
-def test_a_lying_phone_video_is_scored_upright(client: Client):
+def test_a_lying_phone_video_is_scored_upright(client: Client) -> None:
     upright = client.score(encode(30, **SMALL, rotation_degrees=90))
     assert (upright.info.width, upright.info.height) == (64, 96)
     assert upright != client.score(encode(30, **SMALL))
 
 
-def test_colours_that_ffmpeg_cannot_convert_are_named():
+def test_colours_that_ffmpeg_cannot_convert_are_named() -> None:
     """A file that fuzzing found: AV1 in a color space that has no conversion."""
     with pytest.raises(InvalidVideo, match=r"the video's colors \(yuv420p10le, color space 200\) cannot be converted"):
         clips((REFERENCE / "unconvertible.mp4").read_bytes())
 
 
-def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused():
+def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused() -> None:
     video = growing()
     assert frame_table(video).info.width == 64
     decoder = IsolatedDecoder(Limits(max_pixels=64 * 48))

@@ -64,7 +64,7 @@ def run(environment: Path, cwd: Path, *command: object) -> subprocess.CompletedP
     )
 
 
-def test_the_wheel_is_the_client_alone_and_all_of_it(wheel: Path):
+def test_the_wheel_is_the_client_alone_and_all_of_it(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     information = f"video_motion-{__version__}.dist-info"
     assert {name.split("/")[0] for name in names} == {"video_motion", information}
@@ -78,7 +78,7 @@ def test_the_wheel_is_the_client_alone_and_all_of_it(wheel: Path):
     assert wheel.stat().st_size < LARGEST_BYTES
 
 
-def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewhere: Path):
+def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewhere: Path) -> None:
     version = run(environment, elsewhere, "video-motion", "--version")
     assert version.stdout == f"video-motion {__version__}\n"
     overview = run(environment, elsewhere, "video-motion", "--help")
@@ -97,7 +97,7 @@ def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewher
     assert "No module named 'client'" in client.stderr
 
 
-def test_it_scores(environment: Path, elsewhere: Path, server: Server):
+def test_it_scores(environment: Path, elsewhere: Path, server: Server) -> None:
     command = run(environment, elsewhere, "video-motion", "score", "video.mp4", "--url", server.url)
     assert command.returncode == 0, command.stderr
     printed = json.loads(command.stdout)
@@ -112,7 +112,7 @@ def test_it_scores(environment: Path, elsewhere: Path, server: Server):
     assert json.loads(library.stdout) == printed
 
 
-def test_nobody_is_told_to_install_the_package_by_its_name():
+def test_nobody_is_told_to_install_the_package_by_its_name() -> None:
     """No package index has it."""
     told = re.compile(r"pip install\b.*video[-_]motion", re.IGNORECASE)
     assert [str(file) for file in (ROOT / "client").rglob("*.py") if told.search(file.read_text())] == []
