@@ -146,7 +146,7 @@ def _send(connection: Connection, tensors: Mapping[str, np.ndarray]) -> None:
     connection.send_bytes(json.dumps({"tensors": specs}).encode())
     for tensor in tensors.values():
         if tensor.size:
-            connection.send_bytes(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8))
+            connection.send_bytes(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
 
 
 def _receive(connection: Connection) -> Tensors:

@@ -18,9 +18,11 @@ class TritonPythonModel(VideoModel):
         """The clips of a request's video."""
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
-        wanted = [input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")]
-        record.count_wanted(*map(len, wanted))
-        motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in wanted[1:])
+        frame_indices, motion_order, camera_order = (
+            input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
+        )
+        record.count_wanted(len(frame_indices), len(motion_order), len(camera_order))
+        motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         ours = video.nbytes + motion_bytes + camera_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
         check_room(needs, pools_beside_this_process(), free_bytes())
@@ -28,7 +30,9 @@ class TritonPythonModel(VideoModel):
         try:
             motion, camera = self.decoder.decode(
                 video,
-                *wanted,
+                frame_indices,
+                motion_order,
+                camera_order,
                 int(self.manifest["shortest_edge"]),
                 int(input_values(request, "ROTATION_DEGREES")[0]),
             )
