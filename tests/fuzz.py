@@ -55,8 +55,8 @@ def decode(decoder: IsolatedDecoder, video: bytes) -> np.ndarray:
     """The clips of a file, (clips, 16, 224, 224, 3) uint8, as the server decodes them; raises what it returns."""
     content = memoryview(video)
     plan = decoder.plan(content, {})
-    orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-    return np.concatenate(decoder.decode(content, *orders, FRAME_SIZE, plan["rotation_degrees"]))
+    indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+    return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE, plan["rotation_degrees"]))
 
 
 class Fuzzer:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def score(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+def score(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "client.score", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
@@ -136,7 +137,7 @@ def test_a_deadline_is_kept(server: Server, client: Client) -> None:
     assert client.score(VIDEO).info.frames == 130
 
 
-def test_exceptions_of_the_library(tmp_path: Path, monkeypatch) -> None:
+def test_exceptions_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Client("localhost:9") as unconnected:
         with pytest.raises(ServerUnavailable):
             unconnected.score(VIDEO)

@@ -5,10 +5,13 @@ import struct
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
+from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 
 from fixtures.synthetic import decode_all, encode
 from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
@@ -120,7 +123,7 @@ def grouped(kind: str) -> bytes:
 
 @pytest.mark.parametrize("wanted", [SPARSE, PART, Parameters()], ids=["sparse", "part", "all"])
 @pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
-def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch) -> None:
+def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     def fall_back(*arguments: object) -> None:
         raise AssertionError("a wanted frame did not come")
 
@@ -191,8 +194,9 @@ def test_ntsc_rates_keep_their_duration() -> None:
 def test_a_damaged_packet_costs_its_frame_only() -> None:
     video = encode(50, codec="mjpeg", container="mov")
     whole = decode_all(video)
-    with av.open(BytesIO(video)) as container:
+    with cast(InputContainer, av.open(BytesIO(video))) as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][20]
+    assert packet.pos is not None
     video = video[: packet.pos] + bytes(packet.size) + video[packet.pos + packet.size :]
     wanted = np.array([10, 30])
     out = np.zeros((2, 224, 224, 3), np.uint8)
@@ -255,7 +259,7 @@ def test_a_video_that_does_not_start_at_zero_has_its_own_duration(container: str
 def cut_at_second_keyframe(video: bytes) -> bytes:
     """A stream copy, as scene splitters make it."""
     file = BytesIO()
-    with av.open(BytesIO(video)) as source, av.open(file, "w", format="matroska") as target:
+    with cast(InputContainer, av.open(BytesIO(video))) as source, av.open(file, "w", format="matroska") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         keyframes = 0
         for packet in source.demux(video=0):
@@ -301,7 +305,7 @@ def test_a_frame_too_large_to_read_is_refused_by_its_size() -> None:
         frame_table(video)
 
 
-def test_a_playlist_is_not_followed(tmp_path) -> None:
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real.mp4").write_bytes(encode(30))
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/real.mp4\n#EXT-X-ENDLIST\n"
     concat = f"ffconcat version 1.0\nfile {tmp_path}/real.mp4\n"
@@ -315,7 +319,7 @@ def test_a_playlist_is_not_followed(tmp_path) -> None:
 def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, container: str) -> None:
     video = encode(20, width=160, height=90, container=container, rotation_degrees=rotation)
     table = frame_table(video)
-    with av.open(BytesIO(video)) as opened:
+    with cast(InputContainer, av.open(BytesIO(video))) as opened:
         first = next(opened.decode(video=0))
     assert table.rotation_degrees == rotation == -first.rotation % 360
     turned = [np.rot90(frame, -rotation // 90) for frame in decode_all(video)]

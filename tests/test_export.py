@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from transformers import VideoMAEForVideoClassification
 
@@ -28,10 +31,11 @@ from export.source import open_source
 from server import Settings, running
 from tests.conftest import copy_repository
 
+Tensors = dict[str, NDArray[Any]]
 Q_BIAS = "videomae.encoder.layer.0.attention.attention.q_bias"
 
 
-def copy_with(directory: Path, target: Path, change) -> Path:
+def copy_with(directory: Path, target: Path, change: Callable[[Tensors], object]) -> Path:
     """A copy of a checkpoint directory whose tensors `change` has changed in place."""
     shutil.copytree(directory, target)
     tensors = load_file(target / "model.safetensors")
@@ -53,7 +57,9 @@ def run_export(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "export", *arguments], capture_output=True, text=True, timeout=120)
 
 
-def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repository: Path, tiny_checkpoints) -> None:
+def test_networks_match_pytorch_on_other_batches_than_the_exported_one(
+    tiny_repository: Path, tiny_checkpoints: tuple[Path, Path]
+) -> None:
     motion, camera = tiny_checkpoints
     backbone, head = load_motion(motion)
     classifier = load_camera(camera).network
@@ -72,7 +78,7 @@ def test_networks_match_pytorch_on_other_batches_than_the_exported_one(tiny_repo
             np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
 
-def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints) -> None:
+def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints: tuple[Path, Path]) -> None:
     """They are stored as q_bias and v_bias, which some releases of transformers drop without an error."""
     stored = load_file(tiny_checkpoints[1] / "model.safetensors")
     network = load_camera(tiny_checkpoints[1]).network.network
@@ -83,10 +89,12 @@ def test_the_published_names_of_biases_reach_the_classifier(tiny_checkpoints) ->
 
 
 @pytest.mark.parametrize("part", ["q_bias", "v_bias", "proj.weight", "norm2.bias", "fc1.weight"])
-def test_every_kind_of_motion_tensor_changes_the_embedding(part: str, tiny_checkpoints, tmp_path: Path) -> None:
+def test_every_kind_of_motion_tensor_changes_the_embedding(
+    part: str, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
     clip = torch.randint(0, 256, (1, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
-    def disturb(tensors) -> None:
+    def disturb(tensors: Tensors) -> None:
         name = next(name for name in tensors if name.startswith("backbone") and part in name)
         # Noise, because the next LayerNorm would remove a constant.
         noise = np.random.default_rng(0).standard_normal(tensors[name].shape)
@@ -105,8 +113,8 @@ def test_positions_are_interleaved_sines_and_cosines() -> None:
         assert table[position, channel] == pytest.approx(np.cos(angle) if channel % 2 else np.sin(angle), abs=1e-6)
 
 
-def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_path: Path) -> None:
-    def compiled(tensors) -> None:
+def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
+    def compiled(tensors: Tensors) -> None:
         for name in list(tensors):
             tensors[name.replace("backbone.", "backbone._orig_mod.")] = tensors.pop(name)
 
@@ -114,7 +122,9 @@ def test_tensor_names_of_a_compiled_model_are_accepted(tiny_checkpoints, tmp_pat
 
 
 @pytest.mark.parametrize("which", ["motion", "camera"])
-def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tmp_path: Path) -> None:
+def test_a_tensor_missing_or_left_over_is_named(
+    which: str, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
     directory = tiny_checkpoints[which == "camera"]
     load = load_camera if which == "camera" else load_motion
     name = Q_BIAS if which == "camera" else "backbone.model.model.blocks.0.attn.v_bias"
@@ -127,7 +137,7 @@ def test_a_tensor_missing_or_left_over_is_named(which: str, tiny_checkpoints, tm
         load(surplus)
 
 
-def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path) -> None:
+def test_a_tensor_of_another_shape_is_named(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     name = "head.blocks.0.mlp.fc1.bias"
     changed = copy_with(
         tiny_checkpoints[0], tmp_path / "changed", lambda tensors: tensors.update({name: np.zeros(7, np.float32)})
@@ -150,7 +160,7 @@ def test_a_tensor_of_another_shape_is_named(tiny_checkpoints, tmp_path: Path) ->
     ],
 )
 def test_an_unsupported_classifier_is_refused(
-    file: str, changes, message: str, tiny_checkpoints, tmp_path: Path
+    file: str, changes: dict[str, object], message: str, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[1], tmp_path / "camera"))
     rewrite(directory / file, **changes)
@@ -159,7 +169,7 @@ def test_an_unsupported_classifier_is_refused(
     assert message in str(raised.value)
 
 
-def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints, tmp_path: Path) -> None:
+def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     write_camera_checkpoint(tmp_path / "camera", width=48, depth=1, heads=3, labels=("left", "right"))
     rewrite(tmp_path / "camera" / "preprocessor_config.json", size={"shortest_edge": 256}, image_mean=[0.1, 0.2, 0.3])
     repository = copy_repository(tmp_path / "model_repository")
@@ -174,7 +184,7 @@ def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints, tmp_path
     assert session.get_outputs()[0].shape[1] == 2
 
 
-def test_a_motion_checkpoint_with_sigmoid_scores_up_to_targets_norm(tiny_checkpoints) -> None:
+def test_a_motion_checkpoint_with_sigmoid_scores_up_to_targets_norm(tiny_checkpoints: tuple[Path, Path]) -> None:
     scores, _ = load_motion(tiny_checkpoints[0])[1](torch.randn(4, 48) * 50)
     assert scores.min() >= 0
     assert scores.max() <= 3
@@ -212,14 +222,14 @@ def test_an_incomplete_directory_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.ckpt"])
-def test_a_pickle_is_refused_without_reading_it(name: str, tiny_checkpoints, tmp_path: Path) -> None:
+def test_a_pickle_is_refused_without_reading_it(name: str, tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     (directory / "model.safetensors").rename(directory / name)
     with pytest.raises(ExportError, match=f"{name} is a pickle, and reading a pickle can run any code: convert it"):
         load_motion(directory)
 
 
-def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     directory = Path(shutil.copytree(tiny_checkpoints[0], tmp_path / "motion"))
     path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -230,7 +240,9 @@ def test_a_damaged_file_is_refused(tiny_checkpoints, tmp_path: Path) -> None:
         load_motion(directory)
 
 
-def test_a_failed_export_changes_nothing(tiny_repository: Path, tiny_checkpoints, tmp_path: Path) -> None:
+def test_a_failed_export_changes_nothing(
+    tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
     bad = copy_with(tiny_checkpoints[1], tmp_path / "bad", lambda tensors: tensors.pop(Q_BIAS))
@@ -255,7 +267,7 @@ def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_pat
 
 @pytest.mark.parametrize(("directory", "typed"), [("/opt/checkout", ".venv/bin/python"), ("/tmp", None)])
 def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(
-    directory: str, typed, monkeypatch
+    directory: str, typed: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executable = "/opt/checkout/.venv/bin/python"
     monkeypatch.setattr(sys, "executable", executable)
@@ -265,7 +277,7 @@ def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_export_changes_nothing(
-    how: signal.Signals, tiny_repository, tiny_checkpoints, tmp_path: Path
+    how: signal.Signals, tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
@@ -304,7 +316,7 @@ def test_a_directory_that_is_no_model_repository_is_left_alone(tmp_path: Path) -
 
 
 def test_a_full_disk_gives_a_one_sentence_error(
-    tiny_repository: Path, tmp_path: Path, monkeypatch, tiny_checkpoints
+    tiny_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_checkpoints: tuple[Path, Path]
 ) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     before = snapshot(repository)
@@ -320,7 +332,7 @@ def test_a_full_disk_gives_a_one_sentence_error(
 
 @pytest.mark.parametrize("failing", [0, 1, 3])
 def test_a_failed_rename_undoes_the_ones_before_it(
-    failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch
+    failing: int, tiny_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     names = ["motion_head/1/model.onnx", "camera_classifier/labels.txt", "new.txt", "weights.json"]
@@ -345,10 +357,10 @@ def test_a_failed_rename_undoes_the_ones_before_it(
 
 @pytest.mark.slow
 def test_8_bit_networks_are_served_and_removed_by_the_next_export(
-    tiny_checkpoints, reference_videos, tmp_path: Path
+    tiny_checkpoints: tuple[Path, Path], reference_videos: dict[str, Path], tmp_path: Path
 ) -> None:
     repository = copy_repository(tmp_path / "model_repository")
-    sources = [str(path) for path in tiny_checkpoints]
+    sources = str(tiny_checkpoints[0]), str(tiny_checkpoints[1])
     video = reference_videos["carphone_pristine"]
     export_networks(*sources, repository, report=lambda _: None, calibration_videos=[video])
     scores = {}
@@ -365,7 +377,7 @@ def test_8_bit_networks_are_served_and_removed_by_the_next_export(
     assert not list(repository.rglob("model_int8*"))
 
 
-def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Path) -> None:
+def test_an_unreadable_calibration_video_is_named(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     before = snapshot(repository)
     text = tmp_path / "text.mp4"
@@ -385,7 +397,7 @@ def test_an_unreadable_calibration_video_is_named(tiny_checkpoints, tmp_path: Pa
         assert snapshot(repository) == before
 
 
-def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch) -> None:
+def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     repository = copy_repository(tmp_path / "model_repository")
     started = time.monotonic()

@@ -8,6 +8,7 @@ structure of files but does not shrink what it finds.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def check_sentence(error: Exception, length: int) -> None:
 
 @given(start=seconds, steps=steps, duration=st.floats(0, 1e9, allow_nan=False), asked=parameters)
 def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_of_them(
-    start, steps, duration, asked
+    start: float, steps: list[float], duration: float, asked: dict[str, Any]
 ) -> None:
     timestamps = start + np.concatenate([[0.0], np.cumsum(steps)])
     try:
@@ -75,7 +76,7 @@ def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_o
 @given(
     st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.booleans()))
 )
-def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked) -> None:
+def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked: dict[str, object]) -> None:
     try:
         taken = Parameters.from_request(asked)
     except InvalidParameter as error:

@@ -8,9 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fixtures.synthetic import encode
 from tests.processes import alive, descendants, kill_when_busy
@@ -36,9 +38,14 @@ def worker_of(decoder: IsolatedDecoder) -> int:
     return decoder._process.pid
 
 
+def orders_of(plan: dict[str, Any]) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
+    """The frames of a plan and its two orders, as `IsolatedDecoder.decode` takes them."""
+    return np.array(plan["frame_indices"]), np.array(plan["motion_order"]), np.array(plan["camera_order"])
+
+
 def test_clips_come_back_as_decoded(decoder: IsolatedDecoder) -> None:
     plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
-    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    orders = orders_of(plan)
     motion, camera = decoder.decode(memoryview(VIDEO), *orders, 224)
     assert 16 <= decoder.frames_decoded <= 30
     assert motion.shape == (1, 16, 224, 224, 3)
@@ -92,7 +99,9 @@ def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder) -
         (np.zeros(16, int), np.full(16, -1), "an order has positions outside the 1 frames to decode"),
     ],
 )
-def test_impossible_orders_are_refused(motion, camera, message: str, decoder: IsolatedDecoder) -> None:
+def test_impossible_orders_are_refused(
+    motion: NDArray[np.int_], camera: NDArray[np.int_], message: str, decoder: IsolatedDecoder
+) -> None:
     with pytest.raises(InvalidParameter, match=message):
         decoder.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
 
@@ -111,7 +120,7 @@ def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: Isolated
 def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder) -> None:
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
-    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    orders = orders_of(plan)
     pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
     # Enough for a request, but not for a frame of 6 MB.
     limit = pages * resource.getpagesize() + (4 << 20)
@@ -136,7 +145,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
 def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder) -> None:
     video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
     plan = decoder.plan(video, {"fps": 25})
-    orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+    orders = orders_of(plan)
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
     killer.start()
     with pytest.raises(DecoderFailed, match="the decoder process was killed by SIGSEGV") as raised:

@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 from client import Client
 from fixtures.synthetic import encode
 from server import Server
+from server.fair_queue import FairQueue
 from server.ports import free_ports
 from server.proxy import MAX_PER_CALLER, Proxy
 from tests.processes import workers
@@ -43,6 +44,12 @@ def decoded(server: Server) -> int:
     """Requests that video_decode has answered."""
     with urllib.request.urlopen(f"{server.http_url}/v2/models/video_decode/stats", timeout=10) as answer:
         return json.load(answer)["model_stats"][0]["inference_count"]
+
+
+def queue_of(server: Server) -> FairQueue:
+    """The requests that wait in the proxy of a server."""
+    assert server.proxy is not None
+    return server.proxy.queue
 
 
 def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, client: Client) -> None:
@@ -75,7 +82,8 @@ def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client:
 
 def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client: Client) -> None:
     client.score(VIDEO)
-    before, left = decoded(server), server.proxy.queue.cancelled
+    queue = queue_of(server)
+    before, left = decoded(server), queue.cancelled
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
@@ -83,20 +91,21 @@ def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client:
     with grpc.InferenceServerClient(server.url) as triton:
         for _ in range(MAX_PER_CALLER):
             ask(triton, callback=lambda **said: answered.append(said["error"]))
-        wait_for(lambda: server.proxy.queue.in_flight == MAX_PER_CALLER)
+        wait_for(lambda: queue.in_flight == MAX_PER_CALLER)
         going = [ask(triton, callback=ignore) for _ in range(20)]
-        wait_for(lambda: server.proxy.queue.waiting == 20)
+        wait_for(lambda: queue.waiting == 20)
         for call in going:
             call.cancel()
-        wait_for(lambda: server.proxy.queue.cancelled == left + 20)
+        wait_for(lambda: queue.cancelled == left + 20)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         wait_for(lambda: answered == [None] * MAX_PER_CALLER)
-    wait_for(lambda: server.proxy.queue.in_flight == 0)
+    wait_for(lambda: queue.in_flight == 0)
     assert decoded(server) - before == MAX_PER_CALLER
 
 
 def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server) -> None:
+    queue = queue_of(server)
     order: list[str] = []
     # With connections of their own, like callers in other processes.
     many, one = (grpc.InferenceServerClient(server.url, channel_args=OWN_CONNECTION) for _ in range(2))
@@ -105,9 +114,9 @@ def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server) -> N
             os.kill(worker, signal.SIGSTOP)
         for _ in range(60):
             ask(many, callback=lambda **_: order.append("many"))
-        wait_for(lambda: server.proxy.queue.waiting == 60 - MAX_PER_CALLER)
+        wait_for(lambda: queue.waiting == 60 - MAX_PER_CALLER)
         ask(one, callback=lambda **_: order.append("one"))
-        wait_for(lambda: server.proxy.queue.in_flight == MAX_PER_CALLER + 1)
+        wait_for(lambda: queue.in_flight == MAX_PER_CALLER + 1)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         wait_for(lambda: len(order) == 61)

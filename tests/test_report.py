@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(5)
     edges = random.choice(EDGES, (1500, 3))
     anywhere = random.uniform(0, 3, (1500, 3))
-    rows = [tuple(map(float, row)) for row in np.concatenate([edges, anywhere])]
+    rows = [(float(a), float(b), float(c)) for a, b, c in np.concatenate([edges, anywhere])]
     names = ("wide.mp4", "tall.mkv", "broken.mp4", "gone.mp4", NASTY)
     return write_scores(
         directory / "the scores.parquet",
@@ -74,7 +75,7 @@ def page(table: Path) -> Path:
     return table.with_name("report.html")
 
 
-def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """What the filter prints, run with the command line that the page shows."""
     words = shlex.split(window.find("#filter-command").text)
     assert words[:2] == ["video-motion", "filter"]
@@ -84,7 +85,7 @@ def filter_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixtur
     return json.loads(capsys.readouterr().out)
 
 
-def check_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+def check_counts(window: Browser, directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     counts = filter_counts(window, directory, capsys)
     assert len((directory / "failed.txt").read_text().splitlines()) == counts["failed"] > 0
     shown = {what: window.count(what) for what in ("kept", "dropped", "failed", *PRESETS)}
@@ -349,8 +350,9 @@ def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path) -> None:
     )
     previews = make_previews([whole, sound, text, beyond, whole])
     assert len(previews) == 4
-    assert previews[whole].mp4 is not None
-    (tmp_path / "preview.mp4").write_bytes(previews[whole].mp4)
+    preview = previews[whole].mp4
+    assert preview is not None
+    (tmp_path / "preview.mp4").write_bytes(preview)
     import av
 
     with av.open(tmp_path / "preview.mp4") as container:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
+from typing import TypedDict, cast
 
 import av
 import numpy as np
@@ -12,23 +13,30 @@ from client import Client
 from fixtures.synthetic import decode_all, encode, picture
 from tests.conftest import REFERENCE
 from tests.test_decoding import clips, frame_table
+from tests.test_isolation import orders_of
 from video import InvalidVideo, IsolatedDecoder, Limits
 
-SMALL = {"width": 96, "height": 64}
+
+class Size(TypedDict):
+    width: int
+    height: int
+
+
+SMALL: Size = {"width": 96, "height": 64}
 
 
 def several(first: str, second: str, *, cover: bool = False) -> bytes:
     """A file with two video streams, 20 frames of 96 x 64 and 30 of 128 x 96, and with `cover` a picture of 32 x 32."""
     file = BytesIO()
     with av.open(file, "w", format="mp4") as output:
-        streams = []
+        streams: list[tuple[av.VideoStream, int, int, int]] = []
         if cover:
-            attached = output.add_stream("mjpeg", rate=25)
+            attached = cast(av.VideoStream, output.add_stream("mjpeg", rate=25))
             attached.width, attached.height, attached.pix_fmt = 32, 32, "yuvj420p"
             attached.disposition = av.stream.Disposition.attached_pic
             streams.append((attached, 1, 32, 32))
         for codec, frames, width, height in ((first, 20, 96, 64), (second, 30, 128, 96)):
-            stream = output.add_stream(codec, rate=25)
+            stream = cast(av.VideoStream, output.add_stream(codec, rate=25))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             streams.append((stream, frames, width, height))
         for stream, frames, width, height in streams:
@@ -53,8 +61,8 @@ def growing() -> bytes:
             frames = [av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24") for index in range(10)]
             for index, frame in enumerate(frames):
                 frame.pts, frame.time_base = half * 10 + index, Fraction(1, 25)
-            for frame in [*frames, None]:
-                for packet in encoder.encode(frame):
+            for each in [*frames, None]:
+                for packet in encoder.encode(each):
                     packet.stream = written
                     output.mux(packet)
     return file.getvalue()
@@ -131,8 +139,7 @@ def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused() -> None:
     assert frame_table(video).info.width == 64
     decoder = IsolatedDecoder(Limits(max_pixels=64 * 48))
     try:
-        plan = decoder.plan(memoryview(video), {})
-        orders = [np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")]
+        orders = orders_of(decoder.plan(memoryview(video), {}))
         with pytest.raises(InvalidVideo, match="the video has 160 x 96 pixels; the maximum is 3072 pixels"):
             decoder.decode(memoryview(video), *orders, 224)
     finally:
