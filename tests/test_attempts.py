@@ -47,8 +47,9 @@ class World:
 def test_the_server_with_the_least_in_flight_is_asked() -> None:
     balancer = Balancer(["a", "b", "c"])
     first = [balancer.next() for _ in range(6)]
-    assert [step.endpoint.url for step in first if isinstance(step, Ask)] == ["a", "b", "c", "a", "b", "c"]
-    balancer.release(first[1].endpoint)
+    asked = [step.endpoint for step in first if isinstance(step, Ask)]
+    assert [endpoint.url for endpoint in asked] == ["a", "b", "c", "a", "b", "c"]
+    balancer.release(asked[1])
     step = balancer.next()
     assert isinstance(step, Ask)
     assert step.endpoint.url == "b"

@@ -1,6 +1,7 @@
 """What is sent by mistake or on purpose: each gets its sentence, and the server goes on as before."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_unusual_videos_are_scored(
         ({"start_seconds": 3.0, "end_seconds": 2.0}, "end_seconds is 2, which is not after start_seconds, 3"),
     ],
 )
-def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, object], message: str) -> None:
+def test_a_bad_parameter_is_named(server: Server, parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(InferenceServerException) as raised:
         infer(server, GOOD, **parameters)
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"

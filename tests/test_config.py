@@ -155,11 +155,11 @@ def test_the_pipeline_for_dali_makes_the_same_clips() -> None:
 
 def test_the_video_of_the_warmup_can_be_decoded() -> None:
     directory = MODEL_REPOSITORY / "video_decode" / "warmup"
-    indices, *orders = (
+    indices, motion, camera = (
         np.fromfile(directory / name, np.int32) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
     )
     out = np.zeros((32, 224, 224, 3), np.uint8)
-    decode(BytesIO((directory / "VIDEO").read_bytes()), indices, *orders, 224, out)
+    decode(BytesIO((directory / "VIDEO").read_bytes()), indices, motion, camera, 224, out)
     assert (out.reshape(32, -1).std(axis=1) > 10).all()
 
 

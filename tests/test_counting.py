@@ -64,7 +64,10 @@ def random_table(path: Path, random: np.random.Generator) -> Path:
         [(0.0, 2.0, list(random.choice(labels, random.integers(0, min(4, len(labels)) + 1), replace=False)))] * 2
         for _ in range(ROWS)
     ]
-    rows = ["the file is empty" if random.random() < 0.05 else tuple(map(float, row)) for row in scores]
+    rows: list[tuple[float, float, float] | str] = [
+        "the file is empty" if random.random() < 0.05 else (float(camera), float(of_objects), float(dynamics))
+        for camera, of_objects, dynamics in scores
+    ]
     return write_scores(path, rows, clips=clips, metadata=Metadata(METADATA.weights, tuple(labels), {}))
 
 
@@ -83,7 +86,9 @@ def adjusted(choice: Choice) -> dict[str, Preset]:
 def test_the_page_counts_what_the_filter_counts(node: str, tmp_path: Path) -> None:
     random = np.random.default_rng(11)
     tables = [random_table(tmp_path / f"{index}.parquet", random) for index in range(TABLES)]
-    choices = [[{name: {} for name in PRESETS}, *(random_choice(random) for _ in range(CHOICES))] for _ in tables]
+    choices: list[list[Choice]] = [
+        [{name: {} for name in PRESETS}, *(random_choice(random) for _ in range(CHOICES))] for _ in tables
+    ]
     pages = []
     for table in tables:
         write_report(table, table.with_suffix(".html"), examples=0)
@@ -154,6 +159,7 @@ def test_scores_and_cutoffs_outside_0_to_3_widen_the_axis(node: str, tmp_path: P
 
 
 def test_the_filter_runs_the_command_of_the_page(node: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[tuple[float, float, float] | str]
     rows = ["the file is empty", (0.1, 0.1, 0.1), (2.0, 2.0, 2.0), (0.2, 0.1, 1.5)]
     whole = write_scores(tmp_path / "whole.parquet", rows)
     parts = write_scores(tmp_path / "parts.parquet", rows, parts=[(1.0, 2.0)] * 4)

@@ -82,8 +82,8 @@ def test_the_same_frames_are_chosen(
 ) -> None:
     """On a texture of which no two frames are alike, each frame is nearest to the cpu profile's of the same place."""
     video = encode(FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
-    sampling, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
-    found, expected = (frames[:, ::4, ::4].astype(np.float32) for frames in (found, expected))
+    sampling, *both = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    found, expected = (frames[:, ::4, ::4].astype(np.float32) for frames in both)
     order = np.concatenate([sampling.motion_order, sampling.camera_order])
     kind = np.arange(len(order)) < len(sampling.motion_order)
     for index, frame in enumerate(found):
@@ -104,7 +104,8 @@ def gpu_profile(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tupl
     Its warmup, too, but for the video in it: what DALI decodes on a CPU is another codec.
     """
     repository = copy_repository(tmp_path_factory.mktemp("gpu") / "model_repository")
-    export_networks(*map(str, tiny_checkpoints), repository, lambda _: None)
+    motion, camera = map(str, tiny_checkpoints)
+    export_networks(motion, camera, repository, lambda _: None)
     directory = repository / "video_decode"
     video = encode(16, codec="libvpx-vp9", container="webm", width=256, height=256)
     size = (directory / "warmup" / "VIDEO").stat().st_size

@@ -42,7 +42,7 @@ def animate(move: str, photograph: int, speed: float | None = None) -> list[Pict
     return list(animate_photograph(picture, move, middle if speed is None else speed, frames_per_second=16))
 
 
-def labels(client: Client, frames: Sequence[Picture]) -> tuple[str, ...]:
+def labels(client: Client, frames: Sequence[Picture]) -> list[str]:
     return client.score(encode(frames, 16)).camera[0].labels
 
 

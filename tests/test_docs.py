@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pyarrow import parquet
 from tritonclient import grpc
 from tritonclient.grpc import service_pb2
@@ -358,7 +358,7 @@ def _message(path: list[str]) -> Descriptor:
     return message
 
 
-def _kind(field) -> str:
+def _kind(field: FieldDescriptor) -> str:
     if field.message_type is not None:
         return field.message_type.name
     names = {field.TYPE_STRING: "string", field.TYPE_BYTES: "bytes", field.TYPE_BOOL: "bool"}

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -21,7 +22,9 @@ VIDEO = encode(130, width=240, height=136)  # 5.2 s: two segments, two whole cli
 STEPS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
 
 
-def infer(server: Server, video: bytes = VIDEO, outputs: list[str] | None = None, **parameters: object):
+def infer(
+    server: Server, video: bytes = VIDEO, outputs: list[str] | None = None, **parameters: object
+) -> dict[str, np.ndarray]:
     """Every requested output by name, as numpy."""
     with grpc.InferenceServerClient(server.url) as triton:
         content = np.frombuffer(video, np.uint8)[None]
@@ -65,7 +68,9 @@ def run_plainly(repository: Path, video: bytes, parameters: Parameters) -> tuple
         {"start_seconds": 1.0, "end_seconds": 4.5},
     ],
 )
-def test_answers_are_those_of_the_networks_run_by_hand(server: Server, tiny_repository: Path, parameters) -> None:
+def test_answers_are_those_of_the_networks_run_by_hand(
+    server: Server, tiny_repository: Path, parameters: dict[str, Any]
+) -> None:
     found = infer(server, **parameters)
     scores, probabilities = run_plainly(tiny_repository, VIDEO, Parameters(**parameters))
     np.testing.assert_allclose(found["MOTION_SCORES"], scores, atol=1e-4)
@@ -136,7 +141,7 @@ def test_the_largest_request_is_served(server: Server) -> None:
 
 
 def test_a_caller_learns_which_weights_are_served_without_a_video(
-    server: Server, client: Client, tiny_checkpoints
+    server: Server, client: Client, tiny_checkpoints: tuple[Path, Path]
 ) -> None:
     weights = client.weights()
     assert weights.motion == f"directory {tiny_checkpoints[0]}"

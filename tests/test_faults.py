@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from client import Client, ServerError, ServerUnavailable
+from client import Client, Score, ServerError, ServerUnavailable
 from fixtures.synthetic import encode
 from server import Server
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
@@ -56,12 +56,14 @@ def test_a_worker_that_died_idle_is_not_noticed(server: Server, client: Client) 
 def test_a_full_queue_refuses_at_once_and_answers_those_in_it(server: Server, client: Client) -> None:
     video = encode(4)
     before = client.score(video)
-    refused_before = server.proxy.queue.refused
+    assert server.proxy is not None
+    queue = server.proxy.queue
+    refused_before = queue.refused
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
 
-    def ask(_: int) -> object:
+    def ask(_: int) -> Score | tuple[str, float]:
         started = time.monotonic()
         try:
             return impatient.score(video)
@@ -70,13 +72,14 @@ def test_a_full_queue_refuses_at_once_and_answers_those_in_it(server: Server, cl
 
     with Client(server.url, retries=0, max_in_flight=100) as impatient, ThreadPoolExecutor(100) as pool:
         asked = [pool.submit(ask, index) for index in range(100)]
-        queue = server.proxy.queue
         wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 100)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = [one.result() for one in asked]
     refused = [answer for answer in answers if answer != before]
     assert len(refused) == 100 - MAX_PER_CALLER - MAX_WAITING
-    for message, seconds in refused:
+    for answer in refused:
+        assert isinstance(answer, tuple)
+        message, seconds = answer
         assert message == "the queue is full: 64 requests waiting, 2 in flight"
         assert seconds < 2

@@ -22,6 +22,7 @@ ALL = ["--drop", "static", "--drop", "chaotic", "--drop", "slideshow"]
 
 @pytest.fixture
 def scores(tmp_path: Path) -> Path:
+    rows: list[tuple[float, float, float] | str]
     rows = [STATIC, MOVING, "the video has no video stream", SLIDESHOW, BOTH, MOVING, CHAOTIC]
     return write_scores(tmp_path / "scores.parquet", rows, videos=[f"{name}.mp4" for name in "abcdefg"])
 

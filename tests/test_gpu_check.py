@@ -51,7 +51,9 @@ def answer_of(client: Client, video: Path) -> Score:
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     score = client.score(encode(20))
     probabilities = camera[f"{video.stem}_mp4/probabilities"]
-    clips = [CameraClip(0.0, 1.0, dict(enumerate(map(float, row)))) for row in probabilities]
+    clips = tuple(
+        CameraClip(0.0, 1.0, {str(index): float(value) for index, value in enumerate(row)}) for row in probabilities
+    )
     return dataclasses.replace(
         score, motion=MotionScores(*map(float, motion[f"{video.stem}_mp4/scores"])), camera=clips
     )
@@ -90,7 +92,9 @@ def test_a_step_passes_fails_or_says_why_it_was_skipped() -> None:
     ]
 
 
-def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path) -> None:
+def test_without_a_gpu_it_says_so_and_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.main(["--directory", str(tmp_path / "cache")]) == 1
     printed = capsys.readouterr()
@@ -99,7 +103,9 @@ def test_without_a_gpu_it_says_so_and_fails(capsys, monkeypatch, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(capsys, monkeypatch, tmp_path: Path) -> None:
+def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """On a machine with a GPU, but without packages that use it."""
     nvidia_smi = tmp_path / "nvidia-smi"
     nvidia_smi.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 580.95.05'\n")
@@ -130,7 +136,7 @@ def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(capsys,
     assert (tmp_path / "cache" / "gpu.json").is_file()
 
 
-def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys) -> None:
+def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys: pytest.CaptureFixture[str]) -> None:
     # 5 s: (4 * 5 // 16 + 1) segments, and windows of 0-2, 2-4 and, half of one being left, 3-5 s
     of_five_seconds = capacity.cost(5, 30)
     assert (of_five_seconds.frames, of_five_seconds.segments, of_five_seconds.clips) == (150, 2, 3)

@@ -7,9 +7,10 @@ import time
 import types
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
 from tests.waiting import wait_for
 from video.errors import Reason, RequestOutcome
+
+if TYPE_CHECKING:
+    from video.metrics import Metrics
 
 GOOD = encode(60)
 SHORT = encode(4)
@@ -126,7 +130,9 @@ def control(server: Server, path: str) -> None:
 def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) -> None:
     client.score(SHORT)
     before = scrape(server)
-    refused_before = server.proxy.queue.refused
+    assert server.proxy is not None
+    queue = server.proxy.queue
+    refused_before = queue.refused
     stopped = workers(server.process.pid, "video_sampling")
     for worker in stopped:
         os.kill(worker, signal.SIGSTOP)
@@ -140,7 +146,6 @@ def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) 
 
     with Client(server.url, retries=0, max_in_flight=90) as impatient, ThreadPoolExecutor(90) as pool:
         asked = [pool.submit(ask, index) for index in range(90)]
-        queue = server.proxy.queue
         wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 90)
         meanwhile = scrape(server)
         for worker in stopped:
@@ -173,14 +178,14 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
 
 
 @pytest.fixture
-def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
+def metrics_of(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Callable[[type], Metrics]]":
     """Makes Metrics with a class in place of Triton's MetricFamily."""
 
-    def make(family: type) -> object:
+    def make(family: type) -> "Metrics":
         monkeypatch.setitem(
             sys.modules,
             "triton_python_backend_utils",
-            types.SimpleNamespace(MetricFamily=family),  # type: ignore
+            types.SimpleNamespace(MetricFamily=family),
         )
         monkeypatch.delitem(sys.modules, "video.metrics", raising=False)
         from video.metrics import Metrics
@@ -191,7 +196,9 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], object]:
     sys.modules.pop("video.metrics", None)
 
 
-def test_a_server_without_metrics_logs_that_once_and_serves(metrics_of, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_without_metrics_logs_that_once_and_serves(
+    metrics_of: "Callable[[type], Metrics]", capfd: pytest.CaptureFixture[str]
+) -> None:
     from video.request_record import RequestRecord
 
     class Refusing:

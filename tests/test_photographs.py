@@ -9,9 +9,9 @@ from training.photographs import FILTER_MOVES, SEEN, UNSEEN, animate_photograph,
 
 def affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """(2, 3) the similarity transform between two frames, from tracked corners; the origin is the middle."""
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after)]
-    corners = cv2.goodFeaturesToTrack(grey[0], 200, 0.01, 5)
-    tracked, found, _ = cv2.calcOpticalFlowPyrLK(*grey, corners, None)
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
+    corners = cv2.goodFeaturesToTrack(first, 200, 0.01, 5)
+    tracked, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None)
     centre = np.array([160, 90], np.float32)
     fitted, _ = cv2.estimateAffinePartial2D(corners[found == 1] - centre, tracked[found == 1] - centre)
     return fitted

@@ -23,6 +23,8 @@ GOOD: dict[str, Any] = {
     "info": [4.0, 100, 25.0, 640, 480],
     "rotation_degrees": 90,
 }
+NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
+"""What cannot be a number of decoded frames."""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_what_is_not_a_plan_is_refused(said: object) -> None:
         b"[" * 100_000,
         b"\xff\xfe",
         {"result": GOOD},
-        *({"result": GOOD, "frames_decoded": said} for said in (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})),
+        *({"result": GOOD, "frames_decoded": said} for said in NO_COUNTS),
     ],
     ids=lambda answer: str(answer)[:40],
 )

@@ -73,12 +73,13 @@ def is_text(node: ast.stmt | None) -> bool:
 def undocumented(node: ast.ClassDef) -> list[str]:
     """Fields and public methods of a class without a docstring."""
     missing = [] if ast.get_docstring(node) else [node.name]
-    for index, member in enumerate(node.body):
-        if isinstance(member, ast.AnnAssign) and not is_text((node.body[index + 1 : index + 2] or [None])[0]):
+    for member, after in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(member, ast.AnnAssign) and not is_text(after):
             missing += [f"{node.name}.{name}" for name in assigned(member)]
-        public = isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and not member.name.startswith("_")
-        if public and not ast.get_docstring(member):  # type: ignore[arg-type]
-            missing.append(f"{node.name}.{member.name}")  # type: ignore[union-attr]
+        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and not (
+            member.name.startswith("_") or ast.get_docstring(member)
+        ):
+            missing.append(f"{node.name}.{member.name}")
     return missing
 
 

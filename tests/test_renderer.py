@@ -8,7 +8,7 @@ import pytest
 
 from training.camera import camera_path
 from training.light import Light
-from training.moves import DIRECTIONS, LABELS, Move, Moves, draw_moves
+from training.moves import DIRECTIONS, LABELS, Kind, Move, Moves, draw_moves
 from training.renderer import Clip, Shot, draw_clip
 from training.scene import Scene, Surface, TexturePool
 from training.truth import displacement, magnitudes, rates
@@ -105,7 +105,8 @@ def test_in_an_arc_nearer_and_farther_things_move_in_opposite_directions(texture
 
 def test_points_keep_their_colour_along_their_displacements(textures: TexturePool) -> None:
     rng = np.random.default_rng(8)
-    followed, in_place = [], []
+    followed: list[float] = []
+    in_place: list[float] = []
     while len(followed) < 12:
         clip = draw_clip(rng, textures, frames_per_second=8, size=(160, 120))
         clip = replace(clip, light=steady(clip.frames), grain=0.0)
@@ -116,8 +117,9 @@ def test_points_keep_their_colour_along_their_displacements(textures: TexturePoo
         kept = ((after > 2) & (after < (157, 117))).all(1) & (np.linalg.norm(after - before, axis=1) > 2)
         if kept.sum() > 50:
             colours = [
-                cv2.remap(frame, *at[kept].astype(np.float32).T[..., None], cv2.INTER_LINEAR)
+                cv2.remap(frame, x, y, cv2.INTER_LINEAR)
                 for frame, at in ((frames[5], before), (frames[6], after), (frames[6], before))
+                for x, y in [at[kept].astype(np.float32).T[..., None]]
             ]
             followed.append(np.abs(colours[0] - colours[1]).mean())
             in_place.append(np.abs(colours[0] - colours[2]).mean())
@@ -125,7 +127,7 @@ def test_points_keep_their_colour_along_their_displacements(textures: TexturePoo
 
 
 @pytest.mark.parametrize("kind", [*DIRECTIONS, "shake", "static", "undefined"])
-def test_labels_follow_from_the_moves(kind: str) -> None:
+def test_labels_follow_from_the_moves(kind: Kind) -> None:
     rng = np.random.default_rng(1)
     for _ in range(30):
         labels = draw_moves(rng, kind).labels

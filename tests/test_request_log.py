@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def infer(server: Server, video: bytes, request_id: str, **parameters: object) -
         triton.infer("video_motion", [tensor], request_id=request_id, parameters=parameters)
 
 
-def lines_of(server: Server, request_id: str, count: int = 1) -> list[dict[str, object]]:
+def lines_of(server: Server, request_id: str, count: int = 1) -> list[dict[str, Any]]:
     deadline = time.monotonic() + 10
     while True:  # a line is read a moment after it was written
         said = [json.loads(text) for text in server.log.splitlines() if text.startswith("{")]

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -58,8 +59,9 @@ def serving(settings: Settings, **others: str) -> Iterator[subprocess.Popen[str]
         process.communicate()
 
 
-def drain(stream) -> list[str]:
-    """The lines of a stream, read in the background so that its writer never blocks."""
+def drain(stream: IO[str] | None) -> list[str]:
+    """The lines of a stream of a `Popen`, read in the background so that its writer never blocks."""
+    assert stream is not None
     lines: list[str] = []
     threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
     return lines
@@ -117,7 +119,9 @@ def test_a_taken_port_is_named(tiny_repository: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_process_takes_meanwhile_is_replaced(tiny_repository: Path, monkeypatch, caplog) -> None:
+def test_a_port_that_another_process_takes_meanwhile_is_replaced(
+    tiny_repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -204,7 +208,7 @@ def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path) -
         started.stop()
 
 
-def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog) -> None:
+def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
     try:
         first = started.process.pid
@@ -256,7 +260,9 @@ def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_r
     assert f"{variable} is '{value}', {message}" in result.stderr
 
 
-def test_too_little_shared_memory_is_reported_before_the_start(tiny_repository: Path, monkeypatch) -> None:
+def test_too_little_shared_memory_is_reported_before_the_start(
+    tiny_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(preflight, "SHARED_MEMORY_BYTES", 1 << 60)
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {})
     assert "/dev/shm is too small" in problem
@@ -278,7 +284,7 @@ def typed(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes]
     for may_start_again in (True, False):
         settings = Settings.on_free_ports(repository)
         command = [
-            LAUNCHER,
+            str(LAUNCHER),
             f"--model-repository={repository}",
             f"--grpc-port={settings.grpc_port}",
             f"--http-port={settings.http_port}",
@@ -346,7 +352,7 @@ def test_a_given_flag_overrides_the_default() -> None:
     assert find_triton().command(given, "cpu")[1:] == given
 
 
-def test_an_unused_gpu_is_reported(monkeypatch, tmp_path: Path) -> None:
+def test_an_unused_gpu_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("server.installation.has_gpu", lambda: True)
     monkeypatch.setattr("server.installation.GPU_PACKAGES", ("onnxruntime-gpu", "no-such-package"))
     from_pip, native = Triton(tmp_path, backend_directory=tmp_path), Triton(tmp_path)

@@ -10,8 +10,8 @@ from client._commands.summary import main
 from client._tables.table import Metadata
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 
-FIRST = [(0.1, 0.2, 0.3), (1.1, 0.4, 0.3), (2.9, 0.6, 2.9), "the file is empty"]
-CLIPS = [
+FIRST: list[tuple[float, float, float] | str] = [(0.1, 0.2, 0.3), (1.1, 0.4, 0.3), (2.9, 0.6, 2.9), "the file is empty"]
+CLIPS: list[list[tuple[float, float, list[str]]]] = [
     [(0.0, 2.0, ["pan_left"]), (2.0, 4.0, ["pan_left", "pov"])],
     [(0.0, 2.0, ["static"])],
     [(0.0, 2.0, [])],

@@ -158,7 +158,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 @pytest.fixture(scope="module")
 def fp16_repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Path:
     repository = copy_repository(tmp_path_factory.mktemp("fp16") / "model_repository")
-    export_networks(*map(str, tiny_checkpoints), repository, lambda _: None)
+    motion, camera = map(str, tiny_checkpoints)
+    export_networks(motion, camera, repository, lambda _: None)
     return repository
 
 
@@ -168,13 +169,14 @@ def written(repository: Path) -> set[str]:
 
 
 def test_each_target_includes_those_before_it(
-    fp16_repository: Path, tiny_repository: Path, tiny_checkpoints, tmp_path: Path, machine: Machine
+    fp16_repository: Path, tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path, machine: Machine
 ) -> None:
     assert (written(tiny_repository), written(fp16_repository)) == (set(), FP16)
     machine.python_package("10.13.3.9")
     repository = Path(shutil.copytree(fp16_repository, tmp_path / "model_repository"))
+    motion, camera = map(str, tiny_checkpoints)
     for target, expected in (("tensorrt", FP16 | PLANS), ("cpu", set())):
-        export_networks(*map(str, tiny_checkpoints), repository, lambda _: None, target=target)
+        export_networks(motion, camera, repository, lambda _: None, target=target)
         assert written(repository) == expected
         assert len(list(repository.rglob("model.onnx"))) == 3
         assert bool(list(repository.rglob("model.plan.json"))) == (target == "tensorrt")
@@ -199,7 +201,9 @@ def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: st
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
-def test_fp16_outputs_are_close_to_float32(model: str, fp16_repository: Path, tiny_checkpoints) -> None:
+def test_fp16_outputs_are_close_to_float32(
+    model: str, fp16_repository: Path, tiny_checkpoints: tuple[Path, Path]
+) -> None:
     motion, camera = tiny_checkpoints
     network = load_motion(motion)[0] if model == "motion_backbone" else load_camera(camera).network
     clips = torch.randint(0, 256, (3, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
@@ -287,12 +291,13 @@ def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(
 
 
 def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
-    tiny_checkpoints, repository: Path, machine: Machine
+    tiny_checkpoints: tuple[Path, Path], repository: Path, machine: Machine
 ) -> None:
+    motion, camera = map(str, tiny_checkpoints)
 
     def message() -> str:
         with pytest.raises(ExportError) as caught:
-            export_networks(*map(str, tiny_checkpoints), repository, pytest.fail, target="tensorrt")
+            export_networks(motion, camera, repository, pytest.fail, target="tensorrt")
         return str(caught.value)
 
     assert message() == (
@@ -307,7 +312,9 @@ def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
     assert "a plan is built on the GPU" in message()
 
 
-def test_on_a_machine_with_different_gpus_one_must_be_chosen(repository: Path, machine: Machine, monkeypatch) -> None:
+def test_on_a_machine_with_different_gpus_one_must_be_chosen(
+    repository: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine.python_package("11.4.0.106")
     machine.script("nvidia-smi", NVIDIA_SMI)
     with pytest.raises(

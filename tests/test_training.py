@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from export.camera_network import load_camera
-from export.motion_network import BACKBONE_HEADS, load_motion
+from export.motion_network import BACKBONE_HEADS, Block, load_motion
 from training import augmentation, calibration, train, weight_surgery
 from training.__main__ import main
 from training.augmentation import augment, backwards, mirrored, on_its_side, recolour, relight, upside_down
@@ -82,6 +83,11 @@ class Always:
         return np.where(self._changes, 0.0, 1.0)
 
 
+def always(*changes: bool, colours: tuple[int, ...] = (0, 1, 2)) -> np.random.Generator:
+    """An `Always` for `augment`, which takes a generator."""
+    return cast(np.random.Generator, Always(*changes, colours=colours))
+
+
 @pytest.mark.parametrize("label", FIELDS)
 @pytest.mark.parametrize(
     ("changes", "rename"),
@@ -98,7 +104,7 @@ def test_an_augmented_clip_moves_as_its_new_label_says(
     frames = np.zeros((16, 14, 14, 3), np.uint8)
     labels = np.array([each == label for each in LABELS])
     light = np.arange(75, dtype=np.float32).reshape(15, 5)
-    _, motion, lit, called = augment(Always(*changes), frames, FIELDS[label], light, labels)
+    _, motion, lit, called = augment(always(*changes), frames, FIELDS[label], light, labels)
     (name,) = np.array(LABELS)[called]
     assert name == rename(label)
     assert motion == pytest.approx(FIELDS[name], abs=1e-7)
@@ -106,10 +112,10 @@ def test_an_augmented_clip_moves_as_its_new_label_says(
 
 
 def test_rows_and_columns_of_an_arc_are_not_swapped() -> None:
-    frames = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)
+    frames: Any = np.arange(16 * 14 * 14 * 3).reshape(16, 14, 14, 3)  # too many different values for a uint8
     labels = np.array([each == "arc_left" for each in LABELS])
     light = np.zeros((15, 5), np.float32)
-    turned, _, _, called = augment(Always(False, False, False, True), frames, field(), light, labels)
+    turned, _, _, called = augment(always(False, False, False, True), frames, field(), light, labels)
     assert (turned == frames).all()
     assert (called == labels).all()
 
@@ -117,7 +123,7 @@ def test_rows_and_columns_of_an_arc_are_not_swapped() -> None:
 def test_colours_are_permuted_in_frames_and_in_light_alike() -> None:
     frames = np.broadcast_to(np.array([10, 20, 30], np.uint8), (16, 14, 14, 3))
     light = np.tile(np.array([1, 2, 3, 4, 5], np.float32), (15, 1))
-    order = Always(False, False, False, False, colours=(2, 0, 1))
+    order = always(False, False, False, False, colours=(2, 0, 1))
     seen, _, lit, _ = augment(order, frames, field(), light, np.zeros(len(LABELS), bool))
     assert (seen == [30, 10, 20]).all()
     assert (lit == [3, 1, 2, 4, 5]).all()
@@ -190,8 +196,8 @@ def test_a_sample_is_what_the_server_decodes(shards: Path) -> None:
     video = memoryview(encoded)
     with contextlib.closing(IsolatedDecoder(Limits())) as decoder:
         plan = decoder.plan(video, {})
-        orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-        decoded = decoder.decode(video, *orders, FRAME_SIZE)
+        indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+        decoded = decoder.decode(video, indices, motion, camera, FRAME_SIZE)
     shard = Shard.load(shards, 0)
     for stored, clips, labels in zip(shard.frames, decoded, shard.labels, strict=False):
         halved = clips[0].reshape(CLIP_FRAMES, 112, 2, 112, 2, 3).mean((2, 4))
@@ -267,7 +273,8 @@ def test_a_fraction_of_a_pixel_counts_in_the_fine_loss() -> None:
     motion = torch.zeros(1, 8, 49, 4)
     motion[0, :, 5, 0] = 0.25 / 112
     model = DemoModel()
-    model.early_flow = model.fine_motion = torch.nn.Identity()  # tokens are the predictions
+    for name in ("early_flow", "fine_motion"):
+        model.register_module(name, torch.nn.Identity())  # tokens are the predictions
 
     def loss(said: torch.Tensor, motion: torch.Tensor = motion) -> float:
         said = torch.asinh(300 * said).flatten(1, 2)
@@ -285,6 +292,12 @@ def test_a_fraction_of_a_pixel_counts_in_the_fine_loss() -> None:
     assert loss(torch.where(hidden.isnan().any(-1, keepdim=True), 9.0, right), hidden) == pytest.approx(0, abs=1e-9)
 
 
+def block_of(model: DemoModel, index: int) -> Block:
+    block = model.encoder.blocks[index]
+    assert isinstance(block, Block)
+    return block
+
+
 def test_an_added_block_changes_nothing_at_first() -> None:
     torch.manual_seed(0)
     model, deeper = DemoModel(), DemoModel(5)
@@ -294,9 +307,8 @@ def test_an_added_block_changes_nothing_at_first() -> None:
         before = model.layers(video.clone(), torch.arange(8))
         after = deeper.layers(video.clone(), torch.arange(8))
     assert [torch.equal(one, other) for one, other in zip(after, [*before[:2], *before[1:]], strict=True)] == [True] * 5
-    blocks = deeper.encoder.blocks
-    assert torch.equal(blocks[2].attn.qkv.weight, blocks[1].attn.qkv.weight)
-    assert blocks[2].mlp.fc1.weight.any()
+    assert torch.equal(block_of(deeper, 2).attn.qkv.weight, block_of(deeper, 1).attn.qkv.weight)
+    assert block_of(deeper, 2).mlp.fc1.weight.any()
 
 
 def test_rates_are_converted_to_segments_of_the_same_duration(shards: Path) -> None:
@@ -325,16 +337,19 @@ def test_the_rank_loss_is_0_if_scores_rise_with_rates(monkeypatch: pytest.Monkey
 
 def attention_weights(model: DemoModel, video: torch.Tensor, index: int) -> torch.Tensor:
     """(clips, heads, tokens, tokens) attention weights of block `index`."""
-    block = model.encoder.blocks[index]
+    block = block_of(model, index)
     x = model.layers(video, torch.arange(8))[index - 1]
     q, k, _ = block.attn.qkv(block.norm1(x)).unflatten(-1, (3, BACKBONE_HEADS, -1)).permute(2, 0, 3, 1, 4)
     q = q + block.attn.q_bias.unflatten(0, (BACKBONE_HEADS, -1))[:, None]
     return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
 
 
+TemporalModel = tuple[DemoModel, dict[int, list[int]], torch.Tensor]
+"""A model with temporal channels after a little training, its added heads by block, and the noise that it saw."""
+
+
 @pytest.fixture(scope="module")
-def temporal_model() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
-    """A model with temporal channels after a little training, its added heads by block, and the noise that it saw."""
+def temporal_model() -> TemporalModel:
     torch.manual_seed(0)
     model = DemoModel()
     noise = torch.randint(0, 256, (2, 16, 112, 112, 3)).float()
@@ -343,12 +358,12 @@ def temporal_model() -> tuple[DemoModel, dict[int, list[int]], torch.Tensor]:
     heads = add_temporal_heads(model, noise)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.003 * torch.randn_like(parameter)
+            parameter.add_(0.003 * torch.randn_like(parameter))
     restore_temporal_channels(model)
     return model, heads, noise
 
 
-def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(temporal_model) -> None:
+def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(temporal_model: TemporalModel) -> None:
     model, heads, noise = temporal_model
     pair = torch.arange(8 * 49) // 49
     for index in (1, 3):
@@ -359,7 +374,7 @@ def test_added_heads_attend_to_their_own_pair_of_frames_and_the_one_before(tempo
             assert (weights[:, head] * there).sum(-1).mean() > 0.6, (index, away)
 
 
-def test_no_layer_writes_to_temporal_channels(temporal_model) -> None:
+def test_no_layer_writes_to_temporal_channels(temporal_model: TemporalModel) -> None:
     model, _, noise = temporal_model
     with torch.no_grad():
         layers = model.layers(noise, torch.arange(8))
@@ -368,19 +383,21 @@ def test_no_layer_writes_to_temporal_channels(temporal_model) -> None:
         assert torch.equal(layer[..., TEMPORAL_CHANNELS], table.expand_as(layer[..., TEMPORAL_CHANNELS]))
 
 
-def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model) -> None:
+def test_blur_filters_respond_to_a_blur_and_heads_average_them(temporal_model: TemporalModel) -> None:
     model, heads, noise = temporal_model
     model = copy.deepcopy(model)
     still = noise[:, :1].expand_as(noise)
     soft = torch.nn.functional.avg_pool2d(still.movedim(-1, 2).flatten(0, 1), 3, 1, 1)
     soft = soft.unflatten(0, still.shape[:2]).movedim(2, -1)
     half = torch.cat([still[:, :8], soft[:, 8:]], dim=1)
-    before = model.encoder.patch_embed.proj.weight.clone()
+    projection = model.encoder.patch_embed.proj
+    assert isinstance(projection, torch.nn.Conv3d)
+    before = projection.weight.clone()
     add_blur_filters(model, half, heads[1])
     with torch.no_grad():
-        changed = (model.encoder.patch_embed.proj.weight != before).flatten(1).any(1)
+        changed = (projection.weight != before).flatten(1).any(1)
         tokens = model.encoder.patch_embed(model.normalised(half))[..., changed].unflatten(1, (8, -1))
-        block = model.encoder.blocks[1]
+        block = block_of(model, 1)
         x = model.layers(half, torch.arange(8))[0]
         first = heads[1][0] * 14
         gathered = torch.nn.functional.linear(block.norm1(x), block.attn.qkv.weight[336 + first : 336 + first + 5])
@@ -401,7 +418,8 @@ def test_levels_are_sums_of_steps_and_clips_with_cuts_do_not_count() -> None:
     level = torch.arange(16) / 15
     pairs = level[0::2] + level[1::2]
     model = DemoModel()
-    model.levels = model.early_levels = torch.nn.Identity()  # tokens are the predictions
+    for name in ("levels", "early_levels"):
+        model.register_module(name, torch.nn.Identity())  # tokens are the predictions
     said = torch.zeros(2, 8, 49, 4)
     said[..., :3] = (pairs - pairs.mean())[:, None, None]
 
@@ -556,6 +574,6 @@ def test_training_from_nothing_writes_both_networks(
     both = torch.load(tmp_path / "both.pt", weights_only=True)["average"]
     calibrated = calibrate(both, Clips(shards).shards)
     assert camera.labels == list(LABELS)
-    assert camera.network.network.classifier.bias.tolist() == pytest.approx(
-        calibrated["classifier.bias"].tolist(), abs=1e-3
-    )
+    classifier = camera.network.network.classifier
+    assert isinstance(classifier, torch.nn.Linear)
+    assert classifier.bias.tolist() == pytest.approx(calibrated["classifier.bias"].tolist(), abs=1e-3)
