@@ -104,6 +104,7 @@ def test_tritonserver_itself_does_tls(
             assert triton.get_model_repository_index(headers={GRPC_KEY_NAME: server.key}).models
 
 
+@pytest.mark.slow
 def test_an_ipv6_address_is_listened_on(tiny_repository: Path) -> None:
     with (
         running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1", proxy=False)) as server,

@@ -81,6 +81,7 @@ def test_a_request_for_the_weights_is_not_counted_as_a_video(server: Server, cli
     assert risen("video_motion_videos_total", before, scrape(server)) == {}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Client) -> None:
     before = scrape(server)
     with ThreadPoolExecutor() as pool:
@@ -127,6 +128,7 @@ def control(server: Server, path: str) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) -> None:
     client.score(SHORT)
     before = scrape(server)

@@ -148,6 +148,7 @@ def test_a_port_that_another_process_takes_meanwhile_is_replaced(
     assert choices == []
 
 
+@pytest.mark.slow
 def test_an_ipv6_address_works(tiny_repository: Path) -> None:
     with running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1")) as started:
         assert started.url.startswith("[::1]:")

@@ -168,6 +168,7 @@ def written(repository: Path) -> set[str]:
     return {str(path.relative_to(repository)) for path in files}
 
 
+@pytest.mark.slow
 def test_each_target_includes_those_before_it(
     fp16_repository: Path, tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path, machine: Machine
 ) -> None:
