@@ -275,7 +275,14 @@ def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(
     assert command_as_typed() == f"{typed or executable} -m export"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_export_changes_nothing(
     how: signal.Signals, tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:

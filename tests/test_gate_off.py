@@ -73,7 +73,9 @@ def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_reposito
     assert "server: motion_head is ready again after " in "".join(lines)
 
 
-@pytest.mark.parametrize("mutual", [False, True], ids=["encrypted", "mutual"])
+@pytest.mark.parametrize(
+    "mutual", [pytest.param(False, marks=pytest.mark.slow, id="encrypted"), pytest.param(True, id="mutual")]
+)
 def test_tritonserver_itself_does_tls(
     mutual: bool, tiny_repository: Path, certificates: Certificates, others: Certificates
 ) -> None:

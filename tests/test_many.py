@@ -96,7 +96,7 @@ def looked_after(tiny_repository: Path) -> Iterator[str]:
         yield f"localhost:{settings.grpc_port}"
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".parquet", pytest.param(".jsonl", marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     suffix: str, looked_after: str, folder: Path, tmp_path: Path
 ) -> None:

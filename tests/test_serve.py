@@ -95,7 +95,7 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
     return not any(map(alive, pids))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository)
     with serving(settings) as process:
