@@ -170,6 +170,14 @@ def test_a_journal_that_cannot_be_read_is_refused_and_left_as_it_is(
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+def test_a_journal_that_was_analyzed_resumes(tmp_path: Path) -> None:
+    for file in ("scores.csv", "scores.csv.journal"):
+        shutil.copy(DATA / file, tmp_path)
+    execute(tmp_path / "scores.csv.journal", "ANALYZE")
+    add(tmp_path / "scores.csv", [Item("new.mp4")])
+    assert names(tmp_path / "scores.csv")[-1] == "new"
+
+
 def test_a_file_of_another_kind_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     for name, content in (("text", b"something else " * 100), ("short", b"text")):
         (tmp_path / name).write_bytes(content)

@@ -181,7 +181,9 @@ class Journal:
 
     def _check_version(self) -> None:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        tables = [name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        # Not SQLite's own tables, which `ANALYZE` adds.
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
+        tables = [name for (name,) in self._database.execute(query)]
         advice = "choose another name for the output"
         if version > VERSION:
             raise JournalError(
