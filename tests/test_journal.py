@@ -5,11 +5,15 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from client import InvalidRequest
+from client import Client, InvalidRequest, Weights
+from client._inputs.inputs import Inputs
 from client._inputs.item import Item
+from client._runs.table_run import journal_of, run_table
 from client._tables.journal import Journal, JournalError, OtherTerms, Position, Terms
 from client._tables.output import OutputError, check_output, output_for
 from client._tables.row import failed_row, scored_row
@@ -165,6 +169,22 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(
     path = tmp_path / name
     with pytest.raises(OutputError, match=message):
         check_output(path, path.with_name(f"{path.name}.journal"))
+
+
+def test_a_table_is_not_overwritten_if_its_journal_was_copied_without_its_wal(tmp_path: Path) -> None:
+    path, copy = tmp_path / "scores.csv", tmp_path / "copy.csv"
+    program = (
+        "import os; from pathlib import Path; from tests.test_journal import ITEMS, Journal, fill\n"
+        f"Journal.close = lambda self: os._exit(0)\nfill(Path({str(path)!r}), ITEMS, finish=False)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert path.with_name("scores.csv.journal-wal").exists()
+    copy.write_bytes(path.read_bytes())
+    journal_of(copy).write_bytes(journal_of(path).read_bytes())
+    client = cast(Client, SimpleNamespace(weights=lambda: Weights("a@1", "b@2", METADATA.labels, "f32")))
+    with pytest.raises(OutputError, match=r"copy.csv.journal is incomplete, so no run can resume"):
+        run_table(client, Inputs(["new.mp4"], []), copy, {}, in_flight=1)
+    assert videos(copy) == NAMES
 
 
 def test_a_disk_that_is_full_leaves_the_journal_whole(tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def run_table(
         raise OutputError(f"{output}: nothing to retry, {journal_of(output).name} does not exist")
     weights = client.weights()
     with closing(Journal(journal_of(output))) as journal:
+        # Every run begins its journal before it creates the output. A copy without the file -wal beside it lost that.
+        if output.exists() and journal.terms is None:
+            raise OutputError(
+                f"{output}: exists, but {journal_of(output).name} is incomplete, so no run can resume; "
+                "choose another name for the output"
+            )
         journal.agree(_terms(weights, parameters))
         with closing(ProgressBar()) as progress:
             run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters)
