@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import Preset
+from .._tables.row import NO_SCORES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
 from .program import sibling
-from .video_list import NO_SCORES, UnwritableList, VideoList
+from .video_list import UnwritableList, VideoList
 
 FAILURES_NAMED = 10
 NOTES = (

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS
+from .._tables.row import NO_SCORES
 from .._tables.table import TableError, read_batches, read_metadata
 from ..intervals import camera_intervals, label_seconds, table_clips
 from .parser import command_parser
-from .video_list import NO_SCORES
 
 NOTES = (
     "sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval "

@@ -13,11 +13,8 @@ import pyarrow.parquet as pq
 
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
-from .._tables.row import Row
+from .._tables.row import NO_SCORES, Row
 from .._tables.table import Metadata
-
-NO_SCORES = "it has no scores"
-"""The error of a row without one."""
 
 
 class UnwritableList(Exception):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS, Preset
 from .._tables.replace import replacing
+from .._tables.row import NO_SCORES
 from .._tables.table import read_batches, read_metadata
 from ..intervals import camera_intervals, table_clips
 from .examples import Candidate, NearestRows
@@ -99,9 +100,9 @@ def write_report(
             threshold.add(scored, scored_values, rows.scored)
         if failed.any():
             failed_rows = batch.select(["video", "error"]).filter(pa.array(failed)).to_pylist()
-            kinds.update(_kind(row["error"] or "it has no scores") for row in failed_rows)
+            kinds.update(_kind(row["error"] or NO_SCORES) for row in failed_rows)
             failures += [
-                {"video": row["video"], "reason": row["error"] or "it has no scores"}
+                {"video": row["video"], "reason": row["error"] or NO_SCORES}
                 for row in failed_rows[: FAILURES_SHOWN - len(failures)]
             ]
         rows.videos += batch.num_rows

@@ -28,6 +28,8 @@ FLAT_COLUMNS = (
 """The columns of the table with a single value; `clips` follows them."""
 ADDED_COLUMNS = ("reason",)
 """Columns that older tables lack; their value is then null."""
+NO_SCORES = "it has no scores"
+"""The error of a row that has neither scores nor an error."""
 
 
 def scored_row(video: str, score: Score, parameters: Mapping[str, float] | None = None) -> Row:
