@@ -41,7 +41,7 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
     except ValueError:
         return [f"{manifest} is damaged: run `make export` again"]
     if profile == "gpu" and not list(model_repository.glob("*/1/model_fp16.onnx")):
-        return [f"{model_repository} has no fp16 networks for the GPU: run `make export` without --target cpu"]
+        return [f"{model_repository} has no fp16 networks for the GPU: run `make export` without TARGET=cpu"]
     if profile == "cpu" and precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
         return [f"PRECISION is int8, but {model_repository} has no 8-bit networks: export with --int8"]
     return []

@@ -389,4 +389,4 @@ def test_native_backends_get_memory_pools_for_clips(tmp_path: Path) -> None:
 
 def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path) -> None:
     (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
-    assert "has no fp16 networks for the GPU: run `make export` without --target cpu" in problem
+    assert "has no fp16 networks for the GPU: run `make export` without TARGET=cpu" in problem
