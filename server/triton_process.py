@@ -17,7 +17,7 @@ from video.processes import descendants, model_of
 LOG_LINES = 400
 PR_SET_PDEATHSIG = 1
 SIG_IGN = 1
-# Looked up here: in a child forked beside threads, little may be done before it becomes another program.
+# Looked up here: a child of a threaded process can do little safely between fork and exec.
 PRCTL, SIGNAL = ctypes.CDLL(None).prctl, ctypes.CDLL(None).signal
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
 LOG_TIMEOUT_SECONDS = 5.0
@@ -52,7 +52,7 @@ class TritonProcess:
             if self._show_log:
                 try:
                     print(line, end="", flush=True)
-                except OSError:  # nobody reads our output any more; keep reading, or tritonserver would block
+                except OSError:  # the reader of our output has closed it; keep reading, or tritonserver would block
                     self._show_log = False
 
     def show_log(self) -> None:

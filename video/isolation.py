@@ -110,7 +110,7 @@ class IsolatedDecoder:
         self._end = None
 
     def _stop(self, why: End | None = None) -> None:
-        """Kill the worker if there is one; `why`, unless its exit status says it."""
+        """Kill the worker, if any; the cause is `why`, or else follows from its exit status."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
