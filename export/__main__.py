@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # SIGTERM ends an export as Ctrl-C does; and a shell starts background jobs with SIGINT ignored.
+        # SIGTERM acts like Ctrl-C. SIGINT is set because a shell starts background jobs with it ignored.
         signal.signal(number, signal.default_int_handler)
     # torch and transformers take seconds to import: not for --help.
     from export.networks import export_networks

@@ -72,7 +72,7 @@ class TritonProcess:
     def lost_port(self, services: Sequence[str]) -> bool:
         """Whether another process took the port of one of `services` (`GRPC`, `Metrics`) before it listened there.
 
-        It may miss the port of its metrics only after it has said that it is ready; it then ends a moment later.
+        It can fail to get the metrics port after it has reported that it is ready; it then ends a moment later.
         """
         return any(f"failed to start {service} service" in self.log for service in services)
 

@@ -93,7 +93,7 @@ class IsolatedDecoder:
             self._end = None
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            # tritonserver's libraries are not for workers.
+            # Workers must not load tritonserver's libraries.
             left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a worker reuses the memory of a frame for the next one
             environment = {name: value for name, value in os.environ.items() if name not in left_out}
             environment["MALLOC_ARENA_MAX"] = "4"  # one arena per thread would use up the worker's address space

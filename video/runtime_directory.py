@@ -41,7 +41,7 @@ def runtime_directory() -> Path:
 
 
 def is_private(path: Path) -> bool:
-    """Whether `path` is a directory, not a link to one, that this user owns and nobody else may read or write."""
+    """Whether `path` is a directory, not a link to one, that this user owns and no other user may read or write."""
     try:
         return _is_private(path.lstat())
     except OSError:
