@@ -1,7 +1,7 @@
 """A lock on the CPU's cores: one network computes at a time, on all cores.
 
 Every network of a server runs in a process of its own and wants all cores. Two that compute at once spend their time
-waiting for each other's threads. The lock is held for one run of a network, so that nobody waits long.
+waiting for each other's threads. The lock is held for one run of a network, so that none waits long.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ def shared_path(name: str, server: int | None = None) -> Path:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the locks and sockets of servers that have ended; keys, which lie there too, stay.
+    """Remove the locks and sockets of servers that have ended, but not keys, which are in the same directory.
 
     Raises PermissionError, and removes nothing, if `directory` is not private to this user.
     """
@@ -45,8 +45,8 @@ def remove_leftovers(directory: Path) -> None:
 class ComputeLock:
     """A lock that the processes of one server share; the kernel releases it if its holder dies.
 
-    A process that releases the lock does not get it again before another that waits. Two file locks do this: a process
-    first takes the place at the head of the queue, then the turn. Whoever comes back finds the place taken.
+    A process that releases the lock does not get it again before another that waits. Two file locks ensure this: a
+    process first locks the head of the queue, then the turn. A process that comes back finds the head locked.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`python -m bench.capacity`: videos a second on one GPU, calculated from its two rates; it runs nothing.
+"""`python -m bench.capacity`: videos per second on one GPU, calculated from its two rates, without running anything.
 
 A video costs the networks the FLOPs of its segments and clips, by the sampling rules. It costs the decoders all of its
 frames: the wanted ones are spread over the whole video, and those in between must be decoded too.
@@ -51,9 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--decode-fps",
         type=float,
-        help="1080p frames a second of all NVDECs together (default: show the rate that is needed)",
+        help="1080p frames per second of all NVDECs together (default: show the rate that is needed)",
     )
-    parser.add_argument("--fps", type=float, default=30.0, help="frames a second of the videos (%(default)s)")
+    parser.add_argument("--fps", type=float, default=30.0, help="frames per second of the videos (%(default)s)")
     options = parser.parse_args(arguments)
     print(
         "video        frames  TFLOP  networks videos/s  NVDEC 1080p frames/s  bound by  GPUs: 1e6 a day, 1e9 in 30 days"

@@ -181,7 +181,7 @@ def memory(folder: Path, url: str, in_flight: int) -> int:
     seconds, count = time.monotonic() - started, read_table(output).num_rows
     print(
         f"bench: {count} videos: {peak:.1f} MiB at most, {count / seconds:.1f} videos/s, {cpu / count * 1000:.1f} ms "
-        f"of CPU a video in the client, table {output.stat().st_size} bytes, journal {journal.stat().st_size}"
+        f"of CPU per video in the client, table {output.stat().st_size} bytes, journal {journal.stat().st_size}"
     )
     return 0
 

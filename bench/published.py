@@ -33,7 +33,7 @@ def read_frames(path: str) -> tuple[list[np.ndarray], np.ndarray, float]:
 
 
 def motion_segments(frames: list[np.ndarray], duration: float) -> torch.Tensor:
-    """4 frames a second, at most 240, stretched: float (segments, 16, 224, 224, 3) from 0 to 255."""
+    """4 frames per second, at most 240, stretched: float (segments, 16, 224, 224, 3) from 0 to 255."""
     wanted = min(4 * int(duration), 240)
     indices = torch.linspace(0, len(frames) - 1, (wanted // CLIP_FRAMES + 1) * CLIP_FRAMES).long()
     resized = [

@@ -41,7 +41,7 @@ def print_report(report: Report) -> None:
                 f"{rest:5.2f} {100 * rest / seconds:4.0f}%"
             )
     if report.rates:
-        print(f"\n{'GFLOP/s':>8} {'matrices':>9} {'backbone':>15} {'classifier':>15}   backbone, ms a segment")
+        print(f"\n{'GFLOP/s':>8} {'matrices':>9} {'backbone':>15} {'classifier':>15}   backbone, ms per segment")
     for precision, rates in report.rates.items():
         shares = [f"{rate:7.0f} ({100 * rate / rates.matrix:3.0f} %)" for rate in (rates.backbone, rates.classifier)]
         layers = ", ".join(f"{kind} {milliseconds:.0f}" for kind, milliseconds in rates.backbone_milliseconds.items())
@@ -61,10 +61,10 @@ def plot_loads(loads: list[LoadResult], path: Path) -> None:
     figure, (throughput, latency) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     in_flight = [load.in_flight for load in loads]
     throughput.plot(in_flight, [load.videos_per_second for load in loads], "o-")
-    throughput.set(xlabel="requests in flight", ylabel="videos a second", ylim=(0, None), xticks=in_flight)
+    throughput.set(xlabel="requests in flight", ylabel="videos per second", ylim=(0, None), xticks=in_flight)
     for name in ("p50", "p95", "p99"):
         latency.plot(in_flight, [getattr(load, f"{name}_seconds") for load in loads], "o-", label=name)
-    latency.set(xlabel="requests in flight", ylabel="seconds a video", ylim=(0, None), xticks=in_flight)
+    latency.set(xlabel="requests in flight", ylabel="seconds per video", ylim=(0, None), xticks=in_flight)
     latency.legend()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

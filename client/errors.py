@@ -2,8 +2,8 @@
 
     ClientError
     ├── UnreadableFile       the file cannot be read on this machine
-    ├── InvalidRequest       the video or a parameter is wrong; asking again changes nothing
-    ├── ServerUnavailable    no server, or its queue or its memory is full; another try may succeed
+    ├── InvalidRequest       the video or a parameter is invalid; a retry fails again
+    ├── ServerUnavailable    no server answers, or its queue or memory is full; a retry may succeed
     │   └── ServerAway       the server, or a part of it, is down or starting
     ├── DeadlineExceeded     no answer in the time allowed
     └── ServerError          the server failed on this request
@@ -27,8 +27,8 @@ The client adds these:
 - `timeout`: no answer within `timeout_seconds`
 - `server_died`: several servers went down while they held this video
 
-The client itself says `empty`, `too_large` and `no_room` too, before it sends a video or for a server that gives no
-word. `reason` is None if neither side has a word, as with errors of Triton itself or of an older server.
+The client also sets `empty`, `too_large` and `no_room` itself, before it sends a video or if the server's error has no
+reason. `reason` is None for failures outside these lists, such as errors of Triton itself or of an older server.
 """
 
 __all__ = [
@@ -61,11 +61,11 @@ class UnreadableFile(ClientError):
 
 
 class InvalidRequest(ClientError):
-    """The video or a parameter is wrong, as the message says. Asking again changes nothing."""
+    """The video or a parameter is invalid; the message says how. A retry fails again."""
 
 
 class ServerUnavailable(ClientError):
-    """No server answers, or its queue or its shared memory is full. Another try may succeed."""
+    """No server answers, or its queue or its shared memory is full. A retry may succeed."""
 
 
 class ServerAway(ServerUnavailable):

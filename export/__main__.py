@@ -27,7 +27,7 @@ examples:
   {command} --target cpu                        no fp16 networks: half the time
   {command} --int8 a.mp4 b.mp4                  8-bit networks as well
 
-The published checkpoints need 8.5 GB of memory and, on 2 cores, about 5 minutes.
+The published checkpoints need 8.4 GB of memory and, on 2 cores, about 5 minutes.
 
 exit status: 0 exported, 3 a source could not be read, 130 interrupted, 1 any other error. The model repository changes
 only if the status is 0."""
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # SIGTERM ends an export as Ctrl-C does; and a shell starts background jobs with SIGINT ignored.
+        # SIGTERM acts like Ctrl-C. SIGINT is set because a shell starts background jobs with it ignored.
         signal.signal(number, signal.default_int_handler)
     # torch and transformers take seconds to import: not for --help.
     from export.networks import export_networks

@@ -76,6 +76,6 @@ def _nncf() -> ModuleType:
     try:
         import nncf
     except ImportError as error:
-        raise ExportError("8-bit networks need NNCF: pip install 'video-motion[int8]'") from error
+        raise ExportError("8-bit networks need NNCF: run `pip install --group int8` in the checkout") from error
     nncf.set_log_level(logging.ERROR)
     return nncf

@@ -67,8 +67,8 @@ class Transaction:
     def commit(self) -> None:
         """Flush the new files to disk and rename them into place; if one rename fails, undo all.
 
-        The manifest is removed first and written last: if the machine stops in between, a server says that there is
-        nothing to serve.
+        The manifest is removed first and written last: if the machine stops in between, a server reports missing
+        networks.
         """
         for path in self._staged:
             _flush(path)

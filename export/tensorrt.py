@@ -41,7 +41,7 @@ class ShapeProfile:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a plan was built from and for; if any of it changes, the plan must be rebuilt."""
+    """The inputs and the target of a plan; if any of them changes, the plan must be rebuilt."""
 
     onnx_sha256: str
     """Of the ONNX file."""

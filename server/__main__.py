@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
 def serve(settings: Settings) -> int:
     """Run a server until it is told to stop; the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # SIGTERM stops it as Ctrl-C does; and a shell starts its background jobs with SIGINT ignored.
+        # SIGTERM acts like Ctrl-C. SIGINT is set because a shell starts background jobs with it ignored.
         signal.signal(number, signal.default_int_handler)
     # Measured once: a restarted server computes in the same precision as the one before.
     precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)

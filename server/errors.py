@@ -1,4 +1,4 @@
-"""Why a server cannot be had."""
+"""Exceptions: why a server cannot be started."""
 
 
 class NoServer(Exception):

@@ -65,7 +65,7 @@ class FairQueue:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._release(caller)  # it had got a slot in the same moment
+                self._release(caller)  # it got a slot at the same moment
             else:
                 self._forget(caller, place)
             self.cancelled += 1

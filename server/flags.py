@@ -77,7 +77,7 @@ def triton_flags(
         f"--metrics-address={LOOPBACK}",
         f"--metrics-port={endpoints.metrics_port}",
         f"--exit-timeout-secs={settings.stop_timeout_seconds:.0f}",
-        # All models at the start, and again if the supervisor says so.
+        # All models load at the start; the supervisor can load one again.
         "--model-control-mode=explicit",
         "--load-model=*",
         f"--http-restricted-api={','.join(CLOSED_IN_HTTP)}:{KEY_NAME}={key}",

@@ -1,4 +1,4 @@
-"""A server that was started: tritonserver, and what stands around it."""
+"""A started server: tritonserver with its key file, metrics endpoint and proxy."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ class Server:
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
 
     def open(self) -> None:
-        """Start everything, or nothing; OSError says why."""
+        """Start everything; if something fails, stop the rest and raise OSError."""
         with contextlib.ExitStack() as stack:
             self.key_file = write_key(self.key, self.settings.grpc_port)
             stack.callback(self.key_file.unlink, missing_ok=True)
@@ -64,7 +64,7 @@ class Server:
             stack.callback(self._metrics.close)
             self.proxy = None
             if self.settings.proxy:
-                # Last: starting a process beside gRPC's threads is delicate.
+                # Last: forking beside gRPC's threads is risky.
                 max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_IN_FLIGHT
                 port, tls = self.settings.grpc_port, self.settings.tls
                 self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller)
@@ -83,7 +83,7 @@ class Server:
         self._start_triton()
 
     def restart_on_other_ports(self) -> None:
-        """The same, on other ports for those that only this process talks to."""
+        """Restart tritonserver, with other ports for the APIs that only this process uses."""
         self.triton_process.kill()
         self._endpoints = Endpoints.choose(self.settings)
         if self.proxy is not None:

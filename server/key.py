@@ -9,7 +9,7 @@ from video.runtime_directory import runtime_directory
 def write_key(key: str, grpc_port: int) -> Path:
     """Write `key` to a file of mode 0600 in the runtime directory; returns its path.
 
-    Raises PermissionError if no private directory can be had.
+    Raises PermissionError if no private directory is available.
     """
     path = runtime_directory() / f"{grpc_port}.key"
     path.unlink(missing_ok=True)

@@ -9,6 +9,6 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an HTT
 def open_local(request: str | urllib.request.Request, timeout_seconds: float) -> HTTPResponse:
     """Open a URL, or send a request, without the HTTP proxy that the environment may name.
 
-    Raises urllib.error.HTTPError (an OSError) for a status of 400 or more, another OSError if nobody answers.
+    Raises urllib.error.HTTPError (an OSError) for a status of 400 or more, another OSError if nothing answers.
     """
     return _OPENER.open(request, timeout=timeout_seconds)

@@ -11,7 +11,7 @@ import sys
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-        with contextlib.suppress(OSError):  # nobody reads our output any more, which is no reason to stop serving
+        with contextlib.suppress(OSError):  # the reader of our output has closed it; keep serving
             print(self.format(record), file=stream, flush=True)
 
 

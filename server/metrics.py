@@ -16,7 +16,7 @@ from server.ports import family
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT_SECONDS = 10.0
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
-disable_created_metrics()  # a creation time for each counter, which nobody uses
+disable_created_metrics()  # no creation time for each counter
 
 
 class Counts(Collector):
@@ -47,7 +47,7 @@ class Counts(Collector):
         self._queue = queue
 
     def collect(self) -> Iterator[Metric]:
-        """The numbers of requests, as the registry asks for them; none without a proxy."""
+        """The numbers of requests, for the registry; none without a proxy."""
         if (queue := self._queue) is None:
             return
         yield CounterMetricFamily(

@@ -6,7 +6,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(address: str, count: int) -> list[int]:
-    """So many ports of `address` that nobody listens on; another process may take one before it is used."""
+    """`count` free ports of `address`; another process may take one before it is used."""
     listeners = [socket.create_server((address, 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:

@@ -1,4 +1,4 @@
-"""The gRPC proxy in front of Triton: it queues calls fairly and keeps from Triton what crashes it.
+"""The gRPC proxy in front of Triton: it queues calls fairly, and keeps cancellations from Triton, which can crash it.
 
 Why it exists: tritonserver 2.51 (release 24.10, the one that pip installs) can crash if a call is cancelled while it is
 answered. Of 240 cancelled calls for motion and camera, seven crashed it; none of 640 did through the proxy. Two reports
@@ -6,7 +6,7 @@ look like the same crash: triton-inference-server/server issues 7368 (24.05 to 2
 with fixes in later releases; whether those end the crashes seen here was not measured. `GATE=off` leaves the proxy out.
 
 So a call for inference that Triton has received is never cancelled there: the proxy waits for its answer and discards
-it. Calls that still wait when their caller goes are dropped before anything is decoded. Callers take turns.
+it. Calls in the queue whose caller disconnects are dropped before decoding. Callers take turns.
 
 Triton implements TLS and restricted protocols itself. The restricted protocols stay Triton's, and the proxy passes the
 key through. TLS ends in the proxy because gRPC connections end there: a proxy that passed encrypted bytes through could
@@ -33,8 +33,8 @@ STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 MAX_IN_FLIGHT = 16
 """Calls in flight to Triton: enough to keep every model busy; any more would wait in Triton, not here."""
 MAX_PER_CALLER = 2
-"""The same of one caller in the cpu profile, whose models have one process more: the long videos of one caller never
-occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
+"""Calls of one caller in flight, in the cpu profile. Its models have one process more, so one caller's long videos
+never occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
 MAX_WAITING = 64
 TRIM_SECONDS = 1.0
 """How long after a large request its memory is returned to the system."""
@@ -118,7 +118,7 @@ class Proxy:
 
     async def _close(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)
-        if self._tasks:  # calls whose callers have gone
+        if self._tasks:  # calls whose callers have disconnected
             await asyncio.wait(self._tasks, timeout=grace_seconds)
         left = [*self._tasks, *([self._trimming] if self._trimming else [])]
         for task in left:
@@ -133,7 +133,7 @@ class Proxy:
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(self.queue.slot(context.peer()))
                 answer = asyncio.create_task(self._call(method, request, context))
-                # If the caller goes, Triton still finishes the call, which keeps its slot until then.
+                # If the caller disconnects, Triton still finishes the call, which keeps its slot until then.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
                 answer.add_done_callback(lambda task: self._finish(task, slot))

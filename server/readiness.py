@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 def wait_until_ready(server: "Server") -> None:
     """Return when all models are loaded; `ServerFailed` if that does not happen in time.
 
-    Restarts tritonserver if `StartPolicy` says so.
+    Restarts tritonserver if `StartPolicy` allows it.
     """
     settings = server.settings
     policy = StartPolicy(settings.idle_timeout_seconds)

@@ -1,4 +1,4 @@
-"""When tritonserver is started again, and when it is given up."""
+"""When to restart tritonserver, and when to give up."""
 
 import time
 from collections import deque
@@ -9,9 +9,9 @@ MAX_PORTS_LOST = 3
 
 
 class StartPolicy:
-    """While it starts: restarted once if it is idle, and up to twice if it loses a port to another process.
+    """During the start: one restart if tritonserver is idle, and up to two if another process takes its port.
 
-    About one start in hundreds stops making progress without an error. A port may be lost because tritonserver listens
+    About one start in several hundred hangs without an error. A port may be lost because tritonserver listens
     only after it has loaded its models.
     """
 
@@ -33,7 +33,7 @@ class StartPolicy:
 
 
 class DeathLimit:
-    """While it serves: restarted if it dies, but not after MAX_DEATHS deaths within DEATHS_SECONDS."""
+    """While serving: restart tritonserver if it dies, but not after MAX_DEATHS deaths within DEATHS_SECONDS."""
 
     def __init__(self) -> None:
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)

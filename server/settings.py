@@ -37,7 +37,7 @@ class Settings:
 
     @classmethod
     def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
-        """Settings with ports that nobody listens on, for a server beside others."""
+        """Settings with free ports, to run a server beside others."""
         http, grpc, metrics = free_ports(LOOPBACK, 3)
         return cls(model_repository, http_port=http, grpc_port=grpc, metrics_port=metrics, **others)
 

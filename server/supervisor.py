@@ -1,8 +1,9 @@
 """Restarting what dies in a server.
 
 If a process of Triton's python backend dies, Triton neither restarts it nor reports it: every later request to that
-model fails, while readiness says ready. Unloading and loading the model starts its processes again; meanwhile readiness
-says no, and clients wait. A stopped process is killed, and then handled as one that died.
+model fails, although Triton reports that it is ready. Unloading and loading the model starts its processes again; until
+then Triton reports that it is not ready, and clients wait. A stopped process is killed, and then handled as one that
+died.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ POLL_SECONDS = 0.25
 STOPPED_SECONDS = 1.0
 """How long a process may be stopped (by SIGSTOP or a debugger) before it is killed."""
 LEFT_SECONDS = 30.0
-"""How long a process of a model that was unloaded may finish what it has."""
+"""How long a process of an unloaded model may take to finish its requests."""
 CONTROL_TIMEOUT_SECONDS = 300.0
 
 
@@ -46,8 +47,8 @@ class Supervisor:
     def watch(self) -> int | None:
         """Restart what dies until tritonserver itself ends; its exit status, None if it is to be started again.
 
-        A model is loaded again from its files. If they were exported anew since, all models have to be, so that no
-        request meets networks of two exports.
+        A model is loaded again from its files. If an export has replaced them, all models must be loaded again, so that
+        no request uses networks of two exports.
         """
         while True:
             try:
@@ -71,7 +72,7 @@ class Supervisor:
         self._left_since = self._kill_after(LEFT_SECONDS, left, self._left_since, "was left by an earlier load")
 
     def _kill_after(self, seconds: float, pids: set[int], since: dict[int, float], why: str) -> dict[int, float]:
-        """Kill those of `pids` that have been in `since` for so long; since when each of `pids` has."""
+        """Kill those of `pids` that were first seen `seconds` ago or more; returns when each was first seen."""
         now = time.monotonic()
         since = {pid: since.get(pid, now) for pid in pids}
         for pid, start in since.items():
@@ -84,9 +85,9 @@ class Supervisor:
     def _reload(self, model: str, missing: int) -> None:
         anew = self._server.exported_anew()
         if anew is None:
-            return  # an export is putting its files in place at this moment
+            return  # an export is replacing the files right now
         if anew:
-            log.warning("a process of %s died, and the networks were exported anew: restarting the server", model)
+            log.warning("a process of %s died, and the networks were exported again: restarting the server", model)
             self._restart = True
             return
         started = time.monotonic()
@@ -103,7 +104,7 @@ class Supervisor:
         log.info("%s is ready again after %.1f s", model, time.monotonic() - started)
 
     def _control(self, path: str) -> None:
-        """Post to tritonserver; OSError if it refuses, or ends meanwhile.
+        """Post to tritonserver; OSError if it refuses, or ends before it answers.
 
         In a thread: the stubs that it forks inherit its connections and keep them open if it dies.
         """
@@ -114,7 +115,7 @@ class Supervisor:
                 error = outcome.get(timeout=POLL_SECONDS)
             except Empty:
                 if self._server.process.poll() is not None:
-                    raise ConnectionError("tritonserver ended meanwhile") from None
+                    raise ConnectionError("tritonserver ended before it answered") from None
                 continue
             if error is not None:
                 raise error

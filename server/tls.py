@@ -1,4 +1,4 @@
-"""The server's certificate, and whose certificates it asks callers for."""
+"""The server's certificate, and the authority of its callers' certificates."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -17,7 +17,7 @@ from video.processes import descendants, model_of
 LOG_LINES = 400
 PR_SET_PDEATHSIG = 1
 SIG_IGN = 1
-# Looked up here: in a child forked beside threads, little may be done before it becomes another program.
+# Looked up here: a child of a threaded process can do little safely between fork and exec.
 PRCTL, SIGNAL = ctypes.CDLL(None).prctl, ctypes.CDLL(None).signal
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
 LOG_TIMEOUT_SECONDS = 5.0
@@ -52,7 +52,7 @@ class TritonProcess:
             if self._show_log:
                 try:
                     print(line, end="", flush=True)
-                except OSError:  # nobody reads our output any more; keep reading, or tritonserver would block
+                except OSError:  # the reader of our output has closed it; keep reading, or tritonserver would block
                     self._show_log = False
 
     def show_log(self) -> None:
@@ -72,7 +72,7 @@ class TritonProcess:
     def lost_port(self, services: Sequence[str]) -> bool:
         """Whether another process took the port of one of `services` (`GRPC`, `Metrics`) before it listened there.
 
-        It may miss the port of its metrics only after it has said that it is ready; it then ends a moment later.
+        It can fail to get the metrics port after it has reported that it is ready; it then ends a moment later.
         """
         return any(f"failed to start {service} service" in self.log for service in services)
 

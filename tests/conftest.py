@@ -33,12 +33,12 @@ BUILT = (
     "__pycache__",
 )
 DECODE_TIMEOUT_SECONDS = 8
-# For a short while with a fixed seed, unless the command line asks for `--hypothesis-profile=hours`.
+# Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
 SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
 HEAVY = re.compile(
     r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|export\.(?!random_weights))", re.MULTILINE
 )
-"""How a test file that imports PyTorch or OpenVINO, which takes seconds, is told from the others."""
+"""Matches a test file that imports PyTorch or OpenVINO, which takes seconds."""
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
 settings.register_profile("short", SHORT)
 settings.register_profile("hours", SHORT, derandomize=False, max_examples=10_000_000)
@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out whole files, unread, that --quick has no use for."""
+    """Do not import files that --quick leaves out."""
     if not config.getoption("--quick") or not collection_path.name.startswith("test_"):
         return None
     source = collection_path.read_text()
@@ -80,7 +80,7 @@ def copy_repository(directory: Path) -> Path:
 
 
 def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup: bool) -> None:
-    """Give `models` the configuration of the gpu profile where no GPU is asked for, all but the kind of instances."""
+    """Give `models` the configuration of the gpu profile, with instances on the CPU."""
     for model in models:
         config = text_format.Parse((repository / model / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
         for group in config.instance_group:

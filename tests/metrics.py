@@ -12,7 +12,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def scrape(server: Server) -> Samples:
     """Every sample that the server gives to Prometheus.
 
-    Not by prometheus_client's parser, which adds `_total` to the names of Triton's counters; Prometheus does not.
+    prometheus_client's parser would add `_total` to the names of Triton's counters, which Prometheus does not do.
     """
     address = server.url.rpartition(":")[0]
     url = f"http://{address}:{server.settings.metrics_port}/metrics"
@@ -26,7 +26,7 @@ def scrape(server: Server) -> Samples:
 
 
 def risen(name: str, before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
-    """By how much the samples of a name have risen, those that have, by the values of their labels."""
+    """Increases of the samples of a name, by the values of their labels; unchanged samples are left out."""
     changes = {
         tuple(value for _, value in labels): after[found, labels] - before.get((found, labels), 0)
         for found, labels in after

@@ -1,4 +1,4 @@
-"""What is sent by mistake or on purpose: each gets its sentence, and the server goes on as before."""
+"""Invalid input, accidental or malicious: each gets its own error message, and the server keeps working."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ GOOD = encode(60)
 
 
 def half_with_its_index(video: bytes) -> bytes:
-    """A mp4 whose boxes are whole, but whose frames are half of what its index says."""
+    """An mp4 with complete boxes but only half of the frames that its index lists."""
     mdat, moov = video.index(b"mdat") - 4, video.index(b"moov") - 4
     kept = (moov - mdat) // 2
-    # The index first, in as many bytes as it had: its offsets then point beyond the frames that are left.
+    # The index comes first and keeps its size: its offsets then point beyond the remaining frames.
     return video[:mdat] + video[moov:] + kept.to_bytes(4, "big") + video[mdat + 4 : mdat + kept]
 
 
@@ -40,7 +40,7 @@ def half(video: bytes) -> bytes:
 
 
 def without_frames() -> bytes:
-    """A mp4 whose video track has no samples."""
+    """An mp4 whose video track has no samples."""
     video = bytearray(encode(1))
     for box, fields in ((b"stsz", (8,)), (b"stts", (4,)), (b"stsc", (4,)), (b"stco", (4,))):
         start = video.index(box) + 4

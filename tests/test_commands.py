@@ -113,6 +113,6 @@ def opened_by_a_reader(pipe: Path, process: subprocess.Popen[str]) -> int:
     while process.poll() is None and time.monotonic() < deadline:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads it yet
+        except OSError:  # no reader yet
             time.sleep(0.01)
     raise AssertionError("the command did not open its table")

@@ -53,7 +53,7 @@ def page_data(page: Path) -> dict[str, Any]:
 
 
 def random_table(path: Path, random: np.random.Generator) -> Path:
-    """Scores on, just beside and away from what may become a cut-off, some beyond 0 to 3; some failed rows."""
+    """Scores equal to, close to and far from possible cut-offs, some outside 0 to 3; some failed rows."""
     grid = np.float32(np.round(random.integers(-20, 320, (ROWS, 3)) / 100, 2))
     beside = np.nextafter(grid, np.float32(random.choice([-9, 9])))
     anywhere = random.uniform(-0.2, 3.2, (ROWS, 3)).astype(np.float32)

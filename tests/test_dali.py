@@ -80,7 +80,7 @@ def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path:
 def test_the_same_frames_are_chosen(
     codec: str, container: str, width: int, height: int, rate: Fraction | int, tmp_path: Path
 ) -> None:
-    """On a texture of which no two frames are alike, each frame is nearest to the cpu profile's of the same place."""
+    """On a texture whose frames all differ, each frame is closest to the cpu profile's frame of the same index."""
     video = encode(FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
     sampling, *both = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
     found, expected = (frames[:, ::4, ::4].astype(np.float32) for frames in both)
@@ -93,13 +93,13 @@ def test_the_same_frames_are_chosen(
 
 
 def test_nothing_comes_back_from_the_gpu_before_the_end(tmp_path: Path) -> None:
-    """The native backend's executor cannot do that, nor can the legacy one, which says so when a graph is defined."""
+    """The native backend's executor cannot do that. Nor can the legacy one, which raises an error for such a graph."""
     assert definition(tmp_path, 224)(device="mixed", exec_dynamic=False) is not None
 
 
 @pytest.fixture(scope="module")
 def gpu_profile(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tuple[Path, Path]) -> Iterator[Server]:
-    """A server with the configurations of the gpu profile, all but the kind of their instances.
+    """A server with the configurations of the gpu profile, and instances on the CPU.
 
     Its warmup, too, but for the video in it: what DALI decodes on a CPU is another codec.
     """

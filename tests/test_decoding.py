@@ -1,4 +1,4 @@
-"""Containers and frames: what is decided from packets, and whether the frames that arrive are the ones asked for."""
+"""Containers and frames: what is decided from packets, and whether the decoded frames are the requested ones."""
 
 import dataclasses
 import struct
@@ -43,7 +43,7 @@ def frame_table(video: bytes) -> FrameTable:
 
 
 def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The frames that the decoder gives for a video, and those that decoding everything and picking gives."""
+    """The clips of `decode`, and the same clips picked from all frames of the video."""
     table = frame_table(video)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters or Parameters())
     motion, camera = sampling.motion_order, sampling.camera_order
@@ -116,7 +116,7 @@ GROUPS_OF_PICTURES = {
 
 @cache
 def grouped(kind: str) -> bytes:
-    """A video of this kind, encoded once for all that is asked of it."""
+    """A video of this kind, encoded once for all tests."""
     codec, container, options = GROUPS_OF_PICTURES[kind]
     return encode(240, codec=codec, container=container, options=options)
 
@@ -125,7 +125,7 @@ def grouped(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
 def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     def fall_back(*arguments: object) -> None:
-        raise AssertionError("a wanted frame did not come")
+        raise AssertionError("a wanted frame is missing")
 
     monkeypatch.setattr(decoding, "_place_or_repeat_frames", fall_back)
     found, plain = clips(grouped(kind), wanted)
@@ -133,14 +133,14 @@ def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkey
 
 
 def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginning() -> None:
-    """Its keyframes are marked before the picture is whole; what comes out of them is not taken."""
+    """Keyframes are marked before the picture is complete; frames decoded from those alone are not used."""
     options = {"g": "20", "x264-params": "intra-refresh=1:bframes=0"}
     found, plain = clips(encode(240, container="matroska", options=options), PART)
     assert np.array_equal(found, plain)
 
 
 def frames_decoded(video: bytes, parameters: Parameters) -> tuple[int, int]:
-    """Frames that come out of the decoder, and frames wanted."""
+    """The number of frames that the decoder returns, and the number of wanted frames."""
     table = frame_table(video)
     wanted = sample(table.timestamps, table.info.duration_seconds, parameters).frame_indices
     assert table.pts is not None
@@ -150,7 +150,7 @@ def frames_decoded(video: bytes, parameters: Parameters) -> tuple[int, int]:
         return sum(1 for _ in decoding._frames_of(container, stream, table, decoding.Decoded(), uses)), len(wanted)
 
 
-def test_groups_of_pictures_that_nobody_wants_are_not_decoded() -> None:
+def test_groups_of_pictures_without_wanted_frames_are_not_decoded() -> None:
     video = encode(240, options={"g": "20", "bf": "0"})
     decoded, _ = frames_decoded(video, PART)
     assert decoded == 75  # from the keyframe at 100 to the last wanted at 174
@@ -223,7 +223,7 @@ def trimmed(video: bytes, *, start: int, frames: int) -> bytes:
 
 
 @pytest.mark.parametrize(("start", "frames"), [(0, 50), (24, 50), (24, 76)])
-def test_what_an_edit_list_cuts_off_is_not_looked_at(start: int, frames: int) -> None:
+def test_frames_that_an_edit_list_cuts_off_are_ignored(start: int, frames: int) -> None:
     video = encode(100, options={"bf": "0", "g": "12"})
     table = frame_table(trimmed(video, start=start, frames=frames))
     assert table.info.frames == pytest.approx(frames, abs=1)
@@ -281,7 +281,7 @@ def test_frames_that_a_cut_made_undecodable_are_not_counted() -> None:
 
 
 def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
-    """One that the container lists, and whose packet the decoder takes without showing anything."""
+    """The container lists the frame, but the decoder returns nothing for its packet."""
     video = encode(50)
     with open_video(BytesIO(video)) as (container, stream):
         table = read_frame_table(container, stream, BytesIO(video))

@@ -1,4 +1,4 @@
-"""The documentation tells the truth: its commands run, its links lead somewhere, and the README is short."""
+"""The documentation is correct: its commands run, its links have targets, and the README is short."""
 
 import functools
 import importlib.util
@@ -141,21 +141,21 @@ def test_a_json_block_is_json(block: Block) -> None:
     json.loads(block.text)
 
 
-def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
+def test_every_block_has_a_known_language() -> None:
     assert {block.language for block in BLOCKS} <= {*SHELL, "python", "json", "text"}
     assert len(RUN) > 20
-    assert [block.place for block in NOT_RUN if block.language not in SHELL] == []  # the others always can
+    assert [block.place for block in NOT_RUN if block.language not in SHELL] == []  # the others can always run
 
 
-def test_commands_stand_in_fenced_blocks() -> None:
-    """Only those are run; an indented block would be looked at by nobody."""
+def test_commands_are_in_fenced_blocks() -> None:
+    """Only fenced blocks are run; no test would check an indented one."""
     indented = re.compile(r"^ {4,}(?:make|python3?|video-motion|docker|\.venv/\S+) .*", re.MULTILINE)
     for path in documents():
         outside = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
         assert indented.findall(outside) == [], path
 
 
-def test_a_block_that_is_not_run_says_why() -> None:
+def test_a_block_that_is_not_run_has_a_reason() -> None:
     assert NOT_RUN
     for block in NOT_RUN:
         print(f"not run: {block.place}: {block.reason}")
@@ -199,7 +199,7 @@ def _check_flags(block: Block, command: list[str], arguments: str) -> None:
 
 
 def _source(module: str) -> str:
-    """The source of a module whose --help takes seconds, for it imports PyTorch."""
+    """The source of a module whose --help takes seconds, because it imports PyTorch."""
     path = ROOT.joinpath(*module.split("."))
     return (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
 
@@ -213,7 +213,7 @@ def _help(*command: str) -> str:
 
 @functools.cache
 def makefile_targets() -> set[str]:
-    """The targets that the Makefile says are phony."""
+    """The phony targets of the Makefile."""
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     return set(phony.removeprefix(".PHONY:").split())
 

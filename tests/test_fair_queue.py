@@ -120,7 +120,7 @@ def test_the_slot_of_a_request_cancelled_in_that_moment_passes_on() -> None:
     assert scene(play) == ["a1", "c1"]
 
 
-def test_a_cancellation_while_a_slot_is_released_blocks_nobody() -> None:
+def test_a_cancellation_while_a_slot_is_released_blocks_no_other_caller() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1", "b1", "b2", "c1")
         # All of this before any of their tasks runs again.

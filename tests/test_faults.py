@@ -1,4 +1,4 @@
-"""A decoder that dies or hangs costs one request; everything else goes on."""
+"""A decoder that dies or hangs costs one request; everything else keeps working."""
 
 import os
 import signal

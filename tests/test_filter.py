@@ -209,7 +209,7 @@ def test_counts_add_up_over_more_rows_than_a_batch(tmp_path: Path, capsys: pytes
     assert sum("static" in line for line in lines) == static.sum()
 
 
-def test_stand_in_weights_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_random_weights_give_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = {"motion": "random:0", "camera": "random:0", "precision": "f32"}
     scores = write_scores(tmp_path / "s.parquet", [MOVING], metadata=Metadata(weights, METADATA.labels, {}))
     assert "random weights" in run(capsys, scores, *ALL)[2]

@@ -69,7 +69,7 @@ def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_reposito
         assert process.wait(timeout=40) == 0
     assert 'video_motion_model_reloads_total{model="motion_head"} 1.0' in metrics
     assert "nv_inference_request_success" in metrics
-    assert "video_motion_requests_waiting" not in metrics  # nobody queues them here
+    assert "video_motion_requests_waiting" not in metrics  # there is no queue
     assert "server: motion_head is ready again after " in "".join(lines)
 
 

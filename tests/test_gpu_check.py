@@ -137,7 +137,7 @@ def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(
 
 
 def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys: pytest.CaptureFixture[str]) -> None:
-    # 5 s: (4 * 5 // 16 + 1) segments, and windows of 0-2, 2-4 and, half of one being left, 3-5 s
+    # 5 s: (4 * 5 // 16 + 1) segments, and clips of 0-2, 2-4 and, because half a clip is left, 3-5 s
     of_five_seconds = capacity.cost(5, 30)
     assert (of_five_seconds.frames, of_five_seconds.segments, of_five_seconds.clips) == (150, 2, 3)
     assert of_five_seconds.flop == pytest.approx(2 * 361e9 + 3 * 1194e9, rel=0.01)

@@ -44,7 +44,7 @@ def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_r
                     return
                 tensor = grpc.InferInput("VIDEO", [1, len(video)], "UINT8")
                 tensor.set_data_from_numpy(np.frombuffer(video, np.uint8)[None])
-                # By turns what the one and what the other network says: that is half the time.
+                # The two networks in turn: running both would take twice as long.
                 output = ("MOTION_SCORES", "CAMERA_PROBABILITIES")[count % 2]
                 requested = [grpc.InferRequestedOutput(output)]
                 try:
@@ -69,7 +69,7 @@ def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_r
             asked.result()
     assert wrong == []
     assert sum(outcomes.values()) == files
-    # Both ends are reached: a test of files that are all refused, or none, would show little.
+    # Some files are scored and some refused; if all were, the test would show little.
     assert min(outcomes["scored"], outcomes["StatusCode.INVALID_ARGUMENT"]) > files // 10
     assert {model: stubs(server.process.pid, model) for model in MODELS} == processes
 

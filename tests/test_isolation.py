@@ -135,7 +135,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
     os.kill(worker_of(decoder), signal.SIGKILL)
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
     worker = worker_of(decoder)
-    os.kill(worker, signal.SIGSTOP)  # it does not take the request before it dies
+    os.kill(worker, signal.SIGSTOP)  # it dies before it acknowledges the request
     threading.Timer(0.3, os.kill, (worker, signal.SIGKILL)).start()
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
     assert decoder.restarts == {End.KILLED: 2}
@@ -178,7 +178,7 @@ def test_no_worker_outlives_its_parent() -> None:
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        parent.stdout.readline()  # the worker has answered, and so has asked to die with its parent
+        parent.stdout.readline()  # the worker has answered, so it has already asked to die with its parent
         children = descendants(parent.pid)
         assert children
         parent.kill()

@@ -22,7 +22,7 @@ def test_messages_have_a_prefix_and_warnings_go_to_standard_error() -> None:
     assert result.stderr == "server: a process died\nserver: another name\nof a library\n"
 
 
-def test_an_output_that_nobody_reads_is_no_error() -> None:
+def test_a_closed_output_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", f"input()\n{PROGRAM}\nimport os\nos._exit(0)"],
         stdin=subprocess.PIPE,

@@ -66,7 +66,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def written(path: Path) -> int:
-    """Size of a run's journal in bytes: how far it got, for every format."""
+    """Size of a run's journal in bytes: the progress of the run, whatever the format."""
     files = (path.with_name(f"{path.name}.journal{suffix}") for suffix in ("", "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
 
@@ -97,7 +97,7 @@ def looked_after(tiny_repository: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", pytest.param(".jsonl", marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
+def test_a_killed_run_resumes_and_no_video_is_lost_or_there_twice(
     suffix: str, looked_after: str, folder: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / f"scores{suffix}"
@@ -124,7 +124,7 @@ def test_a_run_that_is_killed_goes_on_and_no_video_is_lost_or_there_twice(
     assert_whole(output, folder)
 
 
-def test_a_run_that_is_interrupted_writes_its_table_and_goes_on(server: Server, folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_writes_its_table_and_resumes(server: Server, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
     arguments = (folder, "--output", output, "--url", server.url, "--max-clips", 1)
     with start(*arguments) as first:

@@ -1,4 +1,4 @@
-"""The server's metrics: exact counts of what was sent, whatever dies meanwhile."""
+"""The server's metrics: exact counts of requests, even if processes die."""
 
 import os
 import signal
@@ -149,13 +149,13 @@ def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) 
     with Client(server.url, retries=0, max_in_flight=90) as impatient, ThreadPoolExecutor(90) as pool:
         asked = [pool.submit(ask, index) for index in range(90)]
         wait_for(lambda: queue.waiting + queue.in_flight + queue.refused - refused_before == 90)
-        meanwhile = scrape(server)
+        full = scrape(server)
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
         answers = Counter(one.result() for one in asked)
     assert answers == {True: MAX_PER_CALLER + MAX_WAITING, False: 90 - MAX_PER_CALLER - MAX_WAITING}
-    assert meanwhile["video_motion_requests_waiting", ()] == MAX_WAITING
-    assert meanwhile["video_motion_requests_in_flight", ()] == MAX_PER_CALLER
+    assert full["video_motion_requests_waiting", ()] == MAX_WAITING
+    assert full["video_motion_requests_in_flight", ()] == MAX_PER_CALLER
     after = scrape(server)
     assert risen("video_motion_queue_rejections_total", before, after) == {(): answers[False]}
     assert after["video_motion_requests_waiting", ()] == 0

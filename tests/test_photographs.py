@@ -1,4 +1,4 @@
-"""Photographs that FFmpeg's filters move show the requested motion, measured by tracking corners."""
+"""FFmpeg's filters move photographs as requested; the motion is measured by tracking corners."""
 
 import cv2
 import numpy as np

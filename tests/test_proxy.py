@@ -1,4 +1,4 @@
-"""The proxy in front of Triton: calls pass through unchanged, and cancelled ones do no harm and cause no work."""
+"""The proxy in front of Triton: calls pass through unchanged; cancelled ones neither crash Triton nor cause work."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def ask(triton: grpc.InferenceServerClient, video: bytes = VIDEO, **options: obj
 
 
 def ignore(**_: object) -> None:
-    """The callback for an answer that nobody waits for."""
+    """The callback for an answer that no caller waits for."""
 
 
 def decoded(server: Server) -> int:
@@ -47,7 +47,7 @@ def decoded(server: Server) -> int:
 
 
 def queue_of(server: Server) -> FairQueue:
-    """The requests that wait in the proxy of a server."""
+    """The fair queue of a server's proxy."""
     assert server.proxy is not None
     return server.proxy.queue
 
@@ -66,7 +66,7 @@ def test_calls_cancelled_at_any_moment_do_not_crash_the_server(server: Server, c
     assert server.process.poll() is None
 
 
-def test_a_deadline_is_reported_in_time_and_harms_nobody(server: Server, client: Client) -> None:
+def test_a_deadline_is_reported_in_time_and_affects_no_other_call(server: Server, client: Client) -> None:
     before = client.score(VIDEO)
     for worker in (stopped := workers(server.process.pid, "video_decode")):
         os.kill(worker, signal.SIGSTOP)

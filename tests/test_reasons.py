@@ -1,4 +1,4 @@
-"""Why a video is refused, in a word that metrics and logs have."""
+"""The reason why a video is refused, as in metrics and logs."""
 
 import ast
 from io import BytesIO

@@ -100,7 +100,7 @@ def test_a_wrong_value_is_named() -> None:
         RequestLog.from_environment({"REQUEST_LOG": "yes"})
 
 
-def test_a_log_that_nobody_reads_costs_no_request() -> None:
+def test_a_log_without_a_reader_fails_no_request() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     RequestLog(Logged.ALL, writer).write(RequestRecord("video_sampling", "1"))

@@ -1,4 +1,4 @@
-"""When tritonserver is restarted, and when it is given up."""
+"""When tritonserver is restarted, and when the server gives up."""
 
 import pytest
 

@@ -39,7 +39,7 @@ def test_every_video_is_handed_out_once_and_in_order_where_that_is_wanted() -> N
     assert paths(Run(done, items(0), in_flight=7)) == []
 
 
-def test_a_slow_video_holds_up_nobody() -> None:
+def test_a_slow_video_delays_no_other() -> None:
     release = threading.Event()
 
     def score(item: Item) -> VideoResult:
@@ -112,7 +112,7 @@ def test_what_goes_wrong_with_the_videos_or_in_the_program_ends_the_run_after_wh
         paths(Run(broken, items(100), in_flight=2))
 
 
-def test_whoever_reads_no_further_leaves_no_call_behind() -> None:
+def test_a_caller_that_stops_reading_leaves_no_call_behind() -> None:
     under_way = 0
     lock = threading.Lock()
     release = threading.Event()

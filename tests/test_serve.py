@@ -131,7 +131,7 @@ def test_a_taken_port_is_named(tiny_repository: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_process_takes_meanwhile_is_replaced(
+def test_a_port_that_another_process_takes_during_the_start_is_replaced(
     tiny_repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")

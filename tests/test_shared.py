@@ -142,7 +142,7 @@ def test_the_compute_lock_passes_to_a_waiting_process_first(monkeypatch: pytest.
             order.append(name)
 
     def waits() -> bool:
-        """Whether the place at the head of the queue is taken."""
+        """Whether the head of the queue is locked."""
         descriptor = os.open(next(tmp_path.glob("*/*.place")), os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,9 +24,9 @@ SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room f
 
 @contextlib.contextmanager
 def full(server: Server) -> Iterator[None]:
-    """Almost no shared memory for `tritonserver` beyond what it has.
+    """Allow `tritonserver` almost no further shared memory.
 
-    By a limit on file sizes, which applies to shared memory too: nothing is mounted, and other processes keep theirs.
+    A limit on file sizes does this, because it applies to shared memory too; other processes are not affected.
     """
     pid, unlimited = server.process.pid, resource.RLIM_INFINITY
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (16 << 20, unlimited))
@@ -36,7 +36,7 @@ def full(server: Server) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
 
 
-def test_a_video_without_room_fails_and_others_are_answered_meanwhile(tiny_repository: Path) -> None:
+def test_a_video_without_room_fails_and_others_are_answered(tiny_repository: Path) -> None:
     # A server that has had no large file yet, because pools never shrink.
     with (
         running(Settings.on_free_ports(tiny_repository, precision="f32")) as server,

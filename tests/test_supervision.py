@@ -39,7 +39,7 @@ ALONE = "KILLS" in os.environ
 KILLS = int(os.environ.get("KILLS", "8"))
 """Number of random kills: `KILLS=50 python -m pytest tests/test_supervision.py -k random`."""
 WHOLE_SECONDS = 10 if ALONE else 30
-"""Ten are promised; an idle machine takes two to four, six if tritonserver died as well."""
+"""The limit is 10; an idle machine takes two to four, six if tritonserver died as well."""
 INFER = "models/video_motion/infer"
 PROCESSES = {"video_sampling": 3, "video_decode": 3, "motion_backbone": 3, "motion_head": 1, "camera_classifier": 3}
 
@@ -210,7 +210,7 @@ def test_the_death_of_tritonserver_during_a_control_request_is_noticed() -> None
     with socket.create_server(("127.0.0.1", 0)) as silent, subprocess.Popen(["sleep", "0.5"]) as process:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         server = SimpleNamespace(process=process, http_url=url, key_header={})
-        with pytest.raises(ConnectionError, match="tritonserver ended meanwhile"):
+        with pytest.raises(ConnectionError, match="tritonserver ended before it answered"):
             Supervisor(cast(Server, server))._control("repository/models/motion_head/load")
 
 
@@ -275,5 +275,5 @@ def test_a_new_export_is_served_completely_or_not_at_all(
     assert new.weights.motion != old.weights.motion
     assert new.motion != old.motion
     assert new.camera == old.camera
-    assert "a process of motion_head died, and the networks were exported anew: restarting the server" in output
+    assert "a process of motion_head died, and the networks were exported again: restarting the server" in output
     assert "ended by itself" not in output

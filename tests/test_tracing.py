@@ -1,4 +1,4 @@
-"""Triton's own traces over OpenTelemetry, with the flags that the README gives."""
+"""Triton's own traces over OpenTelemetry, with the flags of docs/operations.md."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ from server import Settings, running
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECONDS = 30
-"""Triton hands spans on every five."""
+"""Triton exports spans every five seconds."""
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def growing() -> bytes:
 
 
 def without_timestamps() -> bytes:
-    """An avi that says that it has 0 frames a second."""
+    """An avi whose header has 0 frames per second."""
     video = bytearray(encode(20, **SMALL, codec="mpeg4", container="avi"))
     header = video.index(b"strh") + 8
     video[header + 24 : header + 28] = bytes(4)  # dwRate
@@ -89,8 +89,8 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
     "fragmented": lambda: encode(20, **SMALL, container_options={"movflags": "frag_keyframe+empty_moov"}),
     "several video streams": lambda: several("libx264", "libx264"),
     "a cover picture": lambda: several("libx264", "mpeg4", cover=True),
-    "two frames a minute": lambda: encode(4, **SMALL, rate=Fraction(1, 30)),
-    "240 frames a second": lambda: encode(50, **SMALL, rate=240),
+    "two frames per minute": lambda: encode(4, **SMALL, rate=Fraction(1, 30)),
+    "240 frames per second": lambda: encode(50, **SMALL, rate=240),
     "frames of another size in the middle": growing,
     "no frame rate": without_timestamps,
 }

@@ -112,7 +112,7 @@ def test_it_scores(environment: Path, elsewhere: Path, server: Server) -> None:
     assert json.loads(library.stdout) == printed
 
 
-def test_nobody_is_told_to_install_the_package_by_its_name() -> None:
+def test_no_text_says_to_install_the_package_by_its_name() -> None:
     """No package index has it."""
     told = re.compile(r"pip install\b.*video[-_]motion", re.IGNORECASE)
     assert [str(file) for file in (ROOT / "client").rglob("*.py") if told.search(file.read_text())] == []

@@ -32,13 +32,13 @@ class Evaluation:
     found: dict[str, float]
     """For each kind of move, the share of true labels that were reported."""
     too_many: float
-    """Labels a clip that were reported but are not true."""
+    """Labels per clip that were reported but are not true."""
     rank_correlations: dict[str, float]
     """Spearman's rank correlation of each score with the true rate."""
 
     def __str__(self) -> str:
         lines = [f"{kind:10} {share:6.1%} found" for kind, share in sorted(self.found.items())]
-        lines.append(f"{self.too_many:.2f} false labels a clip")
+        lines.append(f"{self.too_many:.2f} false labels per clip")
         lines += [f"{name:10} {value:.3f} rank correlation" for name, value in self.rank_correlations.items()]
         return "\n".join([f"{self.clips} clips", *lines])
 

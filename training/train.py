@@ -301,7 +301,7 @@ class Training:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def save(self) -> None:
-        """Write the checkpoint; if the process is killed meanwhile, the previous one stays."""
+        """Write the checkpoint atomically: if the process is killed, the previous one stays."""
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(
             {

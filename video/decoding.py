@@ -110,7 +110,7 @@ def _place_or_repeat_frames(
     wanted: list[int],
     place: Place,
 ) -> None:
-    """Place the wanted frames of all; a missing one repeats the frame before it, unless the file is damaged."""
+    """Place all wanted frames; a missing one repeats the frame before it, unless the file is damaged."""
     on_screen: VideoFrame | None = None
     waiting = deque(enumerate(wanted))
 
@@ -143,7 +143,7 @@ def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
             raise
         colours = f"{frame.format.name}, color space {int(frame.colorspace)}"
         raise InvalidVideo(f"the video's colors ({colours}) cannot be converted to RGB", Reason.DAMAGED) from error
-    # A plane is a buffer, although PyAV's type stubs do not say so.
+    # A plane is a buffer, which PyAV's type stubs do not declare.
     rows = np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
 

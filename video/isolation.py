@@ -93,7 +93,7 @@ class IsolatedDecoder:
             self._end = None
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            # tritonserver's libraries are not for workers.
+            # Workers must not load tritonserver's libraries.
             left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a worker reuses the memory of a frame for the next one
             environment = {name: value for name, value in os.environ.items() if name not in left_out}
             environment["MALLOC_ARENA_MAX"] = "4"  # one arena per thread would use up the worker's address space
@@ -110,7 +110,7 @@ class IsolatedDecoder:
         self._end = None
 
     def _stop(self, why: End | None = None) -> None:
-        """Kill the worker if there is one; `why`, unless its exit status says it."""
+        """Kill the worker, if any; the cause is `why`, or else follows from its exit status."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None

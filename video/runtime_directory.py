@@ -1,7 +1,7 @@
 """A private directory for the server's key, locks and sockets.
 
 Its name is predictable and its parent may be writable by everybody, so another user may create it first, or put a link
-in its place. It is therefore used only if this user owns it and nobody else has any right to it.
+in its place. It is therefore used only if this user owns it and no other user has any permission on it.
 """
 
 import logging
@@ -33,7 +33,7 @@ def runtime_directory() -> Path:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
-            if not is_private(path):  # another process of this user may have created it meanwhile
+            if not is_private(path):  # unless another process of this user has just created it
                 log.warning("%s is not a private directory of this user: trying the next name", path)
                 continue
         return path
@@ -41,7 +41,7 @@ def runtime_directory() -> Path:
 
 
 def is_private(path: Path) -> bool:
-    """Whether `path` is a directory, not a link to one, that this user owns and nobody else may read or write."""
+    """Whether `path` is a directory, not a link to one, that this user owns and no other user may read or write."""
     try:
         return _is_private(path.lstat())
     except OSError:

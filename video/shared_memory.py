@@ -44,7 +44,7 @@ def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int)
 
 
 def no_room(free_bytes: int) -> NoRoom:
-    """The error if only so much is left."""
+    """The error if only `free_bytes` are left."""
     left = f"{DIRECTORY}, {free_bytes >> 20} MiB left"
     return NoRoom(f"the server's shared memory ({left}) has no room for this video: retry later")
 

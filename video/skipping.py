@@ -16,7 +16,7 @@ class PacketUse(IntEnum):
     """Why a packet is decoded."""
 
     NONE = 0
-    """It is not: it is skipped."""
+    """It is skipped."""
     REFERENCE = 1
     """Wanted frames may refer to its frame."""
     WANTED = 2

@@ -5,7 +5,7 @@
 - split_along_outer_axis: the outputs, separated by `:`, whose outer axis becomes the batch; every output must be listed
 - DEVICE: the pipeline's argument `device`: `mixed` (GPU) or `cpu`; default: by the kind of the instance
 
-Outputs stay in the memory that they are in, on the GPU too, as far as Triton's python backend supports that.
+Outputs stay on the GPU or in host memory, wherever DALI has them, as far as Triton's python backend supports that.
 """
 
 import json

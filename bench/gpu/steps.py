@@ -29,7 +29,7 @@ class Row:
     state: str
     """`ok`, `slow` (a goal is missed), `WRONG`, `FAILED` or `skipped`."""
     text: str
-    """The figure, or the reason why there is none."""
+    """The figure, or the reason why it is missing."""
 
 
 def run_step(what: str, step: Callable[[], dict[str, Figure]]) -> list[Row]:

@@ -22,8 +22,8 @@ from .video_list import UnwritableList, VideoList
 
 FAILURES_NAMED = 10
 NOTES = (
-    "The suffix of a list chooses its format. .txt: one video a line; after a tab, the presets that dropped it or the "
-    "reason why it failed. .jsonl and .parquet: the rows of the table, which every command reads again; dropped rows "
+    "The suffix of a list chooses its format. .txt: one video per line; after a tab, the presets that dropped it or "
+    "the error. .jsonl and .parquet: the rows of the table, which every command reads again; dropped rows "
     "get dropped_by.",
     "--static camera=0.4 alone means --drop static with that cut-off. A video without scores is neither kept nor "
     f"dropped. Without --failed, the first {FAILURES_NAMED} failed videos are named on standard error.",

@@ -12,7 +12,7 @@ COMMANDS = {
     "score": "score videos: print the scores, or write them into a table",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
-    "report": "write an HTML page to choose thresholds by looking",
+    "report": "write an HTML page for choosing thresholds",
 }
 """What each command does, in the order of use."""
 _NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow", "av")}

@@ -1,4 +1,4 @@
-"""`video-motion report SCORES`: write one HTML page to choose thresholds by looking."""
+"""`video-motion report SCORES`: write one HTML page for choosing thresholds."""
 
 import sys
 from pathlib import Path

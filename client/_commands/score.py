@@ -27,8 +27,8 @@ NOTES = (
 STATUSES = {0: "all videos were scored", 1: "some failed (each is named on standard error)"}
 EXAMPLES = ("video.mp4", "videos/ --output scores.parquet --in-flight 8")
 HELP = {
-    "fps": "frames per second that the motion scores look at (server's default: 4)",
-    "max_frames": "most frames that the motion scores look at (server's default: 240)",
+    "fps": "frames per second for the motion scores (server's default: 4)",
+    "max_frames": "maximum number of frames for the motion scores (server's default: 240)",
     "clip_seconds": "length of a camera clip in seconds (server's default: 2)",
     "clip_stride_seconds": "seconds from the start of one camera clip to the next (default: --clip-seconds)",
     "max_clips": "most camera clips, evenly spread if the video has more (server's default: 32)",
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        raise  # the reader of standard output has gone: no error of ours
+        raise  # the reader of standard output closed it, as `head` does
     except (ClientError, JournalError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -85,15 +85,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "videos",
         nargs="*",
         metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name a line on "
-        "standard input",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
+        "line on standard input",
     )
     parser.add_argument(
         "--manifest",
         action="append",
         default=[],
         metavar="FILE",
-        help="file with one video a line, or .csv or .parquet with a column path or video (start_seconds and "
+        help="file with one video per line, or .csv or .parquet with a column path or video (start_seconds and "
         "end_seconds select a part); - for standard input",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="table to write: .parquet, .jsonl or .csv")
@@ -131,15 +131,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--tls", action="store_true", help="encrypt the connection; implied by the next three")
     encryption.add_argument(
-        "--tls-ca", metavar="PEM", help="authorities trusted to vouch for the server (default: gRPC's own list)"
+        "--tls-ca", metavar="PEM", help="certificate authorities to trust (default: gRPC's own list)"
     )
     encryption.add_argument(
         "--tls-certificate", metavar="PEM", help="the client's certificate, for servers that require one"
     )
     encryption.add_argument("--tls-key", metavar="PEM", help="the private key of --tls-certificate")
-    parts = parser.add_argument_group("what to look at")
+    parts = parser.add_argument_group("part of the video to score")
     parts.add_argument("--start", type=float, metavar="SECONDS", help="ignore frames before this timestamp")
-    parts.add_argument("--end", type=float, metavar="SECONDS", help="ignore frames from this timestamp on")
+    parts.add_argument("--end", type=float, metavar="SECONDS", help="ignore frames at or after this timestamp")
     parts.add_argument("--duration", type=float, metavar="SECONDS", help="length of the part, instead of --end")
     for name, text in HELP.items():
         number = int if name in WHOLE else float

@@ -1,4 +1,4 @@
-"""Scores on standard output: a table for a person, one JSON object a line for a program."""
+"""Scores on standard output: a table on a terminal, otherwise one JSON object per line."""
 
 import json
 import sys

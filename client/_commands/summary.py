@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
     )
     parser.add_argument("scores", nargs="+", type=Path, metavar="SCORES", help="one or two tables of scores")
     parser.add_argument(
-        "--per-video", action="store_true", help="print one line a video instead: its scores and camera moves over time"
+        "--per-video", action="store_true", help="print one line per video: its scores and camera moves over time"
     )
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, else JSON")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Which videos to score: files, folders, patterns, manifests and standard input.
 
-Every source is read as the run goes on, so that millions of videos need no more memory than one.
+Sources are read during the run, so that millions of videos need no more memory than one.
 """
 
 import glob

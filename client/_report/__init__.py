@@ -1,1 +1,1 @@
-"""The report: one self-contained HTML page to choose thresholds by looking."""
+"""The report: one self-contained HTML page for choosing thresholds."""

@@ -28,7 +28,7 @@ class ProgressBar:
         self._bar.refresh()
 
     def count(self, videos: Iterable[object]) -> None:
-        """Count the videos in a thread while the run goes on, then set their number."""
+        """Count the videos in a background thread, then set their number."""
 
         def count() -> None:
             with contextlib.suppress(InputError):  # the run meets the same error and reports it

@@ -129,7 +129,7 @@ class TableRun:
         self.progress.done(failed=isinstance(result, ClientError))
 
     def _reason_to_stop(self, result: Score | ClientError) -> str:
-        """Why to stop, if the fault is not the video's and the next one would fail too; "" to go on."""
+        """Why the run must stop, if the next video would fail for the same reason; "" to continue."""
         if isinstance(result, ServerAway) and self.client.is_ready():
             return ""  # the server is up: this video made it fail
         if isinstance(result, ServerUnavailable):

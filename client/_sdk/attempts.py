@@ -13,12 +13,12 @@ PROBE_SECONDS = 5.0
 LOST_REQUESTS = 3
 """A request is given up after this many servers went down while they held it: it may be the cause."""
 DEADLINE_RETRIES = 1
-"""A deadline is long already, and cancelling a call can crash Triton 2.51."""
+"""Only one: a deadline is long, and a call that passes it is cancelled, which can crash Triton 2.51."""
 FIRST_BACKOFF_SECONDS = 0.25
 LONGEST_BACKOFF_SECONDS = 10.0
 
 Step = Ask | Probe | Pause
-"""Send back: the server's answer (`Ask`), whether it is ready (`Probe`) or None (`Pause`); or throw the exception."""
+"""What to send back: the server's answer (`Ask`), whether it is ready (`Probe`), None (`Pause`); or throw the error."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Endpoint:
     in_flight: int = 0
     """Requests that it holds now."""
     sent: int = 0
-    """Requests that it was ever given."""
+    """Requests sent to it so far."""
     unreachable: bool = False
     """Whether the last contact with it failed."""
     failures: int = 0

@@ -8,9 +8,9 @@ class Parameters(TypedDict, total=False):
     """The parameters of a request, all optional; None is the same as leaving one out."""
 
     fps: float | None
-    """Frames per second that the motion scores look at (server's default: 4)."""
+    """Frames per second for the motion scores (server's default: 4)."""
     max_frames: int | None
-    """Most frames that the motion scores look at (240)."""
+    """Maximum number of frames for the motion scores (240)."""
     clip_seconds: float | None
     """Length of a camera clip in seconds (2)."""
     clip_stride_seconds: float | None
@@ -20,7 +20,7 @@ class Parameters(TypedDict, total=False):
     start_seconds: float | None
     """Ignore frames before this timestamp."""
     end_seconds: float | None
-    """Ignore frames from this timestamp on."""
+    """Ignore frames at or after this timestamp."""
 
 
 NAMES = tuple(Parameters.__annotations__)

@@ -9,7 +9,7 @@ class Tls:
     """Encrypt the connection; all files are PEM."""
 
     ca: str | PathLike[str] | None = None
-    """Authorities trusted to vouch for the server; None: gRPC's own list."""
+    """Certificate authorities to trust; None: gRPC's own list."""
     certificate: str | PathLike[str] | None = None
     """The client's certificate, for servers that require one; needs `key`."""
     key: str | PathLike[str] | None = None

@@ -13,11 +13,11 @@ from ..errors import (
     ServerUnavailable,
 )
 
-# Triton's words while a model is loaded again, and for requests that the process that died was working on.
+# Triton's messages while a model is loaded again, and for requests that a dead process held.
 _RESTARTING = ("has no available versions", "is not healthy", "is not ready")
-# Triton's words if no proxy in front of it words this better.
+# Triton's message if shared memory is full; the proxy replaces it.
 _NO_SHARED_MEMORY = "Failed to increase the shared memory pool"
-# gRPC's words for a connection that broke during a request; a connection that was never made reads differently.
+# gRPC's messages for a connection that broke during a request, unlike one that was never made.
 _BROKEN_CONNECTION = re.compile("socket closed|reset by peer|broken pipe|goaway", re.IGNORECASE)
 # The server's models end an error with the reason in brackets.
 _REASON = re.compile(r"\s\[([a-z][a-z0-9_]{0,39})\]\s*\Z")

@@ -81,7 +81,7 @@ class Journal:
             try:
                 # Exclusive before WAL: WAL then needs no shared memory, which network file systems lack.
                 self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
-                if not new:  # a read only half locks a new one, and two runs that begin at once would both fail
+                if not new:  # a read takes a shared lock only, so two runs that start together would both fail
                     self._check_version()
                 for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
                     self._database.execute(f"PRAGMA {pragma}")
@@ -137,7 +137,7 @@ class Journal:
         return row_id
 
     def replace(self, item: Item, row: Row) -> None:
-        """Replace the row of a failure; the output must then be written anew."""
+        """Replace the row of a failure; the output must then be rewritten."""
         with self._transaction():
             self._set_position(Position())
             update = "UPDATE videos SET failed = ?, record = ? WHERE key = ?"

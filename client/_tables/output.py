@@ -129,7 +129,7 @@ class TextOutput(Output):
 
 
 class JsonLinesOutput(TextOutput):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def text(self, row: Row) -> str:
         return as_json_line(row)

@@ -1,4 +1,4 @@
-"""Tables of scores, one row a video: read from Parquet, JSON lines or CSV, written as Parquet.
+"""Tables of scores, one row per video: read from Parquet, JSON lines or CSV, written as Parquet.
 
 Needs pyarrow. The columns are those of `SCHEMA` for every file format; `Metadata`, which holds for the whole table, is
 in the schema's metadata. A CSV file has no weights and no parameters.
