@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from server import logs
+from server.descriptors import raise_limit
 from server.errors import NoServer, ServerFailed
 from server.installation import find_triton, precision_environment
 from server.metrics import Counts
@@ -80,6 +81,7 @@ def serve(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # SIGTERM acts like Ctrl-C. SIGINT is set because a shell starts background jobs with it ignored.
         signal.signal(number, signal.default_int_handler)
+    raise_limit()
     # Measured once: a restarted server computes in the same precision as the one before.
     precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
     settings = replace(settings, precision=precision)

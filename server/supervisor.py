@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from queue import Empty, Queue
 
+from server.descriptors import ReservedDescriptors
 from server.instance import Server
 from server.local_http import open_local
 from video.processes import Process, descendants, model_of
@@ -43,6 +44,8 @@ class Supervisor:
         self._wanted = {model: len(pids) for model, pids in self._processes.items()}
         self._left_since: dict[int, float] = {}
         self._restart = False
+        self._reserved = ReservedDescriptors()
+        self._blind = False
 
     def watch(self) -> int | None:
         """Restart what dies until tritonserver itself ends; its exit status, None if it is to be started again.
@@ -54,9 +57,21 @@ class Supervisor:
             try:
                 return self._server.process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
-                self.look()
+                self._try_to_look()
             if self._restart:
                 return None
+
+    def _try_to_look(self) -> None:
+        """Look; an error does not end the server, and is logged once until a look succeeds."""
+        try:
+            with self._reserved.released():
+                self.look()
+        except OSError as error:
+            if not self._blind:
+                log.error("the processes cannot be looked at (%s), retrying", error)
+            self._blind = True
+        else:
+            self._blind = False
 
     def look(self) -> None:
         """Kill stopped processes, and load the models again whose processes have died."""

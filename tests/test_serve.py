@@ -50,10 +50,14 @@ def environment(settings: Settings, **others: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, **others: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m server` that has said that it is ready; `others` are environment variables."""
+def serving(settings: Settings, limit: int | None = None, **others: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m server` that has said that it is ready, with at most `limit` descriptors a process.
+
+    `others` are environment variables.
+    """
+    command = [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", "--model-repository", str(settings.model_repository)],
+        command if limit is None else ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command],
         env=environment(settings, **others),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -11,6 +11,8 @@ from pathlib import Path
 STUB = "triton_python_backend_stub"
 """Name of the executable that runs a Python model."""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""What reading about a process raises if it has ended, or is another user's where /proc hides those."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ class Process:
 
 
 def find_process(pid: int) -> Process | None:
-    """The process `pid`; None if no such process exists."""
+    """The process `pid`; None if it does not exist or is hidden. OSError if this process has no free descriptors."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    except GONE:
         return None
     # The second field is the name in parentheses, which may contain spaces and parentheses itself.
     fields = text.rpartition(")")[2].split()
@@ -73,7 +75,7 @@ def command_line(pid: int) -> list[str]:
     """The arguments of the process `pid`; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
+    except GONE:
         return []
 
 
