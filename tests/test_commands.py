@@ -85,12 +85,21 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     typed = [sys.executable, "-m", f"client.{command}", str(pipe), *rest]
     with subprocess.Popen(
-        typed, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        typed,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in jobs that a script started
     ) as process:
         writer = opened_by_a_reader(pipe, process)
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == ("", "")
-        os.close(writer)
+        try:
+            assert process.communicate(timeout=30) == ("", "")
+        finally:
+            process.kill()
+            os.close(writer)
     assert process.returncode == 130
     assert [file.name for file in tmp_path.iterdir()] == [pipe.name]
 
