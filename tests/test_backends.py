@@ -236,6 +236,7 @@ def test_precision_is_not_measured_without_a_choice() -> None:
         choose_precision("fp8", ["FP32"], never)
 
 
+@pytest.mark.slow
 def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "model" / "1" / "model.onnx"
     cache = path.parent / "kept"

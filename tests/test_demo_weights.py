@@ -46,6 +46,7 @@ def labels(client: Client, frames: Sequence[Picture]) -> list[str]:
     return client.score(encode(frames, 16)).camera[0].labels
 
 
+@pytest.mark.slow
 def test_the_weights_say_what_they_are(demo: Client) -> None:
     weights = demo.score(encode(animate("static", 0), 16)).weights
     assert weights.motion == weights.camera == "demo (small networks that learned from rendered clips)"
@@ -72,6 +73,7 @@ def test_moving_photographs_get_their_labels(demo: Client) -> None:
     assert np.mean(found) >= 0.9
 
 
+@pytest.mark.slow
 def test_a_mirrored_clip_swaps_left_and_right(demo: Client) -> None:
     for move, other in (("pan_left", "pan_right"), ("roll_left", "roll_right")):
         frames = animate(move, 2)
@@ -79,6 +81,7 @@ def test_a_mirrored_clip_swaps_left_and_right(demo: Client) -> None:
         assert other in labels(demo, [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])
 
 
+@pytest.mark.slow
 def test_a_reversed_clip_shows_the_opposite_move(demo: Client) -> None:
     for move, other in (("zoom_in", "zoom_out"), ("pan_left", "pan_right"), ("tilt_up", "tilt_down")):
         frames = animate(move, 2)
@@ -86,6 +89,7 @@ def test_a_reversed_clip_shows_the_opposite_move(demo: Client) -> None:
         assert other in labels(demo, frames[::-1])
 
 
+@pytest.mark.slow
 def test_faster_moves_score_higher(demo: Client) -> None:
     def camera_score(speed: float) -> float:
         score: Score = demo.score(encode(animate("pan_right", 2, speed), 16))
@@ -96,6 +100,7 @@ def test_faster_moves_score_higher(demo: Client) -> None:
     assert slow + 0.3 < faster < fast - 0.3
 
 
+@pytest.mark.slow
 def test_the_clip_of_the_demo_gets_its_labels(demo: Client) -> None:
     clips = demo.score(moving_photographs()).camera
     for clip, (move, _) in zip(clips, CLIP_MOVES, strict=True):

@@ -384,6 +384,7 @@ def test_8_bit_networks_are_served_and_removed_by_the_next_export(
     assert not list(repository.rglob("model_int8*"))
 
 
+@pytest.mark.slow
 def test_an_unreadable_calibration_video_is_named(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     before = snapshot(repository)

@@ -73,6 +73,7 @@ def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_reposito
     assert "server: motion_head is ready again after " in "".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mutual", [pytest.param(False, marks=pytest.mark.slow, id="encrypted"), pytest.param(True, id="mutual")]
 )

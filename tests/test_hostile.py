@@ -23,7 +23,7 @@ CALLERS = 6
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
 
 
-@pytest.mark.parametrize("files", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [100, pytest.param(2000, marks=pytest.mark.slow)])
 def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(
     files: int, server: Server
 ) -> None:

@@ -235,6 +235,7 @@ def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
     assert requests(server.url) - before > 20
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_later_is_taken_and_a_run_stops_where_none_is_left(
     server: Server, tiny_repository: Path, folder: Path, tmp_path: Path
 ) -> None:

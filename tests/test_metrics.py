@@ -105,6 +105,7 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
     assert restarts["crashed", "video_decode"] == 1
 
 
+@pytest.mark.slow
 def test_counts_survive_restarts_of_processes_and_models(server: Server, client: Client) -> None:
     before = scrape(server)
     client.score(GOOD)

@@ -104,6 +104,7 @@ def test_a_cancelled_request_in_the_queue_is_not_decoded(server: Server, client:
     assert decoded(server) - before == MAX_PER_CALLER
 
 
+@pytest.mark.slow
 def test_a_caller_does_not_wait_for_all_requests_of_another(server: Server) -> None:
     queue = queue_of(server)
     order: list[str] = []

@@ -135,6 +135,7 @@ def test_a_taken_port_is_named(tiny_repository: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_another_process_takes_during_the_start_is_replaced(
     tiny_repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path) -
         started.stop()
 
 
+@pytest.mark.slow
 def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
     started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
     try:

@@ -254,6 +254,7 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
             assert answer.status == 200
 
 
+@pytest.mark.slow
 def test_a_new_export_is_served_completely_or_not_at_all(
     tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
