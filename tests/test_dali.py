@@ -76,6 +76,7 @@ def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path:
         assert frame_differences(found, expected).max() < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "container", "width", "height", "rate"), KINDS)
 def test_the_same_frames_are_chosen(
     codec: str, container: str, width: int, height: int, rate: Fraction | int, tmp_path: Path

@@ -326,6 +326,7 @@ def test_on_a_machine_with_different_gpus_one_must_be_chosen(
     assert "plans: for NVIDIA L40S, 8.9, with TensorRT 11.4.0.106" in build_plan(repository)
 
 
+@pytest.mark.slow
 def test_no_export_changes_a_file_that_git_tracks(tmp_path: Path, machine: Machine) -> None:
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")

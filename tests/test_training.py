@@ -38,6 +38,8 @@ from training.weight_surgery import with_another_block
 from video import IsolatedDecoder, Limits
 from video.clips import CLIP_FRAMES, CLIP_SHAPE, FRAME_SIZE
 
+pytestmark = pytest.mark.slow  # rendering and training take a minute, and no server needs them
+
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
