@@ -169,6 +169,7 @@ def test_an_unsupported_classifier_is_refused(
     assert message in str(raised.value)
 
 
+@pytest.mark.slow
 def test_labels_and_preprocessing_are_the_checkpoints(tiny_checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     write_camera_checkpoint(tmp_path / "camera", width=48, depth=1, heads=3, labels=("left", "right"))
     rewrite(tmp_path / "camera" / "preprocessor_config.json", size={"shortest_edge": 256}, image_mean=[0.1, 0.2, 0.3])

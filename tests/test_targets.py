@@ -369,6 +369,7 @@ def test_a_plan_that_cannot_be_built_changes_nothing(
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_target(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     command = [sys.executable, "-m", "export", "--model-repository", str(repository), "--target", "tensorrt"]
