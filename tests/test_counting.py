@@ -20,6 +20,8 @@ from client._tables.presets import COLUMNS, PRESETS, Preset
 from client._tables.table import Metadata, read_batches, read_metadata
 from fixtures.score_tables import METADATA, write_scores
 
+pytestmark = pytest.mark.heavy
+
 SCRIPT = Path(__file__).with_name("count_in_node.js")
 TABLES = 12
 CHOICES = 8

@@ -23,6 +23,8 @@ from fixtures.browser import Browser, browser, missing
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 from fixtures.synthetic import encode, encode_audio
 
+pytestmark = pytest.mark.heavy
+
 NASTY = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>.mp4"
 EDGES = tuple(
     float(edge)

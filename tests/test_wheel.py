@@ -15,6 +15,8 @@ from client import __version__
 from fixtures.synthetic import encode
 from server import Server
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 LARGEST_BYTES = 300_000
