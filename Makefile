@@ -85,9 +85,9 @@ test: $(DALI)
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and $(SHORT)' --durations=10
 	$(BIN)/python -m pytest -m 'server and $(SHORT)' --durations=20
 
-test-all: $(DALI) lint
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not server' --durations=10
-	$(BIN)/python -m pytest -m server --durations=20
+test-all: lint test
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and (slow or soak)' --durations=10
+	$(BIN)/python -m pytest -m 'server and (slow or soak)' --durations=20
 
 lint: setup
 	$(BIN)/ruff check .

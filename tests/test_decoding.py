@@ -121,8 +121,17 @@ def grouped(kind: str) -> bytes:
     return encode(240, codec=codec, container=container, options=options)
 
 
-@pytest.mark.parametrize("wanted", [SPARSE, PART, Parameters()], ids=["sparse", "part", "all"])
-@pytest.mark.parametrize("kind", GROUPS_OF_PICTURES)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(SPARSE, marks=pytest.mark.heavy, id="sparse"),
+        pytest.param(PART, id="part"),
+        pytest.param(Parameters(), marks=pytest.mark.heavy, id="all"),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if "h264" in kind else pytest.mark.heavy) for kind in GROUPS_OF_PICTURES]
+)
 def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     def fall_back(*arguments: object) -> None:
         raise AssertionError("a wanted frame is missing")
@@ -231,7 +240,7 @@ def test_frames_that_an_edit_list_cuts_off_are_ignored(start: int, frames: int) 
     assert np.array_equal(found, plain)
 
 
-@pytest.mark.parametrize("container", ["mp4", "mov", "matroska", "webm", "avi"])
+@pytest.mark.parametrize("container", ["mp4", "mov", "matroska", pytest.param("webm", marks=pytest.mark.heavy), "avi"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
 def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float) -> None:
     video = encode(100, codec="libvpx" if container == "webm" else "libx264", container=container)
