@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DALI := $(VENV)/.dali
 GPU := $(VENV)/.gpu
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Tests without a server run on two cores; those with one have the machine to themselves.
-PARALLEL := -n 2 --dist worksteal
-SHORT := not slow and not soak
+# pip compiles to bytecode on one core, a third of its time: `setup` does it at the end, on all of them.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# One worker runs the tests with a server one after the other, the other what needs none.
+BESIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu export serve demo test test-quick test-all lint docs bench gpu-check clean
@@ -49,6 +49,7 @@ $(READY): pyproject.toml Makefile
 	@$(PIP) --group export
 	@echo "setup: 4/4 tools for tests, training and documentation"
 	@$(PIP) --group dev
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # some packages ship templates that are not Python
 	@printf '#!%s\nimport sys\n\nsys.path.insert(0, "%s")\n\nfrom server.launcher import main\n\nmain()\n' \
 		'$(CURDIR)/$(BIN)/python' '$(CURDIR)' > $(BIN)/tritonserver
 	@chmod +x $(BIN)/tritonserver
@@ -60,12 +61,12 @@ setup-gpu: $(GPU)
 # Both onnxruntimes put their files into the same place: what was there goes first.
 $(GPU): $(READY)
 	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes onnxruntime onnxruntime-gpu
-	$(PIP) --group gpu
+	$(PIP) --compile --group gpu
 	touch $@ $(DALI)
 
 # The tests run the gpu profile's decoding on the CPU. What DALI loads only on a GPU, a gigabyte, is left out.
 $(DALI): $(READY)
-	$(PIP) --no-deps 'nvidia-dali-cuda130>=2.4,<3' \
+	$(PIP) --compile --no-deps 'nvidia-dali-cuda130>=2.4,<3' \
 		astunparse gast libcst makefun nvtx optree packaging pyyaml six typing_extensions
 	touch $@
 
@@ -79,15 +80,13 @@ demo: setup
 	@$(BIN)/python -m server.demo
 
 test-quick: setup
-	$(BIN)/python -m pytest $(PARALLEL) --quick
+	$(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and $(SHORT)' --durations=10
-	$(BIN)/python -m pytest -m 'server and $(SHORT)' --durations=20
+	$(BIN)/python -m pytest $(BESIDE) -m 'not slow and not soak' --durations=30
 
 test-all: lint test
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and (slow or soak)' --durations=10
-	$(BIN)/python -m pytest -m 'server and (slow or soak)' --durations=20
+	$(BIN)/python -m pytest $(BESIDE) -m 'slow or soak' --durations=30
 
 lint: setup
 	$(BIN)/ruff check .

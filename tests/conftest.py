@@ -5,6 +5,7 @@ a server or are marked `heavy` are left out. `make test` leaves out what is mark
 runs everything.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -56,16 +57,39 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if HEAVY.search(source) else None
 
 
+def starts_server(item: pytest.Item) -> bool:
+    return "server" in getattr(item, "fixturenames", ()) or bool(STARTS_SERVER.search(item.path.read_text()))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that talk to a server or start one, which --quick leaves out."""
+    """Mark the tests that need a server or its networks, which --quick leaves out, and put those that run one first.
+
+    With `--dist loadgroup` one worker runs all of these, one after the other, while the others run the rest.
+    """
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if {"server", "tiny_repository"} & set(fixtures) or STARTS_SERVER.search(item.path.read_text()):
+        if starts_server(item):
+            item.add_marker(pytest.mark.xdist_group("server"))
             item.add_marker(pytest.mark.server)
+        elif "tiny_repository" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.server)
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def _second_to_servers() -> None:
+    """Leave the processor to the worker that runs servers, whose time limits are short."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.nice(5)
+
+
+@pytest.fixture(autouse=True)
+def _priority(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("server") is None:
+        request.getfixturevalue("_second_to_servers")
 
 
 @pytest.fixture(scope="session")
