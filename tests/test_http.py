@@ -399,7 +399,7 @@ def test_a_flood_of_connections_does_not_cut_off_new_requests(triton: Triton) ->
         threads = [threading.Thread(target=flood) for _ in range(2)]
         for thread in threads:
             thread.start()
-        stack.callback(lambda: [thread.join() for thread in threads])
+            stack.callback(thread.join)
         stack.callback(ended.set)
         wait_for(lambda: api._server.connections.displaced > 100)
         for _ in range(50):
