@@ -37,6 +37,10 @@ class ReceptionLimits:
     """Open calls about health of one connection."""
 
 
+MANY_CALLS = 32
+"""If a connection that is too slow has so many calls without messages, all of them give way, not one at a time."""
+
+
 class NotReceived(Exception):
     """The message of a call did not arrive in time."""
 
@@ -65,7 +69,9 @@ class Reception:
 
     def __init__(self, limits: ReceptionLimits) -> None:
         self.limits = limits
-        self._calls: set[_Call] = set()  # other than those about health
+        # Those other than about health, the oldest of a connection first; dict as an ordered set.
+        self._calls: dict[Connection, dict[_Call, None]] = {}
+        self._count = 0
         self._all: set[_Call] = set()
         self._health: Counter[Connection] = Counter()
         self._watch: asyncio.Task[None] | None = None
@@ -105,39 +111,56 @@ class Reception:
 
     def _enter(self, call: _Call, *, health: bool) -> None:
         if not health:
-            if len(self._calls) >= self.limits.calls:
+            if self._count >= self.limits.calls:
                 self._make_room(call)
-            self._calls.add(call)
+            self._calls.setdefault(call.connection, {})[call] = None
+            self._count += 1
         self._all.add(call)
         call.connection.begin_receiving()
         if self._watch is None or self._watch.done():
             self._watch = asyncio.get_running_loop().create_task(self._end_slow_calls())
 
     def _leave(self, call: _Call) -> None:
-        self._calls.discard(call)
+        self._forget(call)
         self._all.discard(call)
         call.connection.end_receiving()
 
     def _make_room(self, new: _Call) -> None:
         """End a call of the address, and there of the connection, that has the most; of several, the slowest one's."""
-        of_group, of_connection = Counter({new.connection.group: 1}), Counter({new.connection: 1})
-        for call in self._calls:
-            of_group[call.connection.group] += 1
-            of_connection[call.connection] += 1
+        groups = Counter({new.connection.group: 1})
+        for connection, calls in self._calls.items():
+            groups[connection.group] += len(calls)
+        most = max(groups.values())
+        own = len(self._calls.get(new.connection, ()))
+        candidates = [connection for connection in self._calls if groups[connection.group] == most]
+        counts = [len(self._calls[one]) + (one is new.connection) for one in candidates]
+        largest = max(counts, default=0)
+        slowest = min(
+            (one for one, count in zip(candidates, counts, strict=True) if count == largest),
+            key=lambda one: (one.bytes_per_second, one.measured_since),
+            default=None,
+        )
+        limit = self.limits.calls
+        if slowest is None or slowest is new.connection:
+            raise TooManyCalls(f"{limit} calls are being received, {own} of them over this connection: retry later")
+        victims = [*self._calls[slowest]]  # the oldest first
+        slow = slowest.bytes_per_second < self.limits.bytes_per_second
+        if not slow or len(victims) < MANY_CALLS:
+            del victims[1:]
+        for victim in victims:
+            victim.end(
+                TooManyCalls(f"{limit} calls are being received, this one gave way to another caller's: retry later")
+            )
+            self._forget(victim)
 
-        def share(call: _Call) -> tuple[int, int]:
-            return of_group[call.connection.group], of_connection[call.connection]
-
-        def rank(call: _Call) -> tuple[int, int, float, float]:
-            return *share(call), -call.connection.bytes_per_second, -call.started
-
-        victim = max(self._calls, key=rank)
-        most = self.limits.calls
-        own = of_connection[new.connection] - 1
-        if share(victim) < share(new) or (victim.connection is new.connection):
-            raise TooManyCalls(f"{most} calls are being received, {own} of them over this connection: retry later")
-        victim.end(TooManyCalls(f"{most} calls are being received, this one gave way to another caller's: retry later"))
-        self._calls.discard(victim)
+    def _forget(self, call: _Call) -> None:
+        """Count a call no longer."""
+        calls = self._calls.get(call.connection, {})
+        if call in calls:
+            del calls[call]
+            self._count -= 1
+            if not calls:
+                del self._calls[call.connection]
 
     async def _end_slow_calls(self) -> None:
         window = self.limits.window_seconds

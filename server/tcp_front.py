@@ -141,11 +141,12 @@ class _Caller(_End):
     """The caller's end."""
 
     connection: Connection | None = None
+    _first = b""
+    """What it sent before there was another end."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self.transport is not None
-        self.transport.pause_reading()
         address = transport.get_extra_info("peername")
         # A caller that has gone already has no address.
         if address is not None:
@@ -154,7 +155,6 @@ class _Caller(_End):
             self.transport.abort()
             return
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.front.start(self)
 
     def connected(self, server: asyncio.Transport) -> None:
         """Begin to pass bytes on."""
@@ -162,12 +162,20 @@ class _Caller(_End):
         if self.transport.is_closing():
             server.abort()
         else:
+            server.write(self._first)
+            self._first = b""
             self.transport.resume_reading()
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.connection is not None:
             self.connection.received += nbytes
-        super().buffer_updated(nbytes)
+        if self.other is None and self.transport is not None:
+            # gRPC's server hears of callers only when they have sent something.
+            self._first = bytes(memoryview(self.front.buffer)[:nbytes])
+            self.transport.pause_reading()
+            self.front.start(self)
+        else:
+            super().buffer_updated(nbytes)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.connection is not None:

@@ -239,12 +239,21 @@ def test_a_call_that_gave_way_says_so(start: Start) -> None:
         assert status is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert message == "40 calls are being received, 40 of them over this connection: retry later"
         assert ours.unary_unary(INFER)(b"abc", timeout=10) == b"3"
+        # The connection is idle in all but name, so all its calls gave way.
+        message = "40 calls are being received, this one gave way to another caller's: retry later"
+        assert [one.error() for one in held] == [(grpc.StatusCode.RESOURCE_EXHAUSTED, message)] * PATIENT.calls
+
+
+def test_one_call_gives_way_at_a_time_if_a_caller_has_few(start: Start) -> None:
+    proxy, port = start(ReceptionLimits(calls=10))
+    with channel(port) as theirs, channel(port) as ours:
+        held = [Abandoned(theirs) for _ in range(10)]
+        wait_for(lambda: receiving(proxy) == 10)
+        assert ours.unary_unary(INFER)(b"abc", timeout=10) == b"3"
+        wait_for(lambda: receiving(proxy) == 9)
         wait_for(lambda: any(one.call.done() for one in held))
         (gone,) = (one for one in held if one.call.done())
-        assert gone.error() == (
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "40 calls are being received, this one gave way to another caller's: retry later",
-        )
+        assert gone.error()[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         for one in held:
             one.end()
 
