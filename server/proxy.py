@@ -18,8 +18,10 @@ not tell one call from another. Between proxy and Triton, calls stay on the loop
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -54,6 +56,7 @@ OTHERS_IN_FLIGHT, OTHERS_PER_CALLER, OTHERS_WAITING = 32, 4, 256
 """The queue of calls that are neither inference nor about health, such as metadata."""
 MAX_HEALTH_BYTES = 4096
 HANDSHAKE_SECONDS = 20
+MAX_SOCKET_PATH_BYTES = 107
 RESTRICTED = "This protocol is restricted"
 """Triton's message if a closed API is called without the key."""
 NO_ROOM = "Failed to increase the shared memory pool"
@@ -128,8 +131,7 @@ class Proxy:
         self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
         self._server = grpc.aio.server(options=LISTENING)
         self._server.add_generic_rpc_handlers([_Handlers(self._receive)])
-        # Only this process connects to it, for callers of this address and port.
-        path = runtime_directory() / f"{address.replace(':', '_')}_{port}.grpc"
+        path = _socket_path(address, port)
         self._front = TcpFront(path, self.connections)
         await self._front.open(address, port)
         try:
@@ -244,6 +246,15 @@ class Proxy:
         ]
         # No deadline: when it passed, it would cancel the call.
         return await self._channel.unary_unary(method)(request, metadata=metadata)
+
+
+def _socket_path(address: str, port: int) -> Path:
+    """Where gRPC's server listens for the callers of this address and port; OSError if the path is too long."""
+    path = runtime_directory() / f"{address.replace(':', '_')}_{port}.grpc"
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        too_long = f"{path} is too long for a socket, which may have {MAX_SOCKET_PATH_BYTES} bytes"
+        raise OSError(f"{too_long}: set XDG_RUNTIME_DIR or TMPDIR to a shorter directory")
+    return path
 
 
 def credentials(tls: ServerTls) -> grpc.ServerCredentials:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import grpc
 import pytest
@@ -369,6 +370,17 @@ def test_a_proxy_leaves_no_connection_and_no_socket(upstream: str) -> None:
         proxy.close()
         assert caller.closed()
     assert not path.exists()
+
+
+def test_a_directory_whose_name_is_too_long_for_a_socket_is_named(
+    upstream: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    (port,) = free_ports("127.0.0.1", 1)
+    with pytest.raises(OSError, match=r"is too long for a socket, .*: set XDG_RUNTIME_DIR or TMPDIR to a shorter"):
+        Proxy("127.0.0.1", port, upstream)
 
 
 def test_noise_costs_other_callers_nothing(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
