@@ -23,6 +23,12 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def share(most: int, part: int) -> int:
+    """`most`, or fewer if that is more than a `part`-th of the descriptors that this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == resource.RLIM_INFINITY else max(min(most, soft // part), 1)
+
+
 class ReservedDescriptors:
     """Descriptors held open so that they can be used when the process has no others."""
 

@@ -24,8 +24,8 @@ STUB_TIMEOUT_SECONDS = 60
 class Endpoints:
     """Where tritonserver itself listens."""
 
-    http_address: str
     http_port: int
+    """On the loopback interface, behind `server.http_api`."""
     grpc_address: str
     grpc_port: int
     metrics_port: int
@@ -34,10 +34,9 @@ class Endpoints:
     @classmethod
     def choose(cls, settings: Settings) -> "Endpoints":
         """Free ports of the loopback interface, unless callers reach tritonserver itself there."""
-        grpc_port, metrics_port = free_ports(LOOPBACK, 2)
+        grpc_port, metrics_port, http_port = free_ports(LOOPBACK, 3)
         return cls(
-            http_address=settings.address if settings.tls is None else LOOPBACK,
-            http_port=settings.http_port,
+            http_port=http_port,
             grpc_address=LOOPBACK if settings.proxy else settings.address,
             grpc_port=grpc_port if settings.proxy else settings.grpc_port,
             metrics_port=metrics_port,
@@ -45,8 +44,8 @@ class Endpoints:
 
     @property
     def http_url(self) -> str:
-        """The URL of the HTTP API, without a path."""
-        return f"http://{in_url(self.http_address)}:{self.http_port}"
+        """The URL of tritonserver's own HTTP API, without a path."""
+        return f"http://{LOOPBACK}:{self.http_port}"
 
     @property
     def grpc(self) -> str:
@@ -54,9 +53,14 @@ class Endpoints:
         return f"{in_url(self.grpc_address)}:{self.grpc_port}"
 
     @property
-    def metrics_url(self) -> str:
-        """The URL of tritonserver's own metrics."""
-        return f"http://{LOOPBACK}:{self.metrics_port}/metrics"
+    def http(self) -> tuple[str, int]:
+        """Address and port of tritonserver's own HTTP API."""
+        return LOOPBACK, self.http_port
+
+    @property
+    def metrics(self) -> tuple[str, int]:
+        """Address and port of tritonserver's own metrics."""
+        return LOOPBACK, self.metrics_port
 
 
 def triton_flags(
@@ -69,8 +73,7 @@ def triton_flags(
     """
     flags = [
         f"--model-repository={settings.model_repository}",
-        # Triton hands this to libevent, which wants the family named.
-        f"--http-address={'ipv6:' if ':' in endpoints.http_address else ''}{endpoints.http_address}",
+        f"--http-address={LOOPBACK}",
         f"--http-port={endpoints.http_port}",
         f"--grpc-address={in_url(endpoints.grpc_address)}",
         f"--grpc-port={endpoints.grpc_port}",

@@ -7,11 +7,12 @@ import subprocess
 from pathlib import Path
 
 from server.flags import KEY_NAME, Endpoints, triton_flags
+from server.http_api import HttpApi
 from server.installation import Triton, precision_environment
 from server.key import write_key
 from server.leftovers import new_prefix
 from server.metrics import Counts, MetricsEndpoint
-from server.ports import in_url
+from server.ports import LOOPBACK, in_url
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy
 from server.readiness import wait_until_ready
 from server.settings import Settings
@@ -59,9 +60,11 @@ class Server:
             stack.callback(lambda: self.triton_process.kill())
             address = self.settings.address
             self._metrics = MetricsEndpoint(
-                address, self.settings.metrics_port, lambda: self._endpoints.metrics_url, self.counts
+                address, self.settings.metrics_port, lambda: self._endpoints.metrics, self.counts
             )
             stack.callback(self._metrics.close)
+            self._http = HttpApi(self._http_address, self.settings.http_port, self.key, lambda: self._endpoints.http)
+            stack.callback(self._http.close)
             self.proxy = None
             if self.settings.proxy:
                 # Last: forking beside gRPC's threads is risky.
@@ -92,7 +95,7 @@ class Server:
 
     def lost_own_port(self) -> bool:
         """Whether another process took a port that `restart_on_other_ports` would change."""
-        return self.triton_process.lost_port(["Metrics"] if self.proxy is None else ["GRPC", "Metrics"])
+        return self.triton_process.lost_port(["HTTP", "Metrics", *(["GRPC"] if self.proxy is not None else [])])
 
     @property
     def process(self) -> subprocess.Popen[str]:
@@ -106,8 +109,18 @@ class Server:
 
     @property
     def http_url(self) -> str:
-        """The URL of the HTTP API, without a path."""
+        """The URL of tritonserver's own HTTP API, without a path; for this process, which callers cannot lock out."""
         return self._endpoints.http_url
+
+    @property
+    def public_http_url(self) -> str:
+        """The URL of the HTTP API for callers, without a path."""
+        return f"http://{in_url(self._http_address)}:{self.settings.http_port}"
+
+    @property
+    def _http_address(self) -> str:
+        # HTTP is not encrypted.
+        return self.settings.address if self.settings.tls is None else LOOPBACK
 
     @property
     def key_header(self) -> dict[str, str]:
@@ -141,6 +154,7 @@ class Server:
         if self.proxy is not None:
             self.proxy.close(timeout if self.process.poll() is None else 0.0)
         self.triton_process.interrupt(timeout + STOP_SECONDS)
+        self._http.close()
         self._metrics.close()
         self.key_file.unlink(missing_ok=True)
         return self.triton_process.kill()

@@ -1,20 +1,21 @@
 """The metrics of a server: those of Triton and its models, and those of the proxy and the supervisor."""
 
-import http.client
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import h11
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from server.fair_queue import FairQueue
-from server.local_http import open_local
-from server.ports import family
+from server.http_server import Answer, Body, HttpError, HttpServer
+from server.http_upstream import NoAnswer, exchange
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT_SECONDS = 10.0
+MAX_CONNECTIONS = 64
+MAX_BODY_BYTES = 4096
+"""Of a request, which needs none."""
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
 disable_created_metrics()  # no creation time for each counter
 
@@ -65,51 +66,31 @@ class Counts(Collector):
 
 
 class MetricsEndpoint:
-    """Serves /metrics, in threads of its own, until it is closed."""
+    """Serves /metrics, in a thread of its own, until it is closed."""
 
-    def __init__(self, address: str, port: int, triton_url: Callable[[], str], counts: Counts) -> None:
-        """Listen on `address` and `port`, OSError if that fails; `triton_url` returns the URL of Triton's metrics."""
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = TIMEOUT_SECONDS
-
-            def do_GET(self) -> None:
-                if self.path.partition("?")[0] != "/metrics":
-                    self.send_error(404, "only /metrics is served here")
-                    return
-                content = _of_triton(triton_url()) + generate_latest(counts.registry)
-                self.send_response(200)
-                self.send_header("Content-Type", CONTENT_TYPE)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                """No line for every scrape."""
-
-        class Listener(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A scraper that disconnects is no error."""
-
-            address_family = family(address)
-
-        self._listener = Listener((address, port), Handler)
-        self._thread = threading.Thread(target=self._listener.serve_forever, name="metrics", daemon=True)
-        self._thread.start()
+    def __init__(self, address: str, port: int, triton: Callable[[], tuple[str, int]], counts: Counts) -> None:
+        """Listen on `address` and `port`, OSError if that fails; `triton` returns where Triton serves its metrics."""
+        self._triton = triton
+        self._counts = counts
+        self._server = HttpServer("metrics", address, port, self._answer, MAX_CONNECTIONS)
 
     def close(self) -> None:
         """Stop listening."""
-        self._listener.shutdown()
-        self._listener.server_close()
-        self._thread.join()
+        self._server.close()
+
+    async def _answer(self, request: h11.Request, body: Body) -> Answer:
+        if request.target.partition(b"?")[0] != b"/metrics":
+            raise HttpError(404, "only /metrics is served here")
+        if request.method not in (b"GET", b"HEAD"):
+            raise HttpError(405, "metrics are read with GET")
+        await body.discard(MAX_BODY_BYTES, TIMEOUT_SECONDS)
+        content = await _of_triton(self._triton()) + generate_latest(self._counts.registry)
+        return Answer(200, [(b"content-type", CONTENT_TYPE.encode())], content)
 
 
-def _of_triton(url: str) -> bytes:
+async def _of_triton(address: tuple[str, int]) -> bytes:
     """Triton's metrics; nothing while it is not running."""
     try:
-        with open_local(url, TIMEOUT_SECONDS) as answer:
-            return answer.read()
-    except (OSError, http.client.HTTPException):
+        return (await exchange(address, b"GET", b"/metrics", seconds=TIMEOUT_SECONDS)).body
+    except (NoAnswer, TimeoutError):
         return b""

@@ -3,6 +3,11 @@
 import socket
 
 LOOPBACK = "127.0.0.1"
+BACKLOG = 512
+"""Connections that the kernel keeps until they are accepted; the system may allow fewer."""
+ACCEPT_AT_ONCE = 4
+"""Connections that an event loop accepts before it reads again: what arrived with a connection should be read before
+many others are accepted."""
 
 
 def free_ports(address: str, count: int) -> list[int]:
@@ -22,3 +27,11 @@ def family(address: str) -> socket.AddressFamily:
 def in_url(address: str) -> str:
     """An address as it is written before `:PORT`: an IPv6 address in brackets."""
     return f"[{address}]" if ":" in address else address
+
+
+def listener(address: str, port: int) -> socket.socket:
+    """A socket that listens; `::` is IPv4 too. OSError that names address and port if that is not possible."""
+    try:
+        return socket.create_server((address, port), family=family(address), dualstack_ipv6=address == "::")
+    except OSError as error:
+        raise OSError(f"cannot listen on {in_url(address)}:{port}: {error.strerror}") from error

@@ -8,6 +8,9 @@ with fixes in later releases; whether those end the crashes seen here was not me
 So a call for inference that Triton has received is never cancelled there: the proxy waits for its answer and discards
 it. Calls in the queue whose caller disconnects are dropped before decoding. Callers take turns.
 
+Connections (`server.tcp_front`) and calls whose messages have not arrived (`server.reception`) are bounded, so that a
+caller that sends nothing locks nobody out.
+
 Triton implements TLS and restricted protocols itself. The restricted protocols stay Triton's, and the proxy passes the
 key through. TLS ends in the proxy because gRPC connections end there: a proxy that passed encrypted bytes through could
 not tell one call from another. Between proxy and Triton, calls stay on the loopback interface.
@@ -15,17 +18,24 @@ not tell one call from another. Between proxy and Triton, calls stay on the loop
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from server.connections import Connection, Connections
+from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
 from server.ports import in_url
+from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, TooManyCalls
+from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.malloc_trim import LARGE_BYTES, give_back
+from video.runtime_directory import runtime_directory
 from video.shared_memory import free_bytes, no_room
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -38,12 +48,25 @@ never occupy all of them. Two keep the networks busy: while one video is compute
 MAX_WAITING = 64
 TRIM_SECONDS = 1.0
 """How long after a large request its memory is returned to the system."""
-MAX_RECEIVED = 256
-"""Calls of any kind whose messages are received at once; any more are refused unread."""
+MAX_CONNECTIONS = 512
+"""Connections at once; fewer if the process may not have the descriptors."""
+MAX_CALLS_PER_CONNECTION = 128
+"""Open calls of one connection; a caller's gRPC library keeps more to itself until others are answered."""
+OTHERS_IN_FLIGHT, OTHERS_PER_CALLER, OTHERS_WAITING = 32, 4, 256
+"""The queue of calls that are neither inference nor about health, such as metadata."""
+MAX_HEALTH_BYTES = 4096
+HANDSHAKE_SECONDS = 20
+MAX_SOCKET_PATH_BYTES = 107
+RESTRICTED = "This protocol is restricted"
+"""Triton's message if a closed API is called without the key."""
 NO_ROOM = "Failed to increase the shared memory pool"
 """Triton's message if a tensor does not fit into /dev/shm; only that request fails."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
-LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # with it, a second server would silently share the port
+LISTENING = [
+    *MESSAGES,
+    ("grpc.max_concurrent_streams", MAX_CALLS_PER_CONNECTION),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+]
 CONNECTING = [
     *MESSAGES,
     # By default the pause before gRPC reconnects grows to two minutes, and Triton is not up yet at first.
@@ -63,12 +86,18 @@ class Proxy:
         upstream: str,
         tls: ServerTls | None = None,
         max_per_caller: int = MAX_IN_FLIGHT,
+        limits: ReceptionLimits | None = None,
+        max_connections: int | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
-        At most `max_per_caller` calls of one caller are in flight.
+        At most `max_per_caller` calls of one caller are in flight; half of `max_connections` may be of one address.
         """
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
+        self._others = FairQueue(OTHERS_IN_FLIGHT, OTHERS_WAITING, OTHERS_PER_CALLER)
+        self._reception = Reception(limits or ReceptionLimits())
+        total = max_connections or share(MAX_CONNECTIONS, 8)
+        self.connections = Connections("gRPC", total, max(total // 2, 1))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -100,23 +129,29 @@ class Proxy:
         """Calls in flight, and the release of their slots."""
         self._trimming: asyncio.Task[None] | None = None
         self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
-        self._server = grpc.aio.server(options=LISTENING, maximum_concurrent_rpcs=MAX_RECEIVED)
-        self._server.add_generic_rpc_handlers([_Handlers(self._forward)])
-        where = f"{in_url(address)}:{port}"
+        self._server = grpc.aio.server(options=LISTENING)
+        self._server.add_generic_rpc_handlers([_Handlers(self._receive)])
+        path = _socket_path(address, port)
+        self._front = TcpFront(path, self.connections)
+        await self._front.open(address, port)
         try:
             if tls is None:
-                self._server.add_insecure_port(where)
+                self._server.add_insecure_port(f"unix:{path}")
             else:
-                self._server.add_secure_port(where, credentials(tls))
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {where}: {error}") from error
-        await self._server.start()
+                self._server.add_secure_port(f"unix:{path}", credentials(tls))
+            await self._server.start()
+        except (RuntimeError, OSError) as error:
+            await self._front.close()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(f"cannot listen on {path} for {in_url(address)}:{port}: {error}") from error
 
     async def _connect(self, upstream: str) -> None:
         before, self._channel = self._channel, grpc.aio.insecure_channel(upstream, options=CONNECTING)
         await before.close()
 
     async def _close(self, grace_seconds: float) -> None:
+        self._front.stop_listening()
         await self._server.stop(grace_seconds)
         if self._tasks:  # calls whose callers have disconnected
             await asyncio.wait(self._tasks, timeout=grace_seconds)
@@ -124,12 +159,51 @@ class Proxy:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        self._reception.close()
+        await self._front.close()
         await self._channel.close()
+
+    async def _receive(self, method: str, context: grpc.aio.ServicerContext) -> bytes:
+        """Wait for the message of a call, then for its answer."""
+        connection = self._front.find(context.peer())
+        if connection is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the connection has ended")
+            raise AssertionError("abort always raises")
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                if health := method in HEALTH:
+                    await stack.enter_async_context(self._reception.health_call(connection))
+                request = await self._reception.receive(connection, context.read, health=health)
+                return await self._answer(method, request, connection, context)
+        except NotReceived as error:
+            self._trim_soon()  # part of it may have arrived
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
+        except TooManyCalls as error:
+            self._trim_soon()
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        raise AssertionError("abort always raises")
+
+    async def _answer(
+        self, method: str, request: bytes, connection: Connection, context: grpc.aio.ServicerContext
+    ) -> bytes:
+        if request is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        if method in HEALTH and len(request) > MAX_HEALTH_BYTES:
+            sizes = f"{len(request)} bytes, the limit is {MAX_HEALTH_BYTES}"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a message about health has {sizes}")
+        connection.begin_answering()
+        try:
+            return await self._forward(method, request, context)
+        finally:
+            connection.end_answering()
 
     async def _forward(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
-            if method != INFER:
+            if method in HEALTH:
                 return await self._call(method, request, context)
+            if method != INFER:
+                async with self._others.slot(context.peer()):
+                    return await self._call(method, request, context)
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(self.queue.slot(context.peer()))
                 answer = asyncio.create_task(self._call(method, request, context))
@@ -174,6 +248,15 @@ class Proxy:
         return await self._channel.unary_unary(method)(request, metadata=metadata)
 
 
+def _socket_path(address: str, port: int) -> Path:
+    """Where gRPC's server listens for the callers of this address and port; OSError if the path is too long."""
+    path = runtime_directory() / f"{address.replace(':', '_')}_{port}.grpc"
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        too_long = f"{path} is too long for a socket, which may have {MAX_SOCKET_PATH_BYTES} bytes"
+        raise OSError(f"{too_long}: set XDG_RUNTIME_DIR or TMPDIR to a shorter directory")
+    return path
+
+
 def credentials(tls: ServerTls) -> grpc.ServerCredentials:
     """The server's credentials for gRPC; OSError if a file cannot be read."""
     ca = None if tls.client_ca is None else tls.client_ca.read_bytes()
@@ -182,8 +265,13 @@ def credentials(tls: ServerTls) -> grpc.ServerCredentials:
 
 
 def _translate(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
-    """Triton's own status and message, unless its shared memory was full: that is worth a retry."""
+    """Triton's own status and message, with two exceptions.
+
+    Full shared memory is worth a retry; a closed API is not, although Triton says UNAVAILABLE.
+    """
     message = error.details() or ""
+    if message.startswith(RESTRICTED):
+        return grpc.StatusCode.PERMISSION_DENIED, message
     if NO_ROOM not in message:
         return error.code(), message
     return grpc.StatusCode.UNAVAILABLE, str(no_room(free_bytes()))
@@ -192,18 +280,19 @@ def _translate(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
 class _Handlers(grpc.GenericRpcHandler):
     """Every method, with messages as bytes."""
 
-    def __init__(self, forward: Callable[[str, bytes, grpc.aio.ServicerContext], Awaitable[bytes]]) -> None:
-        self._forward = forward
+    def __init__(self, receive: Callable[[str, grpc.aio.ServicerContext], Awaitable[bytes]]) -> None:
+        self._receive = receive
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
 
-        async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            return await self._forward(method, request, context)
+        async def unary(requests: Any, context: grpc.aio.ServicerContext) -> bytes:  # noqa: ARG001 - gRPC's signature
+            return await self._receive(method, context)
 
         async def stream(requests: Any, context: grpc.aio.ServicerContext) -> None:  # noqa: ARG001 - gRPC's signature
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "streams are not supported: call ModelInfer")
 
         if method == STREAM:
             return grpc.stream_stream_rpc_method_handler(stream)
-        return grpc.unary_unary_rpc_method_handler(unary)
+        # To gRPC, the request is a stream of one message: only then does it call before the message has arrived.
+        return grpc.stream_unary_rpc_method_handler(unary)

@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from server.leftovers import remove_shared_memory
+from server.log_limit import LogLimit
 from video.processes import descendants, model_of
 
 LOG_LINES = 400
+MAX_LINE_CHARACTERS = 64 << 10
+"""A longer line is taken for several."""
 PR_SET_PDEATHSIG = 1
 SIG_IGN = 1
 # Looked up here: a child of a threaded process can do little safely between fork and exec.
@@ -31,6 +35,7 @@ class TritonProcess:
         self._shared_memory_prefix = shared_memory_prefix
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
+        self._limit = LogLimit()
         self.popen = subprocess.Popen(
             command,
             env=environment,
@@ -47,16 +52,22 @@ class TritonProcess:
         self._reader.start()
 
     def _read_log(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._log.append(line)
-            if self._show_log:
-                try:
-                    print(line, end="", flush=True)
-                except OSError:  # the reader of our output has closed it; keep reading, or tritonserver would block
-                    self._show_log = False
+        while line := stream.readline(MAX_LINE_CHARACTERS):
+            for kept in self._limit.admit(line, time.monotonic()):
+                self._keep(kept)
+        for kept in self._limit.end():
+            self._keep(kept)
+
+    def _keep(self, line: str) -> None:
+        self._log.append(line)
+        if self._show_log:
+            try:
+                print(line, end="", flush=True)
+            except OSError:  # the reader of our output has closed it; keep reading, or tritonserver would block
+                self._show_log = False
 
     def show_log(self) -> None:
-        """Print, unchanged, what it writes from now on."""
+        """Print what it writes from now on, as far as `server.log_limit` lets it."""
         self._show_log = True
 
     @property

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from client import Client
 from fixtures.synthetic import encode
 from server import Settings
 from server.descriptors import RESERVED
-from tests.processes import alive, descendants, stubs
+from server.local_http import open_local
+from tests.processes import descendants, stubs
 from tests.test_serve import drain, serving
 from tests.waiting import wait_for
 
@@ -78,29 +77,38 @@ def descriptors(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.parametrize("which", ["grpc", "http"])
-def test_idle_connections_do_not_end_the_server(which: str, tiny_repository: Path) -> None:
+def test_a_share_of_the_descriptors_is_a_bound() -> None:
+    program = "from server.descriptors import share; print(share(512, 8), share(4, 8), share(512, 1000))"
+    assert limited(program).stdout == "8 4 1\n"
+
+
+def test_idle_connections_to_every_port_lock_nobody_out(tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
-    port = settings.grpc_port if which == "grpc" else settings.http_port
+    url = f"localhost:{settings.grpc_port}"
     video = encode(50)
-    with (
-        serving(settings, limit=LIMIT) as process,
-        Client(f"localhost:{settings.grpc_port}", away_seconds=60) as client,
-    ):
+    with serving(settings, limit=LIMIT) as process, Client(url, away_seconds=60) as client:
         lines = drain(process.stdout)
         expected = client.score(video)
         triton = next(pid for pid in descendants(process.pid) if stubs(pid, "motion_head"))
-        with ExitStack() as stack, descriptors(2 * CONNECTIONS):
-            for _ in range(CONNECTIONS):
-                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-            exhausted = process.pid if which == "grpc" else triton
-            wait_for(lambda: len(os.listdir(f"/proc/{exhausted}/fd")) >= LIMIT - 2 * RESERVED)
+        with ExitStack() as stack, descriptors(4 * CONNECTIONS):
+            for port in (settings.grpc_port, settings.http_port, settings.metrics_port):
+                for _ in range(CONNECTIONS):
+                    stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            assert client.score(video) == expected
+            with Client(url) as another:
+                assert another.score(video) == expected
             victim = stubs(triton, "motion_head")[0]
             os.kill(victim, signal.SIGKILL)
-            wait_for(lambda: not alive(victim))
-            if which == "grpc":  # over HTTP, tritonserver cannot be reached until callers leave it a connection
-                wait_for(lambda: "motion_head is ready again" in "".join(lines))
-            assert process.poll() is None
-        assert client.score(video) == expected
+            wait_for(lambda: "motion_head is ready again" in "".join(lines), 15)
+            assert client.score(video) == expected
+            with open_local(f"http://127.0.0.1:{settings.http_port}/v2/health/ready", 5) as answer:
+                assert answer.status == 200
+            with open_local(f"http://127.0.0.1:{settings.metrics_port}/metrics", 5) as answer:
+                assert b"nv_inference_request_success" in answer.read()
+            for pid in (process.pid, triton):
+                assert len(os.listdir(f"/proc/{pid}/fd")) < LIMIT - 2 * RESERVED
         assert process.poll() is None
-    assert "Traceback" not in "".join(lines)
+    output = "".join(lines)
+    assert "Traceback" not in output
+    assert output.count("too many connections") == 3  # one line for each port
+    assert len(output) < 100_000

@@ -143,7 +143,7 @@ def test_a_port_that_another_process_takes_during_the_start_is_replaced(
     free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         lost = taken.getsockname()[1]
-        choices = [[lost, *free_ports("127.0.0.1", 1)], free_ports("127.0.0.1", 2)]
+        choices = [[lost, *free_ports("127.0.0.1", 2)], free_ports("127.0.0.1", 3)]
         monkeypatch.setattr(flags, "free_ports", lambda *_: choices.pop(0))
         with running(settings) as started, Client(started.url) as client:
             assert client.score(encode(20)).info.frames == 20
@@ -159,7 +159,7 @@ def test_an_ipv6_address_works(tiny_repository: Path) -> None:
         assert started.url.startswith("[::1]:")
         with Client(started.url) as client:
             assert client.score(encode(20)).info.frames == 20
-        with urllib.request.urlopen(f"{started.http_url}/v2/health/ready", timeout=10) as answer:
+        with urllib.request.urlopen(f"{started.public_http_url}/v2/health/ready", timeout=10) as answer:
             assert answer.status == 200
         assert any(name.startswith("nv_") for name, _ in scrape(started))
 

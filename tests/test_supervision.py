@@ -230,13 +230,14 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
             if with_key and what != "load":
                 ask()
             elif not with_key:
-                with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+                with pytest.raises(InferenceServerException, match="This protocol is restricted") as refused:
                     ask()
+                assert refused.value.status() == "StatusCode.PERMISSION_DENIED"
         assert triton.is_server_ready()
     for path in ("repository/index", "systemsharedmemory/status", "trace/setting", "logging", INFER):
         post = path in ("repository/index", INFER)
         request = urllib.request.Request(
-            f"{server.http_url}/v2/{path}", data=b"{}" if post else None, headers=http_headers
+            f"{server.public_http_url}/v2/{path}", data=b"{}" if post else None, headers=http_headers
         )
         if with_key and path == INFER:
             with pytest.raises(urllib.error.HTTPError) as caught:
@@ -250,7 +251,7 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
                 urllib.request.urlopen(request, timeout=10)
             assert caught.value.code == 403
     for path in ("health/live", "health/ready", "models/video_motion", "models/video_decode/stats"):
-        with urllib.request.urlopen(f"{server.http_url}/v2/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.public_http_url}/v2/{path}", timeout=10) as answer:
             assert answer.status == 200
 
 

@@ -190,3 +190,28 @@ def test_the_key_opens_shared_memory(server: Server) -> None:
     finally:
         shared_memory.destroy_shared_memory_region(region)
     np.testing.assert_array_equal(shared, sent)
+
+
+NOISE = """
+import socket, sys
+from pathlib import Path
+from server.proxy import Proxy
+from server.tls import ServerTls
+port, certificate, key = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+proxy = Proxy("127.0.0.1", port, "127.0.0.1:9", ServerTls(certificate, key, None))
+for _ in range(30):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+        while connection.recv(4096):
+            pass
+proxy.close()
+"""
+
+
+def test_failed_handshakes_are_not_logged(certificates: Certificates) -> None:
+    """Callers could fill the disk with them."""
+    (port,) = free_ports("127.0.0.1", 1)
+    environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    command = [sys.executable, "-c", NOISE, str(port), str(certificates.server), str(certificates.server_key)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
