@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.errors import NoServer
+from video.lifeline import VARIABLE as LIFELINE
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
 ROOT = Path(__file__).parent.parent
@@ -17,14 +18,20 @@ CUDA_POOL_BYTES = 2 << 30
 PINNED_POOL_BYTES = 1 << 30
 STUB_UTILITIES = "triton_python_backend_utils.py"
 """What every model imports before anything of the project."""
-ADD_PYTHONPATH = b"""
+PREPARE_STUB = f"""
 
 # The stub from pip embeds Python in isolated mode, which ignores PYTHONPATH.
 import os
 import sys
 
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
-"""
+
+if "{LIFELINE}" in os.environ:
+    from video import stub_start
+
+    stub_start.prepare()
+""".encode()
+"""What is added to those utilities."""
 GPU_PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda")
 
 
@@ -155,7 +162,7 @@ def _assemble_backends(wheel: Path, stub: Path) -> Path:
         f"python/{path.name}": path.read_bytes() for path in (wheel / "backends" / "python").iterdir() if path.is_file()
     }
     files[f"python/{stub.name}"] = stub.read_bytes()
-    files[f"python/{STUB_UTILITIES}"] += ADD_PYTHONPATH
+    files[f"python/{STUB_UTILITIES}"] += PREPARE_STUB
     files |= {f"{model.parent.name}/model.py": model.read_bytes() for model in BACKENDS.glob("*/model.py")}
     try:
         for name, content in files.items():

@@ -1,6 +1,7 @@
 """A started server: tritonserver with its key file, metrics endpoint and proxy."""
 
 import contextlib
+import logging
 import os
 import secrets
 import subprocess
@@ -13,12 +14,14 @@ from server.key import write_key
 from server.leftovers import new_prefix
 from server.metrics import Counts, MetricsEndpoint
 from server.ports import LOOPBACK, in_url
+from server.private_memory import WARNING, exposed_regions
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy
 from server.readiness import wait_until_ready
 from server.settings import Settings
 from server.triton_process import TritonProcess
 from video.malloc_trim import OWN_PAGES
 
+log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
 """How much longer than its requests tritonserver itself may take to stop."""
 
@@ -147,6 +150,8 @@ class Server:
     def wait_until_ready(self) -> None:
         """Return when all models are loaded; `ServerFailed` if that does not happen in time."""
         wait_until_ready(self)
+        if exposed_regions(self._shared_memory_prefix):
+            log.warning(WARNING)
 
     def stop(self) -> int:
         """Let requests in flight finish, end tritonserver and remove what it leaves; its exit status."""

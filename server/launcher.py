@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from server.errors import NoServer
 from server.installation import find_triton, precision_environment
+from server.private_memory import WARNING, PrivateMemory
+from video.lifeline import Lifeline
 
 
 def main() -> NoReturn:
@@ -23,7 +25,13 @@ def main() -> NoReturn:
     if notice := triton.notice():
         print(f"tritonserver: {notice}", file=sys.stderr)
     command = triton.command(sys.argv[1:], profile)
-    os.execve(command[0], command, os.environ | triton.environment | precision)
+    private = PrivateMemory()
+    environment = os.environ | triton.environment | precision | private.environment
+    environment |= Lifeline().become_tritonserver()
+    private.enter()
+    if not private.in_force:
+        print(f"tritonserver: {WARNING}", file=sys.stderr)
+    os.execve(command[0], command, environment)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from server.activity import ActivityMonitor
 from server.errors import ServerFailed
 from server.local_http import open_local
 from server.restart_policy import StartPolicy
+from server.watchdog import STOPPED_SECONDS
+from video.processes import find_process
 
 if TYPE_CHECKING:
     from server.instance import Server
@@ -26,7 +29,9 @@ def wait_until_ready(server: "Server") -> None:
     policy = StartPolicy(settings.idle_timeout_seconds)
     deadline = time.monotonic() + settings.ready_timeout_seconds
     monitor = ActivityMonitor(server.process.pid)
-    while time.monotonic() < deadline:
+    stopped: float | None = None
+    while (now := time.monotonic()) < deadline:
+        stopped = (stopped or now) if _is_stopped(server.process.pid) else None
         if server.process.poll() is not None:
             reason = server.triton_process.failure()
             if not (server.lost_own_port() and policy.restart_on_other_ports()):
@@ -34,6 +39,10 @@ def wait_until_ready(server: "Server") -> None:
             log.warning("%s, restarting tritonserver on other ports", reason)
             server.restart_on_other_ports()
             monitor = ActivityMonitor(server.process.pid)
+        elif stopped is not None:
+            if now - stopped >= STOPPED_SECONDS and policy.restart_idle(math.inf):
+                log.warning("tritonserver is stopped, restarting it")
+                server.restart()
         elif is_ready(server.http_url):
             return
         elif policy.restart_idle(monitor.idle_seconds()):
@@ -50,3 +59,8 @@ def is_ready(http_url: str) -> bool:
     with contextlib.suppress(OSError), open_local(f"{http_url}/v2/health/ready", 5):
         return True
     return False
+
+
+def _is_stopped(pid: int) -> bool:
+    process = find_process(pid)
+    return process is not None and process.state == "T"

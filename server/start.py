@@ -20,12 +20,12 @@ def start(settings: Settings, counts: Counts | None = None) -> Server:
     """
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     triton = find_triton()
+    remove_leftovers()  # first: they may hold ports and shared memory
     found = problems(
         settings.model_repository, settings.address, ports, triton.profile(), settings.precision, settings.tls
     )
     if found:
         raise ServerFailed("; ".join(found))
-    remove_leftovers()
     try:
         return launch(settings, triton, counts)
     except OSError as error:

@@ -22,6 +22,7 @@ from queue import Empty, Queue
 from server.descriptors import ReservedDescriptors
 from server.instance import Server
 from server.local_http import open_local
+from server.watchdog import Watchdog
 from video.processes import Process, descendants, model_of
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,17 @@ class Supervisor:
         A model is loaded again from its files. If an export has replaced them, all models must be loaded again, so that
         no request uses networks of two exports.
         """
-        while True:
-            try:
-                return self._server.process.wait(POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._try_to_look()
-            if self._restart:
-                return None
+        watchdog = Watchdog(self._server.process, self._server.http_url)
+        try:
+            while True:
+                try:
+                    return self._server.process.wait(POLL_SECONDS)
+                except subprocess.TimeoutExpired:
+                    self._try_to_look()
+                if self._restart:
+                    return None
+        finally:
+            watchdog.close()
 
     def _try_to_look(self) -> None:
         """Look; an error does not end the server, and is logged once until a look succeeds."""

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from server.leftovers import remove_shared_memory
+from server.leftovers import remove_environments, remove_shared_memory
 from server.log_limit import LogLimit
+from server.private_memory import PrivateMemory
+from video.lifeline import Lifeline
 from video.processes import descendants, model_of
 
 LOG_LINES = 400
@@ -36,17 +38,25 @@ class TritonProcess:
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
         self._limit = LogLimit()
-        self.popen = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # Ctrl-C is for the parent, which stops the server in order
-            preexec_fn=_prepare_child,
-        )
+        self._lifeline, private, parent = Lifeline(), PrivateMemory(), os.getpid()
+        try:
+            self.popen = subprocess.Popen(
+                command,
+                env={**environment, **self._lifeline.environment, **private.environment},
+                pass_fds=[self._lifeline.reading],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is for the parent, which stops the server in order
+                preexec_fn=lambda: _prepare_child(parent, private),
+            )
+        except BaseException:
+            self._lifeline.cut()
+            raise
+        finally:
+            self._lifeline.handed_over()
         assert self.popen.stdout is not None
         self._reader = threading.Thread(target=self._read_log, args=(self.popen.stdout,), daemon=True)
         self._reader.start()
@@ -118,16 +128,22 @@ class TritonProcess:
         """Kill whatever is left of it and its stubs, and remove their shared memory; its exit status."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
+        self._lifeline.cut()
         status = self.popen.wait()
         self._reader.join(LOG_TIMEOUT_SECONDS)
         remove_shared_memory(self._shared_memory_prefix)
+        with contextlib.suppress(OSError):  # callers may have used up the descriptors; the next start does it
+            remove_environments()
         return status
 
 
-def _prepare_child() -> None:
-    """In the child: die with the parent, and survive a limit of file sizes (`ulimit -f`).
+def _prepare_child(parent: int, private: PrivateMemory) -> None:
+    """In the child: die with the parent, make shared memory private, and survive a limit of file sizes (`ulimit -f`).
 
     Shared memory beyond that limit is then an error of one request, as it is if /dev/shm is full.
     """
     PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before that
+        os._exit(1)
+    private.enter()
     SIGNAL(signal.SIGXFSZ, ctypes.c_void_p(SIG_IGN))

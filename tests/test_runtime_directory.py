@@ -86,8 +86,20 @@ def test_all_processes_choose_the_same_one_though_a_name_becomes_free(parent: Pa
     assert runtime_directory() == chosen == parent / name(2)
 
 
+def test_if_every_name_is_taken_it_is_at_home(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_NAMES", 3)
+    monkeypatch.setenv("HOME", str(parent / "home"))
+    (parent / "home").mkdir()
+    for number in (1, 2, 3):
+        (parent / name(number)).touch()
+    assert runtime_directory() == parent / "home" / ".cache" / name()
+    assert stat.S_IMODE(runtime_directory().stat().st_mode) == 0o700
+    assert write_key("secret", 8001).parent == shared_path("turn").parent == runtime_directory()
+
+
 def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_NAMES", 3)
+    monkeypatch.setenv("HOME", "/nonexistent")
     for number in (1, 2, 3):
         (parent / name(number)).touch()
     with pytest.raises(PermissionError, match=f"{parent / name()} and the 2 names after it"):

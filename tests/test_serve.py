@@ -1,11 +1,13 @@
 """Starting and ending a server: `make serve`, and NVIDIA's own command in the virtual environment."""
 
 import contextlib
+import functools
 import os
 import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from typing import IO
 
 import pytest
 
-from client import Client
+from client import Client, ClientError
 from fixtures.synthetic import encode
 from server import (
     ServerFailed,
@@ -34,6 +36,8 @@ from server import (
 from tests.conftest import copy_repository
 from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
+from tests.test_private_memory import regions_of
+from tests.waiting import wait_for
 from video import processes
 
 LAUNCHER = Path(sys.prefix, "bin", "tritonserver")
@@ -118,12 +122,63 @@ def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny
     assert not list(Path("/dev/shm").glob(own_memory))
 
 
-def test_a_killed_supervisor_takes_everything_with_it(tiny_repository: Path) -> None:
-    with serving(Settings.on_free_ports(tiny_repository)) as process:
+@contextlib.contextmanager
+def requests_in_flight(url: str, count: int = 6) -> Iterator[None]:
+    """So many callers at once, each of which sends the next video when it has its answer, or no answer."""
+    video, ended = encode(120), threading.Event()
+
+    def call() -> None:
+        with Client(url, timeout_seconds=10, retries=0, away_seconds=0) as client:
+            while not ended.is_set():
+                with contextlib.suppress(ClientError):
+                    client.score(video)
+                    answered.release()
+
+    answered = threading.Semaphore(0)
+    callers = [threading.Thread(target=call) for _ in range(count)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(count):
+            assert answered.acquire(timeout=60)
+        yield
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+
+
+@pytest.mark.parametrize("time", [1, *(pytest.param(time, marks=pytest.mark.slow) for time in range(2, 11))])
+def test_a_killed_supervisor_takes_everything_with_it(time: int, tiny_repository: Path) -> None:
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    with serving(settings) as process, requests_in_flight(f"localhost:{settings.grpc_port}"):
+        drain(process.stdout)
         running = descendants(process.pid)
         assert len(running) > 6
         process.kill()
-        assert wait_until_gone(running)
+        gone = wait_until_gone(running, seconds=5)
+        left = {pid: command(pid) for pid in running if alive(pid)}
+        for pid in left:  # or they would disturb all tests that follow
+            os.kill(pid, signal.SIGKILL)
+        assert gone, left
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_is_killed_while_models_load_takes_everything_with_it(tiny_repository: Path) -> None:
+    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    for model in ("video_sampling", "motion_backbone", "camera_classifier"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "--model-repository", str(tiny_repository)], env=environment(settings)
+        )
+        wait_for(functools.partial(stubs, process.pid, model))
+        running = descendants(process.pid)
+        process.kill()
+        process.wait()
+        gone = wait_until_gone(running, seconds=5)
+        left = {pid: command(pid) for pid in running if alive(pid)}
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert gone, left
 
 
 def test_a_taken_port_is_named(tiny_repository: Path) -> None:
@@ -340,10 +395,21 @@ def wait_until_ready(process: subprocess.Popen[bytes], client: Client, seconds: 
 def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path) -> None:
     with typed(tiny_repository, tmp_path / "log") as (process, client):
         assert client.score(encode(30)).info.frames == 30
+        assert {stat.S_IMODE(path.stat().st_mode) for path in regions_of(process.pid)} == {0o600}
         running = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
         assert wait_until_gone(running)
+
+
+@pytest.mark.slow
+def test_a_killed_tritonserver_takes_everything_with_it(tiny_repository: Path, tmp_path: Path) -> None:
+    with typed(tiny_repository, tmp_path / "log") as (process, client), requests_in_flight(client.urls[0]):
+        running = descendants(process.pid)
+        assert len(running) > 6
+        process.kill()
+        process.wait()
+        assert wait_until_gone(running, seconds=5)
 
 
 def test_a_native_installation_is_preferred(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from fixtures.synthetic import encode
 from server import Server, Settings
 from server.flags import GRPC_KEY_NAME
 from server.supervisor import Supervisor
-from tests.processes import alive, command, descendants, stubs, workers
+from tests.processes import alive, command, descendants, hanging, stubs, workers
 from tests.test_serve import drain, serving, wait_until_gone
 
 GOOD = encode(60)
@@ -40,6 +40,8 @@ KILLS = int(os.environ.get("KILLS", "8"))
 """Number of random kills: `KILLS=50 python -m pytest tests/test_supervision.py -k random`."""
 WHOLE_SECONDS = 10 if ALONE else 30
 """The limit is 10; an idle machine takes two to four, six if tritonserver died as well."""
+NOTICED_SECONDS = 5
+"""How long it may take until a tritonserver that is stopped or hangs has been killed."""
 INFER = "models/video_motion/infer"
 PROCESSES = {"video_sampling": 3, "video_decode": 3, "motion_backbone": 3, "motion_head": 1, "camera_classifier": 3}
 
@@ -183,16 +185,20 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
     assert max(recoveries) < WHOLE_SECONDS
 
 
-def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repository: Path) -> None:
+def test_a_stopped_hanging_or_dead_tritonserver_is_restarted_and_given_up_in_the_end(tiny_repository: Path) -> None:
     settings = Settings.on_free_ports(tiny_repository, precision="f32")
     with serving(settings) as process:
         lines = drain(process.stdout)
         served = Served(process.pid, f"localhost:{settings.grpc_port}")
         with Client(served.url, timeout_seconds=30, away_seconds=60) as client:
             expected = client.score(GOOD)
-            for _ in range(2):
-                os.kill(served.triton, signal.SIGKILL)
-                assert client.score(GOOD) == expected
+            stopped = served.triton
+            os.kill(stopped, signal.SIGSTOP)
+            assert wait_until_gone([stopped], NOTICED_SECONDS)
+            assert client.score(GOOD) == expected
+            with hanging(served.triton):
+                assert wait_until_gone([served.triton], NOTICED_SECONDS)
+            assert client.score(GOOD) == expected
             last = descendants(process.pid)
             os.kill(served.triton, signal.SIGKILL)
             assert process.wait(timeout=60) == 1
@@ -200,6 +206,8 @@ def test_tritonserver_is_restarted_and_given_up_if_it_keeps_dying(tiny_repositor
                 Client(served.url).score(GOOD)
         assert wait_until_gone(last)
     output = "".join(lines)
+    assert f"server: tritonserver (process {stopped}): it has been stopped for 1 s, killing it" in output
+    assert output.count("): it has not answered for 3 s, and does nothing, killing it") == 1
     assert output.count("server: tritonserver ended by itself with status -9") == 3
     assert "server: giving up: tritonserver ended 3 times within 120 s" in output
     assert "Traceback" not in output

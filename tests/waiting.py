@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     """Return when `condition` holds; fails if it does not within so long."""
     deadline = time.monotonic() + seconds
     while not condition():

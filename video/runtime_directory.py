@@ -22,22 +22,24 @@ def runtime_directory() -> Path:
     """The directory of this user's servers, mode 0700; created if it does not exist.
 
     It lies in `XDG_RUNTIME_DIR`, or else in the directory for temporary files. If another user took its name, the next
-    name is chosen, with a warning. Raises PermissionError if every name is taken.
+    name is chosen, with a warning; if every name is taken, a name in the user's own `~/.cache`. Raises PermissionError
+    if that is not possible either.
     """
-    names = list(islice(_names(), MAX_NAMES))
+    names = [*islice(_names(), MAX_NAMES), *_names_at_home()]
     # An existing one wins: all processes of a server choose the same, even if a name becomes free in between.
     for path in names:
         if is_private(path):
             return path
     for path in names:
         try:
-            path.mkdir(mode=0o700)
+            path.mkdir(mode=0o700, parents=True)
         except FileExistsError:
             if not is_private(path):  # unless another process of this user has just created it
                 log.warning("%s is not a private directory of this user: trying the next name", path)
                 continue
         return path
-    raise PermissionError(f"{names[0]} and the {MAX_NAMES - 1} names after it are not private directories of this user")
+    others = f"the {len(names) - 1} names after it"
+    raise PermissionError(f"{names[0]} and {others} are not private directories of this user")
 
 
 def is_private(path: Path) -> bool:
@@ -76,3 +78,12 @@ def _names() -> Iterator[Path]:
     yield parent / f"video-motion-{os.getuid()}"
     for number in count(2):
         yield parent / f"video-motion-{os.getuid()}-{number}"
+
+
+def _names_at_home() -> list[Path]:
+    """The name in a directory that no other user can write to; none if this user has no home."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return []
+    return [home / ".cache" / f"video-motion-{os.getuid()}"] if os.access(home, os.W_OK) else []

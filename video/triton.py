@@ -14,6 +14,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from video import stub_start
 from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
@@ -30,6 +31,7 @@ class VideoModel(ABC):
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Read the manifest, and start the worker so that the first request does not wait for it."""
+        stub_start.prepare()  # a native Triton, unlike the one from pip, has not done it
         parameters = json.loads(args["model_config"])["parameters"]
         self.parameters: dict[str, str] = {name: value["string_value"] for name, value in parameters.items()}
         path = Path(args["model_repository"]).parent / "weights.json"
