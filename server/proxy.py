@@ -16,15 +16,18 @@ not tell one call from another. Between proxy and Triton, calls stay on the loop
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from server.closed_models import ClosedModels
+from server.cpu_shares import CpuShares
 from server.fair_queue import FairQueue, QueueFull
 from server.ports import in_url
 from server.tls import ServerTls
+from video.cpu_share import CALL
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.shared_memory import free_bytes, no_room
 
@@ -63,11 +66,16 @@ class Proxy:
         upstream: str,
         tls: ServerTls | None = None,
         max_per_caller: int = MAX_IN_FLIGHT,
+        closed: ClosedModels | None = None,
+        cpu_shares: CpuShares | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
-        At most `max_per_caller` calls of one caller are in flight.
+        At most `max_per_caller` calls of one caller are in flight. Without `closed`, callers may call every model;
+        without `cpu_shares`, the models are not told how many callers there are.
         """
+        self._cpu_shares = cpu_shares
+        self._closed = closed
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -130,9 +138,17 @@ class Proxy:
         try:
             if method != INFER:
                 return await self._call(method, request, context)
+            if self._closed is not None and (refusal := self._closed.refusal(request, _metadata(context))):
+                await context.abort(*refusal)
             async with contextlib.AsyncExitStack() as stack:
-                await stack.enter_async_context(self.queue.slot(context.peer()))
-                answer = asyncio.create_task(self._call(method, request, context))
+                caller = context.peer()
+                added: list[tuple[str, str]] = []
+                if self._cpu_shares is not None:
+                    stack.enter_context(self._cpu_shares.presence(caller))
+                await stack.enter_async_context(self.queue.slot(caller))
+                if self._cpu_shares is not None:
+                    added = [(CALL, str(stack.enter_context(self._cpu_shares.call(caller))))]
+                answer = asyncio.create_task(self._call(method, request, context, added))
                 # If the caller disconnects, Triton still finishes the call, which keeps its slot until then.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
@@ -164,14 +180,20 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _call(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def _call(
+        self, method: str, request: bytes, context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()
+    ) -> bytes:
         metadata = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
-            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type")
+            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type", CALL)
         ]
         # No deadline: when it passed, it would cancel the call.
-        return await self._channel.unary_unary(method)(request, metadata=metadata)
+        return await self._channel.unary_unary(method)(request, metadata=[*metadata, *added])
+
+
+def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:
+    return dict(context.invocation_metadata() or ())
 
 
 def credentials(tls: ServerTls) -> grpc.ServerCredentials:
