@@ -30,7 +30,7 @@ class CheckedNetwork(Network):
     """Runs another network."""
 
     def __init__(self, network: Network, runtime: str, max_rows: int | None = None) -> None:
-        """`runtime` is its name in messages; an input whose number of rows is not fixed has 1 to `max_rows`, if given."""
+        """`runtime` is its name in messages; an input with any number of rows has at most `max_rows`, if given."""
         self.inputs, self.outputs = network.inputs, network.outputs
         self._network = network
         self._runtime = runtime
