@@ -1,10 +1,11 @@
 """The base of the network backends: an ONNX file behind an unmodified config.pbtxt.
 
 A backend is a `TritonPythonModel` that derives from `NetworkModel` and implements how its runtime loads a file. File
-names, completing a configuration, batching and errors are the same for all of them, and so is this setting in the
+names, completing a configuration, batching and errors are the same for all of them, and so are these settings in the
 `parameters` of config.pbtxt:
 
 - SHARE_NETWORK: `true` if all instances share one network, which takes requests in turn (`backends.shared`)
+- MAX_ROWS: the most rows of an input, for a network without `max_batch_size`; default: any number
 """
 
 import json
@@ -17,8 +18,10 @@ from typing import Any, ClassVar
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from backends.checked import CheckedNetwork, InvalidInput
 from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_network
 from backends.tensors import Network, Tensors
+from video.errors import Reason
 
 DEFAULT_FILENAME = "model.onnx"
 DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a batching model without a limit
@@ -68,12 +71,13 @@ class NetworkModel(ABC):
             self.network: Network = RemoteNetwork(address_of(instance))
             return
         try:
-            self.network = self.load(path, settings, gpu_of(args))
+            loaded = self.load(path, settings, gpu_of(args))
         except pb_utils.TritonModelException:
             raise
         except Exception as error:
             raise pb_utils.TritonModelException(f"{self.runtime} cannot load {path}: {error}") from error
-        check_config(config, self.network, strict=self.strict)
+        check_config(config, loaded, strict=self.strict)
+        self.network = CheckedNetwork(loaded, self.runtime, int(settings.get("MAX_ROWS", "0")) or None)
         if shared:
             self.network = SharedNetwork(self.network, address_of(instance))
 
@@ -101,6 +105,8 @@ class NetworkModel(ABC):
     def _respond(self, request: Any, inputs: Tensors) -> Any:
         try:
             return _response(request, self._run(inputs))
+        except InvalidInput as error:
+            return error_response(str(error), pb_utils.TritonError.INVALID_ARG)
         except Exception as error:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{self.runtime}: {error}"))
 
@@ -113,6 +119,11 @@ class NetworkModel(ABC):
             for first in range(0, rows, int(self.rows))
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def error_response(sentence: str, code: int) -> Any:
+    """The answer to a request that is at fault; clients read the reason in brackets at its end."""
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{sentence} [{Reason.INVALID_PARAMETER}]", code))
 
 
 def gpu_of(args: Mapping[str, str]) -> int | None:

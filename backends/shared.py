@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backends.checked import InvalidInput
 from backends.compute_lock import shared_path
 from backends.tensors import Network, Tensors
 
@@ -96,7 +97,8 @@ class SharedNetwork(Network):
                 try:
                     outputs = self.run(inputs)
                 except Exception as error:
-                    connection.send_bytes(json.dumps({"error": str(error)}).encode())
+                    failure = {"error": str(error), "invalid": isinstance(error, InvalidInput)}
+                    connection.send_bytes(json.dumps(failure).encode())
                 else:
                     _send(connection, outputs)
 
@@ -152,7 +154,7 @@ def _send(connection: Connection, tensors: Mapping[str, np.ndarray]) -> None:
 def _receive(connection: Connection) -> Tensors:
     message = json.loads(connection.recv_bytes())
     if "error" in message:
-        raise RuntimeError(message["error"])
+        raise (InvalidInput if message["invalid"] else RuntimeError)(message["error"])
     return {
         name: np.frombuffer(connection.recv_bytes() if np.prod(shape) else b"", dtype).reshape(shape)
         for name, (dtype, shape) in message["tensors"].items()

@@ -16,7 +16,7 @@ Each message is one sentence; if the server gave one, it is the server's own.
   `too_large`, `invalid_video`
 - about a parameter: `invalid_parameter`
 - about the server: `timed_out` (decoding took too long), `worker_died`, `decoder_failed`, `no_room` (no memory for the
-  video now), `unexpected`
+  video now), `busy` (more decoding than its share while other callers are served), `unexpected`
 
 The client adds these:
 

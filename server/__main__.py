@@ -33,6 +33,7 @@ environment variables:
   TLS_CLIENT_CA       PEM file: callers need a certificate that this authority signed (mutual TLS)
   GATE                on: gRPC calls pass the proxy, which queues them fairly and keeps cancellations from Triton
                       off: tritonserver itself listens on the gRPC port (on)
+  OPEN_VIDEO_DECODE   on: callers may call the model video_decode without the server's key (off)
   REQUEST_LOG         which requests get a line of JSON in the output: all, errors or off (all)
   TRITON_FLAGS        more flags for tritonserver
 
@@ -117,7 +118,7 @@ def _serve_once(settings: Settings, counts: Counts) -> int | None:
         seconds = time.monotonic() - started
         log.info("ready after %.1f s: gRPC on %s, %s profile; Ctrl-C stops it", seconds, server.url, server.profile)
         if not settings.proxy:
-            log.info("GATE=off: callers reach tritonserver itself, without the fair queue")
+            log.info("GATE=off: callers reach tritonserver itself, without the fair queue, and can call video_decode")
         log.info("the key to model control, shared memory, trace and log settings: %s", server.key_file)
         log.info("try  python -m client.score --url %s VIDEO", server.url)
         server.triton_process.show_log()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from server.ports import LOOPBACK, free_ports, in_url
 from server.settings import Settings
+from video.cpu_share import CALL
 
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """APIs that need the server's key; all others change nothing that another caller would notice."""
@@ -86,7 +87,9 @@ def triton_flags(
         f"--http-restricted-api={','.join(CLOSED_IN_HTTP)}:{KEY_NAME}={key}",
         f"--grpc-restricted-protocol={','.join(CLOSED)}:{KEY_NAME}={key}",
     ]
-    if not settings.proxy:
+    if settings.proxy:
+        flags.append(f"--grpc-header-forward-pattern=^{CALL}$")
+    else:
         flags += _tls_flags(settings)
     for backend in BACKENDS_FROM_PIP if from_pip else ("python",):
         flags.append(f"--backend-config={backend},shm-region-prefix-name={shared_memory_prefix}{backend}")

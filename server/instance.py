@@ -7,7 +7,9 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from server.flags import KEY_NAME, Endpoints, triton_flags
+from server.closed_models import ClosedModels
+from server.cpu_shares import CpuShares
+from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, triton_flags
 from server.http_api import HttpApi
 from server.installation import Triton, precision_environment
 from server.key import write_key
@@ -19,6 +21,7 @@ from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy
 from server.readiness import wait_until_ready
 from server.settings import Settings
 from server.triton_process import TritonProcess
+from video.cpu_share import VARIABLE
 from video.malloc_trim import OWN_PAGES
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Server:
         self._export = self._export_stamp()
         self._shared_memory_prefix = new_prefix()
         precision = precision_environment(self.profile, settings.precision)
+        self._cpu_shares: CpuShares | None = None
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
 
     def open(self) -> None:
@@ -59,6 +63,10 @@ class Server:
         with contextlib.ExitStack() as stack:
             self.key_file = write_key(self.key, self.settings.grpc_port)
             stack.callback(self.key_file.unlink, missing_ok=True)
+            if self.settings.proxy:
+                self._cpu_shares = CpuShares(self.key_file.with_suffix(".shares"), MAX_IN_FLIGHT)
+                stack.callback(self._cpu_shares.close)
+                self._environment[VARIABLE] = str(self._cpu_shares.path)
             self._start_triton()
             stack.callback(lambda: self.triton_process.kill())
             address = self.settings.address
@@ -73,7 +81,8 @@ class Server:
                 # Last: forking beside gRPC's threads is risky.
                 max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_IN_FLIGHT
                 port, tls = self.settings.grpc_port, self.settings.tls
-                self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller)
+                closed = None if self.settings.open_video_decode else ClosedModels(self.key, GRPC_KEY_NAME)
+                self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller, closed, self._cpu_shares)
                 self.counts.watch(self.proxy.queue)
             stack.pop_all()
 
@@ -162,4 +171,6 @@ class Server:
         self._http.close()
         self._metrics.close()
         self.key_file.unlink(missing_ok=True)
+        if self._cpu_shares is not None:
+            self._cpu_shares.close()
         return self.triton_process.kill()

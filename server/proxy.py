@@ -20,20 +20,23 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from server.closed_models import ClosedModels
 from server.connections import Connection, Connections
+from server.cpu_shares import CpuShares
 from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, TooManyCalls
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
+from video.cpu_share import CALL
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.runtime_directory import runtime_directory
 from video.shared_memory import free_bytes, no_room
@@ -86,13 +89,19 @@ class Proxy:
         upstream: str,
         tls: ServerTls | None = None,
         max_per_caller: int = MAX_IN_FLIGHT,
+        closed: ClosedModels | None = None,
+        cpu_shares: CpuShares | None = None,
         limits: ReceptionLimits | None = None,
         max_connections: int | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
         At most `max_per_caller` calls of one caller are in flight; half of `max_connections` may be of one address.
+        Without `closed`, callers may call every model; without `cpu_shares`, the models are not told how many callers
+        there are.
         """
+        self._cpu_shares = cpu_shares
+        self._closed = closed
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._others = FairQueue(OTHERS_IN_FLIGHT, OTHERS_WAITING, OTHERS_PER_CALLER)
         self._reception = Reception(limits or ReceptionLimits())
@@ -204,9 +213,17 @@ class Proxy:
             if method != INFER:
                 async with self._others.slot(context.peer()):
                     return await self._call(method, request, context)
+            if self._closed is not None and (refusal := self._closed.refusal(request, _metadata(context))):
+                await context.abort(*refusal)
             async with contextlib.AsyncExitStack() as stack:
-                await stack.enter_async_context(self.queue.slot(context.peer()))
-                answer = asyncio.create_task(self._call(method, request, context))
+                caller = context.peer()
+                added: list[tuple[str, str]] = []
+                if self._cpu_shares is not None:
+                    stack.enter_context(self._cpu_shares.presence(caller))
+                await stack.enter_async_context(self.queue.slot(caller))
+                if self._cpu_shares is not None:
+                    added = [(CALL, str(stack.enter_context(self._cpu_shares.call(caller))))]
+                answer = asyncio.create_task(self._call(method, request, context, added))
                 # If the caller disconnects, Triton still finishes the call, which keeps its slot until then.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
@@ -238,14 +255,20 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _call(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def _call(
+        self, method: str, request: bytes, context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()
+    ) -> bytes:
         metadata = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
-            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type")
+            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type", CALL)
         ]
         # No deadline: when it passed, it would cancel the call.
-        return await self._channel.unary_unary(method)(request, metadata=metadata)
+        return await self._channel.unary_unary(method)(request, metadata=[*metadata, *added])
+
+
+def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:
+    return dict(context.invocation_metadata() or ())
 
 
 def _socket_path(address: str, port: int) -> Path:

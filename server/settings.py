@@ -34,6 +34,8 @@ class Settings:
     """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
     proxy: bool = True
     """Whether gRPC calls pass the proxy (`server.proxy`); otherwise tritonserver itself listens on the gRPC port."""
+    open_video_decode: bool = False
+    """Whether the proxy lets callers without the server's key call `video_decode`."""
 
     @classmethod
     def on_free_ports(cls, model_repository: Path, **others: Any) -> "Settings":
@@ -43,7 +45,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, model_repository: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings that HTTP_PORT, GRPC_PORT, METRICS_PORT, ADDRESS, PRECISION, GATE and TLS_... give.
+        """The settings that the variables of `python -m server --help` give.
 
         An empty variable is one that is not set. Raises `ServerFailed` that names a variable with a wrong value.
         """
@@ -55,7 +57,8 @@ class Settings:
             metrics_port=_port(environment, "METRICS_PORT", cls.metrics_port),
             tls=_tls(environment),
             precision=environment.get("PRECISION") or cls.precision,
-            proxy=_switch(environment, "GATE"),
+            proxy=_switch(environment, "GATE", cls.proxy),
+            open_video_decode=_switch(environment, "OPEN_VIDEO_DECODE", cls.open_video_decode),
         )
 
 
@@ -66,8 +69,8 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool:
-    text = environment.get(name) or "on"
+def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environment.get(name) or ("on" if default else "off")
     if text not in ("on", "off"):
         raise ServerFailed(f"{name} is {text!r}, it must be on or off")
     return text == "on"

@@ -1,17 +1,26 @@
 """Invalid input, accidental or malicious: each gets its own error message, and the server keeps working."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import grpc as grpc_core
 import numpy as np
 import pytest
 from tritonclient import grpc
+from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from client import Client, InvalidRequest
+from fixtures.bombs import bomb
 from fixtures.synthetic import encode, encode_audio, encode_still
 from server import Server
+from server.flags import GRPC_KEY_NAME
+from server.proxy import INFER
+from tests.metrics import risen, scrape
+from tests.processes import workers
 from tests.test_ensemble import infer
+from video.cpu_share import CALL
 
 GOOD = encode(60)
 
@@ -138,3 +147,145 @@ def test_the_sentence_arrives_alone(client: Client) -> None:
     with pytest.raises(InvalidRequest) as raised:
         client.score(encode_audio())
     assert str(raised.value) == "the video has no video stream"
+
+
+def call(server: Server, model: str, inputs: dict[str, np.ndarray], *, with_key: bool = False) -> grpc.InferResult:
+    """The answer of a model behind the ensemble, called directly."""
+    tensors = []
+    for name, value in inputs.items():
+        kind = {np.dtype(np.uint8): "UINT8", np.dtype(np.int32): "INT32", np.dtype(np.float32): "FP32"}[value.dtype]
+        tensors.append(grpc.InferInput(name, list(value.shape), kind))
+        tensors[-1].set_data_from_numpy(value)
+    headers = {GRPC_KEY_NAME: server.key} if with_key else None
+    with grpc.InferenceServerClient(server.url) as triton:
+        return triton.infer(model, tensors, headers=headers)
+
+
+def to_decode(frames: int, motion: int, camera: int, **others: np.ndarray) -> dict[str, np.ndarray]:
+    """Inputs of video_decode: so many frame indices, and positions in each order."""
+    order = np.arange(max(motion, camera), dtype=np.int32)[None] % min(max(frames, 1), 16)
+    return {
+        "VIDEO": np.frombuffer(GOOD, np.uint8)[None],
+        "FRAME_INDICES": np.arange(frames, dtype=np.int32)[None],
+        "MOTION_ORDER": order[:, :motion],
+        "CAMERA_ORDER": order[:, :camera],
+        "FRAME_SIZE": np.array([[120, 160]], np.int32),
+        "ROTATION_DEGREES": np.array([[0]], np.int32),
+        **others,
+    }
+
+
+def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> None:
+    for inputs in (to_decode(16, 16, 16), {"VIDEO": np.zeros((1, 4), np.uint8)}):
+        with pytest.raises(InferenceServerException) as raised:
+            call(server, "video_decode", inputs)
+        assert raised.value.status() == "StatusCode.PERMISSION_DENIED"
+        assert raised.value.message() == (
+            "the model video_decode is closed to callers: call video_motion, or send the server's key"
+        )
+    answer = call(server, "video_decode", to_decode(16, 16, 32), with_key=True)
+    assert answer.as_numpy("MOTION_CLIPS").shape == (1, 16, 224, 224, 3)
+    assert answer.as_numpy("CAMERA_CLIPS").shape == (2, 16, 224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (to_decode(16, 0, 0), "both orders are empty: one of them must have a clip"),
+        (to_decode(0, 16, 16), "there are 0 frame indices; their number must be from 1 to 1024"),
+        (to_decode(2_000_000, 16, 16), "there are 2000000 frame indices; their number must be from 1 to 1024"),
+        (
+            to_decode(16, 2_000_000, 16),
+            "an order has 2000000 positions; their number must be a multiple of 16, at most",
+        ),
+        (to_decode(16, 16, 528), "an order has 528 positions; their number must be a multiple of 16, at most 512"),
+        (to_decode(16, 8, 8), "an order has 8 positions; their number must be a multiple of 16, at most 512"),
+        (to_decode(8, 16, 16) | {"MOTION_ORDER": np.full((1, 16), 8, np.int32)}, "positions outside the 8 frames"),
+        (to_decode(8, 16, 16) | {"CAMERA_ORDER": np.full((1, 16), -1, np.int32)}, "positions outside the 8 frames"),
+        (to_decode(61, 16, 16), "frame indices must be ascending, from 0 to 59"),
+        (to_decode(16, 16, 16, ROTATION_DEGREES=np.array([[45]], np.int32)), "rotation must be 0, 90, 180 or 270"),
+        (to_decode(16, 16, 16, VIDEO=np.zeros((1, 0), np.uint8)), "the file is empty"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_what_no_plan_asks_for_is_the_callers_mistake(
+    server: Server, inputs: dict[str, np.ndarray], message: str
+) -> None:
+    decoders = workers(server.process.pid, "video_decode")
+    with pytest.raises(InferenceServerException) as raised:
+        call(server, "video_decode", inputs, with_key=True)
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in raised.value.message()
+    assert raised.value.message().strip().endswith(("[invalid_parameter]", "[empty]"))
+    assert workers(server.process.pid, "video_decode") == decoders
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 47), "SEGMENT_EMBEDDINGS has the shape [2, 47], it must be [-1, 48] [invalid_parameter]"),
+        ((2, 768), "SEGMENT_EMBEDDINGS has the shape [2, 768], it must be [-1, 48] [invalid_parameter]"),
+        ((0, 48), "SEGMENT_EMBEDDINGS has 0 rows, it must have from 1 to 240 [invalid_parameter]"),
+        ((241, 48), "SEGMENT_EMBEDDINGS has 241 rows, it must have from 1 to 240 [invalid_parameter]"),
+        ((100_000, 48), "SEGMENT_EMBEDDINGS has 100000 rows, it must have from 1 to 240 [invalid_parameter]"),
+    ],
+)
+def test_embeddings_that_the_head_cannot_take_are_the_callers_mistake(
+    server: Server, shape: tuple[int, int], message: str
+) -> None:
+    with pytest.raises(InferenceServerException) as raised:
+        call(server, "motion_head", {"SEGMENT_EMBEDDINGS": np.zeros(shape, np.float32)})
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert raised.value.message().strip() == message
+    largest = call(server, "motion_head", {"SEGMENT_EMBEDDINGS": np.zeros((240, 48), np.float32)})
+    assert largest.as_numpy("MOTION_SCORES").shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "shape", "message"),
+    [
+        ("motion_backbone", "MOTION_CLIPS", (33, 16, 224, 224, 3), "batch-size must be <= 32"),
+        ("motion_backbone", "MOTION_CLIPS", (1, 16, 112, 224, 3), "unexpected shape for input 'MOTION_CLIPS'"),
+        ("camera_classifier", "CAMERA_CLIPS", (1, 15, 224, 224, 3), "unexpected shape for input 'CAMERA_CLIPS'"),
+        ("camera_classifier", "CAMERA_CLIPS", (16, 224, 224, 3), "unexpected shape for input 'CAMERA_CLIPS'"),
+    ],
+)
+def test_clips_that_a_network_cannot_take_are_the_callers_mistake(
+    server: Server, model: str, name: str, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(InferenceServerException) as raised:
+        call(server, model, {name: np.zeros(shape, np.uint8)})
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in raised.value.message()
+
+
+def test_a_small_file_cannot_make_the_decoder_work_for_long(server: Server) -> None:
+    video = bomb(8192, 4320, 3000)
+    assert len(video) < 2_000_000
+    before, started = scrape(server), time.monotonic()
+    with pytest.raises(InferenceServerException) as raised:
+        infer(server, video)
+    assert time.monotonic() - started < 3
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    message = raised.value.message().strip()
+    assert "the wanted frames need 3000 frames of 8192 x 4320 decoded, 106.2 gigapixels; the maximum" in message
+    assert message.endswith(
+        "(MAX_DECODED_PIXELS): request a part of the video (start_seconds, end_seconds) [too_large]"
+    )
+    assert risen("video_motion_frames_decoded_total", before, scrape(server)) == {}
+    # What needs no decoding is answered.
+    assert infer(server, video, ["VIDEO_INFO"])["VIDEO_INFO"][0].tolist() == [120, 3000, 25, 8192, 4320]
+    assert infer(server, bomb(8192, 4320, 20), max_frames=1, max_clips=1)["MOTION_SCORES"].shape == (1, 3)
+
+
+def test_a_caller_cannot_choose_its_own_share_of_the_decoders(server: Server) -> None:
+    request = service_pb2.ModelInferRequest(model_name="video_motion", raw_input_contents=[GOOD])
+    request.inputs.add(name="VIDEO", datatype="UINT8", shape=[1, len(GOOD)])
+    with grpc_core.insecure_channel(server.url) as channel:
+        call = channel.unary_unary(INFER)
+        assert call(request.SerializeToString(), metadata=[(CALL, "3")], timeout=60)  # replaced by the proxy
+        request.parameters[CALL].int64_param = 3
+        with pytest.raises(grpc_core.RpcError) as raised:
+            call(request.SerializeToString(), timeout=60)
+    assert raised.value.code() is grpc_core.StatusCode.INVALID_ARGUMENT
+    assert "reserved for Triton usage" in raised.value.details()

@@ -171,6 +171,9 @@ def test_video_sampling_differs_in_precision_limit_and_instances_only() -> None:
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
+    # In the cpu profile, video_decode has these.
+    for name in ("MAX_DECODED_PIXELS", "MAX_DECODED_PIXELS_PER_BYTE"):
+        assert gpu.parameters.pop(name) == config_of("video_decode", "cpu").parameters[name]
     # The cpu profile has one more than the proxy lets one caller use.
     assert (gpu.instance_group.pop().count, cpu.instance_group.pop().count) == (2, 3)
     assert gpu == cpu

@@ -15,13 +15,17 @@ import pytest
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
+from tritonclient.utils import InferenceServerException
+
 from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, frame_differences
 from client import Client, InvalidRequest, ServerError
 from export.networks import export_networks
+from fixtures.bombs import bomb
 from fixtures.synthetic import encode, transcode
 from server import Server, Settings, running
 from tests.conftest import MODEL_REPOSITORY, copy_repository, serve_gpu_profile_on_cpu
+from tests.test_bad_input import call, to_decode
 from video import Parameters
 
 FRAMES = 60
@@ -144,6 +148,23 @@ def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_score
             with pytest.raises(ServerError, match="DALI"):
                 client.score(encode(40))  # H.264, which DALI decodes on a GPU only
         assert client.score(good).motion == client.score(good).motion == first.motion
+
+
+def test_a_small_file_with_too_much_to_decode_does_not_reach_dali(gpu_profile: Server) -> None:
+    with (
+        Client(gpu_profile.url) as client,
+        pytest.raises(InvalidRequest, match=r"106\.2 gigapixels; the max") as raised,
+    ):
+        client.score(bomb(8192, 4320, 3000))
+    assert raised.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(("frames", "motion", "camera"), [(16, 0, 0), (2_000_000, 16, 16), (16, 16, 528), (8, 16, 15)])
+def test_what_no_plan_asks_for_does_not_reach_dali(frames: int, motion: int, camera: int, gpu_profile: Server) -> None:
+    with pytest.raises(InferenceServerException, match=r"orders? |frame indices") as raised:
+        call(gpu_profile, "video_decode", to_decode(frames, motion, camera), with_key=True)
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert raised.value.message().strip().endswith(" [invalid_parameter]")
 
 
 @pytest.mark.slow

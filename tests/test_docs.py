@@ -229,9 +229,8 @@ def test_environment_variables_in_the_documentation_are_those_of_the_server() ->
     table = (ROOT / "docs" / "operations.md").read_text().partition("### Environment variables")[2].partition("###")[0]
     documented = set(re.findall(r"`([A-Z_]{4,})`", table))
     usage = _help(sys.executable, "-m", "server")
-    said = set(
-        re.findall(r"\b((?:HTTP|GRPC|METRICS)_PORT|ADDRESS|PRECISION|GATE|TLS_\w+|REQUEST_LOG|TRITON_FLAGS)\b", usage)
-    )
+    names = r"(?:HTTP|GRPC|METRICS)_PORT|ADDRESS|PRECISION|GATE|OPEN_VIDEO_DECODE|TLS_\w+|REQUEST_LOG|TRITON_FLAGS"
+    said = set(re.findall(rf"\b({names})\b", usage))
     assert documented == said
 
 

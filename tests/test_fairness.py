@@ -1,14 +1,29 @@
 """One caller's long videos do not keep another's short clips waiting."""
 
+import os
+import re
+import shutil
+import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
 
 from client import Client
+from fixtures.bombs import bomb
 from fixtures.synthetic import encode
-from server import Server
+from server import Server, Settings, running
 from server.proxy import MAX_PER_CALLER
+from tests.conftest import DECODE_TIMEOUT_SECONDS
+from tests.processes import cpu_seconds, workers
 from tests.test_config import config_of
+from tests.test_proxy import OWN_CONNECTION, ask
+from tests.waiting import wait_for
 
 LONG_VIDEOS = 8
 
@@ -43,3 +58,37 @@ def test_a_short_clip_is_answered_before_earlier_long_videos(server: Server) -> 
     # After those in flight, but before those that waited already.
     assert len(order) == LONG_VIDEOS + 1
     assert order.index("short") <= 1 + MAX_PER_CALLER
+
+
+@pytest.mark.slow
+def test_a_decoder_is_taken_from_a_small_file_when_others_come(tiny_repository: Path, tmp_path: Path) -> None:
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "models"))
+    for model in ("video_decode", "video_sampling"):
+        config = repository / model / "configs" / "cpu.pbtxt"
+        text = config.read_text().replace(f'"{DECODE_TIMEOUT_SECONDS}"', '"30"')
+        config.write_text(re.sub(r'(BUSY_CPU_SECONDS" value { string_value: )"10"', r'\1"0.1"', text))
+    good = encode(20)
+    with running(Settings.on_free_ports(repository, precision="f32")) as server, ExitStack() as stack:
+        theirs, *ours = (
+            stack.enter_context(grpc.InferenceServerClient(server.url, channel_args=OWN_CONNECTION)) for _ in range(21)
+        )
+        expected = ask(theirs, good).as_numpy("MOTION_SCORES").tolist()
+        pool = stack.enter_context(ThreadPoolExecutor(21))
+        decoders, samplers = (workers(server.process.pid, f"video_{step}") for step in ("decode", "sampling"))
+        before = {pid: cpu_seconds(pid) for pid in decoders}
+        held = pool.submit(ask, theirs, bomb(1920, 1080, 18_000))
+        wait_for(lambda: any(cpu_seconds(pid) > before[pid] + 0.2 for pid in decoders))
+        # The others wait before they are decoded, so that nothing but their presence takes the decoder.
+        for pid in samplers:
+            os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        waiting = [pool.submit(ask, triton, good) for triton in ours]
+        with pytest.raises(
+            InferenceServerException, match=r"its share while other callers are served .*\[busy\]"
+        ) as raised:
+            held.result()
+        assert time.monotonic() - started < 20
+        assert raised.value.status() == "StatusCode.UNAVAILABLE"
+        for pid in samplers:
+            os.kill(pid, signal.SIGCONT)
+        assert [answer.result().as_numpy("MOTION_SCORES").tolist() for answer in waiting] == [expected] * len(ours)

@@ -20,6 +20,7 @@ from server.flags import GRPC_KEY_NAME
 from server.tls import ServerTls
 from tests.metrics import scrape
 from tests.processes import stubs
+from tests.test_bad_input import call, to_decode
 from tests.test_serve import drain, run_server, serving
 from tests.test_tls import Certificates, write
 
@@ -114,6 +115,15 @@ def test_an_ipv6_address_is_listened_on(tiny_repository: Path) -> None:
         Client(server.url) as client,
     ):
         assert client.score(VIDEO).info.frames == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("open_by", [{"proxy": False}, {"open_video_decode": True}], ids=str)
+def test_the_decoder_is_open_if_a_setting_says_so(open_by: dict[str, bool], tiny_repository: Path) -> None:
+    with running(Settings.on_free_ports(tiny_repository, precision="f32", **open_by)) as server:
+        assert call(server, "video_decode", to_decode(16, 16, 16)).as_numpy("MOTION_CLIPS").shape[0] == 1
+        with pytest.raises(InferenceServerException, match="both orders are empty"):
+            call(server, "video_decode", to_decode(16, 0, 0))
 
 
 @pytest.mark.parametrize("value", ["no", "OFF", "0"])

@@ -176,6 +176,7 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
         Reason.WORKER_DIED,
         Reason.DECODER_FAILED,
         Reason.NO_ROOM,
+        Reason.BUSY,
         Reason.UNEXPECTED,
     }
 

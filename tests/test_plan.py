@@ -22,6 +22,7 @@ GOOD: dict[str, Any] = {
     "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
     "info": [4.0, 100, 25.0, 640, 480],
     "rotation_degrees": 90,
+    "frames_to_decode": 31,
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -73,6 +74,11 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("rotation_degrees", 45),
         ("rotation_degrees", 90.0),
         ("rotation_degrees", None),
+        ("frames_to_decode", 0),
+        ("frames_to_decode", 1001),
+        ("frames_to_decode", 31.0),
+        ("frames_to_decode", True),
+        ("frames_to_decode", None),
         ("path", "/etc/passwd"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.limits import Limits
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
+from video.work import check_work, decoded_too_much, max_pixels
 
 Order = NDArray[np.integer]
 Uses = NDArray[np.int8]
@@ -68,7 +70,9 @@ def decode(
     wanted = [int(index) for index in frame_indices]
     if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
         raise InvalidParameter(f"frame indices must be ascending, from 0 to {table.info.frames - 1}")
-    quick, thorough = Decoded(), Decoded()
+    file_bytes = video.seek(0, os.SEEK_END)
+    check_work(frames_to_decode(table, frame_indices), table.info.width, table.info.height, file_bytes, limits)
+    quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(2))
     try:
         if table.pts is not None and table.packet_pts is not None:
             uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
@@ -82,6 +86,14 @@ def decode(
         if total is not None:
             total.frames += quick.frames + thorough.frames
     return quick.frames + thorough.frames
+
+
+def frames_to_decode(table: FrameTable, wanted: Order) -> int:
+    """How many frames must be decoded for those at `wanted`, ascending indices; the frames that they refer to count."""
+    if table.pts is None or table.packet_pts is None:
+        return int(wanted[-1]) + 1  # without timestamps, from the start
+    uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
+    return int(np.count_nonzero(uses != PacketUse.NONE))
 
 
 Place = Callable[[int, VideoFrame], None]
@@ -156,6 +168,17 @@ class Decoded:
     """Frames that the decoder returned."""
     refused_packets: int = 0
     """Packets that it rejected."""
+    pixels: int = 0
+    """Pixels of those frames."""
+    max_pixels: float = math.inf
+    """The most pixels that may be decoded."""
+
+    def count(self, frame: VideoFrame) -> None:
+        """Count a frame; raises `InvalidVideo` if there are too many pixels, which the container may not say."""
+        self.frames += 1
+        self.pixels += frame.width * frame.height
+        if self.pixels > self.max_pixels:
+            raise decoded_too_much(self.max_pixels)
 
 
 def _frames_of(
@@ -171,7 +194,7 @@ def _frames_of(
     packets = container.demux(stream)
     count = 0
     for frame in _decode_all(packets, decoded) if uses is None else _decode_used(packets, stream, uses):
-        decoded.frames += 1
+        decoded.count(frame)
         index = count
         if table.pts is not None and frame.pts is not None:
             index = int(np.searchsorted(table.pts, frame.pts))

@@ -4,7 +4,8 @@ VideoError
 ├── InvalidVideo         the file cannot be scored: not a video, truncated, no frames
 ├── InvalidParameter     a request parameter is unknown or out of range
 ├── DecoderFailed        the decoder process died or took too long
-└── NoRoom               the server has no shared memory left for it at the moment
+├── NoRoom               the server has no shared memory left for it at the moment
+└── Busy                 decoding took more than its share of the CPU while other callers were served
 
 Each message is one sentence that a caller can act on; the reason is a machine-readable word for the same.
 """
@@ -40,6 +41,7 @@ class Reason(StrEnum):
     WORKER_DIED = "worker_died"
     DECODER_FAILED = "decoder_failed"
     NO_ROOM = "no_room"
+    BUSY = "busy"
     UNEXPECTED = "unexpected"
 
     @property
@@ -48,7 +50,14 @@ class Reason(StrEnum):
         return RequestOutcome.FAILED if self in _FAILURES else RequestOutcome.REFUSED
 
 
-_FAILURES = (Reason.TIMED_OUT, Reason.WORKER_DIED, Reason.DECODER_FAILED, Reason.NO_ROOM, Reason.UNEXPECTED)
+_FAILURES = (
+    Reason.TIMED_OUT,
+    Reason.WORKER_DIED,
+    Reason.DECODER_FAILED,
+    Reason.NO_ROOM,
+    Reason.BUSY,
+    Reason.UNEXPECTED,
+)
 
 
 class VideoError(Exception):
@@ -85,3 +94,9 @@ class NoRoom(VideoError):
     """The server has no shared memory left for the video at the moment; worth a retry."""
 
     reason = Reason.NO_ROOM
+
+
+class Busy(VideoError):
+    """Decoding took more CPU time than the video's share while other callers were served; worth a retry."""
+
+    reason = Reason.BUSY

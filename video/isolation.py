@@ -27,10 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
-from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
+from video.cpu_share import whole
+from video.errors import Busy, DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
-from video.parameters import MAX_SEGMENTS, Parameters
+from video.orders import check_orders
+from video.parameters import Parameters
 from video.plan import checked
 
 MESSAGE_BYTES = 1 << 20
@@ -42,6 +44,8 @@ FAILURES: dict[str, type[VideoError]] = {
 }
 """The errors that a worker may return."""
 MAX_COUNT = 1 << 32
+LOOK_SECONDS = 0.25
+"""How often a worker's CPU time is compared with its limit."""
 MAX_SENTENCE = 1000
 """Maximum length of a worker's error message."""
 ROOT = str(Path(__file__).parent.parent)
@@ -78,6 +82,10 @@ class IsolatedDecoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._end: End | None = None
+        self._cpu_limit: Callable[[], float] = lambda: limits.max_cpu_seconds
+        """CPU time, in seconds, that the request may take; it changes with the load."""
+        self._cpu_before = 0.0
+        """CPU time that the worker had taken before the request."""
         self.frames_decoded = 0
         """Frames that its workers have decoded."""
         self.restarts: Counter[End] = Counter()
@@ -120,14 +128,18 @@ class IsolatedDecoder:
             self._end = why or _end(status)
             self._process = None
 
-    def plan(self, video: memoryview, parameters: Mapping[str, object]) -> dict[str, Any]:
+    def plan(
+        self, video: memoryview, parameters: Mapping[str, object], share: Callable[[], float] = whole
+    ) -> dict[str, Any]:
         """Choose frames of an encoded `video`: returns the lists of `video.worker.plan`.
 
-        `parameters` are those of the request. Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
+        `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, whenever it is
+        called. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters))
         self._check_bytes(video)
+        self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
         with _memory("video", video) as file:
             return self._ask("plan", {"parameters": numbers}, [file], lambda said: checked(said, self.limits))
 
@@ -139,17 +151,18 @@ class IsolatedDecoder:
         camera_order: NDArray[np.integer],
         shortest_edge: int,
         rotation_degrees: int = 0,
+        share: Callable[[], float] = whole,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
-        The arguments are those of `video.decoding.decode`; `rotation_degrees` is 0, 90, 180 or 270.
-        Raises `InvalidVideo`, `InvalidParameter` or `DecoderFailed`.
+        The arguments are those of `video.decoding.decode`; `rotation_degrees` is 0, 90, 180 or 270, and `share` as in
+        `plan`. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
         """
-        for order in (motion_order, camera_order):
-            _check_order(order, len(frame_indices))
+        check_orders(frame_indices, motion_order, camera_order)
         if rotation_degrees not in (0, 90, 180, 270):
             raise InvalidParameter(f"rotation must be 0, 90, 180 or 270 degrees, not {rotation_degrees}")
         self._check_bytes(video)
+        self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
         frames = len(motion_order) + len(camera_order)
         arguments = {
             "frame_indices": frame_indices.tolist(),
@@ -177,6 +190,12 @@ class IsolatedDecoder:
             # If a worker dies before it acknowledges the request, the next one gets it.
             if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
                 answer = self._receive()
+        except _OverCpuLimit as over:
+            self._stop(End.TIMED_OUT)
+            raise Busy(
+                f"reading the video took more than {over.seconds:.1f} s of CPU time, its share while other callers are "
+                "served (see BUSY_CPU_SECONDS): retry later"
+            ) from None
         except TimeoutError:
             self._stop(End.TIMED_OUT)
             took = f"reading the video took longer than {self.limits.timeout_seconds:g} s"
@@ -203,7 +222,8 @@ class IsolatedDecoder:
         self.start()
         assert self._channel is not None
         self._channel.settimeout(self.limits.timeout_seconds)
-        self._allow_cpu_seconds(self.limits.timeout_seconds * len(os.sched_getaffinity(0)))
+        self._cpu_before = self._cpu_seconds()
+        self._allow_cpu_seconds(self.limits.max_cpu_seconds)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._channel, [message], descriptors)
             if self._receive() == TAKEN:
@@ -215,18 +235,39 @@ class IsolatedDecoder:
         """Let the kernel kill the worker (SIGXCPU) after so much more CPU time, even if this process hangs."""
         assert self._process is not None
         with contextlib.suppress(OSError):  # it has ended, which the next step notices
-            # The clock of another process's CPU time, as clock_getcpuclockid(3) numbers it.
-            used = time.clock_gettime(~self._process.pid << 3 | 2)
             _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
-            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (math.ceil(used + seconds) + 1, hard))
+            most = math.ceil(self._cpu_before + seconds) + 1
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (most, hard))
+
+    def _cpu_seconds(self) -> float:
+        """CPU time that the worker has taken; 0 if it has ended."""
+        assert self._process is not None
+        try:
+            # The clock of another process's CPU time, as clock_getcpuclockid(3) numbers it.
+            return time.clock_gettime(~self._process.pid << 3 | 2)
+        except OSError:
+            return 0.0
 
     def _receive(self) -> bytes:
-        """The worker's next message; empty if it has ended."""
+        """The worker's next message; empty if it has ended.
+
+        Raises TimeoutError after the timeout, `_OverCpuLimit` after more CPU time than the request may take now.
+        """
         assert self._channel is not None
-        try:
-            return self._channel.recv(MESSAGE_BYTES)
-        except ConnectionResetError:
-            return b""
+        deadline = time.monotonic() + self.limits.timeout_seconds
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._channel.settimeout(min(left, LOOK_SECONDS))
+            try:
+                return self._channel.recv(MESSAGE_BYTES)
+            except ConnectionResetError:
+                return b""
+            except TimeoutError:
+                limit = self._cpu_limit()
+                if limit < self.limits.max_cpu_seconds and self._cpu_seconds() - self._cpu_before > limit:
+                    raise _OverCpuLimit(limit) from None
 
     def _cause_of_death(self) -> str:
         if self._process is None:
@@ -239,6 +280,14 @@ class IsolatedDecoder:
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"exited with status {status}"
+
+
+class _OverCpuLimit(Exception):
+    """A worker took more CPU time than its request may take at the moment."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 def _end(status: int) -> End:
@@ -254,15 +303,6 @@ def _frames_decoded(said: Any) -> int:
     if type(count) is not int or not 0 <= count < MAX_COUNT:
         raise ValueError(f"no number of frames: {count!r:.40}")
     return count
-
-
-def _check_order(order: NDArray[np.integer], frames: int) -> None:
-    """Raise `InvalidParameter` for positions that `video_sampling` never produces: clients may call the decoder."""
-    if len(order) % CLIP_FRAMES or len(order) > MAX_SEGMENTS * CLIP_FRAMES:
-        allowed = f"a multiple of {CLIP_FRAMES}, at most {MAX_SEGMENTS * CLIP_FRAMES}"
-        raise InvalidParameter(f"an order has {len(order)} positions; their number must be {allowed}")
-    if len(order) and not (order.min() >= 0 and order.max() < frames):
-        raise InvalidParameter(f"an order has positions outside the {frames} frames to decode")
 
 
 @contextlib.contextmanager

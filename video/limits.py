@@ -1,5 +1,6 @@
 """What an untrusted file may take; each limit is a parameter in the models' configurations."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,6 +20,27 @@ class Limits:
     """Frames of the whole video: nine hours at 30 frames per second."""
     max_memory_bytes: int = 8 << 30
     """Address space of the decoder process."""
+    max_decoded_pixels: int = 40_000_000_000
+    """Frames to decode times width times height, whatever the size of the file: five minutes of 1080p."""
+    max_decoded_pixels_per_byte: int = 10_000
+    """So many more for each byte of the file; a still picture in 1080p has up to 40,000, other videos below 5,000."""
+    busy_cpu_seconds: float = 10.0
+    """CPU time that a video gets however many other callers there are."""
+    busy_cpu_seconds_per_megabyte: float = 4.0
+    """So much more for each million bytes of the file, which has earned it."""
+
+    @property
+    def max_cpu_seconds(self) -> float:
+        """CPU time that a video gets if no other caller is there: all of this process's cores until the timeout."""
+        return self.timeout_seconds * len(os.sched_getaffinity(0))
+
+    def cpu_seconds(self, file_bytes: int, share: float) -> float:
+        """CPU time for a video of `file_bytes` whose call has this share of the decoders, from 0 to 1.
+
+        CPU time, because a busy machine takes longer for the same work.
+        """
+        least = self.busy_cpu_seconds + self.busy_cpu_seconds_per_megabyte * file_bytes / 1e6
+        return min(self.max_cpu_seconds, max(least, self.max_cpu_seconds * share))
 
     @classmethod
     def from_configuration(cls, parameters: Mapping[str, str]) -> "Limits":

@@ -5,12 +5,19 @@ from typing import Any
 
 from video.clips import CLIP_FRAMES
 from video.limits import Limits
-from video.parameters import MAX_SEGMENTS
+from video.orders import MAX_PLACES, MAX_WANTED
 
-FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
+FIELDS = {
+    "frame_indices",
+    "motion_order",
+    "camera_order",
+    "clip_seconds",
+    "info",
+    "rotation_degrees",
+    "frames_to_decode",
+}
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
-MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
 
 
 def checked(said: object, limits: Limits) -> dict[str, Any]:
@@ -25,7 +32,7 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     _, frames, _, width, height = info
     _require(all(type(count) is int and count >= 0 for count in (frames, width, height)))
     _require(frames <= limits.max_frames and width * height <= limits.max_pixels)
-    _require(_are_integers(frame_indices, 1, 2 * MAX_PLACES, below=frames))
+    _require(_are_integers(frame_indices, 1, MAX_WANTED, below=frames))
     _require(all(first < second for first, second in pairwise(frame_indices)))
     for order in (said["motion_order"], said["camera_order"]):
         _require(_are_integers(order, CLIP_FRAMES, MAX_PLACES, below=len(frame_indices)))
@@ -34,6 +41,8 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
     _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
+    to_decode = said["frames_to_decode"]
+    _require(type(to_decode) is int and 0 < to_decode <= limits.max_frames)
     return said
 
 

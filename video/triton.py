@@ -15,7 +15,8 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from video import stub_start
-from video.errors import DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
+from video.cpu_share import CALL, CpuShares
+from video.errors import Busy, DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.metrics import Metrics
@@ -41,7 +42,8 @@ class VideoModel(ABC):
         try:
             self.decoder = IsolatedDecoder(Limits.from_configuration(self.parameters))
             self.log = RequestLog.from_environment()
-        except ValueError as error:
+            self.cpu_shares = CpuShares.from_environment()
+        except (ValueError, OSError) as error:
             raise pb_utils.TritonModelException(str(error)) from error
         self.decoder.start()
         self.name = args["model_name"]
@@ -73,7 +75,7 @@ class VideoModel(ABC):
         except DecoderFailed as error:
             record.fail(error.reason, str(error))
             response = _error(str(error), error.reason, pb_utils.TritonError.INTERNAL)
-        except NoRoom as error:
+        except (NoRoom, Busy) as error:
             record.fail(error.reason, str(error))
             response = _error(str(error), error.reason, pb_utils.TritonError.UNAVAILABLE)
         except Exception as error:
@@ -85,6 +87,13 @@ class VideoModel(ABC):
         self.metrics.count(record)
         self.log.write(record)
         return response
+
+
+def request_parameters(request: Any) -> tuple[dict[str, Any], Any]:
+    """The caller's parameters, and the number of the call that the proxy added; None without the proxy."""
+    parameters = json.loads(request.parameters() or "{}")
+    call = parameters.pop(CALL, None)
+    return parameters, call
 
 
 def input_values(request: Any, name: str) -> NDArray[Any]:

@@ -30,7 +30,7 @@ import numpy as np
 from video import sandbox
 from video.clips import FRAME_SIZE
 from video.container import open_video, read_frame_table
-from video.decoding import Decoded, decode
+from video.decoding import Decoded, decode, frames_to_decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
@@ -54,6 +54,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
         "rotation_degrees": table.rotation_degrees,
+        "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
     }
 
 

@@ -17,7 +17,9 @@ import triton_python_backend_utils as pb_utils
 from nvidia.dali import Pipeline
 
 from backends.dali_definition import pipeline_definition
-from backends.network import gpu_of
+from backends.network import error_response, gpu_of
+from video.errors import InvalidParameter
+from video.orders import ORDERS, check_orders
 
 DEFAULT_FILENAME = "dali.py"
 
@@ -59,10 +61,15 @@ class TritonPythonModel:
         self.pipeline.build()
 
     def _respond(self, request: Any) -> Any:
+        given = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
+        try:
+            if given.keys() >= {*ORDERS}:
+                check_orders(*(given[name].reshape(-1) for name in ORDERS))
+        except InvalidParameter as error:
+            return error_response(str(error), pb_utils.TritonError.INVALID_ARG)
         try:
             for name in self.inputs:
-                samples = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
-                self.pipeline.feed_input(name, list(samples))
+                self.pipeline.feed_input(name, list(given[name]))
             samples_of_outputs = [output[0] for output in self.pipeline.run()]
         except Exception as error:
             self._build()  # an operator error leaves the pipeline unusable

@@ -6,9 +6,10 @@ import triton_python_backend_utils  # noqa: F401 - before the project: it puts P
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
+from video.orders import ORDERS, check_orders
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
-from video.triton import VideoModel, input_values
+from video.triton import VideoModel, input_values, request_parameters
 
 
 class TritonPythonModel(VideoModel):
@@ -18,9 +19,8 @@ class TritonPythonModel(VideoModel):
         """The clips of a request's video."""
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
-        frame_indices, motion_order, camera_order = (
-            input_values(request, name) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
-        )
+        frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
+        check_orders(frame_indices, motion_order, camera_order)
         record.count_wanted(len(frame_indices), len(motion_order), len(camera_order))
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         ours = video.nbytes + motion_bytes + camera_bytes
@@ -35,6 +35,7 @@ class TritonPythonModel(VideoModel):
                 camera_order,
                 int(self.manifest["shortest_edge"]),
                 int(input_values(request, "ROTATION_DEGREES")[0]),
+                self.cpu_shares.of(request_parameters(request)[1]),
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before

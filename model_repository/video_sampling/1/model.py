@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
 from video.request_record import RequestRecord
-from video.triton import VideoModel, input_values, text
+from video.triton import VideoModel, input_values, request_parameters, text
+from video.work import check_work
 
 
 class TritonPythonModel(VideoModel):
@@ -25,8 +26,9 @@ class TritonPythonModel(VideoModel):
             return weights
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
-        plan = self.decoder.plan(video, json.loads(request.parameters()))
-        self._check_size(plan)
+        parameters, call = request_parameters(request)
+        plan = self.decoder.plan(video, parameters, self.cpu_shares.of(call))
+        self._check_size(plan, video.nbytes)
         if "FRAME_INDICES" in request.requested_output_names():
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
         return weights | {
@@ -39,10 +41,12 @@ class TritonPythonModel(VideoModel):
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
 
-    def _check_size(self, plan: dict[str, Any]) -> None:
-        """Raise `InvalidVideo` if the wanted frames do not fit into the decoder's memory (gpu profile)."""
-        limit = int(self.parameters.get("MAX_DECODED_BYTES", "0"))
-        frames, width, height = len(plan["frame_indices"]), int(plan["info"][3]), int(plan["info"][4])
+    def _check_size(self, plan: dict[str, Any], file_bytes: int) -> None:
+        """Raise `InvalidVideo` if decoding the wanted frames takes too much memory or time (gpu profile)."""
+        width, height = int(plan["info"][3]), int(plan["info"][4])
+        if "MAX_DECODED_PIXELS" in self.parameters:
+            check_work(plan["frames_to_decode"], width, height, file_bytes, self.decoder.limits)
+        limit, frames = int(self.parameters.get("MAX_DECODED_BYTES", "0")), len(plan["frame_indices"])
         size = frames * width * height * 3
         if limit and size > limit:
             raise InvalidVideo(

@@ -1,0 +1,162 @@
+"""Each call's share of the decoders' CPU time, and what a video may take with it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from tritonclient.grpc import service_pb2
+
+from fixtures.bombs import bomb
+from fixtures.synthetic import encode
+from server.cpu_shares import CpuShares as Writer
+from server.flags import Endpoints, triton_flags
+from server.ports import LOOPBACK, free_ports
+from server.proxy import INFER, Proxy
+from server.settings import Settings
+from tests.test_isolation import orders_of
+from tests.upstream import Upstream, upstream
+from video import IsolatedDecoder, Limits
+from video.cpu_share import CALL, SHARE, VARIABLE, CpuShares
+from video.errors import Busy, Reason, RequestOutcome
+from video.isolation import End
+
+__all__ = ["upstream"]
+
+CORES = len(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Writer:
+    return Writer(tmp_path / "shares", 4)
+
+
+@pytest.fixture
+def reader(writer: Writer) -> CpuShares:
+    return CpuShares.from_environment({VARIABLE: str(writer.path)})
+
+
+def test_a_caller_that_is_alone_has_everything_for_each_of_its_calls(writer: Writer, reader: CpuShares) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(writer.presence("one"))
+            assert reader.of(stack.enter_context(writer.call("one")))() == 1.0
+        stack.enter_context(writer.presence("one"))  # a fifth call in the queue changes nothing
+
+
+def test_a_share_shrinks_with_every_other_caller_and_every_call_of_its_own_while_it_is_answered(
+    writer: Writer, reader: CpuShares
+) -> None:
+    with writer.presence("one"), writer.call("one") as first:
+        share = reader.of(first)
+        with writer.presence("two"):  # in the queue
+            assert share() == 1 / 2
+            with writer.presence("two"), writer.presence("three"):
+                assert share() == 1 / 3
+                with writer.presence("one"), writer.call("one") as second:
+                    assert second != first
+                    assert [share(), reader.of(second)()] == [1 / 6, 1 / 6]
+                with writer.call("two") as third:
+                    assert [share(), reader.of(third)()] == [1 / 3, 1 / 3]
+            assert share() == 1 / 2
+        assert share() == 1.0
+
+
+def test_a_number_is_used_again(writer: Writer, reader: CpuShares) -> None:
+    for _ in range(10):
+        with writer.presence("one"), writer.call("one") as number:
+            assert reader.of(str(number))() == 1.0
+            assert 0 <= number < 4
+
+
+@pytest.mark.parametrize("call", [None, "4", "-1", "x", "", "²", 10**30, 1.0])
+def test_without_a_valid_number_a_share_is_whole(call: object, writer: Writer, reader: CpuShares) -> None:
+    with writer.presence("one"), writer.presence("two"), writer.call("one"):
+        assert reader.of(call)() == 1.0
+        assert CpuShares.from_environment({}).of("0")() == 1.0
+
+
+def test_the_file_is_for_its_user_only_and_goes_with_the_server(writer: Writer) -> None:
+    assert stat.S_IMODE(writer.path.stat().st_mode) == 0o600
+    assert writer.path.stat().st_size == 4 * SHARE.size
+    again = Writer(writer.path, 4)  # what a killed server left is replaced
+    again.close()
+    assert not writer.path.exists()
+    with pytest.raises(FileNotFoundError):
+        CpuShares.from_environment({VARIABLE: str(writer.path)})
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "share", "seconds"),
+    [
+        (0.2, 1.0, 100 * CORES),  # alone: all cores until the timeout
+        (0.2, 0.5, 50 * CORES),
+        (0.2, 0.0, 10.8),
+        (10, 0.0, 50),
+        (10_000, 0.0, 100 * CORES),  # a large file has earned everything
+    ],
+)
+def test_a_small_file_gets_little_when_others_are_there(megabytes: float, share: float, seconds: float) -> None:
+    assert Limits(timeout_seconds=100).cpu_seconds(int(megabytes * 1e6), share) == pytest.approx(seconds)
+
+
+@pytest.fixture
+def decoder() -> Iterator[IsolatedDecoder]:
+    made = IsolatedDecoder(Limits(timeout_seconds=60, busy_cpu_seconds=0.2, busy_cpu_seconds_per_megabyte=1e-6))
+    made.start()
+    yield made
+    made.close()
+
+
+def test_a_decoder_is_stopped_as_soon_as_others_want_it(decoder: IsolatedDecoder) -> None:
+    video = memoryview(bomb(1920, 1080, 6000))
+    plan = decoder.plan(video, {})
+    looks = []
+
+    def share() -> float:
+        looks.append(1)
+        return 1.0 if len(looks) < 3 else 0.0
+
+    with pytest.raises(Busy, match=r"^reading the video took more than 0\.2 s of CPU time, its share while") as raised:
+        decoder.decode(video, *orders_of(plan), 224, share=share)
+    assert len(looks) >= 3  # it went on while its share was whole
+    assert raised.value.reason is Reason.BUSY
+    assert raised.value.reason.outcome is RequestOutcome.FAILED
+    good = memoryview(encode(30))
+    assert decoder.plan(good, {})["info"][1] == 30
+    assert decoder.restarts == {End.TIMED_OUT: 1}
+
+
+def test_the_proxy_sends_each_call_its_own_number_and_none_of_the_callers(
+    writer: Writer, reader: CpuShares, upstream: Upstream
+) -> None:
+    shares: list[float] = []
+    upstream.during = lambda: shares.append(reader.of(upstream.calls[-1][1][CALL])())
+    proxy = Proxy(LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=writer)
+    request = service_pb2.ModelInferRequest(model_name="video_motion").SerializeToString()
+    try:
+        with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+            infer = channel.unary_unary(INFER)
+            infer(request, timeout=10, metadata=[(CALL, "9"), ("kept", "x")])
+            with writer.presence("another"):
+                infer(request, timeout=10)
+    finally:
+        proxy.close()
+    assert shares == [1.0, 0.5]
+    (_, first), (_, second) = upstream.calls
+    assert first["kept"] == "x"
+    assert all(metadata[CALL] in {"0", "1", "2", "3"} for metadata in (first, second))
+    assert not writer._in_flight
+    assert not writer._callers
+
+
+def test_triton_is_told_to_pass_the_number_on_only_if_the_proxy_sets_it(tmp_path: Path) -> None:
+    def flags(*, proxy: bool) -> str:
+        settings = Settings.on_free_ports(tmp_path, proxy=proxy)
+        return " ".join(triton_flags(settings, Endpoints.choose(settings), "key", "prefix", from_pip=True))
+
+    assert "--grpc-header-forward-pattern=^triton_call$" in flags(proxy=True)
+    assert "header-forward" not in flags(proxy=False)

@@ -1,0 +1,37 @@
+"""Whether a request to `video_decode` is one that `video_sampling` makes; holders of the server's key may call it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video.clips import CLIP_FRAMES
+from video.errors import InvalidParameter
+from video.parameters import MAX_SEGMENTS
+
+MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
+"""Positions in an order: the frames of the most clips that a network takes."""
+MAX_WANTED = 2 * MAX_PLACES
+"""Distinct frames in both orders together."""
+ORDERS = ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
+"""The inputs with the wanted frames, and for each kind of clip the positions of its frames among them."""
+
+
+def check_orders(
+    frame_indices: NDArray[np.integer], motion_order: NDArray[np.integer], camera_order: NDArray[np.integer]
+) -> None:
+    """Raise `InvalidParameter` unless the flat arrays can be FRAME_INDICES, MOTION_ORDER and CAMERA_ORDER.
+
+    Sizes come first: nothing is allocated for a request that is too large. Whether the indices ascend and whether the
+    video has these frames is for the decoder to find out.
+    """
+    if not 1 <= len(frame_indices) <= MAX_WANTED:
+        allowed = f"their number must be from 1 to {MAX_WANTED}"
+        raise InvalidParameter(f"there are {len(frame_indices)} frame indices; {allowed}")
+    for order in (motion_order, camera_order):
+        if len(order) % CLIP_FRAMES or len(order) > MAX_PLACES:
+            allowed = f"a multiple of {CLIP_FRAMES}, at most {MAX_PLACES}"
+            raise InvalidParameter(f"an order has {len(order)} positions; their number must be {allowed}")
+    if not len(motion_order) and not len(camera_order):
+        raise InvalidParameter("both orders are empty: one of them must have a clip")
+    for order in (motion_order, camera_order):
+        if len(order) and not (order.min() >= 0 and order.max() < len(frame_indices)):
+            raise InvalidParameter(f"an order has positions outside the {len(frame_indices)} frames to decode")
