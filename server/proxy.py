@@ -23,6 +23,7 @@ import grpc
 import grpc.aio
 
 from server.fair_queue import FairQueue, QueueFull
+from server.pings import PING_INTERVAL_SECONDS
 from server.ports import in_url
 from server.tls import ServerTls
 from video.malloc_trim import LARGE_BYTES, give_back
@@ -43,9 +44,16 @@ MAX_RECEIVED = 256
 NO_ROOM = "Failed to increase the shared memory pool"
 """Triton's message if a tensor does not fit into /dev/shm; only that request fails."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
-LISTENING = [*MESSAGES, ("grpc.so_reuseport", 0)]  # with it, a second server would silently share the port
+LISTENING = [
+    *MESSAGES,
+    ("grpc.so_reuseport", 0),  # with it, a second server would silently share the port
+    # Callers behind a balancer ping, so that it does not forget their connections.
+    ("grpc.http2.min_ping_interval_without_data_ms", round(PING_INTERVAL_SECONDS * 1000)),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
 CONNECTING = [
     *MESSAGES,
+    ("grpc.enable_http_proxy", 0),  # Triton is on this machine, and an HTTP proxy of the network cannot reach it
     # By default the pause before gRPC reconnects grows to two minutes, and Triton is not up yet at first.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
