@@ -4,11 +4,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import grpc
 import pytest
+import trustme
 from tritonclient.utils import InferenceServerException
 
-from client import AsyncClient, Client, DeadlineExceeded
+from client import AsyncClient, Client, DeadlineExceeded, Tls, UnreadableFile
 from client._sdk import channels, connections
 from client._sdk.connections import Connections
 from tests.fake_triton import FakeTriton, fake_triton
@@ -238,3 +241,31 @@ def test_only_a_connection_without_calls_is_idle() -> None:
     failed(other, ours, "UNAVAILABLE", "Too many pings")
     assert not ours.acquire("here:1").client.pings
     assert ours.acquire("there:1").client.pings
+
+
+def test_the_files_of_the_encryption_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca = trustme.CA()
+    pem = tmp_path / "ca.pem"
+    certificate = ca.issue_cert("localhost")
+    server_credentials = grpc.ssl_server_credentials(
+        [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())]
+    )
+    monkeypatch.setattr(connections, "IDLE_SECONDS", -1)
+    with fake_triton(credentials=server_credentials) as (fake, port):
+        ca.cert_pem.write_to_path(str(pem))
+
+        async def score() -> None:
+            async with AsyncClient(f"localhost:{port}", tls=Tls(pem)) as client:
+                pem.unlink()
+                for _ in range(2):
+                    await client.score(VIDEO)
+
+        with Client(f"localhost:{port}", tls=Tls(pem)) as client:
+            for _ in range(2):
+                client.score(VIDEO)
+            asyncio.run(score())
+            client.score(VIDEO)
+    assert len(fake.peers) == 5
+    for kind in (Client, AsyncClient):
+        with pytest.raises(UnreadableFile, match=f"cannot read {pem}: No such file"):
+            kind("localhost:1", tls=Tls(pem))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -14,7 +14,7 @@ from ..errors import ClientError
 from .attempts import PROBE_SECONDS, PROBES, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
-from .channels import connect_async
+from .channels import connect_async, credentials
 from .connections import Connection, Connections
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
@@ -35,7 +35,9 @@ class AsyncClient(BaseClient):
     def _prepare(self) -> None:
         self._slots = asyncio.Semaphore(self._max_in_flight)
         # Each connection is made in the event loop that uses it.
-        self._connections: Connections[aio.InferenceServerClient] = Connections(partial(connect_async, tls=self._tls))
+        self._connections: Connections[aio.InferenceServerClient] = Connections(
+            partial(connect_async, credentials=credentials(self._tls))
+        )
 
     async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
@@ -97,16 +99,15 @@ class AsyncClient(BaseClient):
                 raise from_triton(error, url, request.request_id, connection.proxy) from error
 
     async def _probe(self, url: str, timeout_seconds: float) -> bool:
-        with suppress(ClientError):
-            for _ in range(PROBES):
-                async with self._connection(url) as connection:
-                    old = connection.answered
-                    try:
-                        with self._connections.watch(connection) as triton:
-                            return await triton.is_server_ready(client_timeout=timeout_seconds)
-                    except InferenceServerException as error:
-                        if not (old and is_deadline(error)):
-                            return False
+        for _ in range(PROBES):
+            async with self._connection(url) as connection:
+                old = connection.answered
+                try:
+                    with self._connections.watch(connection) as triton:
+                        return await triton.is_server_ready(client_timeout=timeout_seconds)
+                except InferenceServerException as error:
+                    if not (old and is_deadline(error)):
+                        return False
         return False
 
     @asynccontextmanager

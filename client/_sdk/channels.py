@@ -1,8 +1,9 @@
 """Connections to servers, for both clients."""
 
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
+from grpc import ChannelCredentials, ssl_channel_credentials
 from tritonclient import grpc
 from tritonclient.grpc import aio
 
@@ -27,22 +28,23 @@ _ARGUMENTS = [
 ]
 
 
-def connect(url: str, tls: Tls | None = None, *, own: bool = False, pings: bool = True) -> grpc.InferenceServerClient:
+def connect(
+    url: str, *, credentials: ChannelCredentials | None = None, own: bool = False, pings: bool = True
+) -> grpc.InferenceServerClient:
     """A connection that opens with its first request.
 
+    credentials: how it is encrypted; None: not at all.
     own: do not share the connection of another client of this process.
     pings: ask during long calls whether the server is still there.
-
-    Raises `UnreadableFile` if a file of `tls` cannot be read.
     """
-    return grpc.InferenceServerClient(url, channel_args=arguments(url, own=own, pings=pings), **_encryption(tls))
+    return grpc.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, own=own, pings=pings))
 
 
 def connect_async(
-    url: str, tls: Tls | None = None, *, own: bool = False, pings: bool = True
+    url: str, *, credentials: ChannelCredentials | None = None, own: bool = False, pings: bool = True
 ) -> aio.InferenceServerClient:
     """The same for the running event loop."""
-    return aio.InferenceServerClient(url, channel_args=arguments(url, own=own, pings=pings), **_encryption(tls))
+    return aio.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, own=own, pings=pings))
 
 
 def arguments(url: str, *, own: bool, pings: bool) -> list[tuple[str, int | str]]:
@@ -65,14 +67,18 @@ def arguments(url: str, *, own: bool, pings: bool) -> list[tuple[str, int | str]
     return chosen
 
 
-def _encryption(tls: Tls | None) -> dict[str, Any]:
+def credentials(tls: Tls | None) -> ChannelCredentials | None:
+    """What `tls` encrypts connections with; reads its files, once for all connections. Raises `UnreadableFile`."""
     if tls is None:
-        return {}
-    files = {"root_certificates": tls.ca, "certificate_chain": tls.certificate, "private_key": tls.key}
-    given = {name: str(path) for name, path in files.items() if path is not None}
-    for path in given.values():
-        try:
-            Path(path).read_bytes()
-        except OSError as error:
-            raise UnreadableFile(f"cannot read {path}: {error.strerror}") from error
-    return {"ssl": True, **given}
+        return None
+    ca, certificate, key = (_content(path) for path in (tls.ca, tls.certificate, tls.key))
+    return ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=certificate)
+
+
+def _content(path: str | PathLike[str] | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"cannot read {path}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -15,7 +15,7 @@ from ..errors import ClientError
 from .attempts import PROBE_SECONDS, PROBES, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
-from .channels import connect
+from .channels import connect, credentials
 from .connections import Connection, Connections
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
@@ -34,8 +34,9 @@ class Client(BaseClient):
 
     def _prepare(self) -> None:
         self._slots = threading.BoundedSemaphore(self._max_in_flight)
-        self._connections: Connections[grpc.InferenceServerClient] = Connections(partial(connect, tls=self._tls))
-        self._connections.open(self.urls)
+        self._connections: Connections[grpc.InferenceServerClient] = Connections(
+            partial(connect, credentials=credentials(self._tls))
+        )
 
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
@@ -96,16 +97,15 @@ class Client(BaseClient):
                 raise from_triton(error, url, request.request_id, connection.proxy) from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
-        with suppress(ClientError):
-            for _ in range(PROBES):
-                with self._connection(url) as connection:
-                    old = connection.answered
-                    try:
-                        with self._connections.watch(connection) as triton:
-                            return triton.is_server_ready(client_timeout=timeout_seconds)
-                    except InferenceServerException as error:
-                        if not (old and is_deadline(error)):
-                            return False
+        for _ in range(PROBES):
+            with self._connection(url) as connection:
+                old = connection.answered
+                try:
+                    with self._connections.watch(connection) as triton:
+                        return triton.is_server_ready(client_timeout=timeout_seconds)
+                except InferenceServerException as error:
+                    if not (old and is_deadline(error)):
+                        return False
         return False
 
     @contextmanager

@@ -6,7 +6,7 @@ call timed out, is replaced, and closed after its last call.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -23,7 +23,7 @@ C_co = TypeVar("C_co", covariant=True)
 
 
 class Connect(Protocol[C_co]):
-    """`channels.connect` or `channels.connect_async`, with the files of its encryption."""
+    """`channels.connect` or `channels.connect_async`, with credentials."""
 
     def __call__(self, url: str, *, own: bool, pings: bool) -> C_co: ...
 
@@ -59,13 +59,8 @@ class Connections(Generic[C]):
         self._without_pings: set[str] = set()
         self._lock = threading.Lock()
 
-    def open(self, urls: Sequence[str]) -> None:
-        """Make the connection to each server now. Raises `UnreadableFile`."""
-        for url in urls:
-            self.release(self.acquire(url))
-
     def acquire(self, url: str) -> Connection[C]:
-        """The connection for a call, to be released when the call has ended. Raises `UnreadableFile`."""
+        """The connection for a call, to be released when the call has ended."""
         with self._lock:
             current = self._current.get(url)
             if current and not current.calls and self._clock() - current.last_use > IDLE_SECONDS:
@@ -108,9 +103,10 @@ class Connections(Generic[C]):
     def take_all(self) -> list[C]:
         """Every connection that new calls would use, for the caller to close."""
         with self._lock:
-            clients = [connection.client for connection in self._current.values()]
+            clients = [connection.client for connection in self._current.values()] + self._to_close
             self._current.clear()
-            return clients + self._to_close
+            self._to_close = []
+            return clients
 
     def _retire(self, connection: Connection[C]) -> None:
         if self._current.get(connection.url) is not connection:
