@@ -26,7 +26,7 @@ from server.ports import LOOPBACK
 IDLE_CONNECTIONS = 100
 """To each of the three ports."""
 SLOW_CONNECTIONS = 4
-SLOW_CALLS = 32
+SLOW_CALLS = 80
 """On each of these connections; every one sends a byte a second."""
 ENDLESS_BODIES = 2
 BOMBS = 2

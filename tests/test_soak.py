@@ -1,11 +1,19 @@
-"""The comparison of a soak's quiet and attacked phases, with invented requests."""
+"""A soak with attackers: the comparison of its phases, with invented requests, and the attackers, without a server."""
 
+import time
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from bench import attackers
+from bench.attackers import Attackers
 from bench.phases import MAX_LOG_BYTES, attack_in_turn, compare, side
+from server.ports import LOOPBACK, free_ports
+from server.proxy import Proxy
+from tests.fake_triton import fake_triton
+from tests.tunnels import Reader, Tunnel, Writer, listening
 
 SECONDS = 60.0
 """Six phases of 10 s."""
@@ -72,3 +80,37 @@ def test_attacks_are_every_second_phase() -> None:
     attack_in_turn(cast(Any, now), 0.06, lambda seconds: attack(seconds))
     assert len(attacks) == 3
     assert all(0 <= seconds <= 0.02 for _, seconds in attacks)
+
+
+class Listener(Tunnel):
+    """Takes whatever is sent."""
+
+    received = 0
+    """Bytes so far."""
+
+    async def accept(self, reader: Reader, _: Writer) -> None:
+        while data := await reader.read(65536):
+            self.received += len(data)
+
+
+def test_every_kind_of_attacker_attacks_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attackers, "IDLE_CONNECTIONS", 2)
+    counts: Counter[str] = Counter()
+    (grpc_port,) = free_ports(LOOPBACK, 1)
+    with fake_triton() as (triton, upstream), listening(listener := Listener()) as port:
+        proxy = Proxy(LOOPBACK, grpc_port, f"{LOOPBACK}:{upstream}")
+        ports = SimpleNamespace(grpc_port=grpc_port, http_port=port, metrics_port=port)
+        started = time.monotonic()
+        try:
+            Attackers(cast(Any, ports), b"bomb", b"good", counts).run(1.5)
+        finally:
+            proxy.close()
+        took = time.monotonic() - started
+    assert 1.5 <= took < 10
+    assert counts["idle connections"] >= 6
+    assert counts["slow calls"] >= attackers.SLOW_CONNECTIONS * attackers.SLOW_CALLS
+    assert counts["endless bodies"] >= attackers.ENDLESS_BODIES
+    assert listener.received > 500_000
+    assert counts["bombs"] > 0
+    assert counts["cancelled calls"] > 0
+    assert triton.asked > 0
