@@ -106,6 +106,7 @@ def test_a_connection_that_is_forgotten_during_a_call_is_noticed_before_the_dead
     assert (balancer.forgotten, fake.asked) == (1, 3)
 
 
+@pytest.mark.heavy
 def test_pings_during_a_call_keep_its_connection(
     triton: tuple[FakeTriton, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

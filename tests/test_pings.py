@@ -62,6 +62,7 @@ def port() -> Iterator[int]:
         proxy.close()
 
 
+@pytest.mark.heavy
 def test_a_ping_a_second_between_calls_is_answered(port: int) -> None:
     assert ping(port, PING_INTERVAL_SECONDS + 0.05) == (PINGS, b"")
 

@@ -93,6 +93,7 @@ class Listener(Tunnel):
             self.received += len(data)
 
 
+@pytest.mark.heavy
 def test_every_kind_of_attacker_attacks_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attackers, "IDLE_CONNECTIONS", 2)
     counts: Counter[str] = Counter()
