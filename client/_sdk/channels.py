@@ -16,8 +16,8 @@ PING_SECONDS = 30.0
 
 Balancers forget connections that are silent for a minute or more, and do not say so.
 """
-PING_TIMEOUT_SECONDS = 20.0
-"""How long the answer to a ping may take; then the connection is dead."""
+PING_TIMEOUT_SECONDS = 60.0
+"""How long the answer to a ping may take; then the connection is dead. On a slow line, megabytes may wait before it."""
 _ARGUMENTS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -61,6 +61,7 @@ def arguments(url: str, *, own: bool, pings: bool) -> list[tuple[str, int | str]
         chosen += [
             ("grpc.keepalive_time_ms", round(PING_SECONDS * 1000)),
             ("grpc.keepalive_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
+            # Newer releases of gRPC wait for this one, which is a minute by default.
             ("grpc.http2.ping_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
             ("grpc.http2.max_pings_without_data", 0),  # a video may take minutes, during which nothing is sent
         ]
