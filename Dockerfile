@@ -31,7 +31,7 @@ FROM base AS serve
 USER 1000:1000
 ENV ADDRESS=0.0.0.0
 EXPOSE 8000 8001 8002
-HEALTHCHECK --start-period=5m CMD curl --fail --silent "http://localhost:${HTTP_PORT:-8000}/v2/health/ready"
+HEALTHCHECK --start-period=5m CMD curl --noproxy '*' --fail --silent "http://localhost:${HTTP_PORT:-8000}/v2/health/ready"
 # `python3 -m server --help` lists the environment variables. Other commands work as well: `tritonserver ...`, or
 # `python3 -m server.launcher ...`, which adds the memory pools for clips to it.
 CMD ["python3", "-m", "server", "--model-repository=/models"]

@@ -169,7 +169,7 @@ def measure_server(video: VideoResult, result: ServerResult, path: Path, server:
 
 def model_seconds(server: Server) -> dict[str, float]:
     """Seconds that each model of the server has computed so far, from Triton's statistics."""
-    with grpc.InferenceServerClient(server.url) as triton:
+    with grpc.InferenceServerClient(server.url, channel_args=[("grpc.enable_http_proxy", 0)]) as triton:
         models = triton.get_inference_statistics().model_stats
     return {
         model.name: sum(

@@ -32,6 +32,7 @@ from server import Server, Settings, running
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench" / "many"
+SERVER_LOG = CACHE / "server.log"
 BROKEN_EVERY = 40
 
 
@@ -111,13 +112,13 @@ def repository(name: str, *, width: int, depth: int) -> Path:
 
 
 @contextmanager
-def supervised(model_repository: Path) -> Iterator[tuple[str, int]]:
-    """Address and process id of a supervised server, as `make serve` starts it."""
-    settings = Settings.on_free_ports(model_repository)
+def supervised(model_repository: Path, settings: Settings | None = None) -> Iterator[tuple[str, int]]:
+    """Address and process id of a supervised server, as `make serve` starts it; `settings` choose its ports."""
+    settings = settings or Settings.on_free_ports(model_repository)
     ports = {"HTTP_PORT": settings.http_port, "GRPC_PORT": settings.grpc_port, "METRICS_PORT": settings.metrics_port}
     environment = os.environ | {name: str(port) for name, port in ports.items()} | {"PRECISION": "f32"}
     command = [sys.executable, "-m", "server", "--model-repository", str(model_repository)]
-    with open(CACHE / "server.log", "w") as log:
+    with SERVER_LOG.open("w") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             with Client(f"localhost:{settings.grpc_port}", timeout_seconds=5) as client:
@@ -127,7 +128,7 @@ def supervised(model_repository: Path) -> Iterator[tuple[str, int]]:
         finally:
             server.send_signal(signal.SIGINT)
             server.wait()
-    print(f"bench: tritonserver was started {(CACHE / 'server.log').read_text().count('server: starting')} times")
+    print(f"bench: tritonserver was started {SERVER_LOG.read_text().count('server: starting')} times")
 
 
 def score(folder: Path, url: str, output: Path, in_flight: int) -> subprocess.Popen[bytes]:

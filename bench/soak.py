@@ -3,6 +3,9 @@
 It keeps 8 requests in flight to a server as `make serve` starts it: valid, damaged, large and long videos. The networks
 are tiny, because everything around them is tested. It writes .bench/soak.json and .bench/soak.png, and compares the
 memory at the end with that at minute 5, and p99 of the last 5 minutes with that of minutes 5 to 10.
+
+With --attackers, hostile callers (bench/attackers.py) attack the server half of the time, and the report compares the
+good callers' latencies, the memory of the server's processes and its log with and without them.
 """
 
 import argparse
@@ -19,12 +22,15 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from bench.attackers import Attackers, bomb
 from bench.many import CACHE as NETWORKS
-from bench.many import repository, supervised
+from bench.many import SERVER_LOG, repository, supervised
 from bench.memory import proportional_mib
+from bench.phases import PHASES, attack_in_turn, compare, side
 from client import Client, ClientError, InvalidRequest, Score
 from fixtures.hostile import SEEDS, random_mutation, seed
 from fixtures.synthetic import encode
+from server import Settings
 
 matplotlib.use("Agg")  # works without a display
 from matplotlib import pyplot
@@ -64,7 +70,7 @@ class Soak:
         self._choose = random.Random(0)
         self.requests: list[Request] = []
         self.memory_mib: list[tuple[float, float]] = []
-        self._good = encode(60)
+        self.good = encode(60)
         self._large = encode(50, width=3840, height=2160, options={"preset": "ultrafast"})
         # Has the maximum number of clips.
         self._long = encode(700, width=64, height=48, rate=10)
@@ -93,7 +99,7 @@ class Soak:
     def _video(self, kind: str) -> bytes:
         if kind == "bad":
             return random_mutation(seed(self._choose.choice(list(SEEDS))), self._choose)
-        return {"good": self._good, "large": self._large, "long": self._long}[kind]
+        return {"good": self.good, "large": self._large, "long": self._long}[kind]
 
     def _ask(self, client: Client, kind: str, video: bytes) -> str:
         try:
@@ -132,18 +138,36 @@ def main() -> int:
         metavar="N",
         help=f"(default: %(default)g; with less than {MIN_MINUTES}, memory and latency are not compared)",
     )
+    parser.add_argument(
+        "--attackers",
+        action="store_true",
+        help=f"attack the server in every second of {PHASES} equal phases, and compare them with the others",
+    )
     options = parser.parse_args()
     NETWORKS.mkdir(parents=True, exist_ok=True)
-    with supervised(repository("soak", width=48, depth=1)) as (url, server):
-        soak = Soak(url, options.minutes * 60)
-        with ThreadPoolExecutor(IN_FLIGHT + 1) as pool:
+    seconds = options.minutes * 60
+    bombs = bomb(OUTPUT / "bomb.mp4") if options.attackers else b""
+    networks = repository("soak", width=48, depth=1)
+    settings = Settings.on_free_ports(networks)
+    with supervised(networks, settings) as (url, server):
+        soak = Soak(url, seconds)
+        attackers = Attackers(settings, bombs, soak.good, Counter())
+        with ThreadPoolExecutor(IN_FLIGHT + 2) as pool:
             asked = [pool.submit(soak.call) for _ in range(IN_FLIGHT)] + [pool.submit(soak.watch, server)]
+            if options.attackers:
+                asked.append(pool.submit(attack_in_turn, soak, seconds, attackers.run))
             for one in asked:
                 one.result()
+        log_bytes = SERVER_LOG.stat().st_size
     requests = [asdict(request) for request in soak.requests]
     (OUTPUT / "soak.json").write_text(json.dumps({"requests": requests, "memory_mib": soak.memory_mib}))
     _plot(soak, OUTPUT / "soak.png")
-    return _report(soak, options.minutes * 60)
+    if not options.attackers:
+        return _report(soak, seconds)
+    for what, count in sorted(attackers.counts.items()):
+        print(f"{count:12d}  {what}")
+    quiet, attacked = (side(soak, seconds, attacked=attacked) for attacked in (False, True))
+    return 0 if all(compare(quiet, attacked, log_bytes, _verdict)) else 1
 
 
 def _report(soak: Soak, seconds: float) -> int:

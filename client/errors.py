@@ -73,12 +73,21 @@ class ServerAway(ServerUnavailable):
 
     reason = "unreachable"
 
-    def __init__(self, message: str, *, held_request: bool = False, partial_outage: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        held_request: bool = False,
+        partial_outage: bool = False,
+        too_many_pings: bool = False,
+    ) -> None:
         super().__init__(message, reason="restarting" if partial_outage else None)
         self.held_request = held_request
         """Whether the connection broke while the server had the request."""
         self.partial_outage = partial_outage
         """Whether the server answered that a part of it is down."""
+        self.too_many_pings = too_many_pings
+        """Whether the server closed the connection because the client asked too often whether it is there."""
 
 
 class DeadlineExceeded(ClientError):

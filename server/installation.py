@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.errors import NoServer
+from server.pings import TRITON_FLAGS
 from video.lifeline import VARIABLE as LIFELINE
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
@@ -63,6 +64,7 @@ class Triton:
             command += [flag for flag in _memory_pools() if flag.split("=")[0] not in given]
         if "--metrics-config" not in given:
             command.append("--metrics-config=summary_latencies=true")  # adds quantiles to the totals
+        command += [flag for flag in TRITON_FLAGS if flag.split("=")[0] not in given]
         return command + arguments
 
     def profile(self) -> str:

@@ -32,6 +32,7 @@ from server.connections import Connection, Connections
 from server.cpu_shares import CpuShares
 from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
+from server.pings import PING_INTERVAL_SECONDS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, TooManyCalls
 from server.tcp_front import TcpFront
@@ -69,9 +70,13 @@ LISTENING = [
     *MESSAGES,
     ("grpc.max_concurrent_streams", MAX_CALLS_PER_CONNECTION),
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+    # Callers behind a balancer ping, so that it does not forget their connections.
+    ("grpc.http2.min_ping_interval_without_data_ms", round(PING_INTERVAL_SECONDS * 1000)),
+    ("grpc.keepalive_permit_without_calls", 1),
 ]
 CONNECTING = [
     *MESSAGES,
+    ("grpc.enable_http_proxy", 0),  # Triton is on this machine, and an HTTP proxy of the network cannot reach it
     # By default the pause before gRPC reconnects grows to two minutes, and Triton is not up yet at first.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),

@@ -98,6 +98,29 @@ def test_only_a_server_can_say_that_a_part_of_it_is_away(status: str, message: s
     assert error.partial_outage is partial_outage
 
 
+def test_a_server_that_got_too_many_pings_is_asked_again_at_once() -> None:
+    world = World("a")
+    world.failing["a"] = [ServerAway("Too many pings", too_many_pings=True)]
+    assert world.ask() == "answer of a"
+    assert (world.asked, world.pauses) == (["a", "a"], [])
+    world = World("a", away_seconds=10)
+    world.failing["a"] = [ServerAway("Too many pings", too_many_pings=True)] * 100
+    with pytest.raises(ServerAway, match="Too many pings"):
+        world.ask()
+
+
+@pytest.mark.parametrize(
+    ("message", "too_many_pings", "held"),
+    [("Too many pings", True, False), ("GOAWAY; Debug Text: too_many_pings", True, False), ("GOAWAY", False, True)],
+)
+def test_a_connection_that_ended_for_its_pings_is_no_lost_request(
+    message: str, too_many_pings: bool, held: bool
+) -> None:
+    error = from_triton(InferenceServerException(message, status="StatusCode.UNAVAILABLE"), "here:1")
+    assert isinstance(error, ServerAway)
+    assert (error.too_many_pings, error.held_request) == (too_many_pings, held)
+
+
 def test_servers_that_have_answered_are_waited_for_and_not_longer_than_said() -> None:
     world = World("a", away_seconds=10)
     assert world.ask() == "answer of a"

@@ -98,6 +98,7 @@ def test_the_health_check_uses_the_port_that_is_served(instructions: list[tuple[
         )
         assert asked.stdout.split()[-1] == f"http://localhost:{port}/v2/health/ready"
         assert "--fail" in asked.stdout
+        assert "--noproxy * " in asked.stdout  # the proxy that Docker passes into containers cannot reach them
 
 
 def test_nothing_of_the_project_is_installed_and_all_of_it_is_in_the_path(instructions: list[tuple[str, str]]) -> None:

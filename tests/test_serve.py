@@ -33,6 +33,7 @@ from server import (
     running,
     start,
 )
+from server.pings import TRITON_FLAGS
 from tests.conftest import copy_repository
 from tests.metrics import scrape
 from tests.processes import alive, command, descendants, stubs
@@ -425,7 +426,8 @@ def test_a_native_installation_is_preferred(tmp_path: Path) -> None:
     )
     profile = "" if installation.has_gpu() else "--model-config-name=cpu "
     quantiles = "--metrics-config=summary_latencies=true"
-    assert result.stdout == f"real: {profile}{quantiles} --model-repository=here --log-verbose=1\n"
+    pings = " ".join(TRITON_FLAGS)
+    assert result.stdout == f"real: {profile}{quantiles} {pings} --model-repository=here --log-verbose=1\n"
 
 
 def test_a_given_flag_overrides_the_default() -> None:
@@ -433,6 +435,8 @@ def test_a_given_flag_overrides_the_default() -> None:
         "--model-config-name=tensorrt",
         "--backend-directory=/elsewhere",
         "--metrics-config=counter_latencies=true",
+        "--grpc-http2-min-recv-ping-interval-without-data=5000",
+        "--grpc-keepalive-permit-without-calls=false",
     ]
     assert find_triton().command(given, "cpu")[1:] == given
 

@@ -1,7 +1,9 @@
 """The client for asyncio."""
 
 import asyncio
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -9,14 +11,15 @@ from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
 from ..errors import ClientError
-from .attempts import PROBE_SECONDS, Step, attempts
+from .attempts import PROBE_SECONDS, PROBES, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
-from .channels import connect_async
+from .channels import connect_async, credentials
+from .connections import Connection, Connections
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
 from .result import Score, Weights
-from .triton_errors import from_triton
+from .triton_errors import from_triton, is_deadline
 
 
 class AsyncClient(BaseClient):
@@ -31,7 +34,10 @@ class AsyncClient(BaseClient):
 
     def _prepare(self) -> None:
         self._slots = asyncio.Semaphore(self._max_in_flight)
-        self._connections: dict[str, aio.InferenceServerClient] = {}  # each is made in the event loop that uses it
+        # Each connection is made in the event loop that uses it.
+        self._connections: Connections[aio.InferenceServerClient] = Connections(
+            partial(connect_async, credentials=credentials(self._tls))
+        )
 
     async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
@@ -54,9 +60,8 @@ class AsyncClient(BaseClient):
 
     async def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections.values():
+        for connection in self._connections.take_all():
             await connection.close()
-        self._connections.clear()
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,11 +70,6 @@ class AsyncClient(BaseClient):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def _connection(self, url: str) -> aio.InferenceServerClient:
-        if url not in self._connections:
-            self._connections[url] = connect_async(url, self._tls)
-        return self._connections[url]
 
     async def _ask(self, request: Request) -> Any:
         with closing(attempts(self._balancer, self._policy)) as steps:
@@ -91,13 +91,30 @@ class AsyncClient(BaseClient):
         url = step.endpoint.url
         if isinstance(step, Probe):
             return await self._probe(url, PROBE_SECONDS)
-        try:
-            return await self._connection(url).infer(**vars(request), client_timeout=self.timeout_seconds)
-        except InferenceServerException as error:
-            raise from_triton(error, url, request.request_id) from error
+        async with self._connection(url) as connection:
+            try:
+                with self._connections.watch(connection) as triton:
+                    return await triton.infer(**vars(request), client_timeout=self.timeout_seconds)
+            except InferenceServerException as error:
+                raise from_triton(error, url, request.request_id, connection.proxy) from error
 
     async def _probe(self, url: str, timeout_seconds: float) -> bool:
+        for _ in range(PROBES):
+            async with self._connection(url) as connection:
+                old = connection.answered
+                try:
+                    with self._connections.watch(connection) as triton:
+                        return await triton.is_server_ready(client_timeout=timeout_seconds)
+                except InferenceServerException as error:
+                    if not (old and is_deadline(error)):
+                        return False
+        return False
+
+    @asynccontextmanager
+    async def _connection(self, url: str) -> AsyncIterator[Connection[aio.InferenceServerClient]]:
+        connection = self._connections.acquire(url)
         try:
-            return await self._connection(url).is_server_ready(client_timeout=timeout_seconds)
-        except InferenceServerException:
-            return False
+            yield connection
+        finally:
+            for replaced in self._connections.release(connection):
+                await replaced.close()

@@ -10,6 +10,8 @@ from .balance import Ask, Balancer, Endpoint, Pause, Probe
 
 PROBE_SECONDS = 5.0
 """How long a server may take to say that it is ready."""
+PROBES = 2
+"""A probe that times out on an old connection is repeated on a new one."""
 LOST_REQUESTS = 3
 """A request is given up after this many servers went down while they held it: it may be the cause."""
 DEADLINE_RETRIES = 1
@@ -37,6 +39,7 @@ def attempts(balancer: Balancer, policy: RetryPolicy) -> Generator[Step, Any, An
     An error in the request itself is raised at once. If a server becomes unreachable, another one takes over.
     """
     retries = lost = deadlines = 0
+    pings_refused = False
     unreachable_since: float | None = None
     full: Endpoint | None = None
     while True:
@@ -55,6 +58,10 @@ def attempts(balancer: Balancer, policy: RetryPolicy) -> Generator[Step, Any, An
         try:
             answer = yield step
         except ServerAway as error:
+            if error.too_many_pings and not pings_refused:  # the next connection sends none
+                pings_refused = True
+                balancer.mark_answered(endpoint)
+                continue
             balancer.mark_unreachable(endpoint, partial_outage=error.partial_outage)
             lost += error.held_request
             if lost == LOST_REQUESTS:

@@ -2,21 +2,25 @@
 
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from ..errors import ClientError
-from .attempts import PROBE_SECONDS, Step, attempts
+from .attempts import PROBE_SECONDS, PROBES, Step, attempts
 from .balance import Pause, Probe
 from .base import BaseClient
-from .channels import connect
+from .channels import connect, credentials
+from .connections import Connection, Connections
 from .parameters import Parameters, given
 from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
 from .result import Score, Weights
-from .triton_errors import from_triton
+from .triton_errors import from_triton, is_deadline
 
 
 class Client(BaseClient):
@@ -30,7 +34,9 @@ class Client(BaseClient):
 
     def _prepare(self) -> None:
         self._slots = threading.BoundedSemaphore(self._max_in_flight)
-        self._connections = {url: connect(url, self._tls) for url in self.urls}
+        self._connections: Connections[grpc.InferenceServerClient] = Connections(
+            partial(connect, credentials=credentials(self._tls))
+        )
 
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
@@ -52,7 +58,7 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections.values():
+        for connection in self._connections.take_all():
             connection.close()
 
     def __enter__(self) -> Self:
@@ -83,13 +89,30 @@ class Client(BaseClient):
         url = step.endpoint.url
         if isinstance(step, Probe):
             return self._probe(url, PROBE_SECONDS)
-        try:
-            return self._connections[url].infer(**vars(request), client_timeout=self.timeout_seconds)
-        except InferenceServerException as error:
-            raise from_triton(error, url, request.request_id) from error
+        with self._connection(url) as connection:
+            try:
+                with self._connections.watch(connection) as triton:
+                    return triton.infer(**vars(request), client_timeout=self.timeout_seconds)
+            except InferenceServerException as error:
+                raise from_triton(error, url, request.request_id, connection.proxy) from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
+        for _ in range(PROBES):
+            with self._connection(url) as connection:
+                old = connection.answered
+                try:
+                    with self._connections.watch(connection) as triton:
+                        return triton.is_server_ready(client_timeout=timeout_seconds)
+                except InferenceServerException as error:
+                    if not (old and is_deadline(error)):
+                        return False
+        return False
+
+    @contextmanager
+    def _connection(self, url: str) -> Iterator[Connection[grpc.InferenceServerClient]]:
+        connection = self._connections.acquire(url)
         try:
-            return self._connections[url].is_server_ready(client_timeout=timeout_seconds)
-        except InferenceServerException:
-            return False
+            yield connection
+        finally:
+            for replaced in self._connections.release(connection):
+                replaced.close()

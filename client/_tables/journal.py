@@ -8,13 +8,13 @@ import json
 import os
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from .._inputs.item import Item
+from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
 from .row import Row
 
 VERSION = 1
@@ -46,28 +46,6 @@ class OtherTerms(JournalError):
     """The journal was begun with other weights or parameters."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What must stay the same in all runs that write one table."""
-
-    weights: dict[str, str]
-    """`motion`, `camera` and `precision`."""
-    labels: tuple[str, ...]
-    """The camera labels, in the server's order."""
-    parameters: dict[str, float]
-    """The parameters of the command line, including the part of the video."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far the output has been written."""
-
-    row_id: int = 0
-    """The last row in it."""
-    size: int = 0
-    """Its size in bytes including that row."""
-
-
 class Journal:
     """The rows of one output; safe to use from several threads. Every method raises `JournalError`."""
 
@@ -75,6 +53,7 @@ class Journal:
         """Open the journal or create it. A journal of an unknown version is not changed."""
         self.path = path
         self._lock = threading.RLock()
+        self._identity: tuple[int, int] | None = None
         new = not (path.exists() and path.stat().st_size)
         with self._explained():
             self._database = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
@@ -86,6 +65,7 @@ class Journal:
                 for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
                     self._database.execute(f"PRAGMA {pragma}")
                 self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+                self._identity = self._identity_on_disk()
             except BaseException:
                 self._database.close()
                 raise
@@ -96,26 +76,25 @@ class Journal:
             self._database.close()
 
     def agree(self, terms: Terms) -> None:
-        """Begin with these terms, or check that it was begun with the same ones. Raises `OtherTerms`."""
-        before = self._fact("terms")
+        """Begin with these terms, or check that it was begun with the same ones and is whole. Raises `OtherTerms`."""
+        before = self.terms
+        if before is not None:
+            for name, then in asdict(before).items():
+                if then != (now := asdict(terms)[name]):
+                    raise OtherTerms(
+                        f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
+                        "choose another name for the output, or delete it and its journal"
+                    )
+        self._check_rows(begun=before is not None)
         if before is None:
             self._set_fact("terms", json.dumps(asdict(terms)))
-            return
-        for name, then in json.loads(before).items():
-            if then != (now := json.loads(json.dumps(asdict(terms)))[name]):
-                raise OtherTerms(
-                    f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
-                    "choose another name for the output, or delete it and its journal"
-                )
 
     @property
     def terms(self) -> Terms | None:
         """The terms that it was begun with; None before `agree`."""
         terms = self._fact("terms")
-        if terms is None:
-            return None
-        content = json.loads(terms)
-        return Terms(content["weights"], tuple(content["labels"]), content["parameters"])
+        with self._readable("its terms"):
+            return None if terms is None else unpack_terms(terms)
 
     def has(self, item: Item, *, failed: bool = False) -> bool:
         """Whether it has the video; with `failed`, whether it has it as a failure."""
@@ -148,7 +127,9 @@ class Journal:
         query = "SELECT id, record FROM videos WHERE id > ? ORDER BY id"
         with self._lock, self._explained():
             for row_id, packed in self._database.execute(query, (after,)):
-                yield row_id, json.loads(zlib.decompress(packed))
+                with self._readable(f"the record of video {row_id}"):
+                    row = unpack_row(packed)
+                yield row_id, row
 
     def failures(self) -> Iterator[Item]:
         """The failed videos, each once, even if one fails again while the caller iterates."""
@@ -172,7 +153,8 @@ class Journal:
     def position(self) -> Position:
         """How far the output has been written for certain."""
         position = self._fact("position")
-        return Position(*json.loads(position)) if position else Position()
+        with self._readable("its position in the output"):
+            return Position() if position is None else unpack_position(position)
 
     @position.setter
     def position(self, position: Position) -> None:
@@ -195,6 +177,58 @@ class Journal:
         columns = {name: [row[1] for row in self._database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
         if version < 0 or columns != _COLUMNS:
             raise JournalError(f"{self.path} is not a journal of scores: {advice}")
+
+    def _check_rows(self, *, begun: bool) -> None:
+        """Read everything that the output and a retry need; damage must not be found after hours of scoring."""
+        position, last = self.position, 0
+        with self._lock, self._explained():
+            query = "SELECT id, key, path, start_seconds, end_seconds, failed, record FROM videos ORDER BY id"
+            for row_id, key, path, *part, failed, record in self._database.execute(query):
+                with self._readable(f"the record of video {row_id}"):
+                    row = unpack_row(record)
+                    typed = isinstance(key, bytes) and isinstance(path, bytes)
+                    if not typed or any(isinstance(seconds, str | bytes) for seconds in part):
+                        raise Damaged("its columns have other types")
+                    if bool(failed) is not ("error" in row):
+                        raise Damaged("it says otherwise whether the video failed")
+                last = row_id if row_id <= position.row_id else last
+        with self._readable("its position in the output"):
+            if position.row_id != last:
+                raise Damaged(f"there is no video {position.row_id}")
+        with self._readable("its terms"):
+            if not begun and self.count():
+                raise Damaged("they are missing")
+
+    def _identity_on_disk(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_dev, status.st_ino
+
+    def _check_present(self) -> None:
+        """SQLite goes on writing to a file that was removed, and everything in it is then lost."""
+        if self._identity is None:
+            return
+        try:
+            present = self._identity_on_disk() == self._identity
+        except OSError:
+            present = False
+        if not present:
+            raise JournalError(
+                f"{self.path} was removed, moved or replaced while a run wrote to it: put it back, or run the same "
+                "command again to begin anew"
+            )
+
+    @contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Damaged as error:
+            raise self.damaged(f"{what} cannot be read: {error}") from error
+
+    def damaged(self, why: str) -> JournalError:
+        """The error for what cannot be read in it."""
+        return JournalError(
+            f"{self.path} is damaged ({why}): restore it from a copy, or choose another name for the output"
+        )
 
     def _set_position(self, position: Position) -> None:
         self._set_fact("position", json.dumps([position.row_id, position.size]))
@@ -221,6 +255,7 @@ class Journal:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        self._check_present()
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -228,14 +263,16 @@ class Journal:
                 raise JournalError(f"another run is writing to {self.path}") from error
             raise JournalError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
+            if "malformed" in str(error):
+                raise self.damaged(str(error)) from error
             raise JournalError(
                 f"{self.path} is not a journal of scores ({error}): choose another name for the output"
             ) from error
 
 
 def _packed(row: Row) -> tuple[bool, bytes]:
-    """Whether the row is a failure, and its JSON, compressed to about a fifth."""
-    return "error" in row, zlib.compress(json.dumps(row).encode(), level=1)
+    """Whether the row is a failure, and its record."""
+    return "error" in row, pack_row(row)
 
 
 def _shown(value: object) -> str:

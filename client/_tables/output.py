@@ -62,7 +62,10 @@ class ParquetOutput(Output):
         assert terms is not None
         parameters = {name: value for name, value in terms.parameters.items() if name not in FLAT_COLUMNS}
         metadata = Metadata(terms.weights, terms.labels, parameters)
-        write_parquet(self.path, (row for _, row in self.journal.rows()), metadata)
+        try:
+            write_parquet(self.path, (row for _, row in self.journal.rows()), metadata)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.journal.damaged(f"a record does not fit the table: {error}") from error
 
 
 class TextOutput(Output):
@@ -83,9 +86,9 @@ class TextOutput(Output):
     def open(self) -> None:
         known = self.journal.position
         self._file = self.path.open("r+b" if self.path.exists() else "w+b")
-        if known.row_id and not self._starts_with_header():
-            known = self.journal.position = Position()  # the size is that of the old layout
-        if known.row_id and self._file.seek(0, os.SEEK_END) >= known.size:
+        if known.row_id and not (self._starts_with_header() and self._ends_with_row(known)):
+            known = self.journal.position = Position()  # the size is that of the old layout, or of another file
+        if known.row_id:
             self._row_id = known.row_id
             self._file.truncate(known.size)
             self._file.seek(known.size)
@@ -96,22 +99,44 @@ class TextOutput(Output):
         self._write_rest()
 
     def add(self, row_id: int, row: Row) -> None:
+        if not (self._written_size() == self._file.tell() and self.path.exists()):
+            self._rewrite()  # from the journal, which has the row already
+            return
         self._file.write(self.text(row).encode())
         self._file.flush()
         self._row_id = row_id
 
     def finish(self) -> None:
-        if self.journal.position.row_id == 0:  # a failure in it was replaced
-            self._rewrite()
+        if self.journal.position.row_id == 0 or not self._in_place():
+            self._rewrite()  # a failure in it was replaced, or another program removed or changed it
         self._file.flush()
         os.fsync(self._file.fileno())
         self.journal.position = self.position
         self._file.close()
 
+    def _in_place(self) -> bool:
+        """Whether the file at `path` is the one that is open, with the size that was written."""
+        try:
+            there = self.path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file.fileno())) and there.st_size == self._file.tell()
+
+    def _written_size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
     def _starts_with_header(self) -> bool:
         """False for a table from before a column was added."""
         self._file.seek(0)
         return self._file.read(len(self.header.encode())) == self.header.encode()
+
+    def _ends_with_row(self, known: Position) -> bool:
+        """Whether the journal's row is where the journal says; False for a file that was cut, edited or replaced."""
+        text = next((self.text(row).encode() for _, row in self.journal.rows(known.row_id - 1)), b"")
+        if not text or known.size < len(text):
+            return False
+        self._file.seek(known.size - len(text))
+        return self._file.read(len(text)) == text
 
     def _rewrite(self) -> None:
         self._file.close()

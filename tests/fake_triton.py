@@ -1,0 +1,71 @@
+"""A gRPC server in this process that gives every video the same scores, for tests of connections."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from server.ports import LOOPBACK
+
+WEIGHTS = json.dumps({"motion": "a@1", "camera": "b@2", "precision": "f32", "labels": ["left", "right"]}).encode()
+OUTPUTS = {
+    "WEIGHTS": ("BYTES", [1], len(WEIGHTS).to_bytes(4, "little") + WEIGHTS),
+    "MOTION_SCORES": ("FP32", [1, 3], np.array([0.5, 1.0, 1.5], np.float32).tobytes()),
+    "VIDEO_INFO": ("FP64", [1, 5], np.array([1.0, 25, 25, 64, 48], np.float64).tobytes()),
+    "CLIP_SECONDS": ("FP32", [1, 2], np.array([0, 1], np.float32).tobytes()),
+    "CAMERA_PROBABILITIES": ("FP32", [1, 2], np.array([0.25, 0.75], np.float32).tobytes()),
+}
+
+
+class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Answers at once, unless a test holds its answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        """Calls for inference so far."""
+        self.peers: set[str] = set()
+        """The connections that they came by."""
+        self.answering = threading.Event()
+        """Calls for inference wait until it is set."""
+        self.answering.set()
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:
+        """The outputs that the request names."""
+        self.peers.add(context.peer())
+        self.asked += 1
+        self.answering.wait(30)
+        answer = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="1")
+        for output in request.outputs:
+            kind, shape, content = OUTPUTS[output.name]
+            answer.outputs.add(name=output.name, datatype=kind, shape=shape)
+            answer.raw_output_contents.append(content)
+        return answer
+
+    def ServerReady(self, request: Any, context: Any) -> Any:  # noqa: ARG002 - gRPC's signature
+        """Always ready."""
+        return service_pb2.ServerReadyResponse(ready=True)
+
+
+@contextmanager
+def fake_triton(
+    options: list[tuple[str, int]] | None = None, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[tuple[FakeTriton, int]]:
+    """One that is listening, with these options of gRPC, and its port; encrypted if there are credentials."""
+    triton = FakeTriton()
+    with ThreadPoolExecutor(8) as threads:
+        server = grpc.server(threads, options=options or [])
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(triton, server)
+        where = f"{LOOPBACK}:0"
+        port = server.add_secure_port(where, credentials) if credentials else server.add_insecure_port(where)
+        server.start()
+        try:
+            yield triton, port
+        finally:
+            triton.answering.set()
+            server.stop(0).wait()
