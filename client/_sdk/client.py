@@ -35,7 +35,7 @@ class Client(BaseClient):
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
 
-        `parameters` are those of `Parameters`. Raises TypeError for an unknown parameter, else `ClientError`.
+        `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.
         """
         numbers = given(parameters)
         with self._slots:
@@ -87,9 +87,11 @@ class Client(BaseClient):
             return self._connections[url].infer(**vars(request), client_timeout=self.timeout_seconds)
         except InferenceServerException as error:
             raise from_triton(error, url, request.request_id) from error
+        except ValueError as error:  # of gRPC, after `close`
+            raise ClientError(f"the request cannot be sent: {error}") from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
         try:
             return self._connections[url].is_server_ready(client_timeout=timeout_seconds)
-        except InferenceServerException:
+        except (InferenceServerException, ValueError):  # a ValueError of gRPC after `close`
             return False
