@@ -121,8 +121,11 @@ def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], Vi
     """A function that scores one video with these parameters and those of its part."""
 
     def score(item: Item) -> VideoResult:
+        if item.problem is not None:
+            return VideoResult(item, item.problem)
+        video = item.path if item.content is None else item.content.take()
         try:
-            return VideoResult(item, client.score(item.path, **{**parameters, **item.part}))  # type: ignore[arg-type]
+            return VideoResult(item, client.score(video, **{**parameters, **item.part}))  # type: ignore[arg-type]
         except ClientError as error:
             return VideoResult(item, error)
 
