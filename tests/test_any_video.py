@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import AsyncClient, Client, ClientError, InvalidRequest, Score, ServerError, UnreadableFile
@@ -119,6 +119,7 @@ NUMBERS: st.SearchStrategy[Any] = (
 )
 
 
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(["fps", "max_frames", "start_seconds", "max_clips"]) | st.text(), NUMBERS))
 def test_any_parameters_are_sent_or_a_client_error(parameters: dict[str, Any]) -> None:
     with stub_client() as client:
@@ -147,6 +148,7 @@ TENSORS = st.sampled_from(
 ) | st.binary(max_size=9).map(lambda content: np.array([content], object))
 
 
+@settings(max_examples=150)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(OUTPUTS, TENSORS)))
 def test_any_answer_is_a_score_or_a_client_error(changed: dict[str, Any]) -> None:
     with stub_client(OUTPUTS | changed) as client:

@@ -52,6 +52,7 @@ TEXT = {
     "CSV of a European spreadsheet": ("a.csv", "id;path\n1;a.mp4\n2;ü b.mp4\n"),
     "CSV with quotes": ("a.csv", 'path,text\na.mp4,"two\nlines"\n"ü b.mp4",""\n'),
     "TSV": ("a.tsv", "video\tcaption\na.mp4\tone, two\nü b.mp4\tthree\n"),
+    "TSV with quotes": ("a.tsv", 'video\tcaption\na.mp4\t"one" two\n"ü b.mp4"\t"three\n'),
     "TSV called CSV": ("a.csv", "video\tcaption\na.mp4\tone, two\nü b.mp4\tthree\n"),
     "metadata.csv of a video folder": ("metadata.csv", "file_name,text\na.mp4,x\nü b.mp4,y\n"),
     "JSON lines": ("a.jsonl", '{"path": "a.mp4"}\n\n{"path": "\\u00fc b.mp4"}\n'),
@@ -78,8 +79,9 @@ def test_a_list_is_read_as_what_it_is(kind: str, encoding: str, tmp_path: Path) 
     assert skipped.sentences() == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize("kind", ["names", "JSON lines", "CSV"])
+@pytest.mark.parametrize(
+    ("kind", "encoding"), [("names", "utf-8"), ("names", "utf-16"), ("JSON lines", "utf-8"), ("CSV", "utf-8-sig")]
+)
 def test_a_list_on_standard_input_is_read_as_what_it_is(kind: str, encoding: str) -> None:
     program = "from client._inputs.inputs import Inputs\nfor item in Inputs(['-'], []): print(ascii(item.path))"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -330,6 +332,7 @@ def test_a_list_that_breaks_off_is_said_and_what_it_named_is_scored(
     assert message in capsys.readouterr().err
 
 
+@settings(max_examples=150)
 @given(
     st.sampled_from(["a.txt", "a.csv", "a.jsonl", "a.json", "a.tsv", "a.parquet"]),
     st.sampled_from([b"", b"path\n", b'{"path": "a.mp4"}\n', b'["a.mp4", ', b"a.mp4\n", b"\xff\xfea\0\n\0", b"PAR1"]),

@@ -69,6 +69,8 @@ EVERYTHING = ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4", "loops/d.mp4"]
         ("dataset", ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4"]),
         ("dataset/*", ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4"]),
         ("dataset/**/*.mp4", ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4"]),
+        ("**/", EVERYTHING),
+        ("dataset/**/", ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4"]),
         ("dataset/*/", ["dataset/c.mp4", "disk1/a.mp4", "disk2/b.mp4"]),
         ("dataset/part[12]/*.mp4", ["disk1/a.mp4", "disk2/b.mp4"]),
         ("dataset/**/part2/*.mp4", ["disk2/b.mp4"]),
@@ -205,6 +207,10 @@ def test_a_folder_that_cannot_be_read_is_said_and_the_rest_is_scored(
     assert score.main([str(tmp_path / "videos"), "--output", str(output)]) == 1
     assert read_table(output).num_rows == 1
     assert f"{tmp_path}/videos/closed: cannot read the folder: Permission denied\n" in capsys.readouterr().err
+    for argument in ("videos", "videos/**/*"):  # it is said once
+        skipped = Skipped()
+        assert len([*Inputs([str(tmp_path / argument)], []).items(skipped)]) == 1
+        assert skipped.trouble_count == 1
     with pytest.raises(InputError, match="cannot read the folder: Permission denied"):
         Inputs([str(tmp_path / "videos" / "closed")], [])
 

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
@@ -13,6 +14,7 @@ from .listing import COLUMNS, PART, Listing
 LONGEST_LINE = 2**24
 """Characters of the longest line, and of the longest element of an array."""
 _FIRST_READ = 2**16
+_QUOTED = re.compile(r'".*"', re.DOTALL)
 
 
 def lines_of(file: TextIO) -> Iterator[str]:
@@ -35,8 +37,9 @@ def named_items(lines: Iterable[str], listing: Listing) -> Iterator[Item]:
 
 
 def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterator[Item]:
-    """A row per line, with a header that has one of `COLUMNS`."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    """A row per line, with a header that has one of `COLUMNS`. Quotes mean nothing in TSV: captions there have them."""
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     header = [name.strip() for name in next(reader)]
     column = next((name for name in COLUMNS if name in header), "")
     while True:
@@ -50,7 +53,10 @@ def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterato
                 return
             yield listing.wrong(reader.line_num, f"line {reader.line_num} is not CSV: {error}")
             continue
-        if row and (item := listing.item(row.get(column), reader.line_num, *map(row.get, PART))):
+        name = row.get(column)
+        if name and quoting == csv.QUOTE_NONE and _QUOTED.fullmatch(name):
+            name = name[1:-1].replace('""', '"')
+        if row and (item := listing.item(name, reader.line_num, *map(row.get, PART))):
             yield item
 
 

@@ -56,6 +56,7 @@ class Walk:
         self._folders_only = False
         self._waiting: deque[_Visit] = deque()
         self._visited: set[tuple[str, int]] = set()
+        self._unreadable: set[str] = set()
         self._once_given: set[str] = set()
         """Real paths of the files that came by links, and of folders that have the names of videos."""
 
@@ -66,11 +67,14 @@ class Walk:
 
     def matching(self, pattern: str) -> Iterator[Item]:
         """The files that match a pattern as of the module `glob`, and the videos below the folders that do."""
-        parts = pattern.split("/")
-        root = "/" if pattern.startswith("/") else ""
+        drive, path = os.path.splitdrive(pattern.replace(os.sep, "/"))
+        root = drive + ("/" if path.startswith("/") else "")
+        parts = path.split("/")
         self._folders_only = parts[-1] == ""
         self._parts = [part for index, part in enumerate(parts) if part and parts[index : index + 2] != ["**", "**"]]
-        self._visit(root, real_path(root or "."), 0)
+        if self._folders_only and self._parts[-1] == "**":  # the folder itself and all below it
+            self._parts.pop()
+        self._visit(root, real_path(root or "."), 0 if self._parts else BELOW)
         return self._walk()
 
     def _walk(self) -> Iterator[Item]:
@@ -99,7 +103,9 @@ class Walk:
                         yield from self._found(path, visit, entry, last)
         except OSError as error:
             # What is no folder matches nothing; a folder that cannot be read must be said.
-            if not isinstance(error, NotADirectoryError | FileNotFoundError) or visit.step == BELOW:
+            matches_nothing = visit.step != BELOW and isinstance(error, NotADirectoryError | FileNotFoundError)
+            if not matches_nothing and visit.real not in self._unreadable:
+                self._unreadable.add(visit.real)
                 self._skipped.trouble(f"{shown(visit.path or '.')}: cannot read the folder: {error.strerror or error}")
 
     def _named(self, visit: _Visit, name: str, last: bool) -> Iterator[Item]:
