@@ -370,7 +370,7 @@ def test_a_terminal_that_does_not_know_a_character_ends_no_run(tmp_path: Path, m
     monkeypatch.setattr(sys, "stdout", terminal)
     assert score.main(["ü.mp4", "z.mp4", "--format", "table"]) == 0
     terminal.flush()
-    printed = terminal.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    printed = terminal.buffer.getvalue().decode()
     assert "\\xfc.mp4  3.50 s" in printed
     assert "z.mp4  3.50 s" in printed
 

@@ -38,8 +38,11 @@ def named_items(lines: Iterable[str], listing: Listing) -> Iterator[Item]:
 
 def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterator[Item]:
     """A row per line, with a header that has one of `COLUMNS`. Quotes mean nothing in TSV: captions there have them."""
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    is_tsv = delimiter == "\t"
+    if is_tsv:
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = [name.strip() for name in next(reader)]
     column = next((name for name in COLUMNS if name in header), "")
     while True:
@@ -54,7 +57,7 @@ def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterato
             yield listing.wrong(reader.line_num, f"line {reader.line_num} is not CSV: {error}")
             continue
         name = row.get(column)
-        if name and quoting == csv.QUOTE_NONE and _QUOTED.fullmatch(name):
+        if name and is_tsv and _QUOTED.fullmatch(name):
             name = name[1:-1].replace('""', '"')
         if row and (item := listing.item(name, reader.line_num, *map(row.get, PART))):
             yield item
