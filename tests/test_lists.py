@@ -311,6 +311,25 @@ def test_a_bad_row_is_a_row_with_a_reason_and_the_rest_is_scored(
     assert all(len(line) < 500 for line in err.splitlines())
 
 
+def test_a_row_with_a_part_besides_that_of_the_command_line_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("path,start_seconds\na.mp4,\nb.mp4,2\nc.mp4,\n")
+    (tmp_path / "b.csv").write_text("path,start_seconds\nb.mp4,2\nc.mp4,\n")
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").write_text("a video")
+    answer_everything(monkeypatch)
+    sentence = "b.mp4: both the manifest and the command line select a part of the video\n"
+    assert score.main(["--manifest", "a.csv", "--start", "1", "--output", "scores.csv"]) == 1
+    rows = {row["video"]: row["reason"] for row in read_table("scores.csv").to_pylist()}
+    assert rows == {"a.mp4": None, "b.mp4": "invalid_parameter", "c.mp4": None}
+    assert sentence in capsys.readouterr().err
+    assert score.main(["--manifest", "a.csv", "--start", "1"]) == 1
+    assert sentence in capsys.readouterr().err
+    assert score.main(["--manifest", "b.csv", "--start", "1", "--output", "other.csv"]) == 2
+    assert capsys.readouterr().err.endswith(sentence)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -16,7 +16,7 @@ from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
 from .progress import ProgressBar
-from .run import Run, VideoResult, scoring
+from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 
 RESUME = "run the same command again to resume"
 
@@ -105,9 +105,10 @@ class TableRun:
         return self._conclude(interruption.status)
 
     def _wanted(self, items: Iterator[Item], retry_failed: bool) -> Iterator[Item]:
-        for item in items:
-            if item.part and self.parameters.keys() & {"start_seconds", "end_seconds"}:
-                raise InputError(f"{item.shown}: both the manifest and the command line select a part of the video")
+        for number, item in enumerate(items):
+            # A wrong command line if the first row says so; a later row fails alone.
+            if number == 0 and not retry_failed and selects_part_twice(item, self.parameters):
+                raise InputError(f"{item.shown}: {TWO_PARTS}")
             if not self._is_to_score(item, retry_failed):
                 self.progress.skip()
                 continue
