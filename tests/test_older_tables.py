@@ -108,6 +108,23 @@ def test_a_run_resumes_with_an_older_journal(table: Path) -> None:
     assert sqlite3.connect(journal_of(table)).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_older_journal_knows_its_videos_under_other_names(
+    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "scores.csv.journal"
+    shutil.copy(DATA / path.name, path)
+    execute(path, f"PRAGMA user_version = {version}")
+    (tmp_path / "link").symlink_to("videos")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with closing(Journal(path)) as journal:
+            for name in VIDEOS:
+                for other in (f"videos/{name}.mp4", tmp_path / "videos" / f"{name}.mp4", f"link/{name}.mp4"):
+                    assert journal.has(Item(str(other)))
+            assert not journal.has(Item(str(tmp_path / "videos" / "new.mp4")))
+
+
 def test_a_run_that_is_killed_after_it_rewrote_an_older_table_resumes(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     for file in ("scores.csv", "scores.csv.journal"):

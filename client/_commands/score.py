@@ -93,8 +93,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="file with one video per line, or .csv or .parquet with a column path or video (start_seconds and "
-        "end_seconds select a part); - for standard input",
+        help="file with one video per line, CSV, TSV, JSON lines, a JSON array or Parquet with path or video "
+        "(start_seconds and end_seconds select a part); - for standard input",
+    )
+    parser.add_argument(
+        "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="table to write: .parquet, .jsonl or .csv")
     parser.add_argument(
@@ -159,7 +162,7 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inp
     if not options.away >= 0:
         parser.error(f"--away is {options.away:g}, it must be at least 0")
     if options.videos or options.manifest:
-        return Inputs(options.videos, options.manifest)
+        return Inputs(options.videos, options.manifest, any_name=options.any, output=options.output)
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None

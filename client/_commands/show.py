@@ -1,9 +1,11 @@
 """Scores on standard output: a table on a terminal, otherwise one JSON object per line."""
 
+import io
 import json
 import sys
 
 from .._inputs.inputs import Inputs
+from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.run import Run, scoring
 from .._sdk.client import Client
@@ -16,25 +18,30 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
     """Score videos and print the results in the order of the inputs; returns the exit status."""
     videos = failed = 0
     warned = False
-    run = Run(scoring(client, parameters), inputs, in_flight=in_flight, ordered=True)
+    skipped = Skipped()
+    run = Run(scoring(client, parameters), inputs.items(skipped), in_flight=in_flight, ordered=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of a name
     with interruptible(run.stop) as interruption:
         for video in run:
-            name, result = video.item.video, video.result
+            result = video.result
             videos += 1
             if isinstance(result, ClientError):
                 failed += 1
-                _say(f"{name}: {result}")
+                _say(f"{video.item.shown}: {result}")
                 if isinstance(result, ServerUnavailable):
                     run.stop()  # the next videos would fail too
                 continue
             if (notice := result.weights.notice) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            row = scored_row(name, result, parameters | video.item.part)
-            print(table(name, result) if as_table else json.dumps(row), flush=True)
+            row = scored_row(video.item.video, result, parameters | video.item.part)
+            print(table(video.item.shown, result) if as_table else json.dumps(row), flush=True)
+    for sentence in skipped.sentences():
+        _say(sentence)
     if failed and videos > 1:
         _say(f"{failed} of {videos} videos failed")
-    return interruption.status or (1 if failed else 0)
+    return interruption.status or (1 if failed or skipped.trouble_count else 0)
 
 
 def table(video: str, score: Score) -> str:

@@ -3,86 +3,119 @@
 Sources are read during the run, so that millions of videos need no more memory than one.
 """
 
+import codecs
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from .errors import InputError
 from .item import Item
-from .manifest import manifest
+from .listing import Listing
+from .manifest import Manifest, line_items
+from .names import shown
+from .places import real_path
+from .skipped import Skipped
+from .suffixes import SUFFIXES
+from .text_lists import LONGEST_LINE
+from .walk import Choice, Walk
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-"""Suffixes of the files in a folder that count as videos."""
 _READ_BYTES = 65536
+_RUN_FILES = ("", ".partial", ".journal", ".journal-wal", ".journal-journal", ".journal-shm")
+"""What a run writes: the output, and the output's name with these endings."""
+
+Source = Callable[[Skipped], Iterator[Item]]
 
 
 class Inputs:
     """The videos that a command line names, in the order of its arguments; iterate to get each `Item`.
 
-    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read, and later while
-    iterating if something becomes unreadable.
+    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read. What becomes unreadable
+    later does not end the iteration; `items` notes it.
     """
 
-    def __init__(self, arguments: Sequence[str], manifests: Sequence[str]) -> None:
-        self._sources: list[Callable[[], Iterator[Item]]] = []
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        manifests: Sequence[str],
+        *,
+        any_name: bool = False,
+        output: Path | None = None,
+    ) -> None:
+        """any_name: take every file of a folder; output: the run's table, which is no input of it."""
         self.can_be_counted = STANDARD_INPUT not in (*arguments, *manifests)
-        """Whether it is possible to iterate twice."""
+        """Whether it is possible to iterate twice, and quick to count."""
+        own = {real_path(f"{output}{ending}") for ending in _RUN_FILES} if output else set()
+        self._choice = Choice(any_name, frozenset(path for path in own if path))
+        self._sources: list[Source] = []
         for argument in arguments:
-            self._sources.append(_lines_of_standard_input if argument == STANDARD_INPUT else _named(argument))
+            self._sources.append(_standard_input if argument == STANDARD_INPUT else self._named(argument))
         for path in manifests:
-            self._sources.append(_lines_of_standard_input if path == STANDARD_INPUT else manifest(path))
+            if path == STANDARD_INPUT:
+                self._sources.append(_standard_input)
+                continue
+            manifest = Manifest(path)
+            self._sources.append(manifest.items)
+            self.can_be_counted &= manifest.can_be_counted
 
     def __iter__(self) -> Iterator[Item]:
+        return self.items(Skipped())
+
+    def items(self, skipped: Skipped) -> Iterator[Item]:
+        """The videos; what is left out goes to `skipped`."""
         for source in self._sources:
-            yield from source()
+            yield from source(skipped)
+
+    def _named(self, argument: str) -> Source:
+        """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
+        choice = self._choice
+        if os.path.isdir(argument):
+            nothing = "the folder has no videos"
+
+            def found(skipped: Skipped) -> Iterator[Item]:
+                return Walk(choice, skipped).below(argument)
+
+        elif glob.has_magic(argument) and not os.path.lexists(argument):
+            nothing = "nothing matches this pattern"
+
+            def found(skipped: Skipped) -> Iterator[Item]:
+                return Walk(choice, skipped).matching(argument)
+
+        else:
+            return lambda _: iter([Item(argument)])
+        skipped = Skipped()
+        if next(found(skipped), None) is None:
+            if os.path.isdir(argument) and argument.lower().rstrip("/").endswith(SUFFIXES):
+                return lambda _: iter([Item(argument)])  # a folder with the name of a video: one row says what it is
+            if skipped.troubles:
+                raise InputError(skipped.troubles[0])
+            others = f", but other files: {skipped.files()} (--any tries every file)" if skipped.files() else ""
+            raise InputError(f"{shown(argument)}: {nothing}{others}")
+        return found
 
 
-def _named(argument: str) -> Callable[[], Iterator[Item]]:
-    """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
-    if os.path.isdir(argument):
-        found, nothing = (lambda: _videos_below(argument)), "the folder has no videos"
-    elif glob.has_magic(argument) and not os.path.exists(argument):
-        found, nothing = (lambda: _matching(argument)), "nothing matches this pattern"
-    else:
-        return lambda: iter([Item(argument)])
-    if next(found(), None) is None:
-        raise InputError(f"{argument}: {nothing} ({', '.join(suffix[1:] for suffix in SUFFIXES)})")
-    return found
+def _standard_input(skipped: Skipped) -> Iterator[Item]:
+    return line_items(_lines_of_standard_input(), Listing(None, skipped))
 
 
-def _matching(pattern: str) -> Iterator[Item]:
-    for path in glob.iglob(pattern, recursive=True):
-        if not os.path.isdir(path):
-            yield Item(path)
-        elif not pattern.endswith("**"):  # `**` matches every file below the folder as well
-            yield from _videos_below(path)
-
-
-def _videos_below(folder: str) -> Iterator[Item]:
-    """In directory order: sorting would hold a million names in memory."""
-    folders = [folder]
-    while folders:
-        current = folders.pop()
-        try:
-            entries = os.scandir(current)
-        except OSError as error:
-            raise InputError(f"{current}: cannot read the folder: {error.strerror}") from error
-        with entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif entry.name.lower().endswith(SUFFIXES):
-                    yield Item(entry.path)
-
-
-def _lines_of_standard_input() -> Iterator[Item]:
-    """Names as they arrive, read without `sys.stdin`: a thread blocked in it would hold its lock at exit."""
-    rest = b""
-    while read := os.read(0, _READ_BYTES):
-        *lines, rest = (rest + read).split(b"\n")
-        for line in lines:
-            if name := line.rstrip(b"\r"):
-                yield Item(os.fsdecode(name))
+def _lines_of_standard_input() -> Iterator[str]:
+    """Lines as they arrive, read without `sys.stdin`: a thread blocked in it would hold its lock at exit."""
+    decoder: codecs.IncrementalDecoder | None = None
+    rest = ""
+    while True:
+        read = os.read(0, _READ_BYTES)
+        if decoder is None:
+            marked = read.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            decoder = (
+                codecs.getincrementaldecoder("utf-16")("replace")
+                if marked
+                else codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+            )
+        *lines, rest = (rest + decoder.decode(read, final=not read)).split("\n")
+        yield from (f"{line}\n" for line in lines)
+        if not read:
+            break
+        rest = rest[:LONGEST_LINE]
     if rest:
-        yield Item(os.fsdecode(rest))
+        yield rest

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Score
-from ..errors import ClientError
+from ..errors import ClientError, InvalidRequest
 
+TWO_PARTS = "both the manifest and the command line select a part of the video"
 _RESULTS_PER_SLOT = 8
 """Results held for each video in flight, until the caller takes them."""
 
@@ -117,12 +118,22 @@ class Run:
             return item
 
 
+def selects_part_twice(item: Item, parameters: dict[str, float]) -> bool:
+    """Whether both the item's row in a manifest and the command line select a part of the video."""
+    return bool(item.part and parameters.keys() & {"start_seconds", "end_seconds"})
+
+
 def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], VideoResult]:
     """A function that scores one video with these parameters and those of its part."""
 
     def score(item: Item) -> VideoResult:
+        if item.problem is not None:
+            return VideoResult(item, item.problem)
+        if selects_part_twice(item, parameters):
+            return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
+        video = item.path if item.content is None else item.content.take()
         try:
-            return VideoResult(item, client.score(item.path, **{**parameters, **item.part}))  # type: ignore[arg-type]
+            return VideoResult(item, client.score(video, **{**parameters, **item.part}))  # type: ignore[arg-type]
         except ClientError as error:
             return VideoResult(item, error)
 

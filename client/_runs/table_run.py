@@ -7,6 +7,7 @@ from pathlib import Path
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
+from .._inputs.skipped import Skipped
 from .._sdk.client import Client
 from .._sdk.result import Score, Weights
 from .._tables.journal import Journal, Terms
@@ -15,7 +16,7 @@ from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
 from .progress import ProgressBar
-from .run import Run, VideoResult, scoring
+from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 
 RESUME = "run the same command again to resume"
 
@@ -74,7 +75,9 @@ class TableRun:
         self.progress = progress
         self.weights = weights
         self.parameters = parameters
-        self.keys_in_flight: set[bytes] = set()
+        self.skipped = Skipped()
+        self.in_flight: set[bytes] = set()
+        """Keys and places of the videos in flight."""
         self.stopped = ""
         """Why the run stopped early."""
 
@@ -83,11 +86,12 @@ class TableRun:
         if notice := self.weights.notice:
             self.progress.say(f"NOTE: {notice}")
         if inputs is None:
-            self.progress.expect(self.journal.count(failed=True))
+            self.progress.expect(self.journal.count(failed=True) - self.journal.unnamed_failures())
         elif inputs.can_be_counted and self.progress.shown:
             self.progress.count(inputs)
         self.output.open()
-        wanted = self._wanted(self.journal.failures() if inputs is None else inputs, retry_failed)
+        items = self.journal.failures() if inputs is None else inputs.items(self.skipped)
+        wanted = self._wanted(items, retry_failed)
         run = Run(scoring(self.client, self.parameters), wanted, in_flight=in_flight)
         with interruptible(run.stop) as interruption:
             try:
@@ -96,18 +100,33 @@ class TableRun:
             finally:
                 self.output.finish()
         self.progress.close()
+        if inputs is None and (count := self.journal.unnamed_failures()):
+            self.progress.say(f"{count:,} failures were not retried, only manifests have them: name the manifests too")
         return self._conclude(interruption.status)
 
-    def _wanted(self, items: Inputs | Iterator[Item], retry_failed: bool) -> Iterator[Item]:
-        for item in items:
-            if item.part and self.parameters.keys() & {"start_seconds", "end_seconds"}:
-                raise InputError(f"{item.video}: both the manifest and the command line select a part of the video")
-            # In this order: a video is in the journal before its key leaves keys_in_flight.
-            if item.key in self.keys_in_flight or self.journal.has(item, failed=retry_failed) is not retry_failed:
+    def _wanted(self, items: Iterator[Item], retry_failed: bool) -> Iterator[Item]:
+        for number, item in enumerate(items):
+            # A wrong command line if the first row says so; a later row fails alone.
+            if number == 0 and not retry_failed and selects_part_twice(item, self.parameters):
+                raise InputError(f"{item.shown}: {TWO_PARTS}")
+            if not self._is_to_score(item, retry_failed):
                 self.progress.skip()
                 continue
-            self.keys_in_flight.add(item.key)
+            self.in_flight.update(_identities(item))
             yield item
+
+    def _is_to_score(self, item: Item, retry_failed: bool) -> bool:
+        # First in flight, then the journal: a video is in the journal before it leaves in_flight. First the name, then
+        # the place: only the place takes a look at the disk.
+        if item.key in self.in_flight:
+            return False
+        found = self.journal.find_name(item.key)
+        if found is None:
+            place = item.place
+            if place in self.in_flight:
+                return False
+            found = self.journal.find_place(place)
+        return found is None if not retry_failed else found is not None and found.failed
 
     def _take(self, video: VideoResult, run: Run, retry_failed: bool) -> None:
         item, result = video.item, video.result
@@ -118,14 +137,14 @@ class TableRun:
         parameters = self.parameters | item.part
         if isinstance(result, ClientError):
             row = failed_row(item.video, result, parameters)
-            self.progress.say(f"{item.video}: {result}")
+            self.progress.say(f"{item.shown}: {result}")
         else:
             row = scored_row(item.video, result, parameters)
         if retry_failed:
             self.journal.replace(item, row)
         else:
             self.output.add(self.journal.add(item, row, self.output.position), row)
-        self.keys_in_flight.discard(item.key)
+        self.in_flight.difference_update(_identities(item))
         self.progress.done(failed=isinstance(result, ClientError))
 
     def _reason_to_stop(self, result: Score | ClientError) -> str:
@@ -139,6 +158,8 @@ class TableRun:
         return ""
 
     def _conclude(self, interrupted: int) -> int:
+        for sentence in self.skipped.sentences():
+            self.progress.say(sentence)
         rows, failures = self.journal.count(), self.journal.count(failed=True)
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
@@ -146,7 +167,12 @@ class TableRun:
             resume = f"; {RESUME}" if self.stopped or interrupted else ""
             retry = " (retry them with --retry-failed)" if failures and not resume else ""
             self.progress.say(f"{self.output.path}: {rows:,} videos, {failures:,} failed{retry}{resume}")
-        return interrupted or (1 if self.stopped or failures else 0)
+        return interrupted or (1 if self.stopped or failures or self.skipped.trouble_count else 0)
+
+
+def _identities(item: Item) -> set[bytes]:
+    place = item.place
+    return {item.key} if place is None else {item.key, place}
 
 
 def _served(weights: Weights) -> dict[str, str]:

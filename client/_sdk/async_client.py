@@ -42,7 +42,7 @@ class AsyncClient(BaseClient):
     async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
 
-        `parameters` are those of `Parameters`. Raises TypeError for an unknown parameter, else `ClientError`.
+        `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.
         """
         numbers = given(parameters)
         async with self._slots:

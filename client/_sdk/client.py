@@ -41,7 +41,7 @@ class Client(BaseClient):
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
 
-        `parameters` are those of `Parameters`. Raises TypeError for an unknown parameter, else `ClientError`.
+        `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.
         """
         numbers = given(parameters)
         with self._slots:
@@ -95,6 +95,8 @@ class Client(BaseClient):
                     return triton.infer(**vars(request), client_timeout=self.timeout_seconds)
             except InferenceServerException as error:
                 raise from_triton(error, url, request.request_id, connection.proxy) from error
+            except ValueError as error:  # of gRPC, after `close`
+                raise ClientError(f"the request cannot be sent: {error}") from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
         for _ in range(PROBES):
@@ -106,6 +108,8 @@ class Client(BaseClient):
                 except InferenceServerException as error:
                     if not (old and is_deadline(error)):
                         return False
+                except ValueError:  # of gRPC, after `close`
+                    return False
         return False
 
     @contextmanager

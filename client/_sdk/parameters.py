@@ -3,6 +3,8 @@
 import math
 from typing import TypedDict
 
+from ..errors import InvalidRequest
+
 
 class Parameters(TypedDict, total=False):
     """The parameters of a request, all optional; None is the same as leaving one out."""
@@ -23,6 +25,9 @@ class Parameters(TypedDict, total=False):
     """Ignore frames at or after this timestamp."""
 
 
+_REASON = "invalid_parameter"
+_LARGEST_WHOLE = 2**63
+"""What a request can carry as a whole number; the server refuses larger ones as numbers out of range."""
 NAMES = tuple(Parameters.__annotations__)
 WHOLE = ("max_frames", "max_clips")
 """The parameters that are whole numbers."""
@@ -38,13 +43,25 @@ RANGES: dict[str, tuple[float, float]] = {
 """What the server accepts, so that a command line is checked before a million requests fail."""
 
 
+class UnknownParameter(InvalidRequest, TypeError):
+    """There is no such parameter: also the TypeError that Python raises for an unknown argument."""
+
+
 def given(parameters: Parameters) -> dict[str, float]:
-    """The parameters that are not None, as plain numbers: tritonclient rejects numpy's. TypeError for unknown names."""
+    """The parameters that are not None, as plain numbers: tritonclient rejects numpy's.
+
+    Raises `UnknownParameter`, and `InvalidRequest` for a value that is no number.
+    """
     numbers: dict[str, float] = {}
     for name, value in parameters.items():
         if name not in NAMES:
-            raise TypeError(f"there is no parameter {name!r}; the parameters are {', '.join(NAMES)}")
+            known = ", ".join(NAMES)
+            raise UnknownParameter(f"there is no parameter {name!r}; the parameters are {known}", reason=_REASON)
         if value is not None:
-            number = float(value)  # type: ignore[arg-type]  # a TypedDict's items are objects to the type checker
-            numbers[name] = int(number) if name in WHOLE and number.is_integer() else number
+            try:
+                number = float(value)  # type: ignore[arg-type]  # a TypedDict's items are objects to the type checker
+            except (TypeError, ValueError, OverflowError) as error:
+                raise InvalidRequest(f"the parameter {name} is not a number", reason=_REASON) from error
+            whole = name in WHOLE and number.is_integer() and abs(number) < _LARGEST_WHOLE
+            numbers[name] = int(number) if whole else number
     return numbers

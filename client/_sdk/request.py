@@ -1,15 +1,15 @@
 """Requests to the server and its answers, for both clients."""
 
 import os
+import stat
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient import grpc
 
-from ..errors import InvalidRequest, UnreadableFile
+from ..errors import InvalidRequest, ServerError, UnreadableFile
 from .result import OUTPUTS, Score, Weights, parse_score, parse_weights
 
 MODEL = "video_motion"
@@ -17,8 +17,14 @@ WEIGHTS_MODEL = "video_sampling"
 MAX_BYTES = 2**31 - 2**20  # the limit of a gRPC message, less room for its other fields
 MAX_REQUEST_ID = 128
 
+_NO_SCORE = "the answer of the server is not that of this model"
+
 Video = str | PathLike[str] | bytes
 """A path, or the bytes of a whole encoded file."""
+
+
+_UNREADABLE_ANSWER = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading an answer of another model raises."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,12 @@ def score_request(video: Video, parameters: dict[str, float]) -> Request:
 
 
 def score_answer(answer: grpc.InferResult, video: Video) -> Score:
-    """The score in an answer, with the name of the video."""
-    score = parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
-    return replace(score, video=None if isinstance(video, bytes) else os.fspath(video))
+    """The score in an answer, with the name of the video. Raises `ServerError` if it is not a whole score."""
+    try:
+        score = parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+    except _UNREADABLE_ANSWER as error:
+        raise ServerError(_NO_SCORE) from error
+    return replace(score, video=None if isinstance(video, bytes) else path_of(video))
 
 
 def weights_request() -> Request:
@@ -50,16 +59,28 @@ def weights_request() -> Request:
 
 
 def weights_answer(answer: grpc.InferResult) -> Weights:
-    """The weights in an answer."""
-    return parse_weights(answer.as_numpy("WEIGHTS"))
+    """The weights in an answer. Raises `ServerError` if it has none."""
+    try:
+        return parse_weights(answer.as_numpy("WEIGHTS"))
+    except _UNREADABLE_ANSWER as error:
+        raise ServerError(_NO_SCORE) from error
 
 
 def request_id(video: Video) -> str:
     """Names a request in the server's log: the file's name in printable ASCII, cut to 128 characters; "" for bytes."""
     if isinstance(video, bytes):
         return ""
-    name = Path(video).name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    name = os.path.basename(path_of(video)).encode("unicode_escape", "backslashreplace").decode("ascii")
     return name[:MAX_REQUEST_ID]
+
+
+def path_of(video: Video) -> str:
+    """A path as text. Raises `UnreadableFile` for what is neither a path nor bytes."""
+    try:
+        return os.fsdecode(video)
+    except TypeError as error:
+        kind = type(video).__name__
+        raise UnreadableFile(f"cannot read the file: it has the type {kind}, not that of a path or bytes") from error
 
 
 def read_video(video: Video) -> NDArray[np.uint8]:
@@ -67,14 +88,21 @@ def read_video(video: Video) -> NDArray[np.uint8]:
     if isinstance(video, bytes):
         _check_size(len(video))
         return np.frombuffer(video, np.uint8)[None]
+    path = path_of(video)
     try:
-        path = Path(video)
-        if path.exists() and not path.is_file():
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise UnreadableFile("cannot read the file: it is a directory or a device")
-        _check_size(path.stat().st_size)
+        _check_size(status.st_size)
         return np.fromfile(path, np.uint8)[None]
     except OSError as error:
         raise UnreadableFile(f"cannot read the file: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise UnreadableFile("cannot read the file: no file can have this name") from error
+    except ValueError as error:
+        raise UnreadableFile(f"cannot read the file: its name has an {error}") from error
+    except MemoryError as error:
+        raise UnreadableFile(f"cannot read the file: no memory for its {status.st_size} bytes") from error
 
 
 def _request(

@@ -13,12 +13,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+<<<<<<< HEAD
 from .._inputs.item import Item
 from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
+=======
+from .._inputs.item import UNNAMED, Item
+from .._inputs.names import LONGEST_PATH, as_bytes
+>>>>>>> wt-lists
 from .row import Row
 
-VERSION = 1
-"""SQLite's `user_version` of a journal. Version 0 has the same tables, from before journals had a version."""
+VERSION = 2
+"""SQLite's `user_version` of a journal. 1 has no `places`; 0 is the same, from before journals had a version."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,
@@ -31,11 +36,14 @@ CREATE TABLE IF NOT EXISTS videos (
 );
 CREATE INDEX IF NOT EXISTS failures ON videos (id) WHERE failed;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS places (place BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
 """
-_COLUMNS = {
+_IS_UNNAMED = f"substr(key, 1, 1) = x'{UNNAMED.hex()}'"
+_COLUMNS_1 = {
     "videos": ["id", "key", "path", "start_seconds", "end_seconds", "failed", "record"],
     "facts": ["name", "value"],
 }
+_COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
 
 
 class JournalError(Exception):
@@ -46,6 +54,41 @@ class OtherTerms(JournalError):
     """The journal was begun with other weights or parameters."""
 
 
+<<<<<<< HEAD
+=======
+@dataclass(frozen=True)
+class Terms:
+    """What must stay the same in all runs that write one table."""
+
+    weights: dict[str, str]
+    """`motion`, `camera` and `precision`."""
+    labels: tuple[str, ...]
+    """The camera labels, in the server's order."""
+    parameters: dict[str, float]
+    """The parameters of the command line, including the part of the video."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the output has been written."""
+
+    row_id: int = 0
+    """The last row in it."""
+    size: int = 0
+    """Its size in bytes including that row."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video's row in the journal."""
+
+    row_id: int
+    """The row's id."""
+    failed: bool
+    """Whether the video failed."""
+
+
+>>>>>>> wt-lists
 class Journal:
     """The rows of one output; safe to use from several threads. Every method raises `JournalError`."""
 
@@ -64,8 +107,16 @@ class Journal:
                     self._check_version()
                 for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
                     self._database.execute(f"PRAGMA {pragma}")
+<<<<<<< HEAD
                 self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
                 self._identity = self._identity_on_disk()
+=======
+                before = self._database.execute("PRAGMA user_version").fetchone()[0]
+                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION};")
+                if before < VERSION:
+                    self._add_places()
+                self._database.execute("COMMIT")
+>>>>>>> wt-lists
             except BaseException:
                 self._database.close()
                 raise
@@ -97,30 +148,51 @@ class Journal:
             return None if terms is None else unpack_terms(terms)
 
     def has(self, item: Item, *, failed: bool = False) -> bool:
-        """Whether it has the video; with `failed`, whether it has it as a failure."""
-        query = "SELECT failed FROM videos WHERE key = ?"
+        """Whether it has the video, under any name; with `failed`, whether it has it as a failure."""
+        found = self.find(item)
+        return found is not None and (found.failed or not failed)
+
+    def find(self, item: Item) -> "Found | None":
+        """The row of the video, under any name."""
+        return self.find_name(item.key) or self.find_place(item.place)
+
+    def find_name(self, key: bytes) -> "Found | None":
+        """The row of the item with this key."""
         with self._lock, self._explained():
-            found = self._database.execute(query, (item.key,)).fetchone()
-        return found is not None and (bool(found[0]) or not failed)
+            row = self._database.execute("SELECT id, failed FROM videos WHERE key = ?", (key,)).fetchone()
+        return Found(row[0], bool(row[1])) if row else None
+
+    def find_place(self, place: bytes | None) -> "Found | None":
+        """The row of the item at this place."""
+        query = "SELECT id, failed FROM places JOIN videos USING (id) WHERE place = ?"
+        with self._lock, self._explained():
+            row = self._database.execute(query, (place,)).fetchone()
+        return Found(row[0], bool(row[1])) if row else None
 
     def add(self, item: Item, row: Row, position: Position) -> int:
         """Add a video, and note how far the output was written before it; returns the id of the row."""
-        values = (item.key, os.fsencode(item.path), item.start_seconds, item.end_seconds, *_packed(row))
+        path = as_bytes(item.path)[:LONGEST_PATH]
+        values = (item.key, path, item.start_seconds, item.end_seconds, *_packed(row))
+        place = item.place
         with self._transaction():
             self._set_position(position)
             row_id = self._database.execute(
                 "INSERT INTO videos (key, path, start_seconds, end_seconds, failed, record) VALUES (?, ?, ?, ?, ?, ?)",
                 values,
             ).lastrowid
-        assert row_id is not None
+            assert row_id is not None
+            if place is not None:
+                self._database.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (place, row_id))
         return row_id
 
     def replace(self, item: Item, row: Row) -> None:
         """Replace the row of a failure; the output must then be rewritten."""
+        found = self.find(item)
+        assert found is not None
         with self._transaction():
             self._set_position(Position())
-            update = "UPDATE videos SET failed = ?, record = ? WHERE key = ?"
-            self._database.execute(update, (*_packed(row), item.key))
+            update = "UPDATE videos SET failed = ?, record = ? WHERE id = ?"
+            self._database.execute(update, (*_packed(row), found.row_id))
 
     def rows(self, after: int = 0) -> Iterator[tuple[int, Row]]:
         """Ids and rows with an id above `after`, in the order in which they were added."""
@@ -132,8 +204,14 @@ class Journal:
                 yield row_id, row
 
     def failures(self) -> Iterator[Item]:
-        """The failed videos, each once, even if one fails again while the caller iterates."""
-        query = "SELECT id, path, start_seconds, end_seconds FROM videos WHERE failed AND id > ? ORDER BY id LIMIT 1"
+        """The failed videos, each once, even if one fails again while the caller iterates.
+
+        Without those of `unnamed_failures`.
+        """
+        query = (
+            "SELECT id, path, start_seconds, end_seconds FROM videos "
+            f"WHERE failed AND id > ? AND NOT {_IS_UNNAMED} ORDER BY id LIMIT 1"
+        )
         last = 0
         while True:
             with self._lock, self._explained():
@@ -142,6 +220,12 @@ class Journal:
                 return
             last, path, start, end = found
             yield Item(os.fsdecode(path), start, end)
+
+    def unnamed_failures(self) -> int:
+        """Number of failures that only a manifest has: rows that are wrong, and encoded files."""
+        with self._lock, self._explained():
+            query = f"SELECT count(*) FROM videos WHERE failed AND {_IS_UNNAMED}"
+            return int(self._database.execute(query).fetchone()[0])
 
     def count(self, *, failed: bool = False) -> int:
         """Number of videos in it; with `failed`, number of failures."""
@@ -175,9 +259,10 @@ class Journal:
         if version == 0 and not tables:  # the program was killed before it created them
             return
         columns = {name: [row[1] for row in self._database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
-        if version < 0 or columns != _COLUMNS:
+        if version < 0 or columns != (_COLUMNS if version == VERSION else _COLUMNS_1):
             raise JournalError(f"{self.path} is not a journal of scores: {advice}")
 
+<<<<<<< HEAD
     def _check_rows(self, *, begun: bool) -> None:
         """Read everything that the output and a retry need; damage must not be found after hours of scoring."""
         position, last = self.position, 0
@@ -229,6 +314,14 @@ class Journal:
         return JournalError(
             f"{self.path} is damaged ({why}): restore it from a copy, or choose another name for the output"
         )
+=======
+    def _add_places(self) -> None:
+        """Note where the files of an older journal are."""
+        rows = self._database.execute("SELECT id, path, start_seconds, end_seconds FROM videos")
+        for row_id, path, start, end in rows:
+            if (place := Item(os.fsdecode(path), start, end).place) is not None:
+                self._database.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (place, row_id))
+>>>>>>> wt-lists
 
     def _set_position(self, position: Position) -> None:
         self._set_fact("position", json.dumps([position.row_id, position.size]))
