@@ -10,16 +10,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
-from .._inputs.item import Item
-from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
-=======
 from .._inputs.item import UNNAMED, Item
 from .._inputs.names import LONGEST_PATH, as_bytes
->>>>>>> wt-lists
+from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
 from .row import Row
 
 VERSION = 2
@@ -54,30 +50,6 @@ class OtherTerms(JournalError):
     """The journal was begun with other weights or parameters."""
 
 
-<<<<<<< HEAD
-=======
-@dataclass(frozen=True)
-class Terms:
-    """What must stay the same in all runs that write one table."""
-
-    weights: dict[str, str]
-    """`motion`, `camera` and `precision`."""
-    labels: tuple[str, ...]
-    """The camera labels, in the server's order."""
-    parameters: dict[str, float]
-    """The parameters of the command line, including the part of the video."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far the output has been written."""
-
-    row_id: int = 0
-    """The last row in it."""
-    size: int = 0
-    """Its size in bytes including that row."""
-
-
 @dataclass(frozen=True)
 class Found:
     """A video's row in the journal."""
@@ -88,7 +60,6 @@ class Found:
     """Whether the video failed."""
 
 
->>>>>>> wt-lists
 class Journal:
     """The rows of one output; safe to use from several threads. Every method raises `JournalError`."""
 
@@ -107,16 +78,12 @@ class Journal:
                     self._check_version()
                 for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
                     self._database.execute(f"PRAGMA {pragma}")
-<<<<<<< HEAD
-                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-                self._identity = self._identity_on_disk()
-=======
                 before = self._database.execute("PRAGMA user_version").fetchone()[0]
                 self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION};")
                 if before < VERSION:
                     self._add_places()
                 self._database.execute("COMMIT")
->>>>>>> wt-lists
+                self._identity = self._identity_on_disk()
             except BaseException:
                 self._database.close()
                 raise
@@ -262,7 +229,6 @@ class Journal:
         if version < 0 or columns != (_COLUMNS if version == VERSION else _COLUMNS_1):
             raise JournalError(f"{self.path} is not a journal of scores: {advice}")
 
-<<<<<<< HEAD
     def _check_rows(self, *, begun: bool) -> None:
         """Read everything that the output and a retry need; damage must not be found after hours of scoring."""
         position, last = self.position, 0
@@ -314,14 +280,13 @@ class Journal:
         return JournalError(
             f"{self.path} is damaged ({why}): restore it from a copy, or choose another name for the output"
         )
-=======
+
     def _add_places(self) -> None:
         """Note where the files of an older journal are."""
         rows = self._database.execute("SELECT id, path, start_seconds, end_seconds FROM videos")
         for row_id, path, start, end in rows:
             if (place := Item(os.fsdecode(path), start, end).place) is not None:
                 self._database.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (place, row_id))
->>>>>>> wt-lists
 
     def _set_position(self, position: Position) -> None:
         self._set_fact("position", json.dumps([position.row_id, position.size]))
