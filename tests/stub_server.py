@@ -52,5 +52,5 @@ class StubConnection:
 def answer_everything(monkeypatch: pytest.MonkeyPatch) -> StubConnection:
     """Give every client that is made from now on a `StubConnection`."""
     connection = StubConnection()
-    monkeypatch.setattr("client._sdk.client.connect", lambda *_: connection)
+    monkeypatch.setattr("client._sdk.client.connect", lambda *_, **__: connection)
     return connection

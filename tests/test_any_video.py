@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import AsyncClient, Client, ClientError, InvalidRequest, Score, ServerError, UnreadableFile
+from client._sdk.connections import Connections
 from tests.stub_server import OUTPUTS, StubConnection
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # with NUL, surrogates and everything else
@@ -46,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def stub_client(outputs: dict[str, Any] | None = None) -> Iterator[Client]:
     with Client("localhost:9") as client:
-        client._connections = {"localhost:9": StubConnection(outputs)}
+        client._connections = Connections(lambda url, *, own, pings: StubConnection(outputs))
         yield client
 
 
@@ -161,6 +162,6 @@ def test_any_answer_is_a_score_or_a_client_error(changed: dict[str, Any]) -> Non
 def test_a_client_that_is_closed_says_so() -> None:
     client = Client("localhost:9")
     client.close()
-    with pytest.raises(ClientError, match=r"the request cannot be sent: .*closed"):
+    with pytest.raises(ClientError, match="^the client is closed$"):
         client.score(b"a video")
     assert not client.is_ready()

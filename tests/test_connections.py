@@ -212,8 +212,8 @@ def test_a_connection_is_closed_after_its_last_call_and_once() -> None:
     failed(second, ours, "DEADLINE_EXCEEDED", "Deadline Exceeded")
     assert ours.release(second) == [first.client]
     assert ours.acquire("here:1") is third
-    assert ours.take_all() == [third.client]
-    assert ours.take_all() == []
+    assert ours.close() == [third.client]
+    assert ours.close() == []
 
 
 @pytest.mark.parametrize(

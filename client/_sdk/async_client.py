@@ -56,11 +56,11 @@ class AsyncClient(BaseClient):
 
     async def is_ready(self) -> bool:
         """Whether any server answers and has loaded all models; does not raise."""
-        return any([await self._probe(url, self.timeout_seconds) for url in self.urls])
+        return not self._connections.closed and any([await self._probe(url, self.timeout_seconds) for url in self.urls])
 
     async def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections.take_all():
+        for connection in self._connections.close():
             await connection.close()
 
     async def __aenter__(self) -> Self:

@@ -54,11 +54,11 @@ class Client(BaseClient):
 
     def is_ready(self) -> bool:
         """Whether any server answers and has loaded all models; does not raise."""
-        return any(self._probe(url, self.timeout_seconds) for url in self.urls)
+        return not self._connections.closed and any(self._probe(url, self.timeout_seconds) for url in self.urls)
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections.take_all():
+        for connection in self._connections.close():
             connection.close()
 
     def __enter__(self) -> Self:
@@ -95,8 +95,8 @@ class Client(BaseClient):
                     return triton.infer(**vars(request), client_timeout=self.timeout_seconds)
             except InferenceServerException as error:
                 raise from_triton(error, url, request.request_id, connection.proxy) from error
-            except ValueError as error:  # of gRPC, after `close`
-                raise ClientError(f"the request cannot be sent: {error}") from error
+            except ValueError as error:  # of gRPC, if another thread closes the client meanwhile
+                raise ClientError("the client is closed") from error
 
     def _probe(self, url: str, timeout_seconds: float) -> bool:
         for _ in range(PROBES):
@@ -108,7 +108,7 @@ class Client(BaseClient):
                 except InferenceServerException as error:
                     if not (old and is_deadline(error)):
                         return False
-                except ValueError:  # of gRPC, after `close`
+                except ValueError:  # of gRPC, if another thread closes the client meanwhile
                     return False
         return False
 

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from tritonclient.utils import InferenceServerException
 
+from ..errors import ClientError
 from .proxies import Proxy, proxy_for
 from .triton_errors import is_deadline, is_too_many_pings
 
@@ -57,11 +58,14 @@ class Connections(Generic[C]):
         self._to_close: list[C] = []
         self._renewed: set[str] = set()
         self._without_pings: set[str] = set()
+        self.closed = False
         self._lock = threading.Lock()
 
     def acquire(self, url: str) -> Connection[C]:
-        """The connection for a call, to be released when the call has ended."""
+        """The connection for a call, to be released when the call has ended. Raises `ClientError` after `close`."""
         with self._lock:
+            if self.closed:
+                raise ClientError("the client is closed")
             current = self._current.get(url)
             if current and not current.calls and self._clock() - current.last_use > IDLE_SECONDS:
                 self._retire(current)
@@ -100,9 +104,10 @@ class Connections(Generic[C]):
             raise
         connection.answered = True
 
-    def take_all(self) -> list[C]:
-        """Every connection that new calls would use, for the caller to close."""
+    def close(self) -> list[C]:
+        """Make no more connections; returns those that new calls would have used, for the caller to close."""
         with self._lock:
+            self.closed = True
             clients = [connection.client for connection in self._current.values()] + self._to_close
             self._current.clear()
             self._to_close = []
