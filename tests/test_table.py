@@ -16,7 +16,7 @@ WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
 SCORE = Score(
     MotionScores(0.5, 1.25, 2.5),
     (CameraClip(0.0, 2.0, {"left": 0.25, "right": 0.75}), CameraClip(2.0, 3.5, {"left": 0.5, "right": 0.625})),
-    VideoInfo(3.5, 84, 24.0, 640, 360),
+    VideoInfo(3.5, 84, 24.0, 640, 360, 3600.0),
     WEIGHTS,
 )
 PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5}
@@ -53,6 +53,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "object_movement_score": 1.25,
         "dynamics_score": 2.5,
         "duration_seconds": 3.5,
+        "header_duration_seconds": 3600.0,
         "frames": 84,
         "frames_per_second": 24.0,
         "width": 640,

@@ -7,7 +7,10 @@ from video.clips import CLIP_FRAMES
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS
 
-FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
+FIELDS = {
+    *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
+    *("info", "header_duration_seconds", "rotation_degrees"),
+}
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
@@ -22,6 +25,7 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     assert isinstance(said, dict)
     info, frame_indices, clip_seconds = said["info"], said["frame_indices"], said["clip_seconds"]
     _require(isinstance(info, list) and len(info) == 5 and all(map(_is_finite, info)))
+    _require(said["header_duration_seconds"] is None or _is_finite(said["header_duration_seconds"]))
     _, frames, _, width, height = info
     _require(all(type(count) is int and count >= 0 for count in (frames, width, height)))
     _require(frames <= limits.max_frames and width * height <= limits.max_pixels)

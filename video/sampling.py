@@ -22,10 +22,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a container states about its video."""
+    """A video stream, measured by its frames; what its header states counts where it agrees with them."""
 
     duration_seconds: float
-    """Duration of the video stream, or of the container if the stream has none."""
+    """From the first frame to the end of the last one."""
     frames: int
     """Number of displayed frames."""
     frames_per_second: float

@@ -40,8 +40,9 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
 def table(video: str, score: Score) -> str:
     """One video's score as lines of text for a person."""
     info, motion = score.info, score.motion
+    header = "" if info.header_duration_seconds is None else f" (header: {info.header_duration_seconds:.2f} s)"
     lines = [
-        f"{video}  {info.duration_seconds:.2f} s, {info.frames} frames, "
+        f"{video}  {info.duration_seconds:.2f} s{header}, {info.frames} frames, "
         f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}",
         f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
         f"   dynamics {motion.dynamics_score:.3f}",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
-from .._tables.row import NO_SCORES, Row
+from .._tables.row import INFO_COLUMNS, NO_SCORES, Row
 from .._tables.table import Metadata
 
 
@@ -130,7 +130,9 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
             }
             for clip in row["clips"] or ()
         ],
-        "info": {name: row[name] for name in ("duration_seconds", "frames", "frames_per_second", "width", "height")},
+        "info": {
+            name: row[name] for name in INFO_COLUMNS if name != "header_duration_seconds" or row[name] is not None
+        },
         "weights": metadata.weights,
     }
 

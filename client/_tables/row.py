@@ -20,13 +20,16 @@ FLAT_COLUMNS = (
     "object_movement_score",
     "dynamics_score",
     "duration_seconds",
+    "header_duration_seconds",
     "frames",
     "frames_per_second",
     "width",
     "height",
 )
 """The columns of the table with a single value; `clips` follows them."""
-ADDED_COLUMNS = ("reason",)
+INFO_COLUMNS = ("duration_seconds", "header_duration_seconds", "frames", "frames_per_second", "width", "height")
+"""The columns of `info`; one without a value is not in it."""
+ADDED_COLUMNS = ("reason", "header_duration_seconds")
 """Columns that older tables lack; their value is then null."""
 NO_SCORES = "it has no scores"
 """The error of a row that has neither scores nor an error."""

@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
         pa.field("object_movement_score", pa.float32()),
         pa.field("dynamics_score", pa.float32()),
         pa.field("duration_seconds", pa.float64()),
+        pa.field("header_duration_seconds", pa.float64()),
         pa.field("frames", pa.int64()),
         pa.field("frames_per_second", pa.float64()),
         pa.field("width", pa.int32()),
@@ -71,7 +72,7 @@ SCHEMA = pa.schema(
 
 `start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video. The probabilities
 of a clip are in the order of the metadata's labels; its labels are those with at least 0.5, most probable first.
-`reason` is null in tables from before it existed.
+`header_duration_seconds` is null where the header agrees with the frames. `ADDED_COLUMNS` are null in older tables.
 """
 
 
