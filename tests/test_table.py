@@ -19,7 +19,7 @@ SCORE = Score(
     VideoInfo(3.5, 84, 24.0, 640, 360, 3600.0),
     WEIGHTS,
 )
-PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5}
+PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5, "from_first_frame": 1}
 ROWS = [
     scored_row('a, "b"\n.mp4', SCORE, PARAMETERS),
     failed_row("bad.mp4", InvalidRequest("the file is empty", reason="empty"), PARAMETERS),
@@ -46,6 +46,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "video": 'a, "b"\n.mp4',
         "start_seconds": 1.0,
         "end_seconds": 4.5,
+        "from_first_frame": 1,
         "error": None,
         "error_kind": None,
         "reason": None,
@@ -67,6 +68,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "video": "bad.mp4",
         "start_seconds": 1.0,
         "end_seconds": 4.5,
+        "from_first_frame": 1,
         "error": "the file is empty",
         "error_kind": "InvalidRequest",
         "reason": "empty",

@@ -56,13 +56,16 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     `timestamps` (frames,) are in seconds, ascending, at least one. Raises `InvalidParameter` if no frame lies between
     `start_seconds` and `end_seconds`.
     """
-    wanted_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
-    wanted_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
+    asked_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
+    asked_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
+    origin = float(timestamps[0]) if parameters.from_first_frame else 0.0
+    wanted_from, wanted_to = origin + asked_from, origin + asked_to
     first, stop = _frames_between(timestamps, wanted_from, wanted_to)
     if first == stop:
+        frames = f"the video's frames are from {timestamps[0] - origin:g} to {timestamps[-1] - origin:g} s"
         raise InvalidParameter(
-            f"no frame lies between start_seconds {wanted_from:g} and end_seconds {wanted_to:g}: "
-            f"the video's frames are from {timestamps[0]:g} to {timestamps[-1]:g} s"
+            f"no frame lies between start_seconds {asked_from:g} and end_seconds {asked_to:g}: {frames}"
+            + (", counted from the first one" if parameters.from_first_frame else "")
         )
     part = timestamps[first:stop]
     part_seconds = duration_seconds

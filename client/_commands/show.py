@@ -5,6 +5,7 @@ import sys
 
 from .._inputs.inputs import Inputs
 from .._runs.interruption import interruptible
+from .._runs.part_times import item_parameters
 from .._runs.run import Run, scoring
 from .._sdk.client import Client
 from .._sdk.result import CameraClip, Score
@@ -30,7 +31,7 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
             if (notice := result.weights.notice) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            row = scored_row(name, result, parameters | video.item.part)
+            row = scored_row(name, result, item_parameters(parameters, video.item))
             print(table(name, result) if as_table else json.dumps(row), flush=True)
     if failed and videos > 1:
         _say(f"{failed} of {videos} videos failed")

@@ -9,6 +9,7 @@ from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Score
 from ..errors import ClientError
+from .part_times import item_parameters
 
 _RESULTS_PER_SLOT = 8
 """Results held for each video in flight, until the caller takes them."""
@@ -122,7 +123,7 @@ def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], Vi
 
     def score(item: Item) -> VideoResult:
         try:
-            return VideoResult(item, client.score(item.path, **{**parameters, **item.part}))  # type: ignore[arg-type]
+            return VideoResult(item, client.score(item.path, **item_parameters(parameters, item)))  # type: ignore[arg-type]
         except ClientError as error:
             return VideoResult(item, error)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from .._inputs.item import Item
 from .row import Row
 
-VERSION = 1
-"""SQLite's `user_version` of a journal. Version 0 has the same tables, from before journals had a version."""
+VERSION = 2
+"""SQLite's `user_version` of a journal. All versions have the same tables. Before version 2, `Terms` have no `times`;
+version 0 is from before journals had a version."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,
@@ -56,6 +57,8 @@ class Terms:
     """The camera labels, in the server's order."""
     parameters: dict[str, float]
     """The parameters of the command line, including the part of the video."""
+    times: str | None = None
+    """What the times of parts count from; None in journals from before this was a choice: they are timestamps."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,16 @@ class Journal:
     def agree(self, terms: Terms) -> None:
         """Begin with these terms, or check that it was begun with the same ones. Raises `OtherTerms`."""
         before = self._fact("terms")
-        if before is None:
-            self._set_fact("terms", json.dumps(asdict(terms)))
-            return
-        for name, then in json.loads(before).items():
+        begun = json.loads(before) if before is not None else {}
+        for name, then in begun.items():
             if then != (now := json.loads(json.dumps(asdict(terms)))[name]):
                 raise OtherTerms(
                     f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
                     "choose another name for the output, or delete it and its journal"
                 )
+        stated = {name: value for name, value in asdict(terms).items() if value is not None}
+        if begun.keys() != stated.keys():
+            self._set_fact("terms", json.dumps(stated))
 
     @property
     def terms(self) -> Terms | None:
@@ -115,7 +119,7 @@ class Journal:
         if terms is None:
             return None
         content = json.loads(terms)
-        return Terms(content["weights"], tuple(content["labels"]), content["parameters"])
+        return Terms(content["weights"], tuple(content["labels"]), content["parameters"], content.get("times"))
 
     def has(self, item: Item, *, failed: bool = False) -> bool:
         """Whether it has the video; with `failed`, whether it has it as a failure."""
@@ -167,6 +171,12 @@ class Journal:
         with self._lock, self._explained():
             query = f"SELECT count(*) FROM videos{' WHERE failed' if failed else ''}"
             return int(self._database.execute(query).fetchone()[0])
+
+    def has_parts(self) -> bool:
+        """Whether any video in it is a part that a manifest selected."""
+        query = "SELECT 1 FROM videos WHERE start_seconds IS NOT NULL OR end_seconds IS NOT NULL LIMIT 1"
+        with self._lock, self._explained():
+            return self._database.execute(query).fetchone() is not None
 
     @property
     def position(self) -> Position:
