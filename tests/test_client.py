@@ -166,6 +166,7 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint() -> None:
         "WEIGHTS": np.array([b'{"motion": "a@1", "camera": "random:0", "labels": ["left", "right"]}'], object),
         "MOTION_SCORES": np.array([[0.1, 1.2, 2.3]], np.float32),
         "VIDEO_INFO": np.array([[1.0, 25, 25.0, 64, 48]]),
+        "HEADER_DURATION_SECONDS": np.array([np.nan]),
         "CLIP_SECONDS": np.array([[0, 3.28]], np.float32),
         "CAMERA_PROBABILITIES": np.array([[0.25, 0.7]], np.float32),
     }
@@ -174,6 +175,9 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint() -> None:
     assert answer.camera == (CameraClip(0.0, 3.28, {"left": 0.25, "right": 0.7}),)
     assert answer.weights == Weights("a@1", "random:0", ("left", "right"))
     assert answer.weights.stand_in
+    assert answer.info.header_duration_seconds is None
+    outputs["HEADER_DURATION_SECONDS"] = np.array([3600.0])
+    assert parse_score(outputs).info.header_duration_seconds == 3600
 
 
 def test_the_client_and_the_server_declare_the_same_parameters() -> None:

@@ -189,6 +189,7 @@ def test_the_contract_of_the_ensemble() -> None:
         "CLIP_SECONDS": (types.TYPE_FP32, [-1, 2]),
         "VIDEO_EMBEDDING": (types.TYPE_FP32, [1, -1]),
         "VIDEO_INFO": (types.TYPE_FP64, [1, 5]),
+        "HEADER_DURATION_SECONDS": (types.TYPE_FP64, [1]),
         "WEIGHTS": (types.TYPE_STRING, [1]),
     }
 

@@ -36,6 +36,7 @@ parameters = st.fixed_dictionaries(
         "max_clips": st.integers(1, MAX_SEGMENTS),
         "start_seconds": st.floats(0, 1e6),
         "end_seconds": st.floats(0, 1e6),
+        "from_first_frame": st.integers(0, 1),
     },
 )
 
@@ -69,6 +70,7 @@ def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_o
     # Motion frames run from the first frame of the part to its last, never backwards.
     shown = timestamps[sampling.frame_indices[sampling.motion_order]]
     assert (np.diff(shown) >= 0).all()
+    shown -= timestamps[0] if asked.get("from_first_frame") else 0.0
     assert shown[0] >= asked.get("start_seconds", -math.inf) - 1e-5
     assert shown[-1] < asked.get("end_seconds", math.inf)
 

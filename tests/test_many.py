@@ -161,7 +161,7 @@ def test_what_a_table_was_begun_with_cannot_change(server: Server, folder: Path,
     arguments = (folder / "000.mp4", "--output", output, "--url", server.url)
     assert run(*arguments, "--start", 0.5, "--duration", 1).returncode == 0
     row = json.loads(output.read_text())
-    assert row["parameters"] == {"start_seconds": 0.5, "end_seconds": 1.5}
+    assert row["parameters"] == {"start_seconds": 0.5, "end_seconds": 1.5, "from_first_frame": 1}
     before = output.read_bytes()
     result = run(*arguments)
     assert result.returncode == 2

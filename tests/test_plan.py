@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
     "camera_order": [*range(16)] * 2,
     "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
     "info": [4.0, 100, 25.0, 640, 480],
+    "header_duration_seconds": None,
     "rotation_degrees": 90,
     "frames_to_decode": 31,
 }
@@ -36,7 +37,8 @@ def decoder() -> Iterator[IsolatedDecoder]:
 
 
 def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
-    assert checked(copy.deepcopy(GOOD), LIMITS) == GOOD
+    for good in (GOOD, GOOD | {"header_duration_seconds": 3600.0}):
+        assert checked(copy.deepcopy(good), LIMITS) == good
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
@@ -71,6 +73,10 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("info", [4.0, 100, 25.0, -640, -480]),
         ("info", [4.0, 100, 25.0, True, 480]),
         ("info", [4.0, 100, 25.0, 10**400, 480]),
+        ("header_duration_seconds", float("nan")),
+        ("header_duration_seconds", 10**400),
+        ("header_duration_seconds", "4"),
+        ("header_duration_seconds", [4.0]),
         ("rotation_degrees", 45),
         ("rotation_degrees", 90.0),
         ("rotation_degrees", None),

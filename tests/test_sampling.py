@@ -1,6 +1,7 @@
 """The frame rules, against PyTorch's linspace and the reference's figures."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,6 +119,27 @@ def test_a_whole_number_of_seconds_is_counted_as_one_wherever_it_starts(start: f
         assert len(part.motion_order) == 32
 
 
+@pytest.mark.parametrize("first", [0.0, 1.44, 600.0, -2.0, 1e6])
+@pytest.mark.parametrize("part", [{"end_seconds": 2.0}, {"start_seconds": 2.0}, {"start_seconds": 3, "end_seconds": 5}])
+def test_a_part_may_count_from_the_first_frame_wherever_that_is(first: float, part: dict[str, Any]) -> None:
+    plain = sample(timestamps(200, 25), 8.0, Parameters(**part))
+    late = sample(first + timestamps(200, 25), 8.0, Parameters(**part, from_first_frame=1))
+    assert np.array_equal(late.frame_indices, plain.frame_indices)
+    assert np.array_equal(late.motion_order, plain.motion_order)
+    assert np.array_equal(late.camera_order, plain.camera_order)
+    np.testing.assert_allclose(late.clip_seconds, first + plain.clip_seconds, atol=1e-6)
+
+
+def test_a_part_is_of_timestamps_unless_the_request_says_otherwise() -> None:
+    late = timestamps(15_200, 25)[15_000:]
+    part = sample(late, 8.0, Parameters(start_seconds=602.0, end_seconds=604.0))
+    assert (part.frame_indices[0], part.frame_indices[-1]) == (50, 99)
+    with pytest.raises(InvalidParameter, match=r"and end_seconds 2: the video's frames are from 600 to 607.96 s$"):
+        sample(late, 8.0, Parameters(end_seconds=2.0))
+    with pytest.raises(InvalidParameter, match=r"start_seconds 9 .* from 0 to 7.96 s, counted from the first one$"):
+        sample(late, 8.0, Parameters(start_seconds=9.0, from_first_frame=1))
+
+
 def test_an_end_after_the_videos_is_the_videos() -> None:
     part = sample(timestamps(250, 25), 10.0, Parameters(end_seconds=99.0))
     assert np.array_equal(part.frame_indices, sample(timestamps(250, 25), 10.0, Parameters()).frame_indices)
@@ -145,6 +167,8 @@ def test_a_part_without_frames_is_refused() -> None:
         ({"clip_stride_seconds": 0}, "clip_stride_seconds is 0"),
         ({"start_seconds": -1}, "start_seconds is -1, it must be a number of at least 0"),
         ({"end_seconds": "1e999"}, "end_seconds is '1e999'"),
+        ({"from_first_frame": 2}, "from_first_frame is 2, it must be a whole number from 0 to 1"),
+        ({"from_first_frame": "yes"}, "from_first_frame is 'yes'"),
         ({"start_seconds": 4, "end_seconds": 4}, "end_seconds is 4, which is not after start_seconds, 4"),
     ],
 )

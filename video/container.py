@@ -4,6 +4,7 @@ Only the demuxers and decoders of supported formats are enabled: a playlist, for
 files that it names.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from video.duration import agrees, choose_duration, frame_rate, frames_duration
 from video.errors import InvalidVideo, Reason
 from video.limits import Limits
 from video.sampling import StreamInfo
@@ -25,7 +27,6 @@ from video.structure import has_moov, missing_bytes, rotation_degrees
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
 DEFAULT_LIMITS = Limits()
-DURATION_TOLERANCE_SECONDS = 0.5
 CONTAINERS = "mp4, mov, mkv, webm, avi"
 CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
 STILL_IMAGES = {
@@ -56,6 +57,8 @@ class FrameTable:
     """(packets,) the pts of each packet, in decoding order; None if some have none."""
     packet_is_keyframe: NDArray[np.bool_]
     """(packets,) whether each packet is a keyframe."""
+    header_duration_seconds: float | None = None
+    """The header's duration if it differs from that of the frames by more than half a frame."""
 
 
 @contextmanager
@@ -86,6 +89,7 @@ def read_frame_table(
     packet_pts: list[int | None] = []
     packet_is_keyframe: list[bool] = []
     first_key_pts: int | None = None
+    last_shown, last_units = -math.inf, 0
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
@@ -101,6 +105,9 @@ def read_frame_table(
                 first_key_pts = packet.pts
             if not packet.is_discard:
                 shown.append((packet.pts, packet.dts))
+                time = packet.dts if packet.pts is None else packet.pts
+                if time is not None and time >= last_shown:
+                    last_shown, last_units = time, packet.duration or 0
     except av.FFmpegError as error:
         raise _ends_early(len(shown), stream.frames) from error
     if first_key_pts is not None:
@@ -114,30 +121,45 @@ def read_frame_table(
     pts = None if container.format.name == "avi" else _rising([pts for pts, _ in shown])
     times = _rising([dts for _, dts in shown]) if pts is None else pts
     timestamps = np.arange(len(shown)) / (rate or 25.0) if times is None else times * float(time_base)
-    duration = _duration(container, stream, float(timestamps[-1] - timestamps[0]) + (1 / rate if rate else 0.0))
-    if not rate and duration > 0:
-        rate = len(shown) / duration
+    tick = float(time_base)
+    frames_seconds = frames_duration(timestamps, last_units * tick, rate, tick)
+    stated = _header_seconds(container, stream, float(timestamps[0]), frames_seconds, len(shown))
+    duration = choose_duration(stated, frames_seconds, len(shown))
+    rate = frame_rate(timestamps, rate, duration.seconds)
     context = stream.codec_context
     rotation = rotation_degrees(video, stream.id) if "mp4" in container.format.name.split(",") else 0
     width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
-    info = StreamInfo(duration, len(shown), rate, width, height)
+    info = StreamInfo(duration.seconds, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
-    return FrameTable(info, rotation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
+    return FrameTable(
+        info,
+        rotation,
+        timestamps,
+        pts,
+        in_decoding_order,
+        np.array(packet_is_keyframe, np.bool_),
+        duration.header_seconds,
+    )
 
 
-def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
-    """The duration in seconds of the video stream, else of the container, else `shown_seconds`.
+def _header_seconds(
+    container: InputContainer, stream: VideoStream, first_seconds: float, frames_seconds: float, frames: int
+) -> float | None:
+    """The duration in seconds that the header states of the video: the stream's, else the container's; None if neither.
 
-    A container's duration starts at its own zero and includes audio that is longer than the video. It is used only if
-    it is within half a second of `shown_seconds`.
+    A container's may start at its own zero instead of at the first frame. It may also be that of audio: where other
+    streams are, one that does not agree with the frames says nothing about the video.
     """
     if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration and container.duration > 0:
         seconds = container.duration / av.time_base
-        if abs(seconds - shown_seconds) < DURATION_TOLERANCE_SECONDS:
+        nearest = min(seconds, seconds - first_seconds, key=lambda candidate: abs(candidate - frames_seconds))
+        if agrees(nearest, frames_seconds, frames):
+            return nearest
+        if len(container.streams) == 1:
             return seconds
-    return shown_seconds
+    return None
 
 
 def _rising(times: list[int | None]) -> NDArray[np.int64] | None:

@@ -19,8 +19,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_clips": (1, MAX_SEGMENTS),
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
+    "from_first_frame": (0, 1),
 }
-_INTEGERS = ("max_frames", "max_clips")
+_INTEGERS = ("max_frames", "max_clips", "from_first_frame")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Parameters:
     """Only frames from this timestamp on are used."""
     end_seconds: float | None = None
     """Only frames before this timestamp are used."""
+    from_first_frame: int = 0
+    """1 if `start_seconds` and `end_seconds` count from the first frame's timestamp, 0 if they are timestamps."""
 
     @property
     def stride_seconds(self) -> float:

@@ -8,13 +8,8 @@ from video.limits import Limits
 from video.orders import MAX_PLACES, MAX_WANTED
 
 FIELDS = {
-    "frame_indices",
-    "motion_order",
-    "camera_order",
-    "clip_seconds",
-    "info",
-    "rotation_degrees",
-    "frames_to_decode",
+    *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
+    *("info", "header_duration_seconds", "rotation_degrees", "frames_to_decode"),
 }
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
@@ -29,6 +24,7 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     assert isinstance(said, dict)
     info, frame_indices, clip_seconds = said["info"], said["frame_indices"], said["clip_seconds"]
     _require(isinstance(info, list) and len(info) == 5 and all(map(_is_finite, info)))
+    _require(said["header_duration_seconds"] is None or _is_finite(said["header_duration_seconds"]))
     _, frames, _, width, height = info
     _require(all(type(count) is int and count >= 0 for count in (frames, width, height)))
     _require(frames <= limits.max_frames and width * height <= limits.max_pixels)

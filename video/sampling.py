@@ -22,10 +22,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a container states about its video."""
+    """A video stream, measured by its frames; what its header states counts where it agrees with them."""
 
     duration_seconds: float
-    """Duration of the video stream, or of the container if the stream has none."""
+    """From the first frame to the end of the last one."""
     frames: int
     """Number of displayed frames."""
     frames_per_second: float
@@ -56,13 +56,16 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     `timestamps` (frames,) are in seconds, ascending, at least one. Raises `InvalidParameter` if no frame lies between
     `start_seconds` and `end_seconds`.
     """
-    wanted_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
-    wanted_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
+    asked_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
+    asked_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
+    origin = float(timestamps[0]) if parameters.from_first_frame else 0.0
+    wanted_from, wanted_to = origin + asked_from, origin + asked_to
     first, stop = _frames_between(timestamps, wanted_from, wanted_to)
     if first == stop:
+        frames = f"the video's frames are from {timestamps[0] - origin:g} to {timestamps[-1] - origin:g} s"
         raise InvalidParameter(
-            f"no frame lies between start_seconds {wanted_from:g} and end_seconds {wanted_to:g}: "
-            f"the video's frames are from {timestamps[0]:g} to {timestamps[-1]:g} s"
+            f"no frame lies between start_seconds {asked_from:g} and end_seconds {asked_to:g}: {frames}"
+            + (", counted from the first one" if parameters.from_first_frame else "")
         )
     part = timestamps[first:stop]
     part_seconds = duration_seconds

@@ -53,6 +53,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "camera_order": sampling.camera_order.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
+        "header_duration_seconds": table.header_duration_seconds,
         "rotation_degrees": table.rotation_degrees,
         "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
+from .._runs.part_times import ORIGIN
 from .._runs.table_run import run_table
 from .._sdk.client import Client
 from .._sdk.parameters import RANGES, WHOLE
@@ -141,9 +142,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     encryption.add_argument("--tls-key", metavar="PEM", help="the private key of --tls-certificate")
     parts = parser.add_argument_group("part of the video to score")
-    parts.add_argument("--start", type=float, metavar="SECONDS", help="ignore frames before this timestamp")
-    parts.add_argument("--end", type=float, metavar="SECONDS", help="ignore frames at or after this timestamp")
+    parts.add_argument(
+        "--start", type=float, metavar="SECONDS", help="ignore earlier frames; counts from the video's first frame"
+    )
+    parts.add_argument(
+        "--end", type=float, metavar="SECONDS", help="ignore frames at or after this time; counts from the first frame"
+    )
     parts.add_argument("--duration", type=float, metavar="SECONDS", help="length of the part, instead of --end")
+    parts.add_argument(
+        "--timestamps",
+        action="store_true",
+        help="--start, --end and a manifest's times are timestamps, and do not count from the first frame",
+    )
     for name, text in HELP.items():
         number = int if name in WHOLE else float
         parts.add_argument(_flag(name), type=number, metavar="N", help=text)
@@ -185,6 +195,8 @@ def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             parser.error("give --end or --duration, not both")
         if not (math.isfinite(options.duration) and options.duration > 0):
             parser.error(f"--duration is {options.duration:g}, it must be above 0")
+        if options.timestamps and start is None:
+            parser.error("--duration with --timestamps needs --start: the timestamp at which the part starts")
         end = (start or 0.0) + options.duration
     values = {name: getattr(options, name) for name in HELP} | {"start_seconds": start, "end_seconds": end}
     parameters = {name: value for name, value in values.items() if value is not None}
@@ -196,7 +208,7 @@ def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             parser.error(f"{flags.get(name, _flag(name))} is {value:g}, it must be {allowed}")
     if end is not None and end <= (start or 0.0):
         parser.error(f"--end is {end:g}, it must be after --start, {start or 0:g}")
-    return parameters
+    return parameters if options.timestamps else parameters | {ORIGIN: 1}
 
 
 def _flag(parameter: str) -> str:

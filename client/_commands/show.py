@@ -7,6 +7,7 @@ import sys
 from .._inputs.inputs import Inputs
 from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
+from .._runs.part_times import item_parameters
 from .._runs.run import Run, scoring
 from .._sdk.client import Client
 from .._sdk.result import CameraClip, Score
@@ -35,7 +36,7 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
             if (notice := result.weights.notice) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            row = scored_row(video.item.video, result, parameters | video.item.part)
+            row = scored_row(video.item.video, result, item_parameters(parameters, video.item))
             print(table(video.item.shown, result) if as_table else json.dumps(row), flush=True)
     for sentence in skipped.sentences():
         _say(sentence)
@@ -47,8 +48,9 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
 def table(video: str, score: Score) -> str:
     """One video's score as lines of text for a person."""
     info, motion = score.info, score.motion
+    header = "" if info.header_duration_seconds is None else f" (header: {info.header_duration_seconds:.2f} s)"
     lines = [
-        f"{video}  {info.duration_seconds:.2f} s, {info.frames} frames, "
+        f"{video}  {info.duration_seconds:.2f} s{header}, {info.frames} frames, "
         f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}",
         f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
         f"   dynamics {motion.dynamics_score:.3f}",

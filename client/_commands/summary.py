@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS
-from .._tables.row import NO_SCORES
+from .._tables.row import NO_SCORES, PART_COLUMNS
 from .._tables.table import TableError, read_batches, read_metadata
 from ..intervals import camera_intervals, label_seconds, table_clips
 from .parser import command_parser
@@ -229,7 +229,7 @@ def _print_videos(path: Path, as_table: bool) -> None:
 
 
 def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
-    content = {name: row[name] for name in ("video", "start_seconds", "end_seconds") if row.get(name) is not None}
+    content = {name: row[name] for name in ("video", *PART_COLUMNS) if row.get(name) is not None}
     if failed:
         return content | {"error": row["error"] or NO_SCORES, "reason": row["reason"]}
     intervals = camera_intervals(table_clips(row.get("clips")))

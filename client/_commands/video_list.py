@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
-from .._tables.row import NO_SCORES, Row
+from .._tables.row import INFO_COLUMNS, NO_SCORES, PART_COLUMNS, Row
 from .._tables.table import Metadata
 
 
@@ -113,7 +113,7 @@ def _text_line(row: dict[str, Any], what: str, names: list[str]) -> str:
 
 def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
     """A row of a table, as pyarrow gives it, as the JSON object that the command `score` prints."""
-    part = {name: row[name] for name in ("start_seconds", "end_seconds") if row[name] is not None}
+    part = {name: row[name] for name in PART_COLUMNS if row[name] is not None}
     parameters = metadata.parameters | part
     content: Row = {"video": row["video"]} | ({"parameters": parameters} if parameters else {})
     if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
@@ -130,7 +130,9 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
             }
             for clip in row["clips"] or ()
         ],
-        "info": {name: row[name] for name in ("duration_seconds", "frames", "frames_per_second", "width", "height")},
+        "info": {
+            name: row[name] for name in INFO_COLUMNS if name != "header_duration_seconds" or row[name] is not None
+        },
         "weights": metadata.weights,
     }
 

@@ -241,7 +241,11 @@ def _segment(row: dict[str, Any], path: Path | None) -> Segment | None:
     length_seconds = row["duration_seconds"] or 0.0
     end_seconds = row["end_seconds"] or start_seconds + length_seconds
     clips = row["clips"] or ()
-    if row["start_seconds"] is None and clips:
+    if row["from_first_frame"] and clips:
+        # The first clip starts at the part's first frame; its time is a timestamp.
+        end_seconds += clips[0]["start_seconds"] - start_seconds
+        start_seconds = clips[0]["start_seconds"]
+    elif row["start_seconds"] is None and clips:
         # Timestamps need not start at 0: take the start of the first clip.
         start_seconds = clips[0]["start_seconds"]
         end_seconds = row["end_seconds"] or start_seconds + length_seconds

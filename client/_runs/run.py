@@ -9,6 +9,7 @@ from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Score
 from ..errors import ClientError, InvalidRequest
+from .part_times import item_parameters
 
 TWO_PARTS = "both the manifest and the command line select a part of the video"
 _RESULTS_PER_SLOT = 8
@@ -133,7 +134,7 @@ def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], Vi
             return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
         video = item.path if item.content is None else item.content.take()
         try:
-            return VideoResult(item, client.score(video, **{**parameters, **item.part}))  # type: ignore[arg-type]
+            return VideoResult(item, client.score(video, **item_parameters(parameters, item)))  # type: ignore[arg-type]
         except ClientError as error:
             return VideoResult(item, error)
 

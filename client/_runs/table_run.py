@@ -15,6 +15,7 @@ from .._tables.output import Output, OutputError, check_output, output_for
 from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
+from .part_times import OLDER, ORIGIN, PART, begun_with_timestamps, item_parameters, times_of
 from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 
@@ -51,8 +52,14 @@ def run_table(
                 f"{output}: exists, but {journal_of(output).name} is incomplete, so no run can resume; "
                 "choose another name for the output"
             )
-        journal.agree(_terms(weights, parameters))
+        older = begun_with_timestamps(journal)
+        terms = _terms(weights, parameters, None if older else times_of(parameters))
+        journal.agree(terms)
         with closing(ProgressBar()) as progress:
+            if older:
+                if parameters.get(ORIGIN):
+                    progress.say(f"NOTE: {OLDER}")
+                parameters = terms.parameters
             run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters)
             return run.score(inputs, in_flight, retry_failed)
 
@@ -134,7 +141,7 @@ class TableRun:
             self.stopped = self.stopped or why
             run.stop()
             return
-        parameters = self.parameters | item.part
+        parameters = item_parameters(self.parameters, item)
         if isinstance(result, ClientError):
             row = failed_row(item.video, result, parameters)
             self.progress.say(f"{item.shown}: {result}")
@@ -179,5 +186,7 @@ def _served(weights: Weights) -> dict[str, str]:
     return {"motion": weights.motion, "camera": weights.camera, "precision": weights.precision}
 
 
-def _terms(weights: Weights, parameters: dict[str, float]) -> Terms:
-    return Terms(_served(weights), weights.labels, parameters)
+def _terms(weights: Weights, parameters: dict[str, float], times: str | None) -> Terms:
+    """`times` says in words what `ORIGIN` says in a request, also for videos that manifests will add."""
+    fixed = {name: value for name, value in parameters.items() if name != ORIGIN}
+    return Terms(_served(weights), weights.labels, fixed, times)

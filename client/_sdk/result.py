@@ -1,6 +1,7 @@
 """The server's answer for a video."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 
 LABEL_THRESHOLD = 0.5
 """Lowest probability at which a camera label is reported."""
-OUTPUTS = ("MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS", "VIDEO_INFO", "WEIGHTS")
+OUTPUTS = (
+    "MOTION_SCORES",
+    "CAMERA_PROBABILITIES",
+    "CLIP_SECONDS",
+    "VIDEO_INFO",
+    "HEADER_DURATION_SECONDS",
+    "WEIGHTS",
+)
 """The outputs of the ensemble that make up a `Score`."""
 
 
@@ -46,10 +54,10 @@ class CameraClip:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says about the video."""
+    """The video as its frames and its container have it."""
 
     duration_seconds: float
-    """Duration of the video stream in seconds."""
+    """From the first frame to the end of the last one; the header's duration if that agrees with the frames."""
     frames: int
     """Number of frames."""
     frames_per_second: float
@@ -58,6 +66,12 @@ class VideoInfo:
     """Width of a frame in pixels."""
     height: int
     """Height of a frame in pixels."""
+    header_duration_seconds: float | None = None
+    """The header's duration if it differs from that of the frames by more than half a frame, else None."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as a JSON object; `header_duration_seconds` only if it is not None."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,7 @@ class Score:
                 }
                 for clip in self.camera
             ],
-            "info": vars(self.info),
+            "info": self.info.as_dict(),
             "weights": {
                 "motion": self.weights.motion,
                 "camera": self.weights.camera,
@@ -137,6 +151,7 @@ def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
     weights = parse_weights(outputs["WEIGHTS"])
     camera, objects, dynamics = (round(float(score), 6) for score in outputs["MOTION_SCORES"][0])
     duration, frames, rate, width, height = outputs["VIDEO_INFO"][0].tolist()
+    (header,) = outputs["HEADER_DURATION_SECONDS"].tolist()
     clips = tuple(
         CameraClip(
             round(float(start), 6),
@@ -148,6 +163,13 @@ def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
     return Score(
         MotionScores(camera, objects, dynamics),
         clips,
-        VideoInfo(round(duration, 6), int(frames), round(rate, 6), int(width), int(height)),
+        VideoInfo(
+            round(duration, 6),
+            int(frames),
+            round(rate, 6),
+            int(width),
+            int(height),
+            None if math.isnan(header) else round(header, 6),
+        ),
         weights,
     )

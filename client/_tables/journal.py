@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from .._inputs.item import UNNAMED, Item
 from .._inputs.names import LONGEST_PATH, as_bytes
@@ -19,7 +20,8 @@ from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack
 from .row import Row
 
 VERSION = 2
-"""SQLite's `user_version` of a journal. 1 has no `places`; 0 is the same, from before journals had a version."""
+"""SQLite's `user_version` of a journal. Before version 2, there are no `places`, and `Terms` have no `times`; version 0 is
+from before journals had a version."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,
@@ -95,17 +97,17 @@ class Journal:
 
     def agree(self, terms: Terms) -> None:
         """Begin with these terms, or check that it was begun with the same ones and is whole. Raises `OtherTerms`."""
-        before = self.terms
-        if before is not None:
-            for name, then in asdict(before).items():
-                if then != (now := asdict(terms)[name]):
-                    raise OtherTerms(
-                        f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
-                        "choose another name for the output, or delete it and its journal"
-                    )
+        before, stated = self.terms, _stated(terms)
+        begun = {} if before is None else _stated(before)
+        for name, then in begun.items():
+            if then != (now := asdict(terms)[name]):
+                raise OtherTerms(
+                    f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
+                    "choose another name for the output, or delete it and its journal"
+                )
         self._check_rows(begun=before is not None)
-        if before is None:
-            self._set_fact("terms", json.dumps(asdict(terms)))
+        if begun.keys() != stated.keys():
+            self._set_fact("terms", json.dumps(stated))
 
     @property
     def terms(self) -> Terms | None:
@@ -199,6 +201,12 @@ class Journal:
         with self._lock, self._explained():
             query = f"SELECT count(*) FROM videos{' WHERE failed' if failed else ''}"
             return int(self._database.execute(query).fetchone()[0])
+
+    def has_parts(self) -> bool:
+        """Whether any video in it is a part that a manifest selected."""
+        query = "SELECT 1 FROM videos WHERE start_seconds IS NOT NULL OR end_seconds IS NOT NULL LIMIT 1"
+        with self._lock, self._explained():
+            return self._database.execute(query).fetchone() is not None
 
     @property
     def position(self) -> Position:
@@ -331,6 +339,10 @@ class Journal:
 def _packed(row: Row) -> tuple[bool, bytes]:
     """Whether the row is a failure, and its record."""
     return "error" in row, pack_row(row)
+
+
+def _stated(terms: Terms) -> dict[str, Any]:
+    return {name: value for name, value in asdict(terms).items() if value is not None}
 
 
 def _shown(value: object) -> str:

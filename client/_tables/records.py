@@ -22,6 +22,8 @@ class Terms:
     """The camera labels, in the server's order."""
     parameters: dict[str, float]
     """The parameters of the command line, including the part of the video."""
+    times: str | None = None
+    """What the times of parts count from; None in journals from before this was a choice: they are timestamps."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,19 @@ def unpack_terms(text: object) -> Terms:
     content = _json(text)
     try:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
+        times = content.get("times")
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and isinstance(labels, list)
             and all(isinstance(label, str) for label in labels)
             and all(isinstance(value, int | float) for value in parameters.values())
+            and isinstance(times, str | None)
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise Damaged("they have another form") from error
     if not sound:
         raise Damaged("they have another form")
-    return Terms(weights, tuple(labels), parameters)
+    return Terms(weights, tuple(labels), parameters, times)
 
 
 def unpack_position(text: object) -> Position:

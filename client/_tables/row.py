@@ -13,6 +13,7 @@ FLAT_COLUMNS = (
     "video",
     "start_seconds",
     "end_seconds",
+    "from_first_frame",
     "error",
     "error_kind",
     "reason",
@@ -20,13 +21,18 @@ FLAT_COLUMNS = (
     "object_movement_score",
     "dynamics_score",
     "duration_seconds",
+    "header_duration_seconds",
     "frames",
     "frames_per_second",
     "width",
     "height",
 )
 """The columns of the table with a single value; `clips` follows them."""
-ADDED_COLUMNS = ("reason",)
+PART_COLUMNS = ("start_seconds", "end_seconds", "from_first_frame")
+"""The columns that are request parameters: the part of the video that was scored."""
+INFO_COLUMNS = ("duration_seconds", "header_duration_seconds", "frames", "frames_per_second", "width", "height")
+"""The columns of `info`; one without a value is not in it."""
+ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds")
 """Columns that older tables lack; their value is then null."""
 NO_SCORES = "it has no scores"
 """The error of a row that has neither scores nor an error."""
@@ -47,7 +53,7 @@ def flat(row: Row) -> Row:
     """The `FLAT_COLUMNS` of a row; None for values that it lacks."""
     parameters = row.get("parameters", {})
     values = row | row.get("motion", {}) | row.get("info", {})
-    values |= {name: parameters.get(name) for name in ("start_seconds", "end_seconds")}
+    values |= {name: parameters.get(name) for name in PART_COLUMNS}
     return {name: values.get(name) for name in FLAT_COLUMNS}
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from .replace import replacing
-from .row import ADDED_COLUMNS, FLAT_COLUMNS, Row, flat
+from .row import ADDED_COLUMNS, FLAT_COLUMNS, PART_COLUMNS, Row, flat
 
 METADATA_KEY = b"video_motion"
 FORMATS = (".parquet", ".jsonl", ".csv")
@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         pa.field("video", pa.string(), nullable=False),
         pa.field("start_seconds", pa.float64()),
         pa.field("end_seconds", pa.float64()),
+        pa.field("from_first_frame", pa.int8()),
         pa.field("error", pa.string()),
         pa.field("error_kind", pa.string()),
         pa.field("reason", pa.string()),
@@ -48,6 +49,7 @@ SCHEMA = pa.schema(
         pa.field("object_movement_score", pa.float32()),
         pa.field("dynamics_score", pa.float32()),
         pa.field("duration_seconds", pa.float64()),
+        pa.field("header_duration_seconds", pa.float64()),
         pa.field("frames", pa.int64()),
         pa.field("frames_per_second", pa.float64()),
         pa.field("width", pa.int32()),
@@ -69,9 +71,10 @@ SCHEMA = pa.schema(
 )
 """The columns. For a scored video `error`, `error_kind` and `reason` are null; for a failed one, all that follow are.
 
-`start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video. The probabilities
-of a clip are in the order of the metadata's labels; its labels are those with at least 0.5, most probable first.
-`reason` is null in tables from before it existed.
+`start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video; they count from
+the first frame if `from_first_frame` is 1, and are timestamps if it is null. The probabilities of a clip are in the
+order of the metadata's labels; its labels are those with at least 0.5, most probable first. `header_duration_seconds`
+is null where the header agrees with the frames. `ADDED_COLUMNS` are null in tables from before they existed.
 """
 
 
@@ -205,7 +208,7 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
     reader = csv.DictReader(file, strict=True)
     if missing := {*FLAT_COLUMNS, "clips"} - set(reader.fieldnames or ()) - set(ADDED_COLUMNS):
         raise ValueError(f"it has no column {sorted(missing)[0]!r}")
-    whole = ("frames", "width", "height")
+    whole = ("frames", "width", "height", "from_first_frame")
     text = ("video", "error", "error_kind", "reason")
     for cells in reader:
         row: Row = {
@@ -213,7 +216,7 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
             for name in FLAT_COLUMNS
             if (value := cells.get(name))
         }
-        part = {name: row.pop(name) for name in ("start_seconds", "end_seconds") if name in row}
+        part = {name: row.pop(name) for name in PART_COLUMNS if name in row}
         if part:
             row["parameters"] = part
         if cells["clips"]:

@@ -39,6 +39,7 @@ class TritonPythonModel(VideoModel):
             "ROTATION_DEGREES": np.array([[plan["rotation_degrees"]]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
+            "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
         }
 
     def _check_size(self, plan: dict[str, Any], file_bytes: int) -> None:
