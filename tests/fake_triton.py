@@ -17,6 +17,7 @@ WEIGHTS = json.dumps({"motion": "a@1", "camera": "b@2", "precision": "f32", "lab
 OUTPUTS = {
     "WEIGHTS": ("BYTES", [1], len(WEIGHTS).to_bytes(4, "little") + WEIGHTS),
     "MOTION_SCORES": ("FP32", [1, 3], np.array([0.5, 1.0, 1.5], np.float32).tobytes()),
+    "HEADER_DURATION_SECONDS": ("FP64", [1], np.array([np.nan]).tobytes()),
     "VIDEO_INFO": ("FP64", [1, 5], np.array([1.0, 25, 25, 64, 48], np.float64).tobytes()),
     "CLIP_SECONDS": ("FP32", [1, 2], np.array([0, 1], np.float32).tobytes()),
     "CAMERA_PROBABILITIES": ("FP32", [1, 2], np.array([0.25, 0.75], np.float32).tobytes()),

@@ -13,6 +13,7 @@ OUTPUTS: dict[str, NDArray[Any]] = {
     "WEIGHTS": np.array([json.dumps({"motion": "a@1", "camera": "b@2", "labels": LABELS}).encode()], object),
     "MOTION_SCORES": np.array([[0.5, 1.25, 2.5]], np.float32),
     "VIDEO_INFO": np.array([[3.5, 84, 24.0, 640, 360]]),
+    "HEADER_DURATION_SECONDS": np.array([np.nan]),
     "CLIP_SECONDS": np.array([[0, 2]], np.float32),
     "CAMERA_PROBABILITIES": np.array([[0.25, 0.75]], np.float32),
 }
