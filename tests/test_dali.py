@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
@@ -19,9 +20,12 @@ from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, frame_differences
 from client import Client, InvalidRequest, ServerError
 from export.networks import export_networks
+from fixtures.remuxed import flagged, remux, with_hidden_frames
+from fixtures.several_streams import Video, encode_several
 from fixtures.synthetic import encode, transcode
 from server import Server, Settings, running
 from tests.conftest import MODEL_REPOSITORY, copy_repository, serve_gpu_profile_on_cpu
+from tests.test_orientation import ORIENTATIONS, matrix
 from video import Parameters
 
 FRAMES = 60
@@ -66,14 +70,59 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     assert differences.max() < 1
 
 
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)
+def test_a_turned_or_mirrored_video_is_shown_as_in_the_cpu_profile(corner: tuple[int, ...], tmp_path: Path) -> None:
     # 398 pixels wide when its height is 224: 174 are cropped away, and of 399 it would be an odd number.
     for width in (320, 322):
-        video = encode(30, codec="mjpeg", container="mov", width=width, height=180, rotation_degrees=rotation)
+        turned = matrix(*corner)
+        video = encode(30, width=width, height=180, codec="mjpeg", container="mov", display_matrix=turned)
         pipeline = definition(tmp_path / str(width), 224)
         _, found, expected = both_decoders(video, pipeline, "cpu", 224, PARAMETERS)
         assert frame_differences(found, expected).max() < 2
+
+
+def test_a_mirrored_phone_video_in_a_matroska_file_is_shown_as_in_the_cpu_profile(tmp_path: Path) -> None:
+    turned = matrix(0, 1, 1, 0)
+    video = encode(30, width=320, height=180, codec="mjpeg", container="matroska", display_matrix=turned)
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert frame_differences(found, expected).max() < 2
+
+
+FAST = {"cpu-used": "8", "deadline": "realtime"}
+
+
+@pytest.mark.parametrize("parameters", [Parameters(), Parameters(start_seconds=1.6), Parameters(fps=1, max_clips=1)])
+def test_hidden_frames_are_not_counted_as_in_the_cpu_profile(parameters: Parameters, tmp_path: Path) -> None:
+    video = encode(60, width=96, height=64, codec="libvpx", container="webm", options=FAST | {"g": "20"})
+    hidden = with_hidden_frames(video, "webm", {5, 6, 20, 41})
+    _, found, expected = both_decoders(hidden, definition(tmp_path, 224), "cpu", 224, parameters)
+    assert frame_differences(found, expected).max() < 2
+
+
+@pytest.mark.parametrize("keyframes", [None, (0, 7, 40)], ids=["all", "some"])
+def test_false_keyframe_flags_change_nothing_as_in_the_cpu_profile(
+    keyframes: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    video = encode(60, width=96, height=64, codec="libvpx-vp9", container="webm", options=FAST | {"g": "30"})
+    part = Parameters(start_seconds=1.6)
+    _, found, expected = both_decoders(flagged(video, "webm", keyframes), definition(tmp_path, 224), "cpu", 224, part)
+    assert frame_differences(found, expected).max() < 2
+
+
+@pytest.mark.parametrize("tag", ["color_space=bt709", "color_space=bt2020", "color_space=bt709:color_range=pc"])
+def test_a_stated_color_space_changes_nothing_as_in_the_cpu_profile(tag: str, tmp_path: Path) -> None:
+    video = encode(20, width=96, height=64, codec="libvpx-vp9", container="webm", options=FAST)
+    tagged = remux(video, "webm", bitstream_filter=f"vp9_metadata={tag}")
+    _, found, expected = both_decoders(tagged, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert frame_differences(found, expected).max() < 2
+
+
+def test_the_default_one_of_two_streams_is_shown_as_in_the_cpu_profile(tmp_path: Path) -> None:
+    small = Video(10, 64, 48, "libvpx-vp9")
+    large = Video(20, 128, 96, "libvpx-vp9", Disposition.default)
+    video = encode_several([small, large], "matroska")
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert frame_differences(found, expected).max() < 2
 
 
 @pytest.mark.slow

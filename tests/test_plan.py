@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
     "camera_order": [*range(16)] * 2,
     "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
     "info": [4.0, 100, 25.0, 640, 480],
-    "rotation_degrees": 90,
+    "orientation": [90, True],
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -70,9 +70,12 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("info", [4.0, 100, 25.0, -640, -480]),
         ("info", [4.0, 100, 25.0, True, 480]),
         ("info", [4.0, 100, 25.0, 10**400, 480]),
-        ("rotation_degrees", 45),
-        ("rotation_degrees", 90.0),
-        ("rotation_degrees", None),
+        ("orientation", [45, False]),
+        ("orientation", [90.0, False]),
+        ("orientation", [90, 1]),
+        ("orientation", [90]),
+        ("orientation", 90),
+        ("orientation", None),
         ("path", "/etc/passwd"),
     ],
 )

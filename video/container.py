@@ -5,7 +5,7 @@ files that it names.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -13,14 +13,18 @@ from typing import BinaryIO
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
 from video.limits import Limits
+from video.orientation import UPRIGHT, FirstFrame, Orientation, orientation_of
+from video.packets import beginning_test, shown_test
 from video.sampling import StreamInfo
-from video.structure import has_moov, missing_bytes, rotation_degrees
+from video.stream_choice import shown_stream
+from video.structure import has_moov, missing_bytes
 
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
@@ -42,12 +46,12 @@ STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVI
 
 @dataclass(frozen=True)
 class FrameTable:
-    """The frames of a video, read from its packets without decoding any."""
+    """The frames of a video, read from its packets; only the first one is decoded, for its orientation."""
 
     info: StreamInfo
     """Duration, frames, frame rate and size as displayed."""
-    rotation_degrees: int
-    """Clockwise rotation of a decoded frame for display: 0, 90, 180 or 270."""
+    orientation: Orientation
+    """How decoded frames are turned and mirrored for display."""
     timestamps: NDArray[np.float64]
     """(frames,) presentation times in seconds, ascending."""
     pts: NDArray[np.int64] | None
@@ -55,12 +59,12 @@ class FrameTable:
     packet_pts: NDArray[np.int64] | None
     """(packets,) the pts of each packet, in decoding order; None if some have none."""
     packet_is_keyframe: NDArray[np.bool_]
-    """(packets,) whether each packet is a keyframe."""
+    """(packets,) whether decoding can begin at each packet: the container says so, and the packet itself agrees."""
 
 
 @contextmanager
 def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container of an encoded file and its first video stream; raises `InvalidVideo` if it has none."""
+    """The container of an encoded file and the video stream that is shown; raises `InvalidVideo` if it has none."""
     video.seek(0)
     head = video.read(64)
     _refuse_by_magic(head)
@@ -78,31 +82,42 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
 
 
 def read_frame_table(
-    container: InputContainer, stream: VideoStream, video: BinaryIO, limits: Limits = DEFAULT_LIMITS
+    container: InputContainer, stream: VideoStream, limits: Limits = DEFAULT_LIMITS, *, oriented: bool = True
 ) -> FrameTable:
-    """Read every packet of `stream`, a stream of `video`, without decoding; raises `InvalidVideo`."""
+    """Read every packet of `stream`; raises `InvalidVideo`.
+
+    Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames.
+    """
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
     packet_is_keyframe: list[bool] = []
     first_key_pts: int | None = None
+    has_begun = False
+    is_shown, begins = _packet_tests(stream)
+    first = FirstFrame(stream) if oriented else None
+    size = stream.codec_context.width, stream.codec_context.height  # decoding may change them
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             if packet.is_corrupt:
-                raise _ends_early(len(shown), stream.frames)
+                raise _ends_early(len(shown), stream.frames, limits)
             if len(packet_pts) == limits.max_frames:
                 too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
             packet_pts.append(packet.pts)
-            packet_is_keyframe.append(packet.is_keyframe)
-            if packet.is_keyframe and first_key_pts is None:
-                first_key_pts = packet.pts
-            if not packet.is_discard:
+            # The first keyframe is one whatever the container says of it. Looking at every packet would take long.
+            is_beginning = (packet.is_keyframe or not has_begun) and begins(packet)
+            packet_is_keyframe.append(is_beginning)
+            if not has_begun and (packet.is_keyframe or is_beginning):
+                has_begun, first_key_pts = True, packet.pts
+            if is_shown(packet) and not packet.is_discard:
                 shown.append((packet.pts, packet.dts))
+            if first is not None:
+                first.look(packet)
     except av.FFmpegError as error:
-        raise _ends_early(len(shown), stream.frames) from error
+        raise _ends_early(len(shown), stream.frames, limits) from error
     if first_key_pts is not None:
         # A stream cut out of a longer one may begin with frames that refer to removed ones: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
@@ -117,12 +132,11 @@ def read_frame_table(
     duration = _duration(container, stream, float(timestamps[-1] - timestamps[0]) + (1 / rate if rate else 0.0))
     if not rate and duration > 0:
         rate = len(shown) / duration
-    context = stream.codec_context
-    rotation = rotation_degrees(video, stream.id) if "mp4" in container.format.name.split(",") else 0
-    width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
+    orientation = UPRIGHT if first is None else _orientation(first)
+    width, height = size[::-1] if orientation.exchanges_sides else size
     info = StreamInfo(duration, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
-    return FrameTable(info, rotation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
+    return FrameTable(info, orientation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
 
 
 def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
@@ -132,12 +146,33 @@ def _duration(container: InputContainer, stream: VideoStream, shown_seconds: flo
     it is within half a second of `shown_seconds`.
     """
     if stream.duration and stream.duration > 0 and stream.time_base:
-        return float(stream.duration * stream.time_base)
+        seconds = float(stream.duration * stream.time_base)
+        # An avi that was written to a pipe does not say how long it is; FFmpeg then guesses from the file's size.
+        if container.format.name != "avi" or abs(seconds - shown_seconds) < DURATION_TOLERANCE_SECONDS:
+            return seconds
     if container.duration and container.duration > 0:
         seconds = container.duration / av.time_base
         if abs(seconds - shown_seconds) < DURATION_TOLERANCE_SECONDS:
             return seconds
     return shown_seconds
+
+
+def _packet_tests(stream: VideoStream) -> tuple[Callable[[Packet], bool], Callable[[Packet], bool]]:
+    """Whether a packet has a frame that is shown, and whether decoding can begin at it.
+
+    Where a codec's packets do not tell, all are shown, and decoding begins at the start of the file.
+    """
+    name, extradata = stream.codec_context.codec.name, stream.codec_context.extradata
+    shown, begins = shown_test(name, extradata), beginning_test(name, extradata)
+    return (
+        lambda packet: shown is None or shown(memoryview(packet)),
+        lambda packet: begins is not None and begins(memoryview(packet)),
+    )
+
+
+def _orientation(first: FirstFrame) -> Orientation:
+    first.finish()
+    return UPRIGHT if first.frame is None else orientation_of(first.frame)
 
 
 def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
@@ -154,7 +189,7 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
         raise InvalidVideo("the video has no video stream, only cover art", Reason.NO_VIDEO_STREAM)
-    stream = streams[0]
+    stream = shown_stream(streams)
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
@@ -197,7 +232,7 @@ def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     return InvalidVideo(why, Reason.NOT_A_VIDEO)
 
 
-def _ends_early(frames: int, announced: int) -> InvalidVideo:
-    of = f" of {announced}" if announced > frames else ""
+def _ends_early(frames: int, announced: int, limits: Limits) -> InvalidVideo:
+    of = f" of {announced}" if frames < announced <= limits.max_frames else ""
     why = f"reading stopped at frame {frames}{of}: the file is truncated or damaged"
     return InvalidVideo(why, Reason.DAMAGED)

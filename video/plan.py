@@ -7,7 +7,7 @@ from video.clips import CLIP_FRAMES
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS
 
-FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
+FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "orientation"}
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
@@ -33,7 +33,9 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
-    _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
+    orientation = said["orientation"]
+    _require(isinstance(orientation, list) and list(map(type, orientation)) == [int, bool])
+    _require(orientation[0] in (0, 90, 180, 270))
     return said
 
 

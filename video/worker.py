@@ -42,10 +42,10 @@ from video.sampling import sample
 PR_SET_PDEATHSIG = 1
 
 
-def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - nothing is decoded
+def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - no frame is decoded for a clip
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, video, limits)
+        table = read_frame_table(container, stream, limits)
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
@@ -53,7 +53,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "camera_order": sampling.camera_order.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
-        "rotation_degrees": table.rotation_degrees,
+        "orientation": list(table.orientation),
     }
 
 
@@ -65,7 +65,6 @@ def decode_into(
     frame_indices: list[int],
     motion_order: list[int],
     camera_order: list[int],
-    rotation_degrees: int,
     shortest_edge: int,
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`."""
@@ -78,7 +77,6 @@ def decode_into(
         np.array(camera_order),
         shortest_edge,
         out,
-        rotation_degrees=rotation_degrees,
         limits=limits,
         total=total,
     )

@@ -14,7 +14,7 @@ from video.triton import VideoModel, input_values, text
 
 
 class TritonPythonModel(VideoModel):
-    """Reads containers; decodes nothing."""
+    """Reads containers; decodes one frame, for its orientation."""
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
@@ -34,7 +34,7 @@ class TritonPythonModel(VideoModel):
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
             "FRAME_SIZE": np.array([_decoded_size(plan)], np.int32),
-            "ROTATION_DEGREES": np.array([[plan["rotation_degrees"]]], np.int32),
+            "ORIENTATION": np.array([plan["orientation"]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
@@ -53,6 +53,6 @@ class TritonPythonModel(VideoModel):
 
 
 def _decoded_size(plan: dict[str, Any]) -> tuple[int, int]:
-    """Height and width of a decoded frame, before it is rotated for display."""
+    """Height and width of a decoded frame, before it is turned for display."""
     width, height = int(plan["info"][3]), int(plan["info"][4])
-    return (height, width) if plan["rotation_degrees"] % 180 == 0 else (width, height)
+    return (height, width) if plan["orientation"][0] % 180 == 0 else (width, height)
