@@ -10,10 +10,11 @@ from typing import cast
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
 from fixtures.remuxed import flagged, piped, with_hidden_frames
-from fixtures.synthetic import decode_all, encode
+from fixtures.synthetic import decode_all, encode, picture, same_scheduling_policy
 from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
 from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import decode
@@ -329,6 +330,33 @@ def test_hidden_frames_are_not_counted(container: str) -> None:
     assert np.array_equal(found, plain)
     for parameters in (Parameters(start_seconds=1.0), Parameters(fps=1, max_clips=1)):
         found, plain = clips(hidden, parameters)
+        assert np.array_equal(found, plain)
+
+
+def av1_in_single_frames() -> bytes:
+    """24 shown frames of AV1, and hidden ones in packets of their own."""
+    file = BytesIO()
+    with same_scheduling_policy(), av.open(file, "w", format="matroska") as output:
+        stream = cast(av.VideoStream, output.add_stream("libsvtav1", rate=25, options={"preset": "12", "g": "16"}))
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        split = BitStreamFilterContext("av1_frame_split", stream)
+        frames = [av.VideoFrame.from_ndarray(picture(index, 64, 64), format="rgb24") for index in range(24)]
+        for index, frame in enumerate(frames):
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+        for frame_or_end in [*frames, None]:
+            for packet in stream.encode(frame_or_end):
+                for part in split.filter(packet):
+                    part.stream = stream
+                    output.mux(part)
+    return file.getvalue()
+
+
+def test_hidden_frames_of_av1_are_not_counted() -> None:
+    video = av1_in_single_frames()
+    table = frame_table(video)
+    assert len(table.packet_is_keyframe) > table.info.frames == len(decode_all(video)) == 24
+    for parameters in (Parameters(), Parameters(start_seconds=0.7)):
+        found, plain = clips(video, parameters)
         assert np.array_equal(found, plain)
 
 
