@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from server import Server, Settings, running
 from tests.conftest import MODEL_REPOSITORY, copy_repository, serve_gpu_profile_on_cpu
 from tests.test_orientation import ORIENTATIONS, matrix
 from video import Parameters
+from video.container import open_video
+from video.stream_choice import dali_stream
 
 FRAMES = 60
 KINDS = [
@@ -117,12 +120,23 @@ def test_a_stated_color_space_changes_nothing_as_in_the_cpu_profile(tag: str, tm
     assert frame_differences(found, expected).max() < 2
 
 
-def test_the_default_one_of_two_streams_is_shown_as_in_the_cpu_profile(tmp_path: Path) -> None:
-    small = Video(10, 64, 48, "libvpx-vp9")
-    large = Video(20, 128, 96, "libvpx-vp9", Disposition.default)
-    video = encode_several([small, large], "matroska")
+NOT_DEFAULT, DEFAULT = Disposition(0), Disposition.default
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+@pytest.mark.parametrize(
+    "marks", [(NOT_DEFAULT, DEFAULT), (DEFAULT, NOT_DEFAULT), (NOT_DEFAULT, NOT_DEFAULT), (DEFAULT, DEFAULT)]
+)
+def test_dali_decodes_the_stream_that_is_shown_exactly_where_the_plan_says_so(
+    marks: tuple[Disposition, Disposition], container: str, tmp_path: Path
+) -> None:
+    small, large = Video(10, 64, 48, "libvpx-vp9", marks[0]), Video(20, 128, 96, "libvpx-vp9", marks[1])
+    video = encode_several([small, large], container)
+    with open_video(BytesIO(video)) as (opened, stream):
+        agree = dali_stream(opened.streams.video).index == stream.index
     _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
-    assert frame_differences(found, expected).max() < 2
+    assert (frame_differences(found, expected).max() < 2) == agree
+    assert agree or (container == "matroska" and marks[0] == marks[1])
 
 
 @pytest.mark.slow
@@ -193,6 +207,15 @@ def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_score
             with pytest.raises(ServerError, match="DALI"):
                 client.score(encode(40))  # H.264, which DALI decodes on a GPU only
         assert client.score(good).motion == client.score(good).motion == first.motion
+
+
+def test_a_file_of_which_dali_would_show_another_stream_is_refused(gpu_profile: Server) -> None:
+    small, large = Video(10, 64, 48, "libvpx-vp9"), Video(20, 128, 96, "libvpx-vp9")
+    with (
+        Client(gpu_profile.url) as client,
+        pytest.raises(InvalidRequest, match=r"several video streams and does not mark .*: keep one of them"),
+    ):
+        client.score(encode_several([small, large], "matroska"))
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ GOOD: dict[str, Any] = {
     "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
     "info": [4.0, 100, 25.0, 640, 480],
     "orientation": [90, True],
+    "dali_shows_it": True,
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -76,6 +77,8 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("orientation", [90]),
         ("orientation", 90),
         ("orientation", None),
+        ("dali_shows_it", 1),
+        ("dali_shows_it", None),
         ("path", "/etc/passwd"),
     ],
 )

@@ -7,7 +7,7 @@ from video.clips import CLIP_FRAMES
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS
 
-FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "orientation"}
+FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "orientation", "dali_shows_it"}
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
@@ -36,6 +36,7 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     orientation = said["orientation"]
     _require(isinstance(orientation, list) and list(map(type, orientation)) == [int, bool])
     _require(orientation[0] in (0, 90, 180, 270))
+    _require(type(said["dali_shows_it"]) is bool)
     return said
 
 

@@ -38,6 +38,7 @@ from video.malloc_trim import give_back
 from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.sampling import sample
+from video.stream_choice import dali_stream
 
 PR_SET_PDEATHSIG = 1
 
@@ -46,6 +47,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, limits)
+        dali_shows_it = dali_stream(container.streams.video).index == stream.index
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
@@ -54,6 +56,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
         "orientation": list(table.orientation),
+        "dali_shows_it": dali_shows_it,
     }
 
 

@@ -26,7 +26,7 @@ class TritonPythonModel(VideoModel):
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         plan = self.decoder.plan(video, json.loads(request.parameters()))
-        self._check_size(plan)
+        self._check_for_dali(plan)
         if "FRAME_INDICES" in request.requested_output_names():
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
         return weights | {
@@ -39,9 +39,18 @@ class TritonPythonModel(VideoModel):
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
         }
 
-    def _check_size(self, plan: dict[str, Any]) -> None:
-        """Raise `InvalidVideo` if the wanted frames do not fit into the decoder's memory (gpu profile)."""
+    def _check_for_dali(self, plan: dict[str, Any]) -> None:
+        """Raise `InvalidVideo` if DALI decodes another stream, or the wanted frames do not fit into its memory.
+
+        Only the profiles whose decoder is DALI have the limit.
+        """
         limit = int(self.parameters.get("MAX_DECODED_BYTES", "0"))
+        if limit and not plan["dali_shows_it"]:
+            raise InvalidVideo(
+                "the file has several video streams and does not mark the one that is shown as the only default one, "
+                "so this server's decoder would take another: keep one of them",
+                Reason.INVALID_VIDEO,
+            )
         frames, width, height = len(plan["frame_indices"]), int(plan["info"][3]), int(plan["info"][4])
         size = frames * width * height * 3
         if limit and size > limit:
