@@ -28,14 +28,18 @@ ENCODERS = {
     "vp9": ("libvpx-vp9", "webm", {"g": "8", "cpu-used": "8", "deadline": "realtime"}),
     "av1": ("libsvtav1", "mp4", {"g": "8", "preset": "12"}),
     "mpeg4": ("mpeg4", "mp4", {"g": "8", "bf": "2"}),
+    "mpeg1": ("mpeg1video", "matroska", {"g": "8", "bf": "2"}),
+    "mpeg2": ("mpeg2video", "matroska", {"g": "8", "bf": "2"}),
     "mjpeg": ("mjpeg", "mov", {}),
+    "prores": ("prores_ks", "mov", {}),
 }
 
 
 @cache
 def video_of(kind: str) -> bytes:
     codec, container, options = ENCODERS[kind]
-    return encode(24, width=64, height=64, codec=codec, container=container, options=options)
+    pixels = "yuv422p10le" if kind == "prores" else None
+    return encode(24, width=64, height=64, codec=codec, container=container, options=options, pixel_format=pixels)
 
 
 def packets_of(video: bytes, bitstream_filter: str = "null") -> tuple[list[av.Packet], str, bytes | None]:
@@ -177,7 +181,9 @@ def test_a_codec_that_does_not_tell_is_decoded_from_the_start() -> None:
     assert shown_test("wmv2", None) is None
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg"])
+@pytest.mark.parametrize(
+    "codec", ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg"]
+)
 @pytest.mark.parametrize("extradata", [None, b"", b"\1" * 30, b"\0\0\1\x67", b"\x81\0\0\0\x0a"])
 def test_no_packet_is_too_short_or_too_odd_to_be_looked_at(codec: str, extradata: bytes | None) -> None:
     choose = np.random.default_rng(0)

@@ -10,11 +10,13 @@ from functools import partial
 Packet = bytes | memoryview
 Test = Callable[[Packet], bool]
 
+INTRA_ONLY = ("mjpeg", "prores", "dnxhd")
+"""Codecs in which no frame refers to another."""
 START_CODE = b"\0\0\1"
 H264_SLICES, H264_IDR, H264_SEI = range(1, 6), 5, 6
 RECOVERY_POINT = 6
 HEVC_SLICES, HEVC_RANDOM_ACCESS = range(32), range(16, 24)
-MPEG4_PICTURE = START_CODE + b"\xb6"
+MPEG2_PICTURE, MPEG4_PICTURE = START_CODE + b"\0", START_CODE + b"\xb6"
 AV1_SEQUENCE_HEADER, AV1_FRAME_HEADER, AV1_FRAME = 1, 3, 6
 AV1_CONFIGURATION_BYTES = 4
 """Before the sequence header in the extradata."""
@@ -30,7 +32,15 @@ def beginning_test(codec: str, extradata: bytes | None) -> Test | None:
         return partial(_h264_begins if codec == "h264" else _hevc_begins, length_bytes=_length_bytes(codec, extradata))
     if codec in ("av1", "libdav1d"):
         return partial(_av1_begins, is_still=_is_av1_still(_av1_units((extradata or b"")[AV1_CONFIGURATION_BYTES:])))
-    return {"mpeg4": _mpeg4_begins, "vp8": _vp8_begins, "vp9": _vp9_begins, "mjpeg": lambda _: True}.get(codec)
+    if codec in INTRA_ONLY:
+        return lambda _: True
+    return {
+        "mpeg1video": _mpeg2_begins,
+        "mpeg2video": _mpeg2_begins,
+        "mpeg4": _mpeg4_begins,
+        "vp8": _vp8_begins,
+        "vp9": _vp9_begins,
+    }.get(codec)
 
 
 def shown_test(codec: str, extradata: bytes | None) -> Test | None:
@@ -112,13 +122,24 @@ def _hevc_begins(packet: Packet, length_bytes: int) -> bool:
     return False
 
 
-# MPEG-4 (ISO 14496-2, 6.2.5)
+# MPEG-1 and MPEG-2 (ISO 13818-2, 6.2.3), and MPEG-4 (ISO 14496-2, 6.2.5)
+
+
+def _mpeg2_begins(packet: Packet) -> bool:
+    picture = _after(MPEG2_PICTURE, packet)
+    return len(picture) > 1 and picture[1] >> 3 & 7 == 1
 
 
 def _mpeg4_begins(packet: Packet) -> bool:
+    picture = _after(MPEG4_PICTURE, packet)
+    return len(picture) > 0 and picture[0] >> 6 == 0
+
+
+def _after(start: bytes, packet: Packet) -> bytes:
+    """The two bytes after the first `start`, as far as there are any."""
     content = bytes(packet)
-    place = content.find(MPEG4_PICTURE) + len(MPEG4_PICTURE)
-    return len(MPEG4_PICTURE) <= place < len(content) and content[place] >> 6 == 0
+    place = content.find(start)
+    return b"" if place < 0 else content[place + len(start) : place + len(start) + 2]
 
 
 # VP8 (RFC 6386, 9.1) and VP9 (VP9 bitstream specification, 6.2 and Annex B)
