@@ -56,7 +56,7 @@ def decode(decoder: IsolatedDecoder, video: bytes) -> np.ndarray:
     content = memoryview(video)
     plan = decoder.plan(content, {})
     indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-    return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE, plan["rotation_degrees"]))
+    return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE))
 
 
 class Fuzzer:

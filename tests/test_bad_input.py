@@ -170,7 +170,7 @@ def to_decode(frames: int, motion: int, camera: int, **others: np.ndarray) -> di
         "MOTION_ORDER": order[:, :motion],
         "CAMERA_ORDER": order[:, :camera],
         "FRAME_SIZE": np.array([[120, 160]], np.int32),
-        "ROTATION_DEGREES": np.array([[0]], np.int32),
+        "ORIENTATION": np.array([[0, 0]], np.int32),
         **others,
     }
 
@@ -203,7 +203,6 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
         (to_decode(8, 16, 16) | {"MOTION_ORDER": np.full((1, 16), 8, np.int32)}, "positions outside the 8 frames"),
         (to_decode(8, 16, 16) | {"CAMERA_ORDER": np.full((1, 16), -1, np.int32)}, "positions outside the 8 frames"),
         (to_decode(61, 16, 16), "frame indices must be ascending, from 0 to 59"),
-        (to_decode(16, 16, 16, ROTATION_DEGREES=np.array([[45]], np.int32)), "rotation must be 0, 90, 180 or 270"),
         (to_decode(16, 16, 16, VIDEO=np.zeros((1, 0), np.uint8)), "the file is empty"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",

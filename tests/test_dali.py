@@ -7,11 +7,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
@@ -22,11 +24,16 @@ from bench.gpu.decoding import both_decoders, frame_differences
 from client import Client, InvalidRequest, ServerError
 from export.networks import export_networks
 from fixtures.bombs import bomb
+from fixtures.remuxed import flagged, remux, with_hidden_frames
+from fixtures.several_streams import Video, encode_several
 from fixtures.synthetic import encode, transcode
 from server import Server, Settings, running
 from tests.conftest import MODEL_REPOSITORY, copy_repository, serve_gpu_profile_on_cpu
 from tests.test_bad_input import call, to_decode
+from tests.test_orientation import ORIENTATIONS, matrix
 from video import Parameters
+from video.container import open_video
+from video.stream_choice import dali_stream
 
 FRAMES = 60
 KINDS = [
@@ -70,14 +77,70 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     assert differences.max() < 1
 
 
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_video_is_turned_as_in_the_cpu_profile(rotation: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)
+def test_a_turned_or_mirrored_video_is_shown_as_in_the_cpu_profile(corner: tuple[int, ...], tmp_path: Path) -> None:
     # 398 pixels wide when its height is 224: 174 are cropped away, and of 399 it would be an odd number.
     for width in (320, 322):
-        video = encode(30, codec="mjpeg", container="mov", width=width, height=180, rotation_degrees=rotation)
+        turned = matrix(*corner)
+        video = encode(30, width=width, height=180, codec="mjpeg", container="mov", display_matrix=turned)
         pipeline = definition(tmp_path / str(width), 224)
         _, found, expected = both_decoders(video, pipeline, "cpu", 224, PARAMETERS)
         assert frame_differences(found, expected).max() < 2
+
+
+def test_a_mirrored_phone_video_in_a_matroska_file_is_shown_as_in_the_cpu_profile(tmp_path: Path) -> None:
+    turned = matrix(0, 1, 1, 0)
+    video = encode(30, width=320, height=180, codec="mjpeg", container="matroska", display_matrix=turned)
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert frame_differences(found, expected).max() < 2
+
+
+FAST = {"cpu-used": "8", "deadline": "realtime"}
+
+
+@pytest.mark.parametrize("parameters", [Parameters(), Parameters(start_seconds=1.6), Parameters(fps=1, max_clips=1)])
+def test_hidden_frames_are_not_counted_as_in_the_cpu_profile(parameters: Parameters, tmp_path: Path) -> None:
+    video = encode(60, width=96, height=64, codec="libvpx", container="webm", options=FAST | {"g": "20"})
+    hidden = with_hidden_frames(video, "webm", {5, 6, 20, 41})
+    _, found, expected = both_decoders(hidden, definition(tmp_path, 224), "cpu", 224, parameters)
+    assert frame_differences(found, expected).max() < 2
+
+
+@pytest.mark.parametrize("keyframes", [None, (0, 7, 40)], ids=["all", "some"])
+def test_false_keyframe_flags_change_nothing_as_in_the_cpu_profile(
+    keyframes: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    video = encode(60, width=96, height=64, codec="libvpx-vp9", container="webm", options=FAST | {"g": "30"})
+    part = Parameters(start_seconds=1.6)
+    _, found, expected = both_decoders(flagged(video, "webm", keyframes), definition(tmp_path, 224), "cpu", 224, part)
+    assert frame_differences(found, expected).max() < 2
+
+
+@pytest.mark.parametrize("tag", ["color_space=bt709", "color_space=bt2020", "color_space=bt709:color_range=pc"])
+def test_a_stated_color_space_changes_nothing_as_in_the_cpu_profile(tag: str, tmp_path: Path) -> None:
+    video = encode(20, width=96, height=64, codec="libvpx-vp9", container="webm", options=FAST)
+    tagged = remux(video, "webm", bitstream_filter=f"vp9_metadata={tag}")
+    _, found, expected = both_decoders(tagged, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert frame_differences(found, expected).max() < 2
+
+
+NOT_DEFAULT, DEFAULT = Disposition(0), Disposition.default
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+@pytest.mark.parametrize(
+    "marks", [(NOT_DEFAULT, DEFAULT), (DEFAULT, NOT_DEFAULT), (NOT_DEFAULT, NOT_DEFAULT), (DEFAULT, DEFAULT)]
+)
+def test_dali_decodes_the_stream_that_is_shown_exactly_where_the_plan_says_so(
+    marks: tuple[Disposition, Disposition], container: str, tmp_path: Path
+) -> None:
+    small, large = Video(10, 64, 48, "libvpx-vp9", marks[0]), Video(20, 128, 96, "libvpx-vp9", marks[1])
+    video = encode_several([small, large], container)
+    with open_video(BytesIO(video)) as (opened, stream):
+        agree = dali_stream(opened.streams.video).index == stream.index
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
+    assert (frame_differences(found, expected).max() < 2) == agree
+    assert agree or (container == "matroska" and marks[0] == marks[1])
 
 
 @pytest.mark.slow
@@ -165,6 +228,15 @@ def test_what_no_plan_asks_for_does_not_reach_dali(frames: int, motion: int, cam
         call(gpu_profile, "video_decode", to_decode(frames, motion, camera), with_key=True)
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
     assert raised.value.message().strip().endswith(" [invalid_parameter]")
+
+
+def test_a_file_of_which_dali_would_show_another_stream_is_refused(gpu_profile: Server) -> None:
+    small, large = Video(10, 64, 48, "libvpx-vp9"), Video(20, 128, 96, "libvpx-vp9")
+    with (
+        Client(gpu_profile.url) as client,
+        pytest.raises(InvalidRequest, match=r"several video streams and does not mark .*: keep one of them"),
+    ):
+        client.score(encode_several([small, large], "matroska"))
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Containers and frames: what is decided from packets, and whether the decoded frames are the requested ones."""
 
 import dataclasses
-import struct
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
@@ -11,15 +10,16 @@ from typing import cast
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
-from fixtures.synthetic import decode_all, encode
+from fixtures.remuxed import flagged, piped, with_hidden_frames
+from fixtures.synthetic import decode_all, encode, picture, same_scheduling_policy
 from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
 from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import decode
 from video.resize import crop, stretch
 from video.skipping import packet_uses
-from video.structure import rotation_degrees
 
 FORMATS = [
     ("libx264", "mp4"),
@@ -39,7 +39,7 @@ FORMATS = [
 
 def frame_table(video: bytes) -> FrameTable:
     with open_video(BytesIO(video)) as (container, stream):
-        return read_frame_table(container, stream, BytesIO(video))
+        return read_frame_table(container, stream)
 
 
 def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -145,6 +145,46 @@ def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginni
     """Keyframes are marked before the picture is complete; frames decoded from those alone are not used."""
     options = {"g": "20", "x264-params": "intra-refresh=1:bframes=0"}
     found, plain = clips(encode(240, container="matroska", options=options), PART)
+    assert np.array_equal(found, plain)
+
+
+SECOND_GROUP = Parameters(start_seconds=3.0, end_seconds=4.0)
+"""Frames 75 to 99, of the group that begins with frame 50."""
+
+
+def two_groups(codec: str, container: str) -> bytes:
+    options = {"g": "50", "cpu-used": "8", "deadline": "realtime"} if codec == "libvpx-vp9" else {"g": "50"}
+    return encode(100, width=64, height=48, codec=codec, container=container, options=options)
+
+
+@pytest.mark.parametrize("keyframes", [None, (0, 7, 60, 75), ()], ids=["all", "some", "none"])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264", pytest.param("libvpx-vp9", marks=pytest.mark.heavy)])
+def test_false_keyframe_flags_change_nothing(codec: str, keyframes: tuple[int, ...] | None) -> None:
+    video = two_groups(codec, "mp4")
+    _, plain = clips(video, SECOND_GROUP)
+    found, _ = clips(flagged(video, "mp4", keyframes), SECOND_GROUP)
+    assert np.array_equal(found, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in GROUPS_OF_PICTURES if kind != "av1"])
+def test_false_keyframe_flags_change_nothing_however_frames_refer_to_each_other(kind: str) -> None:
+    expected, _ = clips(grouped(kind), PART)
+    found, _ = clips(flagged(grouped(kind), "matroska" if kind == "vp8" else "mp4"), PART)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "codec", ["mpeg4", "libx264", *(pytest.param(codec, marks=pytest.mark.slow) for codec in ("libx265", "libsvtav1"))]
+)
+def test_an_mp4_without_a_table_of_keyframes_is_decoded_from_the_true_ones(codec: str) -> None:
+    """Every frame then counts as a keyframe."""
+    video = two_groups(codec, "mp4")
+    assert video.count(b"stss") == 1
+    changed = video.replace(b"stss", b"free")
+    assert np.flatnonzero(frame_table(changed).packet_is_keyframe).tolist() == [0, 50]
+    _, plain = clips(video, SECOND_GROUP)
+    found, _ = clips(changed, SECOND_GROUP)
     assert np.array_equal(found, plain)
 
 
@@ -254,6 +294,72 @@ def test_a_live_recording_without_sizes_is_read() -> None:
     assert frame_table(video).info.frames == 60
 
 
+@pytest.mark.parametrize("size", [bytes(4), b"\xff" * 4])
+def test_an_avi_that_was_written_to_a_pipe_is_read(size: bytes) -> None:
+    video = encode(60, codec="mpeg4", container="avi")
+    pipe = piped(video, "avi")
+    assert pipe[4:8] == b"\xff" * 4
+    pipe = pipe[:4] + size + pipe[8:]
+    assert frame_table(pipe).info == frame_table(video).info
+    found, plain = clips(pipe)
+    assert np.array_equal(found, plain)
+    assert np.array_equal(found, clips(video)[0])
+
+
+def test_an_avi_that_was_cut_off_in_a_pipe_is_refused_with_a_sentence_that_names_its_frames() -> None:
+    pipe = piped(encode(60, codec="mpeg4", container="avi"), "avi")
+    with pytest.raises(InvalidVideo, match=r"reading stopped at frame \d\d: the file is truncated or damaged"):
+        frame_table(pipe[: len(pipe) // 2])
+
+
+def test_a_matroska_file_that_was_written_to_a_pipe_is_read() -> None:
+    info = frame_table(piped(encode(60, container="matroska"), "matroska")).info
+    assert info.frames == 60
+    assert info.duration_seconds == pytest.approx(2.4, abs=0.05)
+
+
+@pytest.mark.parametrize("container", ["webm", "avi"])
+def test_hidden_frames_are_not_counted(container: str) -> None:
+    fast = {"g": "20", "cpu-used": "8", "deadline": "realtime"}
+    video = encode(60, codec="libvpx", container=container, width=64, height=48, options=fast)
+    hidden = with_hidden_frames(video, container, {5, 6, 20, 41, 58})
+    assert len(decode_all(hidden)) == 55
+    table = frame_table(hidden)
+    assert table.info.frames == len(table.timestamps) == 55
+    found, plain = clips(hidden)
+    assert np.array_equal(found, plain)
+    for parameters in (Parameters(start_seconds=1.0), Parameters(fps=1, max_clips=1)):
+        found, plain = clips(hidden, parameters)
+        assert np.array_equal(found, plain)
+
+
+def av1_in_single_frames() -> bytes:
+    """24 shown frames of AV1, and hidden ones in packets of their own."""
+    file = BytesIO()
+    with same_scheduling_policy(), av.open(file, "w", format="matroska") as output:
+        stream = cast(av.VideoStream, output.add_stream("libsvtav1", rate=25, options={"preset": "12", "g": "16"}))
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        split = BitStreamFilterContext("av1_frame_split", stream)
+        frames = [av.VideoFrame.from_ndarray(picture(index, 64, 64), format="rgb24") for index in range(24)]
+        for index, frame in enumerate(frames):
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+        for frame_or_end in [*frames, None]:
+            for packet in stream.encode(frame_or_end):
+                for part in split.filter(packet):
+                    part.stream = stream
+                    output.mux(part)
+    return file.getvalue()
+
+
+def test_hidden_frames_of_av1_are_not_counted() -> None:
+    video = av1_in_single_frames()
+    table = frame_table(video)
+    assert len(table.packet_is_keyframe) > table.info.frames == len(decode_all(video)) == 24
+    for parameters in (Parameters(), Parameters(start_seconds=0.7)):
+        found, plain = clips(video, parameters)
+        assert np.array_equal(found, plain)
+
+
 @pytest.mark.parametrize("container", ["matroska", "mp4", "webm"])
 def test_a_video_that_does_not_start_at_zero_has_its_own_duration(container: str) -> None:
     codec = "libvpx" if container == "webm" else "libx264"
@@ -293,7 +399,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
     """The container lists the frame, but the decoder returns nothing for its packet."""
     video = encode(50)
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream, BytesIO(video))
+        table = read_frame_table(container, stream)
     doubled = np.insert(table.timestamps, 20, table.timestamps[20] - 0.02)
     assert np.all(np.diff(doubled) > 0)
     assert table.pts is not None
@@ -302,7 +408,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
     )
     out = np.zeros((1, 224, 224, 3), np.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("video.decoding.read_frame_table", lambda *_: extra)
+        patch.setattr("video.decoding.read_frame_table", lambda *_, **__: extra)
         decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out)
     assert np.array_equal(out[0], stretch(decode_all(video)[19]))
 
@@ -321,47 +427,3 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     for text in (playlist, concat):
         with pytest.raises(InvalidVideo, match="is not a video in a supported container"):
             frame_table(text.encode())
-
-
-@pytest.mark.parametrize("container", ["mp4", "mov"])
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_a_video_that_says_so_is_turned_as_a_player_turns_it(rotation: int, container: str) -> None:
-    video = encode(20, width=160, height=90, container=container, rotation_degrees=rotation)
-    table = frame_table(video)
-    with cast(InputContainer, av.open(BytesIO(video))) as opened:
-        first = next(opened.decode(video=0))
-    assert table.rotation_degrees == rotation == -first.rotation % 360
-    turned = [np.rot90(frame, -rotation // 90) for frame in decode_all(video)]
-    assert (table.info.height, table.info.width) == turned[0].shape[:2]
-    indices = np.array([0, 7, 19])
-    out = np.zeros((6, 224, 224, 3), np.uint8)
-    order = np.arange(3)
-    decode(BytesIO(video), indices, order, order, 224, out, rotation_degrees=table.rotation_degrees)
-    for place, index in enumerate(indices):
-        assert np.array_equal(out[place], stretch(turned[index]))
-        assert np.array_equal(out[3 + place], crop(turned[index], 224))
-
-
-def test_a_mirror_and_another_tracks_rotation_turn_nothing() -> None:
-    video = bytearray(encode(5, rotation_degrees=90))
-    header = video.index(b"tkhd") + 4
-    matrix = header + 40
-    mirrored = video.copy()
-    mirrored[matrix : matrix + 20] = struct.pack(">5i", -65536, 0, 0, 0, 65536)
-    assert frame_table(bytes(mirrored)).rotation_degrees == 0
-    assert rotation_degrees(BytesIO(bytes(video)), 1) == 90
-    assert rotation_degrees(BytesIO(bytes(video)), 2) == 0
-
-
-def test_rotation_is_found_behind_wide_headers() -> None:
-    """64-bit times in the track's header, and 64-bit sizes of the boxes around it."""
-    video = encode(5, rotation_degrees=90)
-    start, stop = video.index(b"tkhd") - 4, video.index(b"tkhd") - 4 + 92
-    header = video[start + 8 : stop]
-    times, number, duration, rest = header[4:12], header[12:16], header[20:24], header[24:]
-    wide = b"\1" + header[1:4] + b"\0\0\0\0" + times[:4] + b"\0\0\0\0" + times[4:] + number + b"\0\0\0\0"
-    wide += b"\0\0\0\0" + duration + rest
-    tkhd = struct.pack(">I4s", len(wide) + 8, b"tkhd") + wide
-    trak = struct.pack(">I4sQ", 1, b"trak", len(tkhd) + 16) + tkhd
-    moov = struct.pack(">I4sQ", 1, b"moov", len(trak) + 16) + trak
-    assert rotation_degrees(BytesIO(moov), 1) == 90

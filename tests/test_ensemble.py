@@ -51,7 +51,7 @@ def run_plainly(repository: Path, video: bytes, parameters: Parameters) -> tuple
         return session.run(None, {session.get_inputs()[0].name: value})[0]
 
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream, BytesIO(video))
+        table = read_frame_table(container, stream)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
     frames = decode_all(video)
     motion = [stretch(frames[index]) for index in sampling.frame_indices[sampling.motion_order]]

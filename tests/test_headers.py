@@ -80,7 +80,7 @@ LIES = {
 
 def read(video: bytes, parameters: Parameters | None = None) -> tuple[FrameTable, Sampling]:
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream, BytesIO(video))
+        table = read_frame_table(container, stream)
     return table, sample(table.timestamps, table.info.duration_seconds, parameters or Parameters())
 
 

@@ -231,7 +231,7 @@ def test_the_first_two_seconds_are_those_whatever_a_stream_starts_at(container: 
     keep = {"avoid_negative_ts": "disabled"} if pts < 0 else {}
     video = encode(200, container=container, pts=list(range(pts, pts + 200)), container_options=keep, **SMALL)
     with open_video(BytesIO(video)) as (opened, stream):
-        table = read_frame_table(opened, stream, BytesIO(video))
+        table = read_frame_table(opened, stream)
     assert table.timestamps[0] == pytest.approx(first, abs=1e-3)
     part = sample(table.timestamps, table.info.duration_seconds, Parameters(end_seconds=2.0, from_first_frame=1))
     assert (part.frame_indices[0], part.frame_indices[-1]) == (0, 49)

@@ -35,7 +35,7 @@ REASONS = {
 def reason_of(content: bytes, limits: Limits = Limits()) -> Reason:  # noqa: B008, it is frozen
     video = BytesIO(content)
     with pytest.raises(InvalidVideo) as raised, open_video(video, limits) as (container, stream):
-        read_frame_table(container, stream, video, limits)
+        read_frame_table(container, stream, limits)
     return raised.value.reason
 
 

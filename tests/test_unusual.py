@@ -1,20 +1,27 @@
 """Valid files that few encoders write: each is scored, and on the frames that a player would show."""
 
+import errno
 from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
+from types import SimpleNamespace
 from typing import TypedDict, cast
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
+from av.stream import Disposition
+from numpy.typing import NDArray
 
 from client import Client
+from fixtures.remuxed import remux, with_hidden_frames
+from fixtures.several_streams import Video, encode_several
 from fixtures.synthetic import decode_all, encode, picture
-from tests.conftest import REFERENCE
 from tests.test_decoding import clips, frame_table
 from tests.test_isolation import orders_of
-from video import InvalidVideo, IsolatedDecoder, Limits
+from video import InvalidVideo, IsolatedDecoder, Limits, decoding
+from video.decoding import decode
 
 
 class Size(TypedDict):
@@ -27,25 +34,8 @@ SMALL: Size = {"width": 96, "height": 64}
 
 def several(first: str, second: str, *, cover: bool = False) -> bytes:
     """A file with two video streams, 20 frames of 96 x 64 and 30 of 128 x 96, and with `cover` a picture of 32 x 32."""
-    file = BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        streams: list[tuple[av.VideoStream, int, int, int]] = []
-        if cover:
-            attached = cast(av.VideoStream, output.add_stream("mjpeg", rate=25))
-            attached.width, attached.height, attached.pix_fmt = 32, 32, "yuvj420p"
-            attached.disposition = av.stream.Disposition.attached_pic
-            streams.append((attached, 1, 32, 32))
-        for codec, frames, width, height in ((first, 20, 96, 64), (second, 30, 128, 96)):
-            stream = cast(av.VideoStream, output.add_stream(codec, rate=25))
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            streams.append((stream, frames, width, height))
-        for stream, frames, width, height in streams:
-            for index in range(frames):
-                frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-    return file.getvalue()
+    attached = Video(1, 32, 32, "mjpeg", Disposition.attached_pic)
+    return encode_several([*([attached] if cover else []), Video(20, 96, 64, first), Video(30, 128, 96, second)])
 
 
 def growing() -> bytes:
@@ -93,6 +83,9 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
     "240 frames per second": lambda: encode(50, **SMALL, rate=240),
     "frames of another size in the middle": growing,
     "no frame rate": without_timestamps,
+    "hidden frames": lambda: with_hidden_frames(
+        encode(20, **SMALL, codec="libvpx", container="webm", options={"cpu-used": "8"}), "webm", {4, 11}
+    ),
 }
 
 
@@ -130,10 +123,53 @@ def test_a_lying_phone_video_is_scored_upright(client: Client) -> None:
     assert upright != client.score(encode(30, **SMALL))
 
 
-def test_colours_that_ffmpeg_cannot_convert_are_named() -> None:
-    """A file that fuzzing found: AV1 in a color space that has no conversion."""
-    with pytest.raises(InvalidVideo, match=r"the video's colors \(yuv420p10le, color space 200\) cannot be converted"):
-        clips((REFERENCE / "unconvertible.mp4").read_bytes())
+def decoded(video: bytes) -> NDArray[np.uint8]:
+    """The clips of a file."""
+    table = frame_table(video)
+    order = np.arange(table.info.frames)
+    out = np.zeros((2 * len(order), 224, 224, 3), np.uint8)
+    decode(BytesIO(video), order, order, order, 224, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "bitstream_filter"),
+    [
+        *(("libvpx-vp9", "webm", f"vp9_metadata=color_space={name}") for name in ("bt709", "bt2020", "smpte240")),
+        # BT.709 and BT.2020, and YCgCo and ICtCp, which FFmpeg cannot convert.
+        *(("libx264", "mp4", f"h264_metadata=matrix_coefficients={number}") for number in (1, 9, 8, 14)),
+    ],
+)
+def test_a_color_space_that_is_stated_changes_nothing(codec: str, container: str, bitstream_filter: str) -> None:
+    """Every video is converted as BT.601, because the networks were trained with videos that were."""
+    options = {"cpu-used": "8", "deadline": "realtime"} if codec == "libvpx-vp9" else None
+    untagged = encode(8, **SMALL, codec=codec, container=container, options=options)
+    tagged = remux(untagged, container, bitstream_filter=bitstream_filter)
+    with cast(InputContainer, av.open(BytesIO(tagged))) as opened:
+        assert next(opened.decode(video=0)).colorspace != 2  # it is stated
+    assert np.array_equal(decoded(tagged), decoded(untagged))
+
+
+def test_the_range_that_a_video_states_still_counts() -> None:
+    """Levels from 0 to 255, as phones record them, or from 16 to 235."""
+    full, limited = (encode(8, **SMALL, pixel_format=pixel_format) for pixel_format in ("yuvj420p", "yuv420p"))
+    found, plain = clips(full)
+    assert np.array_equal(found, plain)
+    assert np.abs(found.astype(int) - clips(limited)[0]).mean() < 4
+
+
+def test_rgb_is_not_converted() -> None:
+    found, plain = clips(encode(8, **SMALL, codec="libx264rgb", pixel_format="rgb24"))
+    assert np.array_equal(found, plain)
+
+
+def test_colours_that_ffmpeg_cannot_convert_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise av.FFmpegError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(decoding, "VideoReformatter", lambda: SimpleNamespace(reformat=refuse))
+    with pytest.raises(InvalidVideo, match=r"the video's colors \(yuv420p, color space 2\) cannot be converted to RGB"):
+        clips(encode(8, **SMALL))
 
 
 def test_a_frame_that_outgrows_the_limit_in_the_middle_is_refused() -> None:

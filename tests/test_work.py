@@ -19,7 +19,7 @@ TIGHT = Limits(max_decoded_pixels=2_000_000, max_decoded_pixels_per_byte=1)
 def table_of(video: bytes) -> FrameTable:
     file = BytesIO(video)
     with open_video(file) as (container, stream):
-        return read_frame_table(container, stream, file)
+        return read_frame_table(container, stream)
 
 
 def decode_with(limits: Limits, video: bytes, wanted: list[int], total: Decoded) -> None:

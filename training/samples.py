@@ -52,7 +52,7 @@ def read(video: bytes, clip: Clip) -> tuple[Sample, Sample]:
     """The first motion segment and the first camera clip of the file `video`, which shows `clip`."""
     file = BytesIO(video)
     with open_video(file, LIMITS) as (container, stream):
-        table = read_frame_table(container, stream, file, LIMITS)
+        table = read_frame_table(container, stream, LIMITS)
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters())
     motion_order, camera_order = sampling.motion_order[:CLIP_FRAMES], sampling.camera_order[:CLIP_FRAMES]
     out = np.empty((2 * CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)

@@ -6,7 +6,7 @@ files that it names.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +14,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -21,8 +22,11 @@ from numpy.typing import NDArray
 from video.duration import agrees, choose_duration, frame_rate, frames_duration
 from video.errors import InvalidVideo, Reason
 from video.limits import Limits
+from video.orientation import UPRIGHT, FirstFrame, Orientation, orientation_of
+from video.packets import beginning_test, shown_test
 from video.sampling import StreamInfo
-from video.structure import has_moov, missing_bytes, rotation_degrees
+from video.stream_choice import shown_stream
+from video.structure import has_moov, missing_bytes
 
 DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
@@ -43,12 +47,12 @@ STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVI
 
 @dataclass(frozen=True)
 class FrameTable:
-    """The frames of a video, read from its packets without decoding any."""
+    """The frames of a video, read from its packets; only the first one is decoded, for its orientation."""
 
     info: StreamInfo
     """Duration, frames, frame rate and size as displayed."""
-    rotation_degrees: int
-    """Clockwise rotation of a decoded frame for display: 0, 90, 180 or 270."""
+    orientation: Orientation
+    """How decoded frames are turned and mirrored for display."""
     timestamps: NDArray[np.float64]
     """(frames,) presentation times in seconds, ascending."""
     pts: NDArray[np.int64] | None
@@ -56,14 +60,14 @@ class FrameTable:
     packet_pts: NDArray[np.int64] | None
     """(packets,) the pts of each packet, in decoding order; None if some have none."""
     packet_is_keyframe: NDArray[np.bool_]
-    """(packets,) whether each packet is a keyframe."""
+    """(packets,) whether decoding can begin at each packet: the container says so, and the packet itself agrees."""
     header_duration_seconds: float | None = None
     """The header's duration if it differs from that of the frames by more than half a frame."""
 
 
 @contextmanager
 def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container of an encoded file and its first video stream; raises `InvalidVideo` if it has none."""
+    """The container of an encoded file and the video stream that is shown; raises `InvalidVideo` if it has none."""
     video.seek(0)
     head = video.read(64)
     _refuse_by_magic(head)
@@ -81,35 +85,46 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
 
 
 def read_frame_table(
-    container: InputContainer, stream: VideoStream, video: BinaryIO, limits: Limits = DEFAULT_LIMITS
+    container: InputContainer, stream: VideoStream, limits: Limits = DEFAULT_LIMITS, *, oriented: bool = True
 ) -> FrameTable:
-    """Read every packet of `stream`, a stream of `video`, without decoding; raises `InvalidVideo`."""
+    """Read every packet of `stream`; raises `InvalidVideo`.
+
+    Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames.
+    """
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
     packet_is_keyframe: list[bool] = []
     first_key_pts: int | None = None
     last_shown, last_units = -math.inf, 0
+    has_begun = False
+    is_shown, begins = _packet_tests(stream)
+    first = FirstFrame(stream) if oriented else None
+    size = stream.codec_context.width, stream.codec_context.height  # decoding may change them
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             if packet.is_corrupt:
-                raise _ends_early(len(shown), stream.frames)
+                raise _ends_early(len(shown), stream.frames, limits)
             if len(packet_pts) == limits.max_frames:
                 too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
             packet_pts.append(packet.pts)
-            packet_is_keyframe.append(packet.is_keyframe)
-            if packet.is_keyframe and first_key_pts is None:
-                first_key_pts = packet.pts
-            if not packet.is_discard:
+            # The first keyframe is one whatever the container says of it. Looking at every packet would take long.
+            is_beginning = (packet.is_keyframe or not has_begun) and begins(packet)
+            packet_is_keyframe.append(is_beginning)
+            if not has_begun and (packet.is_keyframe or is_beginning):
+                has_begun, first_key_pts = True, packet.pts
+            if is_shown(packet) and not packet.is_discard:
                 shown.append((packet.pts, packet.dts))
                 time = packet.dts if packet.pts is None else packet.pts
                 if time is not None and time >= last_shown:
                     last_shown, last_units = time, packet.duration or 0
+            if first is not None:
+                first.look(packet)
     except av.FFmpegError as error:
-        raise _ends_early(len(shown), stream.frames) from error
+        raise _ends_early(len(shown), stream.frames, limits) from error
     if first_key_pts is not None:
         # A stream cut out of a longer one may begin with frames that refer to removed ones: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
@@ -126,14 +141,13 @@ def read_frame_table(
     stated = _header_seconds(container, stream, float(timestamps[0]), frames_seconds, len(shown))
     duration = choose_duration(stated, frames_seconds, len(shown))
     rate = frame_rate(timestamps, rate, duration.seconds)
-    context = stream.codec_context
-    rotation = rotation_degrees(video, stream.id) if "mp4" in container.format.name.split(",") else 0
-    width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
+    orientation = UPRIGHT if first is None else _orientation(first)
+    width, height = size[::-1] if orientation.exchanges_sides else size
     info = StreamInfo(duration.seconds, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
     return FrameTable(
         info,
-        rotation,
+        orientation,
         timestamps,
         pts,
         in_decoding_order,
@@ -150,6 +164,8 @@ def _header_seconds(
     A container's may start at its own zero instead of at the first frame. It may also be that of audio: where other
     streams are, one that does not agree with the frames says nothing about the video.
     """
+    if container.format.name == "avi" and not stream.frames:
+        return None  # written to a pipe: FFmpeg guesses from the file's size
     if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration and container.duration > 0:
@@ -160,6 +176,24 @@ def _header_seconds(
         if len(container.streams) == 1:
             return seconds
     return None
+
+
+def _packet_tests(stream: VideoStream) -> tuple[Callable[[Packet], bool], Callable[[Packet], bool]]:
+    """Whether a packet has a frame that is shown, and whether decoding can begin at it.
+
+    Where a codec's packets do not tell, all are shown, and decoding begins at the start of the file.
+    """
+    name, extradata = stream.codec_context.codec.name, stream.codec_context.extradata
+    shown, begins = shown_test(name, extradata), beginning_test(name, extradata)
+    return (
+        lambda packet: shown is None or shown(memoryview(packet)),
+        lambda packet: begins is not None and begins(memoryview(packet)),
+    )
+
+
+def _orientation(first: FirstFrame) -> Orientation:
+    first.finish()
+    return UPRIGHT if first.frame is None else orientation_of(first.frame)
 
 
 def _rising(times: list[int | None]) -> NDArray[np.int64] | None:
@@ -176,7 +210,7 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
         raise InvalidVideo("the video has no video stream, only cover art", Reason.NO_VIDEO_STREAM)
-    stream = streams[0]
+    stream = shown_stream(streams)
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         name = "unknown" if context is None else context.codec.name
@@ -219,7 +253,7 @@ def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     return InvalidVideo(why, Reason.NOT_A_VIDEO)
 
 
-def _ends_early(frames: int, announced: int) -> InvalidVideo:
-    of = f" of {announced}" if announced > frames else ""
+def _ends_early(frames: int, announced: int, limits: Limits) -> InvalidVideo:
+    of = f" of {announced}" if frames < announced <= limits.max_frames else ""
     why = f"reading stopped at frame {frames}{of}: the file is truncated or damaged"
     return InvalidVideo(why, Reason.DAMAGED)

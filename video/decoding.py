@@ -14,13 +14,14 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
 from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.limits import Limits
+from video.orientation import displayed, orientation_of
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
 from video.work import check_work, decoded_too_much, max_pixels
@@ -40,27 +41,26 @@ def decode(
     shortest_edge: int,
     out: NDArray[np.uint8],
     *,
-    rotation_degrees: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     total: "Decoded | None" = None,
 ) -> int:
     """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
     `motion_order` and `camera_order` are positions in `frame_indices`, one per frame of the clips. `out` is
-    (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are rotated
-    clockwise by `rotation_degrees`, a multiple of 90. Returns the number of frames decoded; `total` counts them even if
-    decoding fails. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
+    (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned and
+    mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
+    Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, video, limits)
+        table = read_frame_table(container, stream, limits, oriented=False)
 
     # One for all frames: each reformatter sets up the conversion and starts threads.
     reformatter = VideoReformatter()
 
     def place(position: int, frame: VideoFrame) -> None:
         check_size(frame.width, frame.height, limits)  # a frame may be larger than the container says
-        picture = np.rot90(_rgb(frame, reformatter), -(rotation_degrees // 90))
+        picture = displayed(_rgb(frame, reformatter), orientation_of(frame))
         for_motion, for_camera = motion_order == position, camera_order == position
         if for_motion.any():
             motion[for_motion] = stretch(picture)
@@ -146,10 +146,18 @@ def _place_or_repeat_frames(
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """(height, width, 3) uint8: the frame as RGB, without the copy that `to_ndarray` makes.
 
+    Converted as BT.601, whatever color space the file states: the networks were trained with frames converted so.
     Raises `InvalidVideo` if FFmpeg cannot convert it.
     """
     try:
-        (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
+        converted = reformatter.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=Colorspace.ITU601,
+            dst_colorspace=Colorspace.ITU601,
+            threads=1,
+        )
+        (plane,) = converted.planes
     except av.FFmpegError as error:
         if error.errno == errno.ENOMEM:
             raise

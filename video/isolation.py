@@ -150,17 +150,14 @@ class IsolatedDecoder:
         motion_order: NDArray[np.integer],
         camera_order: NDArray[np.integer],
         shortest_edge: int,
-        rotation_degrees: int = 0,
         share: Callable[[], float] = whole,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
-        The arguments are those of `video.decoding.decode`; `rotation_degrees` is 0, 90, 180 or 270, and `share` as in
-        `plan`. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
+        The arguments are those of `video.decoding.decode`; `share` is as in `plan`.
+        Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
         """
         check_orders(frame_indices, motion_order, camera_order)
-        if rotation_degrees not in (0, 90, 180, 270):
-            raise InvalidParameter(f"rotation must be 0, 90, 180 or 270 degrees, not {rotation_degrees}")
         self._check_bytes(video)
         self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
         frames = len(motion_order) + len(camera_order)
@@ -168,7 +165,6 @@ class IsolatedDecoder:
             "frame_indices": frame_indices.tolist(),
             "motion_order": motion_order.tolist(),
             "camera_order": camera_order.tolist(),
-            "rotation_degrees": rotation_degrees,
             "shortest_edge": shortest_edge,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:

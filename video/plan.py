@@ -9,7 +9,7 @@ from video.orders import MAX_PLACES, MAX_WANTED
 
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
-    *("info", "header_duration_seconds", "rotation_degrees", "frames_to_decode"),
+    *("info", "header_duration_seconds", "orientation", "dali_shows_it", "frames_to_decode"),
 }
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
@@ -36,7 +36,10 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
-    _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
+    orientation = said["orientation"]
+    _require(isinstance(orientation, list) and list(map(type, orientation)) == [int, bool])
+    _require(orientation[0] in (0, 90, 180, 270))
+    _require(type(said["dali_shows_it"]) is bool)
     to_decode = said["frames_to_decode"]
     _require(type(to_decode) is int and 0 < to_decode <= limits.max_frames)
     return said

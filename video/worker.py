@@ -38,14 +38,16 @@ from video.malloc_trim import give_back
 from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.sampling import sample
+from video.stream_choice import dali_stream
 
 PR_SET_PDEATHSIG = 1
 
 
-def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - nothing is decoded
+def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - no frame is decoded for a clip
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, video, limits)
+        table = read_frame_table(container, stream, limits)
+        dali_shows_it = dali_stream(container.streams.video).index == stream.index
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
@@ -54,7 +56,8 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
         "header_duration_seconds": table.header_duration_seconds,
-        "rotation_degrees": table.rotation_degrees,
+        "orientation": list(table.orientation),
+        "dali_shows_it": dali_shows_it,
         "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
     }
 
@@ -67,7 +70,6 @@ def decode_into(
     frame_indices: list[int],
     motion_order: list[int],
     camera_order: list[int],
-    rotation_degrees: int,
     shortest_edge: int,
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`."""
@@ -80,7 +82,6 @@ def decode_into(
         np.array(camera_order),
         shortest_edge,
         out,
-        rotation_degrees=rotation_degrees,
         limits=limits,
         total=total,
     )

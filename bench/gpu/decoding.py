@@ -25,31 +25,24 @@ def both_decoders(
     the function of the model repository's `dali.py`, `device` its argument: `mixed` (the GPU) or `cpu`.
     """
     with open_video(BytesIO(video)) as (container, stream):
-        table = read_frame_table(container, stream, BytesIO(video))
+        table = read_frame_table(container, stream)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
     orders = sampling.motion_order, sampling.camera_order
     pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
     pipeline.build()
     size = np.array([table.info.height, table.info.width])
-    if table.rotation_degrees % 180:
+    if table.orientation.exchanges_sides:
         size = size[::-1]
     pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
     numbers = {"FRAME_INDICES": sampling.frame_indices, "MOTION_ORDER": orders[0], "CAMERA_ORDER": orders[1]}
-    rotation = np.array([table.rotation_degrees])
-    for name, value in (numbers | {"FRAME_SIZE": size, "ROTATION_DEGREES": rotation}).items():
+    orientation = np.array(table.orientation)
+    for name, value in (numbers | {"FRAME_SIZE": size, "ORIENTATION": orientation}).items():
         pipeline.feed_input(name, [value.astype(np.int32)])
     found = [_on_cpu(output) for output in pipeline.run()]
     for clips, order in zip(found, orders, strict=True):
         assert clips.shape == (len(order) // CLIP_FRAMES, *CLIP_SHAPE), clips.shape
     expected = np.zeros((sum(map(len, orders)), *CLIP_SHAPE[1:]), np.uint8)
-    decode(
-        BytesIO(video),
-        sampling.frame_indices,
-        *orders,
-        shortest_edge,
-        expected,
-        rotation_degrees=table.rotation_degrees,
-    )
+    decode(BytesIO(video), sampling.frame_indices, *orders, shortest_edge, expected)
     return sampling, np.concatenate(found).reshape(expected.shape), expected
 
 

@@ -15,7 +15,7 @@ from .._tables.output import Output, OutputError, check_output, output_for
 from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
-from .part_times import OLDER, ORIGIN, PART, begun_with_timestamps, item_parameters, times_of
+from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 

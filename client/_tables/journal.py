@@ -20,8 +20,8 @@ from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack
 from .row import Row
 
 VERSION = 2
-"""SQLite's `user_version` of a journal. Before version 2, there are no `places`, and `Terms` have no `times`; version 0 is
-from before journals had a version."""
+"""SQLite's `user_version` of a journal. Before version 2, there are no `places`, and `Terms` have no `times`. Version 0
+is from before journals had a version."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,

@@ -28,12 +28,11 @@ def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
     camera_order = fn.external_source(name="CAMERA_ORDER", dtype=types.INT32, ndim=1)
     # An input, because reading it off the frames would need a copy from the GPU, which the native executor does not do.
     height_and_width = fn.external_source(name="FRAME_SIZE", dtype=types.INT32, ndim=1)
-    rotation_degrees = fn.external_source(name="ROTATION_DEGREES", dtype=types.INT32, ndim=1)
-    rotation = fn.squeeze(rotation_degrees, axes=[0])
+    orientation = fn.external_source(name="ORIENTATION", dtype=types.INT32, ndim=1)
 
     frames = fn.decoders.video(video, frames=frame_indices, device=device)
-    motion = clips(turn(stretch(frames), rotation), motion_order, "MOTION_CLIPS")
-    camera = clips(turn(crop(frames, height_and_width, rotation), rotation), camera_order, "CAMERA_CLIPS")
+    motion = clips(turn(stretch(frames), orientation), motion_order, "MOTION_CLIPS")
+    camera = clips(turn(crop(frames, height_and_width, orientation), orientation), camera_order, "CAMERA_CLIPS")
     return motion, camera
 
 
@@ -44,18 +43,21 @@ def stretch(frames: DataNode) -> DataNode:
     )
 
 
-def turn(frames: DataNode, rotation: DataNode) -> DataNode:
-    """Square frames rotated clockwise by 0, 90, 180 or 270 degrees, without interpolation."""
+def turn(frames: DataNode, orientation: DataNode) -> DataNode:
+    """Square frames mirrored, or not, then rotated clockwise by 0, 90, 180 or 270 degrees, without interpolation."""
+    rotation, mirrored = orientation[0], orientation[1]
+    frames = fn.flip(frames, horizontal=mirrored)
     return fn.rotate(frames, angle=-fn.cast(rotation, dtype=types.FLOAT), keep_size=True, interp_type=types.INTERP_NN)
 
 
-def crop(frames: DataNode, height_and_width: DataNode, rotation: DataNode) -> DataNode:
+def crop(frames: DataNode, height_and_width: DataNode, orientation: DataNode) -> DataNode:
     """The camera rule: the shorter side to `shortest_edge`, antialiased, then a center crop."""
     shortest_edge = json.loads(MANIFEST.read_text())["shortest_edge"]
     # Truncated, as in the checkpoint's image processor.
     resized = height_and_width * shortest_edge // fn.reductions.min(height_and_width)
     # An odd pixel is cut off at the right or bottom of the frame as displayed.
-    flipped = fn.stack((rotation == 90) | (rotation == 180), (rotation == 180) | (rotation == 270))
+    rotation, mirrored = orientation[0], orientation[1]
+    flipped = fn.stack((rotation == 90) | (rotation == 180), ((rotation == 180) | (rotation == 270)) ^ (mirrored == 1))
     first = (resized - SIZE + fn.cast(flipped, dtype=types.INT32)) // 2
     scale = height_and_width / resized
     return as_trained(

@@ -34,7 +34,6 @@ class TritonPythonModel(VideoModel):
                 motion_order,
                 camera_order,
                 int(self.manifest["shortest_edge"]),
-                int(input_values(request, "ROTATION_DEGREES")[0]),
                 self.cpu_shares.of(request_parameters(request)[1]),
             )
         finally:

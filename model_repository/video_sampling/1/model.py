@@ -15,7 +15,7 @@ from video.work import check_work
 
 
 class TritonPythonModel(VideoModel):
-    """Reads containers; decodes nothing."""
+    """Reads containers; decodes one frame, for its orientation."""
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
@@ -28,7 +28,7 @@ class TritonPythonModel(VideoModel):
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
         plan = self.decoder.plan(video, parameters, self.cpu_shares.of(call))
-        self._check_size(plan, video.nbytes)
+        self._check_for_dali(plan, video.nbytes)
         if "FRAME_INDICES" in request.requested_output_names():
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
         return weights | {
@@ -36,18 +36,27 @@ class TritonPythonModel(VideoModel):
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
             "FRAME_SIZE": np.array([_decoded_size(plan)], np.int32),
-            "ROTATION_DEGREES": np.array([[plan["rotation_degrees"]]], np.int32),
+            "ORIENTATION": np.array([plan["orientation"]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
             "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
         }
 
-    def _check_size(self, plan: dict[str, Any], file_bytes: int) -> None:
-        """Raise `InvalidVideo` if decoding the wanted frames takes too much memory or time (gpu profile)."""
+    def _check_for_dali(self, plan: dict[str, Any], file_bytes: int) -> None:
+        """Raise `InvalidVideo` if DALI decodes another stream, or takes too much memory or time for the wanted frames.
+
+        Only the profiles whose decoder is DALI have these limits.
+        """
         width, height = int(plan["info"][3]), int(plan["info"][4])
         if "MAX_DECODED_PIXELS" in self.parameters:
             check_work(plan["frames_to_decode"], width, height, file_bytes, self.decoder.limits)
         limit, frames = int(self.parameters.get("MAX_DECODED_BYTES", "0")), len(plan["frame_indices"])
+        if limit and not plan["dali_shows_it"]:
+            raise InvalidVideo(
+                "the file has several video streams and does not mark the one that is shown as the only default one, "
+                "so this server's decoder would take another: keep one of them",
+                Reason.INVALID_VIDEO,
+            )
         size = frames * width * height * 3
         if limit and size > limit:
             raise InvalidVideo(
@@ -58,6 +67,6 @@ class TritonPythonModel(VideoModel):
 
 
 def _decoded_size(plan: dict[str, Any]) -> tuple[int, int]:
-    """Height and width of a decoded frame, before it is rotated for display."""
+    """Height and width of a decoded frame, before it is turned for display."""
     width, height = int(plan["info"][3]), int(plan["info"][4])
-    return (height, width) if plan["rotation_degrees"] % 180 == 0 else (width, height)
+    return (height, width) if plan["orientation"][0] % 180 == 0 else (width, height)
