@@ -161,6 +161,7 @@ def make_older(output: Path) -> None:
         (terms,) = database.execute("SELECT value FROM facts WHERE name = 'terms'").fetchone()
         older = {name: value for name, value in json.loads(terms).items() if name != "times"}
         database.execute("UPDATE facts SET value = ? WHERE name = 'terms'", (json.dumps(older),))
+        database.execute("DROP TABLE places")
         database.execute("PRAGMA user_version = 1")
         database.commit()
 
