@@ -216,9 +216,9 @@ def test_a_video_that_dali_cannot_decode_is_an_error_and_the_next_ones_are_score
 def test_a_small_file_with_too_much_to_decode_does_not_reach_dali(gpu_profile: Server) -> None:
     with (
         Client(gpu_profile.url) as client,
-        pytest.raises(InvalidRequest, match=r"106\.2 gigapixels; the max") as raised,
+        pytest.raises(InvalidRequest, match=r"70\.8 gigapixels; the max") as raised,
     ):
-        client.score(bomb(8192, 4320, 3000))
+        client.score(bomb(4096, 2160, 8000))
     assert raised.value.reason == "too_large"
 
 
