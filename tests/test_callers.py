@@ -296,6 +296,7 @@ def test_a_call_about_health_has_a_small_message(start: Start) -> None:
     assert raised.value.details() == "a message about health has 4097 bytes, the limit is 4096"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("method", [INFER, READY, METADATA])
 def test_a_message_that_does_not_come_ends_the_call(method: str, start: Start) -> None:
     proxy, port = start(QUICK)
@@ -311,6 +312,7 @@ def test_a_message_that_does_not_come_ends_the_call(method: str, start: Start) -
         wait_for(lambda: receiving(proxy) == 0)
 
 
+@pytest.mark.heavy
 def test_a_message_that_comes_too_slowly_ends_the_call_and_a_fast_one_arrives(start: Start) -> None:
     proxy, port = start(QUICK)
     with RawCaller(port) as slow, RawCaller(port) as fast:
