@@ -374,6 +374,21 @@ def test_a_proxy_leaves_no_connection_and_no_socket(upstream: str) -> None:
     assert not path.exists()
 
 
+def test_calls_without_messages_do_not_delay_the_end_of_the_server(upstream: str) -> None:
+    (port,) = free_ports("127.0.0.1", 1)
+    proxy = Proxy("127.0.0.1", port, upstream)
+    with channel(port) as connected:
+        abandoned = Abandoned(connected)
+        wait_for(lambda: receiving(proxy) == 1)
+        started = time.monotonic()
+        proxy.close(grace_seconds=20)
+        assert time.monotonic() - started < 10
+        assert abandoned.error() == (
+            grpc.StatusCode.UNAVAILABLE,
+            "the server is stopping, and the message of this call had not arrived",
+        )
+
+
 def test_a_directory_whose_name_is_too_long_for_a_socket_is_named(
     upstream: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
