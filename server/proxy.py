@@ -34,7 +34,7 @@ from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
 from server.pings import PING_INTERVAL_SECONDS
 from server.ports import in_url
-from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, TooManyCalls
+from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.cpu_share import CALL
@@ -166,6 +166,7 @@ class Proxy:
 
     async def _close(self, grace_seconds: float) -> None:
         self._front.stop_listening()
+        self._reception.stop()
         await self._server.stop(grace_seconds)
         if self._tasks:  # calls whose callers have disconnected
             await asyncio.wait(self._tasks, timeout=grace_seconds)
@@ -192,6 +193,8 @@ class Proxy:
         except NotReceived as error:
             self._trim_soon()  # part of it may have arrived
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
+        except Stopping as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except TooManyCalls as error:
             self._trim_soon()
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))

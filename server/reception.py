@@ -45,6 +45,10 @@ class NotReceived(Exception):
     """The message of a call did not arrive in time."""
 
 
+class Stopping(Exception):
+    """The server is stopping."""
+
+
 class TooManyCalls(Exception):
     """A call has no place among those that are received."""
 
@@ -103,6 +107,12 @@ class Reception:
             self._health[connection] -= 1
             if not self._health[connection]:
                 del self._health[connection]
+
+    def stop(self) -> None:
+        """End the calls that send too little to be waited for when the server stops."""
+        for call in [*self._all]:
+            if call.connection.bytes_per_second < self.limits.bytes_per_second:
+                call.end(Stopping("the server is stopping, and the message of this call had not arrived"))
 
     def close(self) -> None:
         """Stop looking after calls."""

@@ -296,6 +296,7 @@ def test_a_call_about_health_has_a_small_message(start: Start) -> None:
     assert raised.value.details() == "a message about health has 4097 bytes, the limit is 4096"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("method", [INFER, READY, METADATA])
 def test_a_message_that_does_not_come_ends_the_call(method: str, start: Start) -> None:
     proxy, port = start(QUICK)
@@ -311,6 +312,7 @@ def test_a_message_that_does_not_come_ends_the_call(method: str, start: Start) -
         wait_for(lambda: receiving(proxy) == 0)
 
 
+@pytest.mark.heavy
 def test_a_message_that_comes_too_slowly_ends_the_call_and_a_fast_one_arrives(start: Start) -> None:
     proxy, port = start(QUICK)
     with RawCaller(port) as slow, RawCaller(port) as fast:
@@ -370,6 +372,21 @@ def test_a_proxy_leaves_no_connection_and_no_socket(upstream: str) -> None:
         proxy.close()
         assert caller.closed()
     assert not path.exists()
+
+
+def test_calls_without_messages_do_not_delay_the_end_of_the_server(upstream: str) -> None:
+    (port,) = free_ports("127.0.0.1", 1)
+    proxy = Proxy("127.0.0.1", port, upstream)
+    with channel(port) as connected:
+        abandoned = Abandoned(connected)
+        wait_for(lambda: receiving(proxy) == 1)
+        started = time.monotonic()
+        proxy.close(grace_seconds=20)
+        assert time.monotonic() - started < 10
+        assert abandoned.error() == (
+            grpc.StatusCode.UNAVAILABLE,
+            "the server is stopping, and the message of this call had not arrived",
+        )
 
 
 def test_a_directory_whose_name_is_too_long_for_a_socket_is_named(

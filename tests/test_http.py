@@ -267,6 +267,7 @@ def test_what_is_not_http_is_refused_in_one_sentence(data: bytes, status: int, p
     assert triton.requests == []
 
 
+@pytest.mark.heavy
 def test_callers_that_stop_sending_are_left(triton: Triton) -> None:
     with serving(triton, QUICK) as (_, port):
         started = time.monotonic()
@@ -325,6 +326,7 @@ def test_a_request_within_a_body_does_not_reach_triton(port: int, triton: Triton
     assert {path for _, path, _ in triton.requests} <= {"/v2"}
 
 
+@pytest.mark.heavy
 def test_idle_connections_lock_nobody_out(triton: Triton) -> None:
     with serving(triton) as (api, port), ExitStack() as stack:
         total = api._server.connections.total
@@ -368,6 +370,7 @@ def test_a_taken_port_is_an_error(port: int, triton: Triton) -> None:
         HttpApi("127.0.0.1", port, KEY, lambda: triton.address)
 
 
+@pytest.mark.heavy
 def test_metrics_are_served_among_idle_connections(triton: Triton) -> None:
     (port,) = free_ports("127.0.0.1", 1)
     endpoint = MetricsEndpoint("127.0.0.1", port, lambda: triton.address, Counts())
@@ -385,6 +388,7 @@ def test_metrics_are_served_among_idle_connections(triton: Triton) -> None:
         endpoint.close()
 
 
+@pytest.mark.heavy
 def test_a_flood_of_connections_does_not_cut_off_new_requests(triton: Triton) -> None:
     """Connections come faster than the event loop turns; a request among them is still answered."""
     with serving(triton) as (api, port), ExitStack() as stack:

@@ -53,6 +53,7 @@ def test_different_lines_are_bounded_in_rate_and_those_left_out_counted(form: st
     assert sum(counts) + len(written) == seconds * each
 
 
+@pytest.mark.heavy
 def test_summaries_are_bounded_too() -> None:
     """Texts that come round just after each was forgotten."""
     limit = LogLimit()
@@ -61,6 +62,7 @@ def test_summaries_are_bounded_too() -> None:
     assert len(passed) <= 2001  # and one that counts the others
 
 
+@pytest.mark.heavy
 def test_a_flood_of_a_child_process_is_read_and_not_copied(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     program = (
         "import sys\n"
