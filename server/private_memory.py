@@ -8,7 +8,6 @@ which exactly that `fchmod` does nothing. The region then never has any other mo
 import contextlib
 import ctypes
 import os
-import tempfile
 from pathlib import Path
 
 from video.shared_memory import DIRECTORY
@@ -66,7 +65,7 @@ class PrivateMemory:
         rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.ALLOW)
         # The result 0, and nothing done.
         rules.add_rule(seccomp.ERRNO(0), "fchmod", seccomp.Arg(1, seccomp.EQ, MODE_OF_BOOST))
-        with tempfile.TemporaryFile() as file:
+        with open(os.memfd_create("filter"), "w+b") as file:
             rules.export_bpf(file)
             file.seek(0)
             code = file.read()
