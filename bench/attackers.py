@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -56,12 +55,11 @@ class Attackers:
 
     def run(self, seconds: float) -> None:
         """Attack for so long, then close everything."""
-        stop = threading.Event()
-        threads: Sequence[Callable[[threading.Event], None]] = [self._send_bombs] * BOMBS + [self._cancel] * CANCELLERS
+        end = time.monotonic() + seconds
+        threads: Sequence[Callable[[float], None]] = [self._send_bombs] * BOMBS + [self._cancel] * CANCELLERS
         with ThreadPoolExecutor(len(threads)) as pool:
-            running = [pool.submit(attack, stop) for attack in threads]
+            running = [pool.submit(attack, end) for attack in threads]
             asyncio.run(self._attack_with_sockets(seconds))
-            stop.set()
             for one in running:
                 one.result()
 
@@ -123,9 +121,10 @@ class Attackers:
             self.counts["bytes in endless bodies"] += len(CHUNK)
             await asyncio.sleep(CHUNK_SECONDS)
 
-    def _send_bombs(self, stop: threading.Event) -> None:
-        with Client(self._url, timeout_seconds=60, retries=0) as client:
-            while not stop.is_set():
+    def _send_bombs(self, end: float) -> None:
+        with Client(self._url, retries=0) as client:
+            while (left := end - time.monotonic()) > 0:
+                client.timeout_seconds = left
                 self.counts["bombs"] += 1
                 try:
                     client.score(self.bomb)
@@ -133,11 +132,11 @@ class Attackers:
                     self.counts[f"bombs: {error.reason}"] += 1
                     time.sleep(0.1)
 
-    def _cancel(self, stop: threading.Event) -> None:
+    def _cancel(self, end: float) -> None:
         choose = random.Random()
         tensor = grpc.InferInput("VIDEO", [1, len(self.good)], "UINT8")
         tensor.set_data_from_numpy(np.frombuffer(self.good, np.uint8)[None])
-        while not stop.is_set():
+        while time.monotonic() < end:
             own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
             with grpc.InferenceServerClient(self._url, channel_args=own) as triton:
                 calls = [triton.async_infer("video_motion", [tensor], _ignore) for _ in range(CALLS_TO_CANCEL)]

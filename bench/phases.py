@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PHASES = 6
 """Quiet and attacked in turn, the first one quiet."""
+SETTLING = 0.2
+"""Share of each phase that is not counted: what an attack has left in the server is still being worked off."""
 MAX_P99_RATIO = 2.0
 MAX_GROWTH = 0.05
 MAX_LOG_BYTES = 10_000_000
@@ -22,9 +24,9 @@ class Side:
     """What the good callers and the server went through in all quiet or all attacked phases."""
 
     good: list["Request"]
-    """The good callers' requests that began in them."""
+    """The good callers' requests that began in them, once they had settled."""
     memory_mib: list[float]
-    """Mean memory of the server's processes in each phase."""
+    """Mean memory of the server's processes in each phase, once it had settled."""
 
     @property
     def failed(self) -> int:
@@ -50,7 +52,9 @@ def side(soak: "Soak", seconds: float, *, attacked: bool) -> Side:
     phases = range(int(attacked), PHASES, 2)
 
     def phase_of(at_seconds: float) -> int:
-        return int(at_seconds // length)
+        """The phase; -1 while it settles."""
+        phase, into = divmod(at_seconds, length)
+        return int(phase) if into >= SETTLING * length else -1
 
     good = [one for one in soak.requests if one.kind == "good" and phase_of(one.at_seconds - one.seconds) in phases]
     memory = [[mib for at, mib in soak.memory_mib if phase_of(at) == phase] for phase in phases]

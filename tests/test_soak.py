@@ -39,7 +39,8 @@ def verdicts(of: Any, log_bytes: int = 0) -> dict[str, bool]:
 
 
 def test_a_request_belongs_to_the_phase_in_which_it_began() -> None:
-    requests = [request(9.0, 5.0), request(11.0, 1.0), request(21.0, 1.0), request(12.0, 1.0, kind="bad")]
+    requests = [request(9.0, 5.0), request(12.5, 1.0), request(22.5, 1.0), request(13.0, 1.0, kind="bad")]
+    requests += [request(11.5, 1.0), request(21.5, 1.0)]  # while the phase settles
     asked = soak(*requests)
     assert side(asked, SECONDS, attacked=False).good == [requests[0], requests[2]]
     assert side(asked, SECONDS, attacked=True).good == [requests[1]]
@@ -58,7 +59,7 @@ def test_a_request_belongs_to_the_phase_in_which_it_began() -> None:
 def test_each_bound_is_checked(broken: str, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     late, outcome = changes.get("late", 1.9), changes.get("outcome", "scored")
     memory = [(float(at), changes.get("last_mib", 104.0) if at >= 50 else 100.0) for at in range(60)]
-    asked = soak(request(1.0, 1.0), request(11.0, late, outcome=outcome), memory_mib=memory)
+    asked = soak(request(3.0, 1.0), request(13.0, late, outcome=outcome), memory_mib=memory)
     found = verdicts(asked, changes.get("log_bytes", 0))
     assert {what for what, kept in found.items() if not kept} == ({broken} if broken else set())
     assert set(found) == {"good", "p99", "memory", "log"}
