@@ -111,7 +111,7 @@ def read_frame_table(
                 too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
             packet_pts.append(packet.pts)
-            # The first keyframe is one whatever the container says of it. Looking at every packet would take long.
+            # Up to the first keyframe, flags may be missing. Looking into every packet would take long.
             is_beginning = (packet.is_keyframe or not has_begun) and begins(packet)
             packet_is_keyframe.append(is_beginning)
             if not has_begun and (packet.is_keyframe or is_beginning):
