@@ -22,6 +22,8 @@ GOOD: dict[str, Any] = {
     "clip_seconds": [[0.0, 2.0], [2.0, 4.0]],
     "info": [4.0, 100, 25.0, 640, 480],
     "rotation_degrees": 90,
+    "demuxer": "mov",
+    "decoder": "h264",
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -73,6 +75,10 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("rotation_degrees", 45),
         ("rotation_degrees", 90.0),
         ("rotation_degrees", None),
+        ("demuxer", "hls"),
+        ("demuxer", None),
+        ("decoder", "h264; rm"),
+        ("decoder", ["h264"]),
         ("path", "/etc/passwd"),
     ],
 )

@@ -17,27 +17,27 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from video.endings import truncation, ts_packet_bytes
 from video.errors import InvalidVideo, Reason
+from video.formats import (
+    CODECS,
+    CONTAINERS,
+    DECODERS,
+    DEMUXERS,
+    MAGIC,
+    STILL_BRANDS,
+    STILL_IMAGES,
+    other_container,
+)
 from video.limits import Limits
 from video.sampling import StreamInfo
-from video.structure import has_moov, missing_bytes, rotation_degrees
+from video.structure import has_moov, rotation_degrees
 
-DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
-DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
 DEFAULT_LIMITS = Limits()
 DURATION_TOLERANCE_SECONDS = 0.5
-CONTAINERS = "mp4, mov, mkv, webm, avi"
-CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
-STILL_IMAGES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-}
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+WITHOUT_DURATION = ("mpegts", "mpeg")
+"""Demuxers that state no duration: FFmpeg estimates one, which can miss most of a short file."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
     head = video.read(64)
     _refuse_by_magic(head)
     video.seek(0)
-    if missing := missing_bytes(video):
-        raise InvalidVideo(f"the file is truncated: {missing} bytes are missing at its end", Reason.TRUNCATED)
+    if found := truncation(video):
+        raise InvalidVideo(f"the file is truncated: {found.why}", Reason.TRUNCATED)
     video.seek(0)
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     try:
@@ -108,6 +108,8 @@ def read_frame_table(
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
     if not shown or time_base is None:
         raise InvalidVideo("the video has no frames", Reason.NO_FRAMES)
+    if container.format.name == "gif" and len(shown) == 1:
+        raise InvalidVideo("the file is a still image (GIF), not a video", Reason.NOT_A_VIDEO)
 
     rate = float(stream.average_rate or 0)
     # An avi stores no timestamps; those that FFmpeg computes for it are in decoding order.
@@ -131,6 +133,8 @@ def _duration(container: InputContainer, stream: VideoStream, shown_seconds: flo
     A container's duration starts at its own zero and includes audio that is longer than the video. It is used only if
     it is within half a second of `shown_seconds`.
     """
+    if container.format.name in WITHOUT_DURATION:
+        return shown_seconds
     if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration and container.duration > 0:
@@ -190,9 +194,12 @@ def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     if head[4:8] in MP4_BOXES and not has_moov(video):
         why = f"the file has no moov box, the index of an mp4: it is truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.TRUNCATED)
-    if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
+    if head.startswith(MAGIC) or head[4:8] == b"ftyp" or ts_packet_bytes(video):
         why = f"the file begins like a video but cannot be read: it is damaged or truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.DAMAGED)
+    if kind := other_container(head):
+        why = f"the file is {kind}, not a video in a supported container ({CONTAINERS})"
+        return InvalidVideo(why, Reason.NOT_A_VIDEO)
     why = f"the file ({size} bytes) is not a video in a supported container ({CONTAINERS})"
     return InvalidVideo(why, Reason.NOT_A_VIDEO)
 

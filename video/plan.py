@@ -4,10 +4,14 @@ from itertools import pairwise
 from typing import Any
 
 from video.clips import CLIP_FRAMES
+from video.formats import DECODERS, DEMUXERS
 from video.limits import Limits
 from video.parameters import MAX_SEGMENTS
 
-FIELDS = {"frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"}
+FIELDS = {
+    *("frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"),
+    *("demuxer", "decoder"),
+}
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
@@ -34,6 +38,7 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
     _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
+    _require(said["demuxer"] in DEMUXERS and said["decoder"] in DECODERS)
     return said
 
 

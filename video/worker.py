@@ -46,6 +46,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
     with open_video(video, limits) as (container, stream):
         table = read_frame_table(container, stream, video, limits)
+        demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
     sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
     return {
         "frame_indices": sampling.frame_indices.tolist(),
@@ -54,6 +55,8 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
         "rotation_degrees": table.rotation_degrees,
+        "demuxer": demuxer,
+        "decoder": decoder,
     }
 
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from .errors import InputError
 from .item import Item
 from .manifest import manifest
+from .suffixes import SUFFIXES
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-"""Suffixes of the files in a folder that count as videos."""
 _READ_BYTES = 65536
 
 

@@ -9,6 +9,7 @@ import triton_python_backend_utils  # noqa: F401 - before the project: it puts P
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
+from video.gpu_decoder import check_readable
 from video.request_record import RequestRecord
 from video.triton import VideoModel, input_values, text
 
@@ -26,6 +27,8 @@ class TritonPythonModel(VideoModel):
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         plan = self.decoder.plan(video, json.loads(request.parameters()))
+        if self.parameters.get("DECODER") == "dali":
+            check_readable(plan)
         self._check_size(plan)
         if "FRAME_INDICES" in request.requested_output_names():
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
