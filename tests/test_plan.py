@@ -24,6 +24,7 @@ GOOD: dict[str, Any] = {
     "rotation_degrees": 90,
     "demuxer": "mov",
     "decoder": "h264",
+    "decoded_share": 0.8,
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -75,6 +76,10 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("rotation_degrees", 45),
         ("rotation_degrees", 90.0),
         ("rotation_degrees", None),
+        ("decoded_share", 0.4),
+        ("decoded_share", 1.1),
+        ("decoded_share", True),
+        ("decoded_share", None),
         ("demuxer", "hls"),
         ("demuxer", None),
         ("decoder", "h264; rm"),

@@ -7,7 +7,7 @@ files that it names.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import av
@@ -56,16 +56,25 @@ class FrameTable:
     """(packets,) the pts of each packet, in decoding order; None if some have none."""
     packet_is_keyframe: NDArray[np.bool_]
     """(packets,) whether each packet is a keyframe."""
+    is_damaged: bool = False
+    """Whether the file is truncated or cannot be read to its end; only if such a file was allowed."""
+    frames_missing: int = 0
+    """Frames that a damaged file says it has, or seems to have by its size or duration, and that cannot be read."""
 
 
 @contextmanager
-def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container of an encoded file and its first video stream; raises `InvalidVideo` if it has none."""
+def open_video(
+    video: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, allow_damaged: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container of an encoded file and its first video stream; raises `InvalidVideo` if it has none.
+
+    A truncated file is refused unless `allow_damaged` is set.
+    """
     video.seek(0)
     head = video.read(64)
     _refuse_by_magic(head)
     video.seek(0)
-    if found := truncation(video):
+    if not allow_damaged and (found := truncation(video)):
         raise InvalidVideo(f"the file is truncated: {found.why}", Reason.TRUNCATED)
     video.seek(0)
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
@@ -78,9 +87,18 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
 
 
 def read_frame_table(
-    container: InputContainer, stream: VideoStream, video: BinaryIO, limits: Limits = DEFAULT_LIMITS
+    container: InputContainer,
+    stream: VideoStream,
+    video: BinaryIO,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    allow_damaged: bool = False,
 ) -> FrameTable:
-    """Read every packet of `stream`, a stream of `video`, without decoding; raises `InvalidVideo`."""
+    """Read every packet of `stream`, a stream of `video`, without decoding; raises `InvalidVideo`.
+
+    With `allow_damaged`, the table of a damaged file has the frames that can be read.
+    """
+    is_damaged, corrupt = False, 0
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
@@ -90,8 +108,9 @@ def read_frame_table(
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
-            if packet.is_corrupt:
+            if packet.is_corrupt and not allow_damaged:
                 raise _ends_early(len(shown), stream.frames)
+            corrupt += packet.is_corrupt
             if len(packet_pts) == limits.max_frames:
                 too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
@@ -99,10 +118,12 @@ def read_frame_table(
             packet_is_keyframe.append(packet.is_keyframe)
             if packet.is_keyframe and first_key_pts is None:
                 first_key_pts = packet.pts
-            if not packet.is_discard:
+            if not (packet.is_discard or packet.is_corrupt):
                 shown.append((packet.pts, packet.dts))
     except av.FFmpegError as error:
-        raise _ends_early(len(shown), stream.frames) from error
+        if not allow_damaged:
+            raise _ends_early(len(shown), stream.frames) from error
+        is_damaged = True
     if first_key_pts is not None:
         # A stream cut out of a longer one may begin with frames that refer to removed ones: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
@@ -124,7 +145,29 @@ def read_frame_table(
     width, height = (context.width, context.height) if rotation % 180 == 0 else (context.height, context.width)
     info = StreamInfo(duration, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
-    return FrameTable(info, rotation, timestamps, pts, in_decoding_order, np.array(packet_is_keyframe, np.bool_))
+    keyframes = np.array(packet_is_keyframe, np.bool_)
+    is_damaged = is_damaged or corrupt > 0
+    table = FrameTable(info, rotation, timestamps, pts, in_decoding_order, keyframes, is_damaged, corrupt)
+    return _of_damaged(table, container, stream, video) if allow_damaged else table
+
+
+def _of_damaged(table: FrameTable, container: InputContainer, stream: VideoStream, video: BinaryIO) -> FrameTable:
+    """The table with what a damaged file lacks; unchanged if nothing shows that the file is damaged."""
+    found = truncation(video)
+    if not found and not table.is_damaged:
+        return table
+    read, info = len(table.packet_is_keyframe), table.info
+    seconds = float(table.timestamps[-1] - table.timestamps[0])
+    seconds += 1 / info.frames_per_second if info.frames_per_second else 0.0
+    missing = 0
+    if stream.frames:
+        missing = max(0, stream.frames - read)
+    elif found and found.missing_bytes:
+        missing = round(read * found.missing_bytes / video.seek(0, os.SEEK_END))
+    elif found and container.duration and seconds:
+        missing = max(0, round(read * (container.duration / av.time_base / seconds - 1)))
+    missing = max(missing + table.frames_missing, 1)  # at least the frame in which the damage is
+    return replace(table, info=replace(info, duration_seconds=seconds), is_damaged=True, frames_missing=missing)
 
 
 def _duration(container: InputContainer, stream: VideoStream, shown_seconds: float) -> float:
@@ -197,7 +240,7 @@ def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     if head.startswith(MAGIC) or head[4:8] == b"ftyp" or ts_packet_bytes(video):
         why = f"the file begins like a video but cannot be read: it is damaged or truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.DAMAGED)
-    if kind := other_container(head):
+    if head[4:8] not in MP4_BOXES and (kind := other_container(head)):
         why = f"the file is {kind}, not a video in a supported container ({CONTAINERS})"
         return InvalidVideo(why, Reason.NOT_A_VIDEO)
     why = f"the file ({size} bytes) is not a video in a supported container ({CONTAINERS})"

@@ -1,7 +1,6 @@
 """Which videos DALI, the decoder of the gpu and tensorrt profiles, can read.
 
-Its codecs are those of `FramesDecoderGpu` in DALI 2.4. Its containers are those that were tried: for the others it does
-not bring packets into the form that NVDEC's parser expects.
+Its codecs are those of `FramesDecoderGpu` in DALI 2.4. Further containers may work, but nobody has tried them on a GPU.
 """
 
 from collections.abc import Mapping
@@ -20,3 +19,7 @@ def check_readable(plan: Mapping[str, Any]) -> None:
         cannot = f"which cannot read {plan['decoder']} video in a container of the kind {plan['demuxer']}"
         instead = f"send {NAMES}, or use a server with the cpu profile"
         raise InvalidVideo(f"this server decodes on the GPU, {cannot}: {instead}", Reason.UNSUPPORTED_CODEC)
+    if plan["decoded_share"] < 1:
+        cannot = f"which cannot read a damaged file ({plan['decoded_share']:.0%} of this one decodes)"
+        instead = "use a server with the cpu profile"
+        raise InvalidVideo(f"this server decodes on the GPU, {cannot}: {instead}", Reason.DAMAGED)

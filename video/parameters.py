@@ -19,8 +19,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_clips": (1, MAX_SEGMENTS),
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
+    "allow_damaged": (0, 1),
 }
-_INTEGERS = ("max_frames", "max_clips")
+_INTEGERS = ("max_frames", "max_clips", "allow_damaged")
+_SWITCHES = ("allow_damaged",)
+"""Parameters that may also be true or false."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Parameters:
     """Only frames from this timestamp on are used."""
     end_seconds: float | None = None
     """Only frames before this timestamp are used."""
+    allow_damaged: int = 0
+    """1: a damaged or truncated video is scored on what decodes, if that is at least half of it."""
 
     @property
     def stride_seconds(self) -> float:
@@ -70,6 +75,8 @@ def _number(name: str, value: object) -> float:
     kind = "a whole number" if name in _INTEGERS else "a number"
     allowed = f"{kind} from {low:g} to {high:g}" if math.isfinite(high) else f"{kind} of at least {low:g}"
     try:
+        if name in _SWITCHES and isinstance(value, bool):
+            return int(value)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         number = float(value)

@@ -10,8 +10,10 @@ from video.parameters import MAX_SEGMENTS
 
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "clip_seconds", "info", "rotation_degrees"),
-    *("demuxer", "decoder"),
+    *("demuxer", "decoder", "decoded_share"),
 }
+LEAST_SHARE = 0.5
+"""A damaged video of which a smaller share decodes is refused."""
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
@@ -39,6 +41,8 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))
     _require(type(said["rotation_degrees"]) is int and said["rotation_degrees"] in (0, 90, 180, 270))
     _require(said["demuxer"] in DEMUXERS and said["decoder"] in DECODERS)
+    share = said["decoded_share"]
+    _require(_is_finite(share) and LEAST_SHARE <= share <= 1)
     return said
 
 

@@ -37,17 +37,26 @@ from video.limits import Limits
 from video.malloc_trim import give_back
 from video.parameters import Parameters
 from video.resize import crop, stretch
+from video.salvage import sample_what_decodes
 from video.sampling import sample
 
 PR_SET_PDEATHSIG = 1
 
 
-def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - nothing is decoded
-    """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
-    with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, video, limits)
+def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
+
+    Nothing is decoded unless a damaged video is allowed.
+    """
+    asked = Parameters(**parameters)
+    allowed = bool(asked.allow_damaged)
+    with open_video(video, limits, allow_damaged=allowed) as (container, stream):
+        table = read_frame_table(container, stream, video, limits, allow_damaged=allowed)
         demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
-    sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
+    if allowed:
+        sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
+    else:
+        sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
     return {
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
@@ -57,6 +66,7 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "rotation_degrees": table.rotation_degrees,
         "demuxer": demuxer,
         "decoder": decoder,
+        "decoded_share": decoded_share,
     }
 
 
@@ -70,6 +80,7 @@ def decode_into(
     camera_order: list[int],
     rotation_degrees: int,
     shortest_edge: int,
+    allow_damaged: bool,
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`."""
     # Unmapped when nothing refers to it any more; a traceback still may.
@@ -84,6 +95,7 @@ def decode_into(
         rotation_degrees=rotation_degrees,
         limits=limits,
         total=total,
+        allow_damaged=allow_damaged,
     )
     return {}
 

@@ -154,4 +154,6 @@ def _served(weights: Weights) -> dict[str, str]:
 
 
 def _terms(weights: Weights, parameters: dict[str, float]) -> Terms:
-    return Terms(_served(weights), weights.labels, parameters)
+    """Without `allow_damaged`, which changes no score of a good video: `--retry-failed` may add it."""
+    shared = {name: value for name, value in parameters.items() if name != "allow_damaged"}
+    return Terms(_served(weights), weights.labels, shared)

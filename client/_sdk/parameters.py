@@ -21,11 +21,13 @@ class Parameters(TypedDict, total=False):
     """Ignore frames before this timestamp."""
     end_seconds: float | None
     """Ignore frames at or after this timestamp."""
+    allow_damaged: bool | None
+    """Score what decodes of a damaged or truncated video, if that is at least half of it (False)."""
 
 
 NAMES = tuple(Parameters.__annotations__)
-WHOLE = ("max_frames", "max_clips")
-"""The parameters that are whole numbers."""
+WHOLE = ("max_frames", "max_clips", "allow_damaged")
+"""The parameters that are whole numbers, or true and false."""
 RANGES: dict[str, tuple[float, float]] = {
     "fps": (0.01, 240),
     "max_frames": (1, 496),
@@ -34,6 +36,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "max_clips": (1, 32),
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
+    "allow_damaged": (0, 1),
 }
 """What the server accepts, so that a command line is checked before a million requests fail."""
 

@@ -12,6 +12,8 @@ LABEL_THRESHOLD = 0.5
 """Lowest probability at which a camera label is reported."""
 OUTPUTS = ("MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS", "VIDEO_INFO", "WEIGHTS")
 """The outputs of the ensemble that make up a `Score`."""
+DECODED_SHARE = "DECODED_SHARE"
+"""The output for requests that allow a damaged video."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class VideoInfo:
     """Width of a frame in pixels."""
     height: int
     """Height of a frame in pixels."""
+    decoded_share: float | None = None
+    """The share of the frames that decode, from 0.5 to 1; None unless the request allowed a damaged video."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, without those that are None."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ class Score:
                 }
                 for clip in self.camera
             ],
-            "info": vars(self.info),
+            "info": self.info.as_dict(),
             "weights": {
                 "motion": self.weights.motion,
                 "camera": self.weights.camera,
@@ -133,10 +141,14 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
 
 
 def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
-    """The tensors of `OUTPUTS` as a `Score`; floats are rounded to 6 decimals, about what float32 can hold."""
+    """The tensors of `OUTPUTS`, with `DECODED_SHARE` if it was asked for, as a `Score`.
+
+    Floats are rounded to 6 decimals, about what float32 can hold.
+    """
     weights = parse_weights(outputs["WEIGHTS"])
     camera, objects, dynamics = (round(float(score), 6) for score in outputs["MOTION_SCORES"][0])
     duration, frames, rate, width, height = outputs["VIDEO_INFO"][0].tolist()
+    share = round(float(outputs[DECODED_SHARE][0, 0]), 6) if DECODED_SHARE in outputs else None
     clips = tuple(
         CameraClip(
             round(float(start), 6),
@@ -148,6 +160,6 @@ def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
     return Score(
         MotionScores(camera, objects, dynamics),
         clips,
-        VideoInfo(round(duration, 6), int(frames), round(rate, 6), int(width), int(height)),
+        VideoInfo(round(duration, 6), int(frames), round(rate, 6), int(width), int(height), share),
         weights,
     )

@@ -24,10 +24,13 @@ FLAT_COLUMNS = (
     "frames_per_second",
     "width",
     "height",
+    "decoded_share",
 )
 """The columns of the table with a single value; `clips` follows them."""
-ADDED_COLUMNS = ("reason",)
+ADDED_COLUMNS = ("reason", "decoded_share")
 """Columns that older tables lack; their value is then null."""
+PARAMETERS_OF_A_ROW = ("start_seconds", "end_seconds", "allow_damaged")
+"""Parameters that may differ from row to row."""
 NO_SCORES = "it has no scores"
 """The error of a row that has neither scores nor an error."""
 

@@ -1,11 +1,13 @@
 """VIDEO and the frames that `video_sampling` chose, to clips: the Triton interface of `video.decoding`."""
 
+import json
 from typing import Any
 
 import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
+from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
 from video.triton import VideoModel, input_values
@@ -35,6 +37,7 @@ class TritonPythonModel(VideoModel):
                 camera_order,
                 int(self.manifest["shortest_edge"]),
                 int(input_values(request, "ROTATION_DEGREES")[0]),
+                allow_damaged=bool(Parameters.from_request(json.loads(request.parameters())).allow_damaged),
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before

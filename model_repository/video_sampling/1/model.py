@@ -15,7 +15,7 @@ from video.triton import VideoModel, input_values, text
 
 
 class TritonPythonModel(VideoModel):
-    """Reads containers; decodes nothing."""
+    """Reads containers; decodes nothing unless a damaged video is allowed."""
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
@@ -26,7 +26,11 @@ class TritonPythonModel(VideoModel):
             return weights
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
-        plan = self.decoder.plan(video, json.loads(request.parameters()))
+        before = self.decoder.frames_decoded
+        try:
+            plan = self.decoder.plan(video, json.loads(request.parameters()))
+        finally:  # frames are decoded only if damage is allowed
+            record.frames_decoded = self.decoder.frames_decoded - before or None
         if self.parameters.get("DECODER") == "dali":
             check_readable(plan)
         self._check_size(plan)
@@ -40,6 +44,7 @@ class TritonPythonModel(VideoModel):
             "ROTATION_DEGREES": np.array([[plan["rotation_degrees"]]], np.int32),
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
+            "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
         }
 
     def _check_size(self, plan: dict[str, Any]) -> None:
