@@ -302,7 +302,7 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
     )
     out = np.zeros((1, 224, 224, 3), np.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("video.decoding.read_frame_table", lambda *_: extra)
+        patch.setattr("video.decoding.read_frame_table", lambda *_, **__: extra)
         decode(BytesIO(video), np.array([20]), np.array([0]), np.array([], int), 224, out)
     assert np.array_equal(out[0], stretch(decode_all(video)[19]))
 

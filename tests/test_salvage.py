@@ -26,9 +26,12 @@ from server import Server
 from tests.test_bad_input import BAD, faststart
 from tests.test_ensemble import infer
 from video import InvalidParameter, InvalidVideo, IsolatedDecoder, Limits, Parameters
+from video.container import open_video, read_frame_table
+from video.decoding import Decoded
 from video.errors import Reason
 from video.gpu_decoder import check_readable
 from video.resize import crop, stretch
+from video.salvage import which_decode
 
 FRAMES = 100
 SMALL: dict[str, Any] = {"width": 64, "height": 48}
@@ -162,7 +165,32 @@ def test_a_hole_in_pictures_that_refer_to_none_costs_only_them(decoder: Isolated
     assert np.array_equal(clips, as_in(video, plan))
 
 
-def test_the_last_frame_of_a_part_is_found_too(decoder: IsolatedDecoder) -> None:
+def shown_at(video: bytes) -> dict[int | None, bytes]:
+    """The frames of a video by their pts."""
+    with cast(InputContainer, av.open(BytesIO(video))) as container:
+        return {frame.pts: frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)}
+
+
+@pytest.mark.parametrize("lost", [20, 47, 110, 137])  # 47 and 137 are of keyframes
+def test_a_transport_stream_that_lost_a_packet_is_scored_on_the_rest(lost: int, decoder: IsolatedDecoder) -> None:
+    video = whole("ts")
+    starts = [start for start in range(0, len(video), 188) if video[start + 1] & 0x1F == 1 and not video[start + 2]]
+    damaged = video[: starts[lost]] + video[starts[lost] + 188 :]
+    with pytest.raises(InvalidVideo, match="reading stopped at frame"):
+        decoder.plan(memoryview(damaged), {})
+    with open_video(BytesIO(damaged), allow_damaged=True) as (container, stream):
+        table = read_frame_table(container, stream, BytesIO(damaged), allow_damaged=True)
+    decodes = which_decode(BytesIO(damaged), table, Limits(), Decoded())
+    assert table.pts is not None
+    right, found = shown_at(video), shown_at(damaged)
+    assert all(found[pts] == right[pts] for pts in table.pts[decodes].tolist())
+    assert decodes.sum() >= 80
+    plan, _ = salvaged(decoder, damaged)
+    assert plan["decoded_share"] == decodes.sum() / (len(decodes) + table.frames_missing)
+    assert decodes[plan["frame_indices"]].all()
+
+
+def test_a_part_before_the_damage_is_scored_as_without_asking(decoder: IsolatedDecoder) -> None:
     damaged = zeroed(whole("mp4"), 33, 4)
     plan, _ = salvaged(decoder, damaged, start_seconds=0.0, end_seconds=1.0)
     assert plan["decoded_share"] == 1  # the wanted part is whole, which is all that was looked at

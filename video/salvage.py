@@ -54,59 +54,64 @@ def which_decode(video: BinaryIO, table: FrameTable, limits: Limits, total: Deco
     """(frames,) whether each frame of `table` decodes; without timestamps, frames are counted in decoding order."""
     decodes = np.zeros(table.info.frames, np.bool_)
     with open_video(video, limits, allow_damaged=True) as (container, stream):
-        found, in_doubt, refused, last = _decode(container, stream, total)
-    if not refused and not table.is_damaged:
+        packets, frames = _decode(container, stream)
+    total.frames += len(frames)
+    if not table.is_damaged and not any(packet.is_lost for packet in packets):
         return np.ones_like(decodes)  # a frame that the decoder leaves out repeats the one before
-    if table.is_damaged:
-        in_doubt.add(last)  # where the file ends, a part of a packet may look like a whole one
-    for number, frame in enumerate(found):
+    in_doubt = _in_doubt(packets, {frame.pts for frame in frames if not frame.is_whole})
+    if table.is_damaged and packets:
+        in_doubt.add(packets[-1].pts)  # where the file ends, a part of a packet may look like a whole one
+    for number, frame in enumerate(frames):
         index = number
         if table.pts is not None and frame.pts is not None:
             index = int(np.searchsorted(table.pts, frame.pts))
             if index < len(table.pts) and table.pts[index] != frame.pts:
                 continue
         if index < len(decodes):
-            decodes[index] = frame.is_whole and frame.pts not in in_doubt
+            decodes[index] = frame.is_whole and (frame.pts is None or frame.pts not in in_doubt)
     return decodes
 
 
-class Found(NamedTuple):
-    """A decoded frame."""
-
+class _Packet(NamedTuple):
     pts: int | None
-    """Its pts."""
+    is_keyframe: bool
+    is_lost: bool
+    """Whether the container or the decoder refuses it."""
+
+
+class _Frame(NamedTuple):
+    pts: int | None
     is_whole: bool
     """False if the decoder says that a part of it is wrong."""
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, total: Decoded
-) -> tuple[list[Found], set[int | None], int, int | None]:
-    """The decoded frames, the pts of those that may refer to a lost one, the count of refused packets, the last pts."""
+def _decode(container: InputContainer, stream: VideoStream) -> tuple[list[_Packet], list[_Frame]]:
+    """Every packet, and every frame that the decoder returns."""
     stream.thread_type = "NONE"  # with threads, an error would show some packets later
     stream.codec_context.thread_count = 1
-    found: list[Found] = []
-    in_doubt: set[int | None] = set()
-    refused, last = 0, None
-    doubtful, complete_from = False, -np.inf
+    packets: list[_Packet] = []
+    frames: list[_Frame] = []
     for packet in until_unreadable(container.demux(stream)):
-        if not packet.size:
-            continue
+        if packet.size:
+            decoded, refused = _frames(stream, packet)
+            packets.append(_Packet(packet.pts, packet.is_keyframe, refused or packet.is_corrupt))
+            frames += [_Frame(frame.pts, not frame.is_corrupt) for frame in decoded]
+    rest, _ = _frames(stream, None)
+    return packets, frames + [_Frame(frame.pts, not frame.is_corrupt) for frame in rest]
+
+
+def _in_doubt(packets: list[_Packet], incomplete: set[int | None]) -> set[int | None]:
+    """The pts of frames that are lost or may refer to one that is; `incomplete` has the pts of incomplete frames."""
+    in_doubt: set[int | None] = set()
+    doubtful, complete_from = False, -np.inf
+    for packet in packets:
         if packet.is_keyframe and doubtful:
             # Frames that are shown before this keyframe may still refer to what is before it.
-            doubtful, complete_from = False, packet.pts if packet.pts is not None else -np.inf
-        last = packet.pts
-        frames, failed = _frames(stream, packet)
-        failed |= packet.is_corrupt
-        refused += failed
-        doubtful |= failed
+            doubtful, complete_from = False, -np.inf if packet.pts is None else packet.pts
+        doubtful |= packet.is_lost or (packet.pts is not None and packet.pts in incomplete)
         if doubtful or (packet.pts is not None and packet.pts < complete_from):
             in_doubt.add(packet.pts)
-        found += [Found(frame.pts, not frame.is_corrupt) for frame in frames]
-    rest, _ = _frames(stream, None)
-    found += [Found(frame.pts, not frame.is_corrupt) for frame in rest]
-    total.frames += len(found)
-    return found, in_doubt - {None}, refused, last
+    return in_doubt
 
 
 def _frames(stream: VideoStream, packet: Packet | None) -> tuple[list[VideoFrame], bool]:

@@ -21,8 +21,8 @@ class Parameters(TypedDict, total=False):
     """Ignore frames before this timestamp."""
     end_seconds: float | None
     """Ignore frames at or after this timestamp."""
-    allow_damaged: bool | None
-    """Score what decodes of a damaged or truncated video, if that is at least half of it (False)."""
+    allow_damaged: int | None
+    """True or 1: score what decodes of a damaged or truncated video, if that is at least half of it (False)."""
 
 
 NAMES = tuple(Parameters.__annotations__)
