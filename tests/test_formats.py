@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from client._inputs.inputs import Inputs
 from client._inputs.suffixes import SUFFIXES
 from fixtures.hostile import SEEDS, THEORA, elements, seed
 from fixtures.synthetic import decode_all, encode, encode_audio, picture
@@ -56,9 +58,13 @@ def test_the_fuzzer_has_a_seed_for_every_demuxer_and_decoder(decoder: IsolatedDe
     assert {plan["demuxer"] for plan in plans} == {one_of.get(name, name) for name in DEMUXERS}
 
 
-def test_the_client_finds_every_container_in_folders() -> None:
-    assert {f".{name.split()[0]}" for name in SEEDS} <= {*SUFFIXES}
-    assert all(suffix == suffix.lower() for suffix in SUFFIXES)
+def test_the_client_finds_every_container_in_folders(tmp_path: Path) -> None:
+    suffixes = {f".{name.split()[0]}" for name in SEEDS}
+    assert suffixes <= {*SUFFIXES}
+    names = {f"a{suffix}" for suffix in suffixes} | {"B.TS", "c.Wmv"}
+    for name in (*names, "d.mxf", "e.txt"):
+        (tmp_path / name).touch()
+    assert {Path(item.path).name for item in Inputs([str(tmp_path)], [])} == names
 
 
 @pytest.mark.parametrize("name", ADDED)
