@@ -1,7 +1,8 @@
 """`python -m tests.fuzz`: run sampling and decoding on damaged files, as the server does, until you stop it.
 
-It tries every structural mutation of every seed first, then random mutations, all from a seeded generator. It decodes a
-valid video in between, whose clips must not change. It keeps files that crash a decoder process, exceed its timeout or
+It tries every structural mutation of every seed first, then random mutations, all from a seeded generator. A file that
+is refused as damaged is tried again with `allow_damaged`. It decodes a valid video in between, whose clips must not
+change. It keeps files that crash a decoder process, exceed its timeout or
 give an unexpected error.
 """
 
@@ -26,6 +27,7 @@ from fixtures.hostile import SEEDS, random_mutation, seed, structural_mutations
 from fixtures.synthetic import encode
 from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder, Limits
 from video.clips import CLIP_SHAPE, FRAME_SIZE
+from video.errors import Reason
 
 KEPT = Path(__file__).parent.parent / ".fuzz"
 GOOD_EVERY = 100
@@ -51,12 +53,12 @@ def mutations(choose: random.Random) -> Iterator[tuple[str, bytes]]:
         yield f"{name}: random {number}", random_mutation(seed(name), choose)
 
 
-def decode(decoder: IsolatedDecoder, video: bytes) -> np.ndarray:
+def decode(decoder: IsolatedDecoder, video: bytes, *, allow_damaged: bool = False) -> np.ndarray:
     """The clips of a file, (clips, 16, 224, 224, 3) uint8, as the server decodes them; raises what it returns."""
     content = memoryview(video)
-    plan = decoder.plan(content, {})
+    plan = decoder.plan(content, {"allow_damaged": allow_damaged})
     indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-    return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE))
+    return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE, allow_damaged=allow_damaged))
 
 
 class Fuzzer:
@@ -99,8 +101,12 @@ class Fuzzer:
     def _one(self, decoder: IsolatedDecoder, name: str, video: bytes) -> None:
         started = time.monotonic()
         try:
-            clips = decode(decoder, video)
-            outcome = "scored"
+            try:
+                clips, outcome = decode(decoder, video), "scored"
+            except InvalidVideo as error:
+                if error.reason not in (Reason.TRUNCATED, Reason.DAMAGED):
+                    raise
+                clips, outcome = decode(decoder, video, allow_damaged=True), "scored in part"
             if clips.shape[1:] != CLIP_SHAPE:
                 self._keep(f"{name}: clips of shape {clips.shape}", video)
         except (InvalidVideo, InvalidParameter) as error:

@@ -72,10 +72,17 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "jpeg": (lambda: encode_still("mjpeg"), "the file is a still image (JPEG), not a video"),
     "zero-length video stream": (without_frames, "the video has no frames"),
     "unsupported codec": (
-        lambda: encode(10, codec="prores", container="mov", pixel_format="yuv422p10le"),
-        "the video's codec is prores; supported codecs are H.264, HEVC",
+        lambda: encode(10, codec="ffv1", container="matroska"),
+        "the video's codec is ffv1; supported codecs are H.264, HEVC",
     ),
-    "unsupported container": (lambda: encode(10, container="mpegts"), "is not a video in a supported container"),
+    "unsupported container": (
+        lambda: encode(10, codec="mpeg2video", container="mxf"),
+        "the file is MXF, not a video in a supported container (mp4, mov",
+    ),
+    "ts cut within a packet": (
+        lambda: half(encode(60, container="mpegts"))[:-5],
+        "the file is truncated: it ends within",
+    ),
 }
 
 

@@ -22,6 +22,7 @@ from fixtures.synthetic import encode, encode_audio
 from server import Server
 from tests.processes import workers
 from tests.test_request_log import lines_of
+from video.formats import CONTAINERS
 from video.parameters import _INTEGERS as WHOLE
 from video.parameters import _RANGES as RANGES
 from video.parameters import Parameters as ServerParameters
@@ -81,7 +82,7 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
     assert result.returncode == 1
     assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == [str(video), str(video)]
     assert result.stderr.splitlines() == [
-        f"{text}: the file (12 bytes) is not a video in a supported container (mp4, mov, mkv, webm, avi)",
+        f"{text}: the file (12 bytes) is not a video in a supported container ({CONTAINERS})",
         f"{tmp_path / 'gone.mp4'}: cannot read the file: No such file or directory",
         f"{device}: cannot read the file: it is a directory or a device",
         "3 of 5 videos failed",

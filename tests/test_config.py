@@ -167,9 +167,10 @@ def test_the_ensemble_is_the_same_for_every_profile() -> None:
     assert [path.name for path in (MODEL_REPOSITORY / "video_motion").rglob("*.pbtxt")] == ["config.pbtxt"]
 
 
-def test_video_sampling_differs_in_precision_limit_and_instances_only() -> None:
+def test_video_sampling_differs_in_precision_decoder_limit_and_instances_only() -> None:
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
+    assert gpu.parameters.pop("DECODER").string_value == "dali"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
     # In the cpu profile, video_decode has these.
     for name in ("MAX_DECODED_PIXELS", "MAX_DECODED_PIXELS_PER_BYTE"):
@@ -190,6 +191,7 @@ def test_the_contract_of_the_ensemble() -> None:
         "VIDEO_EMBEDDING": (types.TYPE_FP32, [1, -1]),
         "VIDEO_INFO": (types.TYPE_FP64, [1, 5]),
         "HEADER_DURATION_SECONDS": (types.TYPE_FP64, [1]),
+        "DECODED_SHARE": (types.TYPE_FP32, [1, 1]),
         "WEIGHTS": (types.TYPE_STRING, [1]),
     }
 

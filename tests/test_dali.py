@@ -239,6 +239,22 @@ def test_a_file_of_which_dali_would_show_another_stream_is_refused(gpu_profile: 
         client.score(encode_several([small, large], "matroska"))
 
 
+def test_a_video_that_dali_cannot_read_is_refused_with_a_sentence(gpu_profile: Server, client: Client) -> None:
+    for video, what in (
+        (encode(40, container="mpegts"), "h264 video in a container of the kind mpegts"),
+        (
+            encode(40, codec="prores_ks", container="mov", pixel_format="yuv422p10le"),
+            "prores video in a container of the",
+        ),
+    ):
+        with (
+            Client(gpu_profile.url) as gpu,
+            pytest.raises(InvalidRequest, match=f"on the GPU, which cannot read {what}"),
+        ):
+            gpu.score(video)
+        assert client.score(video).info.frames == 40
+
+
 @pytest.mark.slow
 def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_is_refused(gpu_profile: Server) -> None:
     large = encode(80, width=1920, height=1080, codec="libvpx-vp9", container="webm", options={"cpu-used": "8"})

@@ -88,9 +88,11 @@ def test_every_output_has_the_shape_of_the_contract(server: Server) -> None:
         "VIDEO_EMBEDDING": ("f", (1, 48)),
         "VIDEO_INFO": ("f", (1, 5)),
         "HEADER_DURATION_SECONDS": ("f", (1,)),
+        "DECODED_SHARE": ("f", (1, 1)),
         "WEIGHTS": ("O", (1,)),
     }
     assert outputs["CLIP_SECONDS"].tolist() == [[0, 2], [2, 4], [pytest.approx(3.2), pytest.approx(5.2)]]
+    assert outputs["DECODED_SHARE"].tolist() == [[1.0]]
     assert outputs["VIDEO_INFO"].tolist() == [[pytest.approx(5.2), 130, 25, 240, 136]]
     assert np.isnan(outputs["HEADER_DURATION_SECONDS"]).all()
 

@@ -37,6 +37,7 @@ parameters = st.fixed_dictionaries(
         "start_seconds": st.floats(0, 1e6),
         "end_seconds": st.floats(0, 1e6),
         "from_first_frame": st.integers(0, 1),
+        "allow_damaged": st.booleans(),
     },
 )
 
@@ -122,10 +123,12 @@ def damaged(draw: st.DrawFn) -> Damaged:
 
 
 @pytest.mark.heavy
-@given(file=damaged())
-def test_any_file_gives_clips_or_an_error_of_one_sentence(file: Damaged, decoder: IsolatedDecoder) -> None:
+@given(file=damaged(), allowed=st.booleans())
+def test_any_file_gives_clips_or_an_error_of_one_sentence(
+    file: Damaged, allowed: bool, decoder: IsolatedDecoder
+) -> None:
     try:
-        clips = decode(decoder, file.video)
+        clips = decode(decoder, file.video, allow_damaged=allowed)
     except (InvalidVideo, InvalidParameter) as error:
         check_sentence(error, 300)
     else:

@@ -25,6 +25,9 @@ GOOD: dict[str, Any] = {
     "orientation": [90, True],
     "dali_shows_it": True,
     "frames_to_decode": 31,
+    "demuxer": "mov",
+    "decoder": "h264",
+    "decoded_share": 0.8,
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -91,6 +94,14 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("frames_to_decode", 31.0),
         ("frames_to_decode", True),
         ("frames_to_decode", None),
+        ("decoded_share", 0.4),
+        ("decoded_share", 1.1),
+        ("decoded_share", True),
+        ("decoded_share", None),
+        ("demuxer", "hls"),
+        ("demuxer", None),
+        ("decoder", "h264; rm"),
+        ("decoder", ["h264"]),
         ("path", "/etc/passwd"),
     ],
 )

@@ -59,6 +59,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "frames_per_second": 24.0,
         "width": 640,
         "height": 360,
+        "decoded_share": None,
         "clips": [
             {"start_seconds": 0.0, "end_seconds": 2.0, "labels": ["right"], "probabilities": [0.25, 0.75]},
             {"start_seconds": 2.0, "end_seconds": 3.5, "labels": ["right", "left"], "probabilities": [0.5, 0.625]},

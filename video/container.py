@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import av
@@ -20,29 +20,29 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.duration import agrees, choose_duration, frame_rate, frames_duration
+from video.endings import truncation, ts_packet_bytes
 from video.errors import InvalidVideo, Reason
+from video.formats import (
+    CODECS,
+    CONTAINERS,
+    DECODERS,
+    DEMUXERS,
+    MAGIC,
+    STILL_BRANDS,
+    STILL_IMAGES,
+    other_container,
+)
 from video.limits import Limits
 from video.orientation import UPRIGHT, FirstFrame, Orientation, orientation_of
 from video.packets import beginning_test, shown_test
 from video.sampling import StreamInfo
 from video.stream_choice import shown_stream
-from video.structure import has_moov, missing_bytes
+from video.structure import has_moov
 
-DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi")
-DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
 DEFAULT_LIMITS = Limits()
-CONTAINERS = "mp4, mov, mkv, webm, avi"
-CODECS = "H.264, HEVC, VP8, VP9, AV1, MPEG-4, MJPEG"
-STILL_IMAGES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-}
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-STILL_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+WITHOUT_DURATION = ("mpegts", "mpeg")
+"""Demuxers that state no duration: FFmpeg estimates one, which can miss most of a short file."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,26 @@ class FrameTable:
     """(packets,) whether decoding can begin at each packet: the container says so, and the packet itself agrees."""
     header_duration_seconds: float | None = None
     """The header's duration if it differs from that of the frames by more than half a frame."""
+    is_damaged: bool = False
+    """Whether the file is truncated or cannot be read to its end; only if such a file was allowed."""
+    frames_missing: int = 0
+    """Frames that a damaged file says it has, or seems to have by its size or duration, and that cannot be read."""
 
 
 @contextmanager
-def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container of an encoded file and the video stream that is shown; raises `InvalidVideo` if it has none."""
+def open_video(
+    video: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, allow_damaged: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container of an encoded file and the video stream that is shown; raises `InvalidVideo` if it has none.
+
+    A truncated file is refused unless `allow_damaged` is set.
+    """
     video.seek(0)
     head = video.read(64)
     _refuse_by_magic(head)
     video.seek(0)
-    if missing := missing_bytes(video):
-        raise InvalidVideo(f"the file is truncated: {missing} bytes are missing at its end", Reason.TRUNCATED)
+    if not allow_damaged and (found := truncation(video)):
+        raise InvalidVideo(f"the file is truncated: {found.why}", Reason.TRUNCATED)
     video.seek(0)
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     try:
@@ -85,12 +94,19 @@ def open_video(video: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tup
 
 
 def read_frame_table(
-    container: InputContainer, stream: VideoStream, limits: Limits = DEFAULT_LIMITS, *, oriented: bool = True
+    container: InputContainer,
+    stream: VideoStream,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    oriented: bool = True,
+    damaged: BinaryIO | None = None,
 ) -> FrameTable:
     """Read every packet of `stream`; raises `InvalidVideo`.
 
-    Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames.
+    Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames. With
+    `damaged`, the file itself, the table of a damaged file has the frames that can be read.
     """
+    is_damaged, corrupt = False, 0
     time_base = stream.time_base
     shown: list[tuple[int | None, int | None]] = []
     packet_pts: list[int | None] = []
@@ -105,8 +121,9 @@ def read_frame_table(
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
-            if packet.is_corrupt:
+            if packet.is_corrupt and damaged is None:
                 raise _ends_early(len(shown), stream.frames, limits)
+            corrupt += packet.is_corrupt
             if len(packet_pts) == limits.max_frames:
                 too_many = f"the video has more than {limits.max_frames} frames, the maximum"
                 raise InvalidVideo(too_many, Reason.TOO_LARGE)
@@ -116,7 +133,7 @@ def read_frame_table(
             packet_is_keyframe.append(is_beginning)
             if not has_begun and (packet.is_keyframe or is_beginning):
                 has_begun, first_key_pts = True, packet.pts
-            if is_shown(packet) and not packet.is_discard:
+            if is_shown(packet) and not (packet.is_discard or packet.is_corrupt):
                 shown.append((packet.pts, packet.dts))
                 time = packet.dts if packet.pts is None else packet.pts
                 if time is not None and time >= last_shown:
@@ -124,12 +141,16 @@ def read_frame_table(
             if first is not None:
                 first.look(packet)
     except av.FFmpegError as error:
-        raise _ends_early(len(shown), stream.frames, limits) from error
+        if damaged is None:
+            raise _ends_early(len(shown), stream.frames, limits) from error
+        is_damaged = True
     if first_key_pts is not None:
         # A stream cut out of a longer one may begin with frames that refer to removed ones: they are never shown.
         shown = [(pts, dts) for pts, dts in shown if pts is None or pts >= first_key_pts]
     if not shown or time_base is None:
         raise InvalidVideo("the video has no frames", Reason.NO_FRAMES)
+    if container.format.name == "gif" and len(shown) == 1:
+        raise InvalidVideo("the file is a still image (GIF), not a video", Reason.NOT_A_VIDEO)
 
     rate = float(stream.average_rate or 0)
     # An avi stores no timestamps; those that FFmpeg computes for it are in decoding order.
@@ -145,7 +166,7 @@ def read_frame_table(
     width, height = size[::-1] if orientation.exchanges_sides else size
     info = StreamInfo(duration.seconds, len(shown), rate, width, height)
     in_decoding_order = None if pts is None or None in packet_pts else np.array(packet_pts, np.int64)
-    return FrameTable(
+    table = FrameTable(
         info,
         orientation,
         timestamps,
@@ -153,7 +174,32 @@ def read_frame_table(
         in_decoding_order,
         np.array(packet_is_keyframe, np.bool_),
         duration.header_seconds,
+        is_damaged or corrupt > 0,
+        corrupt,
     )
+    return table if damaged is None else _of_damaged(table, container, stream, damaged, frames_seconds)
+
+
+def _of_damaged(
+    table: FrameTable, container: InputContainer, stream: VideoStream, video: BinaryIO, seconds: float
+) -> FrameTable:
+    """The table with what a damaged file lacks; unchanged if nothing shows that the file is damaged.
+
+    `seconds` is the duration of the frames that can be read.
+    """
+    found = truncation(video)
+    if not found and not table.is_damaged:
+        return table
+    read, info = len(table.packet_is_keyframe), table.info
+    missing = 0
+    if stream.frames:
+        missing = max(0, stream.frames - read)
+    elif found and found.missing_bytes:
+        missing = round(read * found.missing_bytes / video.seek(0, os.SEEK_END))
+    elif found and container.duration and seconds:
+        missing = max(0, round(read * (container.duration / av.time_base / seconds - 1)))
+    missing = max(missing + table.frames_missing, 1)  # at least the frame in which the damage is
+    return replace(table, info=replace(info, duration_seconds=seconds), is_damaged=True, frames_missing=missing)
 
 
 def _header_seconds(
@@ -164,8 +210,8 @@ def _header_seconds(
     A container's may start at its own zero instead of at the first frame. It may also be that of audio: where other
     streams are, one that does not agree with the frames says nothing about the video.
     """
-    if container.format.name == "avi" and not stream.frames:
-        return None  # written to a pipe: FFmpeg guesses from the file's size
+    if container.format.name in WITHOUT_DURATION or (container.format.name == "avi" and not stream.frames):
+        return None  # FFmpeg guesses; an avi states no number of frames if it was written to a pipe
     if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration and container.duration > 0:
@@ -246,9 +292,12 @@ def _why_not_opened(video: BinaryIO, head: bytes) -> InvalidVideo:
     if head[4:8] in MP4_BOXES and not has_moov(video):
         why = f"the file has no moov box, the index of an mp4: it is truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.TRUNCATED)
-    if head.startswith((b"\x1aE\xdf\xa3", b"RIFF")) or head[4:8] == b"ftyp":
+    if head.startswith(MAGIC) or head[4:8] == b"ftyp" or ts_packet_bytes(video):
         why = f"the file begins like a video but cannot be read: it is damaged or truncated ({size} bytes received)"
         return InvalidVideo(why, Reason.DAMAGED)
+    if head[4:8] not in MP4_BOXES and (kind := other_container(head)):
+        why = f"the file is {kind}, not a video in a supported container ({CONTAINERS})"
+        return InvalidVideo(why, Reason.NOT_A_VIDEO)
     why = f"the file ({size} bytes) is not a video in a supported container ({CONTAINERS})"
     return InvalidVideo(why, Reason.NOT_A_VIDEO)
 

@@ -43,17 +43,19 @@ def decode(
     *,
     limits: Limits = DEFAULT_LIMITS,
     total: "Decoded | None" = None,
+    allow_damaged: bool = False,
 ) -> int:
     """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
     `motion_order` and `camera_order` are positions in `frame_indices`, one per frame of the clips. `out` is
     (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned and
     mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
-    Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
+    With `allow_damaged`, the frames may be those that are left of a damaged file. Raises `InvalidVideo` if a wanted
+    frame cannot be decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
-    with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, limits, oriented=False)
+    with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
+        table = read_frame_table(container, stream, limits, oriented=False, damaged=video if allow_damaged else None)
 
     # One for all frames: each reformatter sets up the conversion and starts threads.
     reformatter = VideoReformatter()
@@ -76,11 +78,11 @@ def decode(
     try:
         if table.pts is not None and table.packet_pts is not None:
             uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
-            with open_video(video, limits) as (container, stream):
+            with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
                 if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
                     return quick.frames
         # A wanted frame is missing or not identifiable: decode every packet, which also finds out what is wrong.
-        with open_video(video, limits) as (container, stream):
+        with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
             _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
     finally:
         if total is not None:
@@ -94,6 +96,16 @@ def frames_to_decode(table: FrameTable, wanted: Order) -> int:
         return int(wanted[-1]) + 1  # without timestamps, from the start
     uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
     return int(np.count_nonzero(uses != PacketUse.NONE))
+
+
+def arrive(video: BinaryIO, table: FrameTable, frame_indices: Order, limits: Limits, total: "Decoded") -> bool:
+    """Whether the frames `frame_indices` (ascending) of `video` can be decoded and told apart by their timestamps."""
+    if table.pts is None or table.packet_pts is None:
+        return False
+    uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[frame_indices])
+    with open_video(video, limits, allow_damaged=True) as (container, stream):
+        frames = _frames_of(container, stream, table, total, uses)
+        return _place_frames(frames, [int(index) for index in frame_indices], lambda *_: None)
 
 
 Place = Callable[[int, VideoFrame], None]
@@ -200,6 +212,8 @@ def _frames_of(
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
     packets = container.demux(stream)
+    if table.is_damaged:
+        packets = until_unreadable(packets)
     count = 0
     for frame in _decode_all(packets, decoded) if uses is None else _decode_used(packets, stream, uses):
         decoded.count(frame)
@@ -210,6 +224,12 @@ def _frames_of(
                 continue
         count += 1
         yield index, frame
+
+
+def until_unreadable(packets: Iterator[Packet]) -> Iterator[Packet]:
+    """The packets before the place from which a damaged file cannot be read."""
+    with contextlib.suppress(av.FFmpegError):
+        yield from packets
 
 
 def _decode_all(packets: Iterator[Packet], decoded: Decoded) -> Iterator[VideoFrame]:

@@ -151,6 +151,8 @@ class IsolatedDecoder:
         camera_order: NDArray[np.integer],
         shortest_edge: int,
         share: Callable[[], float] = whole,
+        *,
+        allow_damaged: bool = False,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
@@ -166,6 +168,7 @@ class IsolatedDecoder:
             "motion_order": motion_order.tolist(),
             "camera_order": camera_order.tolist(),
             "shortest_edge": shortest_edge,
+            "allow_damaged": allow_damaged,
         }
         with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
             self._ask("decode", arguments, [file, out], lambda said: said)

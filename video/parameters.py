@@ -20,8 +20,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
     "from_first_frame": (0, 1),
+    "allow_damaged": (0, 1),
 }
-_INTEGERS = ("max_frames", "max_clips", "from_first_frame")
+_INTEGERS = ("max_frames", "max_clips", "from_first_frame", "allow_damaged")
+_SWITCHES = ("allow_damaged",)
+"""Parameters that may also be true or false."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Parameters:
     """Only frames before this timestamp are used."""
     from_first_frame: int = 0
     """1 if `start_seconds` and `end_seconds` count from the first frame's timestamp, 0 if they are timestamps."""
+    allow_damaged: int = 0
+    """1: a damaged or truncated video is scored on what decodes, if that is at least half of it."""
 
     @property
     def stride_seconds(self) -> float:
@@ -73,6 +78,8 @@ def _number(name: str, value: object) -> float:
     kind = "a whole number" if name in _INTEGERS else "a number"
     allowed = f"{kind} from {low:g} to {high:g}" if math.isfinite(high) else f"{kind} of at least {low:g}"
     try:
+        if name in _SWITCHES and isinstance(value, bool):
+            return int(value)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         number = float(value)

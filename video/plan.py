@@ -4,13 +4,17 @@ from itertools import pairwise
 from typing import Any
 
 from video.clips import CLIP_FRAMES
+from video.formats import DECODERS, DEMUXERS
 from video.limits import Limits
 from video.orders import MAX_PLACES, MAX_WANTED
 
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
     *("info", "header_duration_seconds", "orientation", "dali_shows_it", "frames_to_decode"),
+    *("demuxer", "decoder", "decoded_share"),
 }
+LEAST_SHARE = 0.5
+"""A damaged video of which a smaller share decodes is refused."""
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 
@@ -42,6 +46,9 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     _require(type(said["dali_shows_it"]) is bool)
     to_decode = said["frames_to_decode"]
     _require(type(to_decode) is int and 0 < to_decode <= limits.max_frames)
+    _require(said["demuxer"] in DEMUXERS and said["decoder"] in DECODERS)
+    share = said["decoded_share"]
+    _require(_is_finite(share) and LEAST_SHARE <= share <= 1)
     return said
 
 

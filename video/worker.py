@@ -37,18 +37,28 @@ from video.limits import Limits
 from video.malloc_trim import give_back
 from video.parameters import Parameters
 from video.resize import crop, stretch
+from video.salvage import sample_what_decodes
 from video.sampling import sample
 from video.stream_choice import dali_stream
 
 PR_SET_PDEATHSIG = 1
 
 
-def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - no frame is decoded for a clip
-    """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`."""
-    with open_video(video, limits) as (container, stream):
-        table = read_frame_table(container, stream, limits)
+def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
+
+    No more than one frame is decoded, for its orientation, unless a damaged video is allowed.
+    """
+    asked = Parameters(**parameters)
+    allowed = bool(asked.allow_damaged)
+    with open_video(video, limits, allow_damaged=allowed) as (container, stream):
+        table = read_frame_table(container, stream, limits, damaged=video if allowed else None)
+        demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
         dali_shows_it = dali_stream(container.streams.video).index == stream.index
-    sampling = sample(table.timestamps, table.info.duration_seconds, Parameters(**parameters))
+    if allowed:
+        sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
+    else:
+        sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
     return {
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
@@ -59,6 +69,9 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "orientation": list(table.orientation),
         "dali_shows_it": dali_shows_it,
         "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
+        "demuxer": demuxer,
+        "decoder": decoder,
+        "decoded_share": decoded_share,
     }
 
 
@@ -71,6 +84,7 @@ def decode_into(
     motion_order: list[int],
     camera_order: list[int],
     shortest_edge: int,
+    allow_damaged: bool,
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`."""
     # Unmapped when nothing refers to it any more; a traceback still may.
@@ -84,6 +98,7 @@ def decode_into(
         out,
         limits=limits,
         total=total,
+        allow_damaged=allow_damaged,
     )
     return {}
 

@@ -141,6 +141,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--tls-certificate", metavar="PEM", help="the client's certificate, for servers that require one"
     )
     encryption.add_argument("--tls-key", metavar="PEM", help="the private key of --tls-certificate")
+    parser.add_argument(
+        "--allow-damaged",
+        action="store_true",
+        help="score what decodes of a truncated or damaged video, if that is at least half of it",
+    )
     parts = parser.add_argument_group("part of the video to score")
     parts.add_argument(
         "--start", type=float, metavar="SECONDS", help="ignore earlier frames; counts from the video's first frame"
@@ -208,6 +213,8 @@ def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             parser.error(f"{flags.get(name, _flag(name))} is {value:g}, it must be {allowed}")
     if end is not None and end <= (start or 0.0):
         parser.error(f"--end is {end:g}, it must be after --start, {start or 0:g}")
+    if options.allow_damaged:
+        parameters["allow_damaged"] = 1
     return parameters if options.timestamps else parameters | {ORIGIN: 1}
 
 

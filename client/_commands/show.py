@@ -49,9 +49,11 @@ def table(video: str, score: Score) -> str:
     """One video's score as lines of text for a person."""
     info, motion = score.info, score.motion
     header = "" if info.header_duration_seconds is None else f" (header: {info.header_duration_seconds:.2f} s)"
+    share = info.decoded_share
+    damaged = "" if share is None or share == 1 else f", damaged: {share:.0%} decodes"
     lines = [
         f"{video}  {info.duration_seconds:.2f} s{header}, {info.frames} frames, "
-        f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}",
+        f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}{damaged}",
         f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
         f"   dynamics {motion.dynamics_score:.3f}",
     ]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
-from .._tables.row import INFO_COLUMNS, NO_SCORES, PART_COLUMNS, Row
+from .._tables.row import ADDED_COLUMNS, INFO_COLUMNS, NO_SCORES, PART_COLUMNS, Row
 from .._tables.table import Metadata
 
 
@@ -130,9 +130,7 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
             }
             for clip in row["clips"] or ()
         ],
-        "info": {
-            name: row[name] for name in INFO_COLUMNS if name != "header_duration_seconds" or row[name] is not None
-        },
+        "info": {name: row[name] for name in INFO_COLUMNS if name not in ADDED_COLUMNS or row[name] is not None},
         "weights": metadata.weights,
     }
 

@@ -187,6 +187,9 @@ def _served(weights: Weights) -> dict[str, str]:
 
 
 def _terms(weights: Weights, parameters: dict[str, float], times: str | None) -> Terms:
-    """`times` says in words what `ORIGIN` says in a request, also for videos that manifests will add."""
-    fixed = {name: value for name, value in parameters.items() if name != ORIGIN}
+    """`times` says in words what `ORIGIN` says in a request, also for videos that manifests will add.
+
+    Without `allow_damaged`, which changes no score of a good video: `--retry-failed` may add it.
+    """
+    fixed = {name: value for name, value in parameters.items() if name not in (ORIGIN, "allow_damaged")}
     return Terms(_served(weights), weights.labels, fixed, times)

@@ -25,13 +25,15 @@ class Parameters(TypedDict, total=False):
     """Ignore frames at or after this timestamp."""
     from_first_frame: bool | int | None
     """True or 1: `start_seconds` and `end_seconds` count from the video's first frame, and are no timestamps (0)."""
+    allow_damaged: bool | int | None
+    """True or 1: score what decodes of a damaged or truncated video, if that is at least half of it (False)."""
 
 
 _REASON = "invalid_parameter"
 _LARGEST_WHOLE = 2**63
 """What a request can carry as a whole number; the server refuses larger ones as numbers out of range."""
 NAMES = tuple(Parameters.__annotations__)
-WHOLE = ("max_frames", "max_clips", "from_first_frame")
+WHOLE = ("max_frames", "max_clips", "from_first_frame", "allow_damaged")
 """The parameters that are whole numbers."""
 RANGES: dict[str, tuple[float, float]] = {
     "fps": (0.01, 240),
@@ -42,6 +44,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "start_seconds": (0, math.inf),
     "end_seconds": (0, math.inf),
     "from_first_frame": (0, 1),
+    "allow_damaged": (0, 1),
 }
 """What the server accepts, so that a command line is checked before a million requests fail."""
 

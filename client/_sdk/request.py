@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tritonclient import grpc
 
 from ..errors import InvalidRequest, ServerError, UnreadableFile
-from .result import OUTPUTS, Score, Weights, parse_score, parse_weights
+from .result import DECODED_SHARE, OUTPUTS, Score, Weights, parse_score, parse_weights
 
 MODEL = "video_motion"
 WEIGHTS_MODEL = "video_sampling"
@@ -40,13 +40,16 @@ class Request:
 
 def score_request(video: Video, parameters: dict[str, float]) -> Request:
     """Asks for the score of a video; reads the file. Raises `UnreadableFile` or `InvalidRequest`."""
-    return _request(MODEL, read_video(video), OUTPUTS, parameters, request_id(video))
+    # An older server has no such output.
+    outputs = (*OUTPUTS, DECODED_SHARE) if parameters.get("allow_damaged") else OUTPUTS
+    return _request(MODEL, read_video(video), outputs, parameters, request_id(video))
 
 
 def score_answer(answer: grpc.InferResult, video: Video) -> Score:
     """The score in an answer, with the name of the video. Raises `ServerError` if it is not a whole score."""
     try:
-        score = parse_score({name: answer.as_numpy(name) for name in OUTPUTS})
+        outputs = {name: answer.as_numpy(name) for name in (*OUTPUTS, DECODED_SHARE)}
+        score = parse_score({name: tensor for name, tensor in outputs.items() if tensor is not None})
     except _UNREADABLE_ANSWER as error:
         raise ServerError(_NO_SCORE) from error
     return replace(score, video=None if isinstance(video, bytes) else path_of(video))

@@ -20,6 +20,8 @@ OUTPUTS = (
     "WEIGHTS",
 )
 """The outputs of the ensemble that make up a `Score`."""
+DECODED_SHARE = "DECODED_SHARE"
+"""The output for requests that allow a damaged video."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,11 @@ class VideoInfo:
     """Height of a frame in pixels."""
     header_duration_seconds: float | None = None
     """The header's duration if it differs from that of the frames by more than half a frame, else None."""
+    decoded_share: float | None = None
+    """The share of the frames that decode, from 0.5 to 1; None unless the request allowed a damaged video."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as a JSON object; `header_duration_seconds` only if it is not None."""
+        """The fields as a JSON object, without those that are None."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -147,11 +151,15 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
 
 
 def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
-    """The tensors of `OUTPUTS` as a `Score`; floats are rounded to 6 decimals, about what float32 can hold."""
+    """The tensors of `OUTPUTS`, with `DECODED_SHARE` if it was asked for, as a `Score`.
+
+    Floats are rounded to 6 decimals, about what float32 can hold.
+    """
     weights = parse_weights(outputs["WEIGHTS"])
     camera, objects, dynamics = (round(float(score), 6) for score in outputs["MOTION_SCORES"][0])
     duration, frames, rate, width, height = outputs["VIDEO_INFO"][0].tolist()
     (header,) = outputs["HEADER_DURATION_SECONDS"].tolist()
+    share = round(float(outputs[DECODED_SHARE][0, 0]), 6) if DECODED_SHARE in outputs else None
     clips = tuple(
         CameraClip(
             round(float(start), 6),
@@ -170,6 +178,7 @@ def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
             int(width),
             int(height),
             None if math.isnan(header) else round(header, 6),
+            share,
         ),
         weights,
     )

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from .._optional import missing
 from .journal import Journal, Position
 from .replace import replacing
-from .row import FLAT_COLUMNS, Row, flat
+from .row import FLAT_COLUMNS, PARAMETERS_OF_A_ROW, Row, flat
 
 FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of outputs."""
@@ -60,7 +60,7 @@ class ParquetOutput(Output):
 
         terms = self.journal.terms
         assert terms is not None
-        parameters = {name: value for name, value in terms.parameters.items() if name not in FLAT_COLUMNS}
+        parameters = {name: value for name, value in terms.parameters.items() if name not in PARAMETERS_OF_A_ROW}
         metadata = Metadata(terms.weights, terms.labels, parameters)
         try:
             write_parquet(self.path, (row for _, row in self.journal.rows()), metadata)

@@ -26,14 +26,20 @@ FLAT_COLUMNS = (
     "frames_per_second",
     "width",
     "height",
+    "decoded_share",
 )
 """The columns of the table with a single value; `clips` follows them."""
 PART_COLUMNS = ("start_seconds", "end_seconds", "from_first_frame")
 """The columns that are request parameters: the part of the video that was scored."""
-INFO_COLUMNS = ("duration_seconds", "header_duration_seconds", "frames", "frames_per_second", "width", "height")
+INFO_COLUMNS = (
+    *("duration_seconds", "header_duration_seconds", "frames", "frames_per_second", "width", "height"),
+    "decoded_share",
+)
 """The columns of `info`; one without a value is not in it."""
-ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds")
+ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds", "decoded_share")
 """Columns that older tables lack; their value is then null."""
+PARAMETERS_OF_A_ROW = (*PART_COLUMNS, "allow_damaged")
+"""Parameters that may differ from row to row."""
 NO_SCORES = "it has no scores"
 """The error of a row that has neither scores nor an error."""
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from .replace import replacing
-from .row import ADDED_COLUMNS, FLAT_COLUMNS, PART_COLUMNS, Row, flat
+from .row import ADDED_COLUMNS, FLAT_COLUMNS, PARAMETERS_OF_A_ROW, PART_COLUMNS, Row, flat
 
 METADATA_KEY = b"video_motion"
 FORMATS = (".parquet", ".jsonl", ".csv")
@@ -54,6 +54,7 @@ SCHEMA = pa.schema(
         pa.field("frames_per_second", pa.float64()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
+        pa.field("decoded_share", pa.float32()),
         pa.field(
             "clips",
             pa.list_(
@@ -74,7 +75,8 @@ SCHEMA = pa.schema(
 `start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video; they count from
 the first frame if `from_first_frame` is 1, and are timestamps if it is null. The probabilities of a clip are in the
 order of the metadata's labels; its labels are those with at least 0.5, most probable first. `header_duration_seconds`
-is null where the header agrees with the frames. `ADDED_COLUMNS` are null in tables from before they existed.
+is null where the header agrees with the frames, `decoded_share` unless a damaged video was allowed. `ADDED_COLUMNS` are
+null in tables from before they existed.
 """
 
 
@@ -143,7 +145,7 @@ def read_metadata(path: str | PathLike[str]) -> Metadata:
         return Metadata.of(schema)
     for row in _read_rows(path):
         if row.get("camera"):
-            parameters = {k: v for k, v in row.get("parameters", {}).items() if k not in FLAT_COLUMNS}
+            parameters = {k: v for k, v in row.get("parameters", {}).items() if k not in PARAMETERS_OF_A_ROW}
             return Metadata(row.get("weights", {}), tuple(row["camera"][0]["probabilities"]), parameters)
     return Metadata()
 

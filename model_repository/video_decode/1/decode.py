@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
 from video.orders import ORDERS, check_orders
+from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
-from video.triton import VideoModel, input_values, request_parameters
+from video.triton import VideoModel, input_values
 
 
 class TritonPythonModel(VideoModel):
@@ -26,6 +27,8 @@ class TritonPythonModel(VideoModel):
         ours = video.nbytes + motion_bytes + camera_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
         check_room(needs, pools_beside_this_process(), free_bytes())
+        parameters, call = request_parameters(request)
+        allow_damaged = bool(Parameters.from_request(parameters).allow_damaged)
         before = self.decoder.frames_decoded
         try:
             motion, camera = self.decoder.decode(
@@ -34,7 +37,8 @@ class TritonPythonModel(VideoModel):
                 motion_order,
                 camera_order,
                 int(self.manifest["shortest_edge"]),
-                self.cpu_shares.of(request_parameters(request)[1]),
+                self.cpu_shares.of(call),
+                allow_damaged=allow_damaged,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before

@@ -9,13 +9,14 @@ import triton_python_backend_utils  # noqa: F401 - before the project: it puts P
 from numpy.typing import NDArray
 
 from video.errors import InvalidVideo, Reason
+from video.gpu_decoder import check_readable
 from video.request_record import RequestRecord
 from video.triton import VideoModel, input_values, request_parameters, text
 from video.work import check_work
 
 
 class TritonPythonModel(VideoModel):
-    """Reads containers; decodes one frame, for its orientation."""
+    """Reads containers; decodes one frame, for its orientation, and more only if a damaged video is allowed."""
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
@@ -27,7 +28,13 @@ class TritonPythonModel(VideoModel):
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
-        plan = self.decoder.plan(video, parameters, self.cpu_shares.of(call))
+        before = self.decoder.frames_decoded
+        try:
+            plan = self.decoder.plan(video, parameters, self.cpu_shares.of(call))
+        finally:  # frames are counted only if damage is allowed
+            record.frames_decoded = self.decoder.frames_decoded - before or None
+        if self.parameters.get("DECODER") == "dali":
+            check_readable(plan)
         self._check_for_dali(plan, video.nbytes)
         if "FRAME_INDICES" in request.requested_output_names():
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
@@ -40,6 +47,7 @@ class TritonPythonModel(VideoModel):
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
             "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
+            "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
         }
 
     def _check_for_dali(self, plan: dict[str, Any], file_bytes: int) -> None:
