@@ -70,7 +70,7 @@ def salvaged(decoder: IsolatedDecoder, video: bytes, **parameters: object) -> tu
     content = memoryview(video)
     plan = decoder.plan(content, {"allow_damaged": 1} | parameters)
     indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-    clips = decoder.decode(content, indices, motion, camera, 224, plan["rotation_degrees"], allow_damaged=True)
+    clips = decoder.decode(content, indices, motion, camera, 224, allow_damaged=True)
     return plan, np.concatenate(clips).reshape(-1, 224, 224, 3)
 
 
@@ -179,7 +179,7 @@ def test_a_transport_stream_that_lost_a_packet_is_scored_on_the_rest(lost: int, 
     with pytest.raises(InvalidVideo, match="reading stopped at frame"):
         decoder.plan(memoryview(damaged), {})
     with open_video(BytesIO(damaged), allow_damaged=True) as (container, stream):
-        table = read_frame_table(container, stream, BytesIO(damaged), allow_damaged=True)
+        table = read_frame_table(container, stream, damaged=BytesIO(damaged))
     decodes = which_decode(BytesIO(damaged), table, Limits(), Decoded())
     assert table.pts is not None
     right, found = shown_at(video), shown_at(damaged)

@@ -10,7 +10,7 @@ from video.orders import ORDERS, check_orders
 from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
-from video.triton import VideoModel, input_values
+from video.triton import VideoModel, input_values, request_parameters
 
 
 class TritonPythonModel(VideoModel):
