@@ -165,6 +165,19 @@ def test_a_hole_in_pictures_that_refer_to_none_costs_only_them(decoder: Isolated
     assert np.array_equal(clips, as_in(video, plan))
 
 
+@pytest.mark.parametrize("kept", [0, 3])
+def test_frames_that_are_missing_at_the_start_are_not_sampled(kept: int, decoder: IsolatedDecoder) -> None:
+    """The decoder skips an HEVC keyframe whose header is wrong, and all that refers to it, without an error."""
+    options = {"preset": "ultrafast", "x265-params": "keyint=10:min-keyint=10:scenecut=0:open-gop=0:log-level=0"}
+    video = encode(40, **SMALL, codec="libx265", options=options)
+    position, size, _ = packets(video)[0]
+    damaged = bytearray(video)
+    damaged[position + 4 + kept : position + size] = bytes(size - 4 - kept)
+    plan, _ = salvaged(decoder, bytes(damaged))
+    assert 0.5 <= plan["decoded_share"] < 1
+    assert min(plan["frame_indices"]) >= 10
+
+
 def shown_at(video: bytes) -> dict[int | None, bytes]:
     """The frames of a video by their pts."""
     with cast(InputContainer, av.open(BytesIO(video))) as container:

@@ -58,8 +58,7 @@ def which_decode(video: BinaryIO, table: FrameTable, limits: Limits, total: Deco
     decodes = np.zeros(table.info.frames, np.bool_)
     with open_video(video, limits, allow_damaged=True) as (container, stream):
         packets, frames = _decode(container, stream, total)
-    if not table.is_damaged and not any(packet.is_lost for packet in packets):
-        return np.ones_like(decodes)  # a frame that the decoder leaves out repeats the one before
+    nothing_lost = not table.is_damaged and not any(packet.is_lost for packet in packets)
     in_doubt = _in_doubt(packets, {frame.pts for frame in frames if not frame.is_whole})
     if table.is_damaged and packets:
         in_doubt.add(packets[-1].pts)  # where the file ends, a part of a packet may look like a whole one
@@ -70,7 +69,9 @@ def which_decode(video: BinaryIO, table: FrameTable, limits: Limits, total: Deco
             if index < len(table.pts) and table.pts[index] != frame.pts:
                 continue
         if index < len(decodes):
-            decodes[index] = frame.is_whole and (frame.pts is None or frame.pts not in in_doubt)
+            decodes[index] = nothing_lost or (frame.is_whole and (frame.pts is None or frame.pts not in in_doubt))
+    if nothing_lost and decodes.any():
+        decodes[int(decodes.argmax()) :] = True  # a frame that the decoder leaves out repeats the one before
     return decodes
 
 
