@@ -61,6 +61,7 @@ def starts_server(item: pytest.Item) -> bool:
     return "server" in getattr(item, "fixturenames", ()) or bool(STARTS_SERVER.search(item.path.read_text()))
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that need a server or its networks, which --quick leaves out, and put those that run one first.
 
