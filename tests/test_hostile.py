@@ -23,6 +23,11 @@ CALLERS = 6
 MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
 
 
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two outputs are equal; some are NaN."""
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
 @pytest.mark.parametrize("files", [100, pytest.param(2000, marks=pytest.mark.slow)])
 def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(
     files: int, server: Server
@@ -61,7 +66,7 @@ def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_r
                     outcomes[outcome] += 1
                 if count % GOOD_EVERY == 0:
                     after = infer(server, good)
-                    if not all(np.array_equal(expected[output], after[output]) for output in expected):
+                    if not all(same(expected[output], after[output]) for output in expected):
                         wrong.append(f"after {name}: the good video has other answers")
 
     with ThreadPoolExecutor(CALLERS) as pool:
