@@ -7,11 +7,11 @@ DALI := $(VENV)/.dali
 GPU := $(VENV)/.gpu
 # pip compiles to bytecode on one core, a third of its time: `setup` does it at the end, on all of them.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-# One worker runs the tests with a server one after the other, the other what needs none.
-BESIDE := -n 2 --dist loadgroup
+# The tests with a server run one after the other, and beside them, with less priority, those that need none.
+BESIDE := --jobs=2 --output-sync=target --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu export serve demo test test-quick test-all lint docs bench gpu-check clean
+.PHONY: help setup setup-gpu export serve demo test test-quick test-all tests-with-server tests-without-server lint docs bench gpu-check clean
 
 help:
 	@echo "make demo        from nothing to the scores of a real video: 5 minutes, most of them downloads and the export"
@@ -83,10 +83,16 @@ test-quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
-	$(BIN)/python -m pytest $(BESIDE) -m 'not slow and not soak' --durations=30
+	@$(MAKE) $(BESIDE) SELECTED='not slow and not soak' tests-with-server tests-without-server
 
 test-all: lint test
-	$(BIN)/python -m pytest $(BESIDE) -m 'slow or soak' --durations=30
+	@$(MAKE) $(BESIDE) SELECTED='(slow or soak)' tests-with-server tests-without-server
+
+tests-with-server:
+	$(BIN)/python -m pytest -m 'server and $(SELECTED)' --durations=30
+
+tests-without-server:
+	nice -n 5 $(BIN)/python -m pytest -m 'not server and $(SELECTED)' --durations=30
 
 lint: setup
 	$(BIN)/ruff check .

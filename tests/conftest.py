@@ -5,7 +5,6 @@ a server or are marked `heavy` are left out. `make test` leaves out what is mark
 runs everything.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -57,40 +56,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if HEAVY.search(source) else None
 
 
-def starts_server(item: pytest.Item) -> bool:
-    return "server" in getattr(item, "fixturenames", ()) or bool(STARTS_SERVER.search(item.path.read_text()))
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server or its networks, which --quick leaves out, and put those that run one first.
-
-    With `--dist loadgroup` one worker runs all of these, one after the other, while the others run the rest.
-    """
+    """Mark the tests that talk to a server or start one, and as `heavy` those that need exported networks."""
     for item in items:
-        if starts_server(item):
-            item.add_marker(pytest.mark.xdist_group("server"))
+        fixtures = getattr(item, "fixturenames", ())
+        if "server" in fixtures or STARTS_SERVER.search(item.path.read_text()):
             item.add_marker(pytest.mark.server)
-        elif "tiny_repository" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.server)
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+        elif "tiny_repository" in fixtures:
+            item.add_marker(pytest.mark.heavy)
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-
-@pytest.fixture(scope="session")
-def _second_to_servers() -> None:
-    """Leave the processor to the worker that runs servers, whose time limits are short."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        os.nice(5)
-
-
-@pytest.fixture(autouse=True)
-def _priority(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("server") is None:
-        request.getfixturevalue("_second_to_servers")
 
 
 @pytest.fixture(scope="session")

@@ -118,13 +118,13 @@ GROUPS_OF_PICTURES = {
 def grouped(kind: str) -> bytes:
     """A video of this kind, encoded once for all tests."""
     codec, container, options = GROUPS_OF_PICTURES[kind]
-    return encode(240, codec=codec, container=container, options=options)
+    return encode(240, width=64, height=48, codec=codec, container=container, options=options)
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        pytest.param(SPARSE, marks=pytest.mark.heavy, id="sparse"),
+        pytest.param(SPARSE, marks=pytest.mark.slow, id="sparse"),
         pytest.param(PART, id="part"),
         pytest.param(Parameters(), marks=pytest.mark.heavy, id="all"),
     ],
@@ -169,7 +169,7 @@ def test_false_keyframe_flags_change_nothing(codec: str, keyframes: tuple[int, .
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in GROUPS_OF_PICTURES if kind != "av1"])
+@pytest.mark.parametrize("kind", [kind for kind in GROUPS_OF_PICTURES if kind not in ("av1", "mjpeg")])
 def test_false_keyframe_flags_change_nothing_however_frames_refer_to_each_other(kind: str) -> None:
     expected, _ = clips(grouped(kind), PART)
     found, _ = clips(flagged(grouped(kind), "matroska" if kind == "vp8" else "mp4"), PART)

@@ -28,7 +28,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
-@pytest.mark.parametrize("files", [100, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [50, pytest.param(2000, marks=pytest.mark.slow)])
 def test_hostile_files_get_scores_or_a_sentence_and_good_ones_between_them_the_right_scores(
     files: int, server: Server
 ) -> None:
