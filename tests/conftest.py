@@ -36,9 +36,9 @@ DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
 SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
 HEAVY = re.compile(
-    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|export\.(?!random_weights))", re.MULTILINE
+    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|backends\.dali|export\.(?!random_weights))", re.MULTILINE
 )
-"""Matches a test file that imports PyTorch or OpenVINO, which takes seconds."""
+"""Matches a test file that imports PyTorch, OpenVINO or DALI, which takes seconds."""
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
 settings.register_profile("short", SHORT)
 settings.register_profile("hours", SHORT, derandomize=False, max_examples=10_000_000)

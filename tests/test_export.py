@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from transformers import VideoMAEForVideoClassification
 
-from client import Client
 from export import ExportError, SourceUnavailable
 from export.__main__ import command_as_typed
 from export.camera_network import load_camera
@@ -28,7 +27,6 @@ from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
 from export.source import open_source
-from server import Settings, running
 from tests.conftest import copy_repository
 
 Tensors = dict[str, NDArray[Any]]
@@ -361,28 +359,6 @@ def test_a_failed_rename_undoes_the_ones_before_it(
         with pytest.raises(OSError, match="rename failed"):
             transaction.commit()
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.slow
-def test_8_bit_networks_are_served_and_removed_by_the_next_export(
-    tiny_checkpoints: tuple[Path, Path], reference_videos: dict[str, Path], tmp_path: Path
-) -> None:
-    repository = copy_repository(tmp_path / "model_repository")
-    sources = str(tiny_checkpoints[0]), str(tiny_checkpoints[1])
-    video = reference_videos["carphone_pristine"]
-    export_networks(*sources, repository, report=lambda _: None, calibration_videos=[video])
-    scores = {}
-    for precision in ("f32", "int8"):
-        with running(Settings.on_free_ports(repository, precision=precision)) as server, Client(server.url) as client:
-            scores[precision] = client.score(video)
-            assert scores[precision].weights.precision == precision
-    motion = [list(vars(score.motion).values()) for score in scores.values()]
-    camera = [[list(clip.probabilities.values()) for clip in score.camera] for score in scores.values()]
-    for exact, rounded in (motion, camera):
-        assert exact != rounded  # equal if the 8-bit networks did not run
-        np.testing.assert_allclose(rounded, exact, atol=0.1)
-    export_networks(*sources, repository, report=lambda _: None)
-    assert not list(repository.rglob("model_int8*"))
 
 
 @pytest.mark.slow
