@@ -36,7 +36,8 @@ DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
 SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
 HEAVY = re.compile(
-    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|backends\.dali|export\.(?!random_weights))", re.MULTILINE
+    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|backends\.dali|export\.(?!random_weights))",
+    re.MULTILINE,
 )
 """Matches a test file that imports PyTorch, OpenVINO or DALI, which takes seconds."""
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)

@@ -153,7 +153,11 @@ SECOND_GROUP = Parameters(start_seconds=3.0, end_seconds=4.0)
 
 
 def two_groups(codec: str, container: str) -> bytes:
-    options = {"g": "50", "cpu-used": "8", "deadline": "realtime"} if codec == "libvpx-vp9" else {"g": "50"}
+    of_codec = {
+        "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime"},
+        "libx265": {"x265-params": "open-gop=0:log-level=1"},
+    }
+    options = {"g": "50"} | of_codec.get(codec, {})
     return encode(100, width=64, height=48, codec=codec, container=container, options=options)
 
 
