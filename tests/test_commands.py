@@ -83,7 +83,8 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
     os.mkfifo(pipe)
     command, *rest = arguments
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    typed = [sys.executable, "-m", f"client.{command}", str(pipe), *rest]
+    # SIGINT is ignored in jobs that a script started. A preexec_fn would run fork handlers of gRPC in the child.
+    typed = ["env", "--default-signal=INT", sys.executable, "-m", f"client.{command}", str(pipe), *rest]
     with subprocess.Popen(
         typed,
         cwd=tmp_path,
@@ -91,7 +92,6 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in jobs that a script started
     ) as process:
         writer = opened_by_a_reader(pipe, process)
         process.send_signal(signal.SIGINT)

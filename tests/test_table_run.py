@@ -18,6 +18,7 @@ from client._commands import score as score_command
 from client._inputs.inputs import Inputs
 from client._runs.table_run import journal_of, run_table
 from client._tables.journal import JournalError
+from client._tables.output import TextOutput
 from client._tables.table import read_table
 from tests.test_table import SCORE, WEIGHTS
 
@@ -98,6 +99,27 @@ def test_a_removed_folder_is_exit_status_1_and_a_sentence(
     assert score_command.main([*VIDEOS, "--output", str(output), "--in-flight", "1"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"video-motion score: {journal_of(output)} was removed, moved or replaced")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_that_is_emptied_just_before_a_row_is_written_is_written_again(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / f"scores{suffix}"
+    look = TextOutput._written_size
+    emptied: list[Path] = []
+
+    def look_and_empty(self: TextOutput) -> int:
+        size = look(self)
+        if not emptied:
+            emptied.append(self.path)
+            os.truncate(self.path, 0)
+        return size
+
+    monkeypatch.setattr(TextOutput, "_written_size", look_and_empty)
+    assert run(table) == 1
+    assert emptied == [table]
+    assert videos(table) == VIDEOS
 
 
 @pytest.mark.parametrize("when", ENDS)

@@ -74,6 +74,8 @@ class TextOutput(Output):
     header = ""
     _file: BinaryIO
     _row_id = 0
+    _size = 0
+    """The size in bytes that the file has if nobody else changes it."""
 
     @abstractmethod
     def text(self, row: Row) -> str:
@@ -81,28 +83,29 @@ class TextOutput(Output):
 
     @property
     def position(self) -> Position:
-        return Position(self._row_id, self._file.tell())
+        return Position(self._row_id, self._size)
 
     def open(self) -> None:
         known = self.journal.position
-        self._file = self.path.open("r+b" if self.path.exists() else "w+b")
+        # Appending shows a file that is cut at any moment: its size is then not that of all rows.
+        self._file = self.path.open("a+b")
         if known.row_id and not (self._starts_with_header() and self._ends_with_row(known)):
             known = self.journal.position = Position()  # the size is that of the old layout, or of another file
         if known.row_id:
             self._row_id = known.row_id
             self._file.truncate(known.size)
-            self._file.seek(known.size)
+            self._size = known.size
         else:
-            self._file.seek(0)
-            self._file.truncate()
-            self._file.write(self.header.encode())
+            self._file.truncate(0)
+            self._size = 0
+            self._write(self.header)
         self._write_rest()
 
     def add(self, row_id: int, row: Row) -> None:
-        if not (self._written_size() == self._file.tell() and self.path.exists()):
+        if not (self._written_size() == self._size and self.path.exists()):
             self._rewrite()  # from the journal, which has the row already
             return
-        self._file.write(self.text(row).encode())
+        self._write(self.text(row))
         self._file.flush()
         self._row_id = row_id
 
@@ -120,7 +123,7 @@ class TextOutput(Output):
             there = self.path.stat()
         except OSError:
             return False
-        return os.path.samestat(there, os.fstat(self._file.fileno())) and there.st_size == self._file.tell()
+        return os.path.samestat(there, os.fstat(self._file.fileno())) and there.st_size == self._size
 
     def _written_size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
@@ -141,16 +144,21 @@ class TextOutput(Output):
     def _rewrite(self) -> None:
         self._file.close()
         with replacing(self.path) as partial, partial.open("wb") as self._file:
-            self._row_id = 0
-            self._file.write(self.header.encode())
+            self._row_id = self._size = 0
+            self._write(self.header)
             self._write_rest()
         self._file = self.path.open("ab")
 
     def _write_rest(self) -> None:
         for row_id, row in self.journal.rows(self._row_id):
-            self._file.write(self.text(row).encode())
+            self._write(self.text(row))
             self._row_id = row_id
         self._file.flush()
+
+    def _write(self, text: str) -> None:
+        content = text.encode()
+        self._file.write(content)
+        self._size += len(content)
 
 
 class JsonLinesOutput(TextOutput):
