@@ -89,6 +89,7 @@ def test_several_videos_are_a_line_each_and_failures_are_named(server: Server, v
     ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "arguments", [[], ["--format", "xml", "v.mp4"], ["--timeout", "0", "v.mp4"], ["--timeout", "soon", "v.mp4"]]
 )

@@ -73,6 +73,7 @@ def test_other_commands_are_named_as_this_one_was_typed(typed: str, expected: st
     assert sibling(typed, "score") == expected
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "arguments",
     [["filter", "--drop", "static", "--kept", "kept.txt"], ["summary"], ["report"]],
@@ -104,6 +105,7 @@ def test_ctrl_c_is_status_130_without_a_traceback(arguments: list[str], tmp_path
     assert [file.name for file in tmp_path.iterdir()] == [pipe.name]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("command", ["filter", "summary"])
 def test_a_reader_that_closed_its_pipe_is_no_traceback(command: str, tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores.parquet", [(1.0, 1.0, 1.0)])

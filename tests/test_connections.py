@@ -58,6 +58,7 @@ def answer_later(triton: FakeTriton, seconds: float) -> None:
     threading.Timer(seconds, triton.answering.set).start()
 
 
+@pytest.mark.heavy
 def test_a_call_that_times_out_on_a_forgotten_connection_is_repeated_on_a_new_one(
     both: Score, triton: tuple[FakeTriton, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +87,7 @@ def test_calls_without_a_pause_share_a_connection(both: Score, triton: tuple[Fak
     assert (len(fake.peers), fake.asked) == (1, 5)
 
 
+@pytest.mark.heavy
 def test_a_connection_that_is_forgotten_during_a_call_is_noticed_before_the_deadline(
     triton: tuple[FakeTriton, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_the_defaults_suit_balancers_that_forget_after_a_minute() -> None:
     assert connections.IDLE_SECONDS < 4
 
 
+@pytest.mark.heavy
 def test_a_server_is_ready_although_the_connection_to_it_was_forgotten(
     triton: tuple[FakeTriton, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def decoder() -> Iterator[IsolatedDecoder]:
     made.close()
 
 
+@pytest.mark.heavy
 def test_a_decoder_is_stopped_as_soon_as_others_want_it(decoder: IsolatedDecoder) -> None:
     video = memoryview(bomb(1920, 1080, 6000))
     plan = decoder.plan(video, {})

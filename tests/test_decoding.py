@@ -55,7 +55,10 @@ def clips(video: bytes, parameters: Parameters | None = None) -> tuple[np.ndarra
     return out, np.stack(plain)
 
 
-@pytest.mark.parametrize(("codec", "container"), FORMATS)
+@pytest.mark.parametrize(
+    ("codec", "container"),
+    [pytest.param(*pair, marks=() if pair[0] in ("libx264", "mjpeg") else pytest.mark.heavy) for pair in FORMATS],
+)
 def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str) -> None:
     video = encode(75, codec=codec, container=container)
     info = frame_table(video).info
@@ -66,7 +69,9 @@ def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str) ->
     assert np.array_equal(found, plain)
 
 
-@pytest.mark.parametrize(("width", "height"), [(426, 240), (64, 360), (16, 16), (1280, 720)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(426, 240), (64, 360), (16, 16), pytest.param(1280, 720, marks=pytest.mark.heavy)]
+)
 def test_sizes(width: int, height: int) -> None:
     found, plain = clips(encode(30, width=width, height=height))
     assert np.array_equal(found, plain)
@@ -141,6 +146,7 @@ def test_what_is_not_decoded_is_not_missed(kind: str, wanted: Parameters, monkey
     assert np.array_equal(found, plain)
 
 
+@pytest.mark.heavy
 def test_a_picture_that_is_refreshed_in_stripes_is_decoded_from_its_true_beginning() -> None:
     """Keyframes are marked before the picture is complete; frames decoded from those alone are not used."""
     options = {"g": "20", "x264-params": "intra-refresh=1:bframes=0"}
@@ -236,6 +242,7 @@ def test_frames_that_a_video_does_not_have_in_that_order_are_refused(frames: lis
         decode(BytesIO(encode(30)), np.array(frames, int), nowhere, nowhere, 224, out)
 
 
+@pytest.mark.heavy
 def test_a_part_in_the_middle() -> None:
     found, plain = clips(encode(250), Parameters(start_seconds=4.0, end_seconds=7.0))
     assert np.array_equal(found, plain)
@@ -277,6 +284,7 @@ def trimmed(video: bytes, *, start: int, frames: int) -> bytes:
     return bytes(content)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("start", "frames"), [(0, 50), (24, 50), (24, 76)])
 def test_frames_that_an_edit_list_cuts_off_are_ignored(start: int, frames: int) -> None:
     video = encode(100, options={"bf": "0", "g": "12"})
@@ -300,6 +308,7 @@ def test_a_live_recording_without_sizes_is_read() -> None:
     assert frame_table(video).info.frames == 60
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [bytes(4), b"\xff" * 4])
 def test_an_avi_that_was_written_to_a_pipe_is_read(size: bytes) -> None:
     video = encode(60, codec="mpeg4", container="avi")
@@ -324,6 +333,7 @@ def test_a_matroska_file_that_was_written_to_a_pipe_is_read() -> None:
     assert info.duration_seconds == pytest.approx(2.4, abs=0.05)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("container", ["webm", "avi"])
 def test_hidden_frames_are_not_counted(container: str) -> None:
     fast = {"g": "20", "cpu-used": "8", "deadline": "realtime"}
@@ -391,6 +401,7 @@ def cut_at_second_keyframe(video: bytes) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.heavy
 def test_frames_that_a_cut_made_undecodable_are_not_counted() -> None:
     options = {"x265-params": "open-gop=1:keyint=24:min-keyint=24:bframes=4:scenecut=0:log-level=1"}
     video = cut_at_second_keyframe(encode(100, codec="libx265", container="matroska", options=options))

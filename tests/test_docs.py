@@ -123,6 +123,7 @@ def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_pat
     assert "Error" not in run.stdout, f"{block.place} printed an error:\n{run.stdout}"
 
 
+@pytest.mark.heavy
 def test_the_recipes_for_labels_find_the_same_clips(tmp_path: Path) -> None:
     path = write_realistic_scores(tmp_path / "scores.parquet", 300)
     rows = parquet.read_table(path).to_pylist()

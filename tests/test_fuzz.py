@@ -76,6 +76,7 @@ def test_a_sampling_has_only_frames_of_the_requested_part_and_a_bounded_number_o
     assert shown[-1] < asked.get("end_seconds", math.inf)
 
 
+@pytest.mark.heavy
 @given(
     st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.booleans()))
 )

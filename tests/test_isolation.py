@@ -131,6 +131,7 @@ def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: Isolate
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
+@pytest.mark.heavy
 def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(decoder: IsolatedDecoder) -> None:
     os.kill(worker_of(decoder), signal.SIGKILL)
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
@@ -156,6 +157,7 @@ def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDec
     assert decoder.restarts == {End.CRASHED: 1}
 
 
+@pytest.mark.heavy
 def test_a_worker_that_hangs_is_killed_in_time(decoder: IsolatedDecoder) -> None:
     worker = worker_of(decoder)
     os.kill(worker, signal.SIGSTOP)

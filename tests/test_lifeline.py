@@ -53,6 +53,7 @@ def owner(program: str, *holders: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", THEN)
 def test_a_holder_ends_with_the_owner(how: str, ended: list[int]) -> None:
     with owner(OWNER, HOLDER + THEN[how], HOLDER + THEN["waiting"]) as process:

@@ -48,6 +48,7 @@ def moved(frame: NDArray[np.uint8], corner: Sequence[int]) -> NDArray[np.uint8]:
     return out
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("codec", "container"),
     [

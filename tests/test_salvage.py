@@ -184,6 +184,7 @@ def shown_at(video: bytes) -> dict[int | None, bytes]:
         return {frame.pts: frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("lost", [20, 47, 110, 137])  # 47 and 137 are of keyframes
 def test_a_transport_stream_that_lost_a_packet_is_scored_on_the_rest(lost: int, decoder: IsolatedDecoder) -> None:
     video = whole("ts")

@@ -220,6 +220,7 @@ def test_an_ipv6_address_works(tiny_repository: Path) -> None:
         assert any(name.startswith("nv_") for name, _ in scrape(started))
 
 
+@pytest.mark.heavy
 def test_without_an_export_the_command_for_it_is_named(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     result = run_server(Settings.on_free_ports(repository))
@@ -316,6 +317,7 @@ def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path) -> N
     assert "weights.json is damaged: run `make export` again" in result.stderr
 
 
+@pytest.mark.heavy
 def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path) -> None:
     result = run_server(Settings.on_free_ports(tmp_path))
     assert result.returncode == 1

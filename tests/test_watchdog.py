@@ -130,6 +130,7 @@ def tell(process: subprocess.Popen[str], statement: str) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", ["stopped", "hangs"])
 def test_a_server_is_killed_if_it_is_stopped_or_hangs(
     how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -147,6 +148,7 @@ def test_a_server_is_killed_if_it_is_stopped_or_hangs(
     assert "stopped for 0.2 s" in message if how == "stopped" else "not answered for 0.6 s, and does nothing" in message
 
 
+@pytest.mark.heavy
 def test_a_server_that_is_slow_or_busy_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     with watched(monkeypatch) as process:
         tell(process, "served.slow = 0.4")
