@@ -167,6 +167,7 @@ def two_groups(codec: str, container: str) -> bytes:
     return encode(100, width=64, height=48, codec=codec, container=container, options=options)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("keyframes", [None, (0, 7, 60, 75), ()], ids=["all", "some", "none"])
 @pytest.mark.parametrize(
     "codec", ["mpeg4", *(pytest.param(codec, marks=pytest.mark.heavy) for codec in ("libx264", "libvpx-vp9"))]
@@ -186,6 +187,7 @@ def test_false_keyframe_flags_change_nothing_however_frames_refer_to_each_other(
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "codec", ["mpeg4", "libx264", *(pytest.param(codec, marks=pytest.mark.slow) for codec in ("libx265", "libsvtav1"))]
 )
@@ -294,6 +296,7 @@ def test_frames_that_an_edit_list_cuts_off_are_ignored(start: int, frames: int) 
     assert np.array_equal(found, plain)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("container", ["mp4", "mov", "matroska", pytest.param("webm", marks=pytest.mark.heavy), "avi"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
 def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float) -> None:

@@ -88,6 +88,7 @@ def test_other_terms_are_refused(tmp_path: Path) -> None:
             journal.agree(Terms(TERMS.weights, TERMS.labels, {}))
 
 
+@pytest.mark.heavy
 def test_one_run_at_a_time_has_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with closing(Journal(path)):

@@ -89,6 +89,7 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.heavy if "minute" in kind else ()) for kind in UNUSUAL]
 )
