@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from video.cpu_share import SHARE, WHOLE
+from video.cpu_share import ABANDONED, SHARE, WHOLE
 
 
 class CpuShares:
@@ -34,6 +34,8 @@ class CpuShares:
         """Calls of each caller, in the queue or in flight."""
         self._in_flight: dict[int, str] = {}
         """By number, whose call it is."""
+        self._abandoned: set[int] = set()
+        """Numbers of calls in flight whose callers have gone."""
         for number in self._free:
             SHARE.pack_into(self._file, number * SHARE.size, WHOLE)
 
@@ -60,16 +62,25 @@ class CpuShares:
             yield number
         finally:
             del self._in_flight[number]
+            self._abandoned.discard(number)
             self._free.append(number)
             self._update()
+
+    def abandon(self, number: int) -> None:
+        """Tell the models that nobody waits for the answer of this call in flight."""
+        self._abandoned.add(number)
+        self._update()
 
     def close(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
 
     def _update(self) -> None:
-        calls_of = Counter(self._in_flight.values())
+        calls_of = Counter(caller for number, caller in self._in_flight.items() if number not in self._abandoned)
         for number, caller in self._in_flight.items():
+            if number in self._abandoned:
+                SHARE.pack_into(self._file, number * SHARE.size, ABANDONED)
+                continue
             alone = not self._callers.keys() - {caller}
             share = WHOLE if alone else WHOLE / (len(self._callers) * calls_of[caller])
             SHARE.pack_into(self._file, number * SHARE.size, share)

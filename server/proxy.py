@@ -6,7 +6,8 @@ look like the same crash: triton-inference-server/server issues 7368 (24.05 to 2
 with fixes in later releases; whether those end the crashes seen here was not measured. `GATE=off` leaves the proxy out.
 
 So a call for inference that Triton has received is never cancelled there: the proxy waits for its answer and discards
-it. Calls in the queue whose caller disconnects are dropped before decoding. Callers take turns.
+it. It tells the models that read videos that the caller has gone (`server.cpu_shares`), and they stop. Calls in the
+queue whose caller disconnects are dropped before decoding. Callers take turns.
 
 Connections (`server.tcp_front`) and calls whose messages have not arrived (`server.reception`) are bounded, so that a
 caller that sends nothing locks nobody out.
@@ -226,17 +227,24 @@ class Proxy:
             async with contextlib.AsyncExitStack() as stack:
                 caller = context.peer()
                 added: list[tuple[str, str]] = []
+                number: int | None = None
                 if self._cpu_shares is not None:
                     stack.enter_context(self._cpu_shares.presence(caller))
                 await stack.enter_async_context(self.queue.slot(caller))
                 if self._cpu_shares is not None:
-                    added = [(CALL, str(stack.enter_context(self._cpu_shares.call(caller))))]
+                    number = stack.enter_context(self._cpu_shares.call(caller))
+                    added = [(CALL, str(number))]
                 answer = asyncio.create_task(self._call(method, request, context, added))
-                # If the caller disconnects, Triton still finishes the call, which keeps its slot until then.
+                # If the caller disconnects, the call keeps its slot until Triton has answered.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
                 answer.add_done_callback(lambda task: self._finish(task, slot))
-            return await asyncio.shield(answer)
+            try:
+                return await asyncio.shield(answer)
+            except asyncio.CancelledError:
+                if self._cpu_shares is not None and number is not None and not answer.done():
+                    self._cpu_shares.abandon(number)
+                raise
         except QueueFull as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,9 +20,10 @@ from server.proxy import INFER, Proxy
 from server.settings import Settings
 from tests.test_isolation import orders_of
 from tests.upstream import Upstream, upstream
+from tests.waiting import wait_for
 from video import IsolatedDecoder, Limits
-from video.cpu_share import CALL, SHARE, VARIABLE, CpuShares
-from video.errors import Busy, Reason, RequestOutcome
+from video.cpu_share import ABANDONED, CALL, SHARE, VARIABLE, CpuShares
+from video.errors import Abandoned, Busy, Reason, RequestOutcome
 from video.isolation import End
 
 __all__ = ["upstream"]
@@ -70,6 +72,17 @@ def test_a_number_is_used_again(writer: Writer, reader: CpuShares) -> None:
         with writer.presence("one"), writer.call("one") as number:
             assert reader.of(str(number))() == 1.0
             assert 0 <= number < 4
+
+
+def test_an_abandoned_call_has_no_share_and_takes_none_from_the_others(writer: Writer, reader: CpuShares) -> None:
+    with writer.presence("one"), writer.call("one") as kept:
+        with writer.presence("one"), writer.presence("two"), writer.call("one") as left:
+            writer.abandon(left)
+            assert [reader.of(left)(), reader.of(kept)()] == [ABANDONED, 1 / 2]
+        assert reader.of(kept)() == 1.0
+        with writer.presence("two"), writer.call("two") as again:
+            assert again == left
+            assert reader.of(again)() == 1 / 2
 
 
 @pytest.mark.parametrize("call", [None, "4", "-1", "x", "", "²", 10**30, 1.0])
@@ -129,6 +142,77 @@ def test_a_decoder_is_stopped_as_soon_as_others_want_it(decoder: IsolatedDecoder
     good = memoryview(encode(30))
     assert decoder.plan(good, {})["info"][1] == 30
     assert decoder.restarts == {End.TIMED_OUT: 1}
+
+
+@pytest.mark.heavy
+def test_a_worker_stops_soon_after_its_caller_has_gone() -> None:
+    decoder = IsolatedDecoder(Limits(timeout_seconds=60))
+    video = memoryview(bomb(1920, 1080, 6000))
+    plan = decoder.plan(video, {})
+    looks = []
+
+    def share() -> float:
+        looks.append(1)
+        return 1.0 if len(looks) < 3 else ABANDONED
+
+    try:
+        with pytest.raises(Abandoned) as raised:
+            decoder.decode(video, *orders_of(plan), 224, share=share)
+        assert raised.value.reason.outcome is RequestOutcome.ABANDONED
+        assert decoder.plan(memoryview(encode(30)), {})["info"][1] == 30
+    finally:
+        decoder.close()
+    assert decoder.restarts == {End.ABANDONED: 1}
+
+
+def test_a_video_whose_caller_has_gone_before_is_not_read(decoder: IsolatedDecoder) -> None:
+    video = memoryview(encode(30))
+    plan = decoder.plan(video, {})
+    for work in (
+        lambda: decoder.plan(video, {}, share=lambda: ABANDONED),
+        lambda: decoder.decode(video, *orders_of(plan), 224, share=lambda: ABANDONED),
+    ):
+        with pytest.raises(Abandoned):
+            work()
+    assert decoder.frames_decoded == 0
+    assert not decoder.restarts
+
+
+def test_what_was_decoded_for_a_caller_that_has_gone_is_not_passed_on(decoder: IsolatedDecoder) -> None:
+    video = memoryview(encode(30))
+    plan = decoder.plan(video, {})
+    shares = iter([1.0, ABANDONED])  # it goes while the video is decoded
+    with pytest.raises(Abandoned):
+        decoder.decode(video, *orders_of(plan), 224, share=lambda: next(shares, ABANDONED))
+    assert decoder.frames_decoded > 0
+    assert not decoder.restarts
+
+
+def test_the_proxy_tells_the_models_that_a_caller_has_gone(
+    writer: Writer, reader: CpuShares, upstream: Upstream
+) -> None:
+    arrived, seen, shares = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        share = reader.of(upstream.calls[-1][1][CALL])
+        shares.append(share())
+        arrived.set()
+        wait_for(lambda: share() == ABANDONED)
+        seen.set()
+
+    upstream.during = work
+    proxy = Proxy(LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=writer)
+    request = service_pb2.ModelInferRequest(model_name="video_motion").SerializeToString()
+    try:
+        with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+            call = channel.unary_unary(INFER).future(request)
+            assert arrived.wait(10)
+            call.cancel()
+            assert seen.wait(10)
+            wait_for(lambda: not writer._in_flight)  # the slot is free only when the models have answered
+    finally:
+        proxy.close()
+    assert shares == [1.0]
 
 
 def test_the_proxy_sends_each_call_its_own_number_and_none_of_the_callers(

@@ -19,6 +19,8 @@ Triton refuses parameters of callers that begin with `triton_`, and the proxy re
 SHARE = struct.Struct("<d")
 WHOLE = 1.0
 """The share of a call if no other caller is there."""
+ABANDONED = -1.0
+"""The share of a call whose caller has gone: nobody waits for its answer."""
 
 
 def whole() -> float:
@@ -46,7 +48,7 @@ class CpuShares:
             os.close(descriptor)
 
     def of(self, call: object) -> Callable[[], float]:
-        """What returns the share of the call with this number, from 0 to 1, at the moment it is called."""
+        """What returns the share of the call with this number whenever it is called: from 0 to 1, or `ABANDONED`."""
         file, text = self._file, str(call)
         if file is None or not text.isdecimal() or (int(text) + 1) * SHARE.size > len(file):
             return whole

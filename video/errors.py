@@ -5,7 +5,8 @@ VideoError
 ├── InvalidParameter     a request parameter is unknown or out of range
 ├── DecoderFailed        the decoder process died or took too long
 ├── NoRoom               the server has no shared memory left for it at the moment
-└── Busy                 decoding took more than its share of the CPU while other callers were served
+├── Busy                 decoding took more than its share of the CPU while other callers were served
+└── Abandoned            the caller has gone
 
 Each message is one sentence that a caller can act on; the reason is a machine-readable word for the same.
 """
@@ -22,6 +23,8 @@ class RequestOutcome(StrEnum):
     """The file or a parameter is at fault."""
     FAILED = "failed"
     """The server is at fault, or the file made a decoder fail."""
+    ABANDONED = "abandoned"
+    """The caller has gone, and nobody reads the answer."""
 
 
 class Reason(StrEnum):
@@ -42,11 +45,14 @@ class Reason(StrEnum):
     DECODER_FAILED = "decoder_failed"
     NO_ROOM = "no_room"
     BUSY = "busy"
+    ABANDONED = "abandoned"
     UNEXPECTED = "unexpected"
 
     @property
     def outcome(self) -> RequestOutcome:
         """The outcome of a request that fails for this reason."""
+        if self is Reason.ABANDONED:
+            return RequestOutcome.ABANDONED
         return RequestOutcome.FAILED if self in _FAILURES else RequestOutcome.REFUSED
 
 
@@ -100,3 +106,9 @@ class Busy(VideoError):
     """Decoding took more CPU time than the video's share while other callers were served; worth a retry."""
 
     reason = Reason.BUSY
+
+
+class Abandoned(VideoError):
+    """The caller has gone, so the video is not read to its end."""
+
+    reason = Reason.ABANDONED

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
-from video.cpu_share import whole
-from video.errors import Busy, DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
+from video.cpu_share import ABANDONED, whole
+from video.errors import Abandoned, Busy, DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
 from video.orders import check_orders
@@ -46,6 +46,8 @@ FAILURES: dict[str, type[VideoError]] = {
 MAX_COUNT = 1 << 32
 LOOK_SECONDS = 0.25
 """How often a worker's CPU time is compared with its limit."""
+ABANDONED_CPU_SECONDS = 1.0
+"""A video whose caller has gone is read to its end if that takes less CPU time, because a new worker costs as much."""
 MAX_SENTENCE = 1000
 """Maximum length of a worker's error message."""
 ROOT = str(Path(__file__).parent.parent)
@@ -66,6 +68,8 @@ class End(StrEnum):
     """Another signal, such as SIGSEGV."""
     EXITED = "exited"
     """It exited."""
+    ABANDONED = "abandoned"
+    """It was killed because its caller had gone."""
     MISBEHAVED = "misbehaved"
     """It could not be reached, or returned an invalid response, and was killed."""
 
@@ -82,6 +86,7 @@ class IsolatedDecoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._end: End | None = None
+        self._share: Callable[[], float] = whole
         self._cpu_limit: Callable[[], float] = lambda: limits.max_cpu_seconds
         """CPU time, in seconds, that the request may take; it changes with the load."""
         self._cpu_before = 0.0
@@ -133,13 +138,13 @@ class IsolatedDecoder:
     ) -> dict[str, Any]:
         """Choose frames of an encoded `video`: returns the lists of `video.worker.plan`.
 
-        `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, whenever it is
-        called. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
+        `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, or `ABANDONED`,
+        whenever it is called. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters))
         self._check_bytes(video)
-        self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
+        self._serve(video, share)
         with _memory("video", video) as file:
             return self._ask("plan", {"parameters": numbers}, [file], lambda said: checked(said, self.limits))
 
@@ -157,11 +162,11 @@ class IsolatedDecoder:
         """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
         The arguments are those of `video.decoding.decode`; `share` is as in `plan`.
-        Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
+        Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         check_orders(frame_indices, motion_order, camera_order)
         self._check_bytes(video)
-        self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
+        self._serve(video, share)
         frames = len(motion_order) + len(camera_order)
         arguments = {
             "frame_indices": frame_indices.tolist(),
@@ -175,6 +180,16 @@ class IsolatedDecoder:
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
+
+    def _serve(self, video: memoryview, share: Callable[[], float]) -> None:
+        """Prepare for a request; raises `Abandoned` if its caller has gone already."""
+        self._share = share
+        self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
+        self._check_caller()
+
+    def _check_caller(self) -> None:
+        if self._share() == ABANDONED:
+            raise Abandoned("the caller has gone")
 
     def _check_bytes(self, video: memoryview) -> None:
         if video.nbytes > self.limits.max_bytes:
@@ -208,6 +223,7 @@ class IsolatedDecoder:
             content = json.loads(answer)
             self.frames_decoded += _frames_decoded(content)
             if "result" in content:
+                self._check_caller()  # or the networks would compute for nobody
                 return check(content["result"])
             failure, sentence = FAILURES[content["error"]], str(content["message"])[:MAX_SENTENCE]
             reason = Reason(content["reason"])
@@ -264,8 +280,12 @@ class IsolatedDecoder:
             except ConnectionResetError:
                 return b""
             except TimeoutError:
+                used = self._cpu_seconds() - self._cpu_before
+                if used > ABANDONED_CPU_SECONDS and self._share() == ABANDONED:
+                    self._stop(End.ABANDONED)
+                    raise Abandoned("the caller has gone") from None
                 limit = self._cpu_limit()
-                if limit < self.limits.max_cpu_seconds and self._cpu_seconds() - self._cpu_before > limit:
+                if limit < self.limits.max_cpu_seconds and used > limit:
                     raise _OverCpuLimit(limit) from None
 
     def _cause_of_death(self) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from video import stub_start
 from video.cpu_share import CALL, CpuShares
-from video.errors import Busy, DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
+from video.errors import Abandoned, Busy, DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
 from video.metrics import Metrics
@@ -75,6 +75,9 @@ class VideoModel(ABC):
         except DecoderFailed as error:
             record.fail(error.reason, str(error))
             response = _error(str(error), error.reason, pb_utils.TritonError.INTERNAL)
+        except Abandoned as error:
+            record.fail(error.reason, str(error))
+            response = _error(str(error), error.reason, pb_utils.TritonError.CANCELLED)
         except (NoRoom, Busy) as error:
             record.fail(error.reason, str(error))
             response = _error(str(error), error.reason, pb_utils.TritonError.UNAVAILABLE)
