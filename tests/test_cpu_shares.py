@@ -24,7 +24,7 @@ from tests.waiting import wait_for
 from video import IsolatedDecoder, Limits
 from video.cpu_share import ABANDONED, CALL, SHARE, VARIABLE, CpuShares
 from video.errors import Abandoned, Busy, Reason, RequestOutcome
-from video.isolation import End
+from video.isolation import YIELDING_NICENESS, End
 
 __all__ = ["upstream"]
 
@@ -142,6 +142,33 @@ def test_a_decoder_is_stopped_as_soon_as_others_want_it(decoder: IsolatedDecoder
     good = memoryview(encode(30))
     assert decoder.plan(good, {})["info"][1] == 30
     assert decoder.restarts == {End.TIMED_OUT: 1}
+
+
+@pytest.mark.heavy
+def test_a_slow_video_yields_to_others_and_the_next_one_does_not() -> None:
+    decoder = IsolatedDecoder(Limits(timeout_seconds=60, busy_cpu_seconds=4, busy_cpu_seconds_per_megabyte=1e-6))
+    decoder.start()
+    video = memoryview(bomb(1920, 1080, 400))
+    plan = decoder.plan(video, {})
+    priorities: list[list[int]] = []
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def share() -> float:
+        assert decoder._process is not None
+        threads = [int(thread) for thread in os.listdir(f"/proc/{decoder._process.pid}/task")]
+        priorities.append([os.getpriority(os.PRIO_PROCESS, thread) for thread in threads])
+        return 0.0
+
+    try:
+        decoder.decode(video, *orders_of(plan), 224, share=share)
+        assert set(priorities[0]) == {usual}
+        assert set(priorities[-1]) == {usual + YIELDING_NICENESS}
+        priorities.clear()
+        decoder.plan(memoryview(encode(30)), {}, share=share)
+        assert set(priorities[-1]) == {usual}
+    finally:
+        decoder.close()
+    assert not decoder.restarts
 
 
 @pytest.mark.heavy

@@ -43,7 +43,7 @@ WHOLE_SECONDS = 10 if ALONE else 30
 NOTICED_SECONDS = 5
 """How long it may take until a tritonserver that is stopped or hangs has been killed."""
 INFER = "models/video_motion/infer"
-PROCESSES = {"video_sampling": 3, "video_decode": 3, "motion_backbone": 3, "motion_head": 1, "camera_classifier": 3}
+PROCESSES = {"video_sampling": 3, "video_decode": 4, "motion_backbone": 3, "motion_head": 1, "camera_classifier": 3}
 
 
 class Served:

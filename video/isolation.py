@@ -48,6 +48,10 @@ LOOK_SECONDS = 0.25
 """How often a worker's CPU time is compared with its limit."""
 ABANDONED_CPU_SECONDS = 1.0
 """A video whose caller has gone is read to its end if that takes less CPU time, because a new worker costs as much."""
+YIELDING_SHARE = 0.2
+"""Of the CPU time that a video may take while other callers are served: beyond it, its worker yields to others."""
+YIELDING_NICENESS = 5
+"""Added to its niceness. It gets a third of the CPU time of a process that competes with it, and so ends in time."""
 MAX_SENTENCE = 1000
 """Maximum length of a worker's error message."""
 ROOT = str(Path(__file__).parent.parent)
@@ -91,6 +95,8 @@ class IsolatedDecoder:
         """CPU time, in seconds, that the request may take; it changes with the load."""
         self._cpu_before = 0.0
         """CPU time that the worker had taken before the request."""
+        self._yields = False
+        """Whether the worker has a lower priority, which it cannot leave again."""
         self.frames_decoded = 0
         """Frames that its workers have decoded."""
         self.restarts: Counter[End] = Counter()
@@ -110,6 +116,7 @@ class IsolatedDecoder:
             left_out = {"LD_LIBRARY_PATH", *OWN_PAGES}  # a worker reuses the memory of a frame for the next one
             environment = {name: value for name, value in os.environ.items() if name not in left_out}
             environment["MALLOC_ARENA_MAX"] = "4"  # one arena per thread would use up the worker's address space
+            self._yields = False
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", RUN_WORKER, ROOT, str(theirs.fileno()), json.dumps(asdict(self.limits))],
                 pass_fds=[theirs.fileno()],
@@ -230,7 +237,15 @@ class IsolatedDecoder:
         except (ValueError, KeyError, TypeError, RecursionError):
             self._stop(End.MISBEHAVED)
             raise DecoderFailed("the decoder process returned an invalid response") from None
+        finally:
+            if self._yields and self._process is not None:
+                self._replace()
         raise failure(sentence, reason)
+
+    def _replace(self) -> None:
+        """Start another worker, with the usual priority, for the next request."""
+        self.close()
+        self.start()
 
     def _hand_over(self, message: bytes, descriptors: list[int]) -> bool:
         """Send a request to a worker; whether it acknowledged it."""
@@ -285,8 +300,20 @@ class IsolatedDecoder:
                     self._stop(End.ABANDONED)
                     raise Abandoned("the caller has gone") from None
                 limit = self._cpu_limit()
-                if limit < self.limits.max_cpu_seconds and used > limit:
-                    raise _OverCpuLimit(limit) from None
+                if limit < self.limits.max_cpu_seconds:
+                    if used > limit:
+                        raise _OverCpuLimit(limit) from None
+                    if used > YIELDING_SHARE * limit and not self._yields:
+                        self._yield()
+
+    def _yield(self) -> None:
+        """Give the worker, with all its threads, a lower priority."""
+        assert self._process is not None
+        with contextlib.suppress(OSError):  # it or a thread has ended
+            for thread in map(int, os.listdir(f"/proc/{self._process.pid}/task")):
+                niceness = os.getpriority(os.PRIO_PROCESS, thread) + YIELDING_NICENESS
+                os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        self._yields = True
 
     def _cause_of_death(self) -> str:
         if self._process is None:
