@@ -82,8 +82,8 @@ def test_a_share_of_the_descriptors_is_a_bound() -> None:
     assert limited(program).stdout == "8 4 1\n"
 
 
-def test_idle_connections_to_every_port_lock_nobody_out(tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+def test_idle_connections_to_every_port_lock_nobody_out(small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     url = f"localhost:{settings.grpc_port}"
     video = encode(50)
     with serving(settings, limit=LIMIT) as process, Client(url, away_seconds=60) as client:

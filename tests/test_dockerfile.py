@@ -173,8 +173,8 @@ def test_what_it_copies_runs_with_the_packages_of_its_group(
     assert "No module named 'numpy'" in imported("server.__main__", [context], tmp_path).stderr
 
 
-def test_the_copied_sources_serve(context: Path, tiny_repository: Path, tmp_path: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository)
+def test_the_copied_sources_serve(context: Path, small_repository: Path, tmp_path: Path) -> None:
+    settings = Settings.on_free_ports(small_repository)
     # The variables that the container has; no HOME.
     environment = {
         "PATH": os.environ["PATH"],
@@ -186,7 +186,7 @@ def test_the_copied_sources_serve(context: Path, tiny_repository: Path, tmp_path
         "PRECISION": "f32",
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "server", "--model-repository", str(tiny_repository)],
+        [sys.executable, "-m", "server", "--model-repository", str(small_repository)],
         env=environment,
         cwd=tmp_path,
         stdout=subprocess.PIPE,

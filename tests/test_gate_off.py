@@ -37,8 +37,8 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "others")
 
 
-def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     url, http = f"127.0.0.1:{settings.grpc_port}", f"http://127.0.0.1:{settings.http_port}/v2"
     with serving(settings, GATE="off") as process:
         lines = drain(process.stdout)
@@ -79,10 +79,10 @@ def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(tiny_reposito
     "mutual", [pytest.param(False, marks=pytest.mark.slow, id="encrypted"), pytest.param(True, id="mutual")]
 )
 def test_tritonserver_itself_does_tls(
-    mutual: bool, tiny_repository: Path, certificates: Certificates, others: Certificates
+    mutual: bool, small_repository: Path, certificates: Certificates, others: Certificates
 ) -> None:
     tls = ServerTls(certificates.server, certificates.server_key, certificates.ca if mutual else None)
-    settings = Settings.on_free_ports(tiny_repository, precision="f32", proxy=False, tls=tls)
+    settings = Settings.on_free_ports(small_repository, precision="f32", proxy=False, tls=tls)
     trusted = Tls(certificates.ca, certificates.client, certificates.client_key)
     refused = [None, Tls(others.ca, certificates.client, certificates.client_key)]
     if mutual:
@@ -109,9 +109,9 @@ def test_tritonserver_itself_does_tls(
 
 
 @pytest.mark.slow
-def test_an_ipv6_address_is_listened_on(tiny_repository: Path) -> None:
+def test_an_ipv6_address_is_listened_on(small_repository: Path) -> None:
     with (
-        running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1", proxy=False)) as server,
+        running(Settings.on_free_ports(small_repository, precision="f32", address="::1", proxy=False)) as server,
         Client(server.url) as client,
     ):
         assert client.score(VIDEO).info.frames == 20
@@ -119,8 +119,8 @@ def test_an_ipv6_address_is_listened_on(tiny_repository: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("open_by", [{"proxy": False}, {"open_video_decode": True}], ids=str)
-def test_the_decoder_is_open_if_a_setting_says_so(open_by: dict[str, bool], tiny_repository: Path) -> None:
-    with running(Settings.on_free_ports(tiny_repository, precision="f32", **open_by)) as server:
+def test_the_decoder_is_open_if_a_setting_says_so(open_by: dict[str, bool], small_repository: Path) -> None:
+    with running(Settings.on_free_ports(small_repository, precision="f32", **open_by)) as server:
         assert call(server, "video_decode", to_decode(16, 16, 16)).as_numpy("MOTION_CLIPS").shape[0] == 1
         with pytest.raises(InferenceServerException, match="both orders are empty"):
             call(server, "video_decode", to_decode(16, 0, 0))

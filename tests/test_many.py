@@ -88,9 +88,9 @@ def assert_whole(path: Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def looked_after(tiny_repository: Path) -> Iterator[str]:
+def looked_after(small_repository: Path) -> Iterator[str]:
     """The address of a server that restarts if it crashes when a client is killed."""
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     with serving(settings) as supervisor:
         drain(supervisor.stdout)
         yield f"localhost:{settings.grpc_port}"
@@ -220,11 +220,11 @@ def kill(server: Server) -> None:
 
 
 def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
-    server: Server, tiny_repository: Path, folder: Path, tmp_path: Path
+    server: Server, small_repository: Path, folder: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "scores.jsonl"
     before = requests(server.url)
-    with running(Settings.on_free_ports(tiny_repository, precision="f32")) as other:
+    with running(Settings.on_free_ports(small_repository, precision="f32")) as other:
         urls = ("--url", other.url, "--url", server.url)
         with start(folder, "--output", output, *urls, "--max-clips", 1, "--in-flight", 8) as process:
             wait_for(lambda: output.exists() and output.read_bytes().count(b"\n") > 15)
@@ -237,11 +237,11 @@ def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
 
 @pytest.mark.slow
 def test_a_server_that_comes_later_is_taken_and_a_run_stops_where_none_is_left(
-    server: Server, tiny_repository: Path, folder: Path, tmp_path: Path
+    server: Server, small_repository: Path, folder: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "scores.jsonl"
     arguments = (folder, "--output", output, "--max-clips", 1, "--away", 1)
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     url = f"{settings.address}:{settings.grpc_port}"
     video = folder / "000.mp4"
     with Client([url, server.url]) as both:

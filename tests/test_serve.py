@@ -105,8 +105,8 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository)
+def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository)
     with serving(settings) as process:
         with Client(f"localhost:{settings.grpc_port}") as client:
             assert client.score(encode(30)).info.frames == 30
@@ -150,8 +150,8 @@ def requests_in_flight(url: str, count: int = 6) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("time", [1, *(pytest.param(time, marks=pytest.mark.slow) for time in range(2, 11))])
-def test_a_killed_supervisor_takes_everything_with_it(time: int, tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+def test_a_killed_supervisor_takes_everything_with_it(time: int, small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     with serving(settings) as process, requests_in_flight(f"localhost:{settings.grpc_port}"):
         drain(process.stdout)
         running = descendants(process.pid)
@@ -165,11 +165,11 @@ def test_a_killed_supervisor_takes_everything_with_it(time: int, tiny_repository
 
 
 @pytest.mark.slow
-def test_a_supervisor_that_is_killed_while_models_load_takes_everything_with_it(tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+def test_a_supervisor_that_is_killed_while_models_load_takes_everything_with_it(small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     for model in ("video_sampling", "motion_backbone", "camera_classifier"):
         process = subprocess.Popen(
-            [sys.executable, "-m", "server", "--model-repository", str(tiny_repository)], env=environment(settings)
+            [sys.executable, "-m", "server", "--model-repository", str(small_repository)], env=environment(settings)
         )
         wait_for(functools.partial(stubs, process.pid, model))
         running = descendants(process.pid)
@@ -182,10 +182,10 @@ def test_a_supervisor_that_is_killed_while_models_load_takes_everything_with_it(
         assert gone, left
 
 
-def test_a_taken_port_is_named(tiny_repository: Path) -> None:
+def test_a_taken_port_is_named(small_repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = run_server(Settings.on_free_ports(tiny_repository), GRPC_PORT=str(port))
+        result = run_server(Settings.on_free_ports(small_repository), GRPC_PORT=str(port))
     assert result.returncode == 1
     assert f"port {port} is taken; choose another with GRPC_PORT=..." in result.stderr
     assert "Traceback" not in result.stderr
@@ -193,9 +193,9 @@ def test_a_taken_port_is_named(tiny_repository: Path) -> None:
 
 @pytest.mark.slow
 def test_a_port_that_another_process_takes_during_the_start_is_replaced(
-    tiny_repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     free_ports = flags.free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         lost = taken.getsockname()[1]
@@ -210,8 +210,8 @@ def test_a_port_that_another_process_takes_during_the_start_is_replaced(
 
 
 @pytest.mark.slow
-def test_an_ipv6_address_works(tiny_repository: Path) -> None:
-    with running(Settings.on_free_ports(tiny_repository, precision="f32", address="::1")) as started:
+def test_an_ipv6_address_works(small_repository: Path) -> None:
+    with running(Settings.on_free_ports(small_repository, precision="f32", address="::1")) as started:
         assert started.url.startswith("[::1]:")
         with Client(started.url) as client:
             assert client.score(encode(20)).info.frames == 20
@@ -228,8 +228,8 @@ def test_without_an_export_the_command_for_it_is_named(tmp_path: Path) -> None:
     assert "has no networks yet: run `make export` first" in result.stderr
 
 
-def test_a_damaged_network_is_named(tiny_repository: Path, tmp_path: Path) -> None:
-    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+def test_a_damaged_network_is_named(small_repository: Path, tmp_path: Path) -> None:
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
     network = repository / "motion_head" / "1" / "model.onnx"
     network.write_bytes(network.read_bytes()[: network.stat().st_size // 2])
     result = run_server(Settings.on_free_ports(repository))
@@ -268,8 +268,8 @@ def stopping_what_loads(triton: int, model: str) -> Iterator[set[int]]:
         stopper.join()
 
 
-def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path) -> None:
-    started = start(Settings.on_free_ports(tiny_repository, precision="f32", ready_timeout_seconds=1))
+def test_a_start_that_times_out_names_the_stuck_process(small_repository: Path) -> None:
+    started = start(Settings.on_free_ports(small_repository, precision="f32", ready_timeout_seconds=1))
     try:
         with (
             stopping_what_loads(started.process.pid, "motion_head") as stopped,
@@ -284,8 +284,8 @@ def test_a_start_that_times_out_names_the_stuck_process(tiny_repository: Path) -
 
 
 @pytest.mark.slow
-def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
-    started = start(Settings.on_free_ports(tiny_repository, precision="f32", idle_timeout_seconds=4))
+def test_a_start_that_makes_no_progress_is_retried(small_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
+    started = start(Settings.on_free_ports(small_repository, precision="f32", idle_timeout_seconds=4))
     try:
         first = started.process.pid
         with stopping_what_loads(first, "motion_head") as stopped:
@@ -302,15 +302,15 @@ def test_a_start_that_makes_no_progress_is_retried(tiny_repository: Path, caplog
     assert int(found) in stopped
 
 
-def test_missing_8_bit_networks_are_named(tiny_repository: Path) -> None:
-    result = run_server(Settings.on_free_ports(tiny_repository), PRECISION="int8")
+def test_missing_8_bit_networks_are_named(small_repository: Path) -> None:
+    result = run_server(Settings.on_free_ports(small_repository), PRECISION="int8")
     assert result.returncode == 1
     assert "PRECISION is int8" in result.stderr
     assert "has no 8-bit networks: export with --int8" in result.stderr
 
 
-def test_a_damaged_manifest_is_named(tiny_repository: Path, tmp_path: Path) -> None:
-    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+def test_a_damaged_manifest_is_named(small_repository: Path, tmp_path: Path) -> None:
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
     (repository / "weights.json").write_text("{")
     result = run_server(Settings.on_free_ports(repository))
     assert result.returncode == 1
@@ -331,17 +331,17 @@ def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path) -> 
         ("PRECISION", "fp8", "it must be one of auto, f32, bf16, int8"),
     ],
 )
-def test_a_bad_variable_is_named(variable: str, value: str, message: str, tiny_repository: Path) -> None:
-    result = run_server(Settings.on_free_ports(tiny_repository), **{variable: value})
+def test_a_bad_variable_is_named(variable: str, value: str, message: str, small_repository: Path) -> None:
+    result = run_server(Settings.on_free_ports(small_repository), **{variable: value})
     assert result.returncode == 1
     assert f"{variable} is '{value}', {message}" in result.stderr
 
 
 def test_too_little_shared_memory_is_reported_before_the_start(
-    tiny_repository: Path, monkeypatch: pytest.MonkeyPatch
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "SHARED_MEMORY_BYTES", 1 << 60)
-    (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {})
+    (problem,) = preflight.problems(small_repository, "127.0.0.1", {})
     assert "/dev/shm is too small" in problem
     assert "--shm-size" in problem
 
@@ -395,8 +395,8 @@ def wait_until_ready(process: subprocess.Popen[bytes], client: Client, seconds: 
     return False
 
 
-def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path) -> None:
-    with typed(tiny_repository, tmp_path / "log") as (process, client):
+def test_tritonserver_works_as_typed(small_repository: Path, tmp_path: Path) -> None:
+    with typed(small_repository, tmp_path / "log") as (process, client):
         assert client.score(encode(30)).info.frames == 30
         assert {stat.S_IMODE(path.stat().st_mode) for path in regions_of(process.pid)} == {0o600}
         running = descendants(process.pid)
@@ -406,8 +406,8 @@ def test_tritonserver_works_as_typed(tiny_repository: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_killed_tritonserver_takes_everything_with_it(tiny_repository: Path, tmp_path: Path) -> None:
-    with typed(tiny_repository, tmp_path / "log") as (process, client), requests_in_flight(client.urls[0]):
+def test_a_killed_tritonserver_takes_everything_with_it(small_repository: Path, tmp_path: Path) -> None:
+    with typed(small_repository, tmp_path / "log") as (process, client), requests_in_flight(client.urls[0]):
         running = descendants(process.pid)
         assert len(running) > 6
         process.kill()
@@ -465,6 +465,6 @@ def test_native_backends_get_memory_pools_for_clips(tmp_path: Path) -> None:
     assert not any(flag.startswith(pinned) for flag in Triton(tmp_path, backend_directory=tmp_path).command([], "gpu"))
 
 
-def test_the_gpu_profile_is_not_started_without_its_networks(tiny_repository: Path) -> None:
-    (problem,) = preflight.problems(tiny_repository, "127.0.0.1", {}, "gpu")
+def test_the_gpu_profile_is_not_started_without_its_networks(small_repository: Path) -> None:
+    (problem,) = preflight.problems(small_repository, "127.0.0.1", {}, "gpu")
     assert "has no fp16 networks for the GPU: run `make export` without TARGET=cpu" in problem

@@ -185,8 +185,8 @@ def test_random_kills_under_load(served: Served, capsys: pytest.CaptureFixture[s
     assert max(recoveries) < WHOLE_SECONDS
 
 
-def test_a_stopped_hanging_or_dead_tritonserver_is_restarted_and_given_up_in_the_end(tiny_repository: Path) -> None:
-    settings = Settings.on_free_ports(tiny_repository, precision="f32")
+def test_a_stopped_hanging_or_dead_tritonserver_is_restarted_and_given_up_in_the_end(small_repository: Path) -> None:
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     with serving(settings) as process:
         lines = drain(process.stdout)
         served = Served(process.pid, f"localhost:{settings.grpc_port}")
@@ -265,9 +265,9 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
 
 @pytest.mark.slow
 def test_a_new_export_is_served_completely_or_not_at_all(
-    tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+    small_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
     write_motion_checkpoint(tmp_path / "other", width=48, depth=1, head_depth=1, use_sigmoid=True, seed=1)
     settings = Settings.on_free_ports(repository, precision="f32")
     with serving(settings) as process:

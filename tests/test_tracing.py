@@ -32,7 +32,7 @@ def has_more_than(items: list, count: int) -> bool:
 
 @pytest.mark.slow
 def test_a_collector_gets_the_spans_of_every_step_under_the_callers_trace(
-    tiny_repository: Path, monkeypatch: pytest.MonkeyPatch
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted: list[tuple[str, dict]] = []
 
@@ -56,7 +56,7 @@ def test_a_collector_gets_the_spans_of_every_step_under_the_callers_trace(
             "--trace-config=opentelemetry,resource=service.name=video-motion",
         ]
         monkeypatch.setenv("TRITON_FLAGS", " ".join(flags))
-        with running(Settings.on_free_ports(tiny_repository, precision="f32")) as server:
+        with running(Settings.on_free_ports(small_repository, precision="f32")) as server:
             video = np.frombuffer(encode(30), np.uint8)[None]
             tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
             tensor.set_data_from_numpy(video)
