@@ -17,6 +17,7 @@ Each message is one sentence; if the server gave one, it is the server's own.
 - about a parameter: `invalid_parameter`
 - about the server: `timed_out` (decoding took too long), `worker_died`, `decoder_failed`, `no_room` (no memory for the
   video now), `busy` (more decoding than its share while other callers are served), `unexpected`
+- about the caller: `abandoned` (it has gone, so only the server's logs and metrics show this word)
 
 The client adds these:
 
