@@ -10,6 +10,8 @@ from export.tensorrt import ShapeProfile, find_builder, name_of_gpu, stamp_of
 
 OPTIMUM_BATCH, MAXIMUM_BATCH = 16, 32
 """The smaller preferred batch of configs/tensorrt.pbtxt, and its max_batch_size."""
+BATCHES = {"frame_encoder": (64, 256)}
+"""Networks with other batches than these two."""
 PLAN, STAMP = "model.plan", "model.plan.json"
 
 
@@ -25,7 +27,7 @@ class Plans:
 
     def write(self, onnx: Path, model: str, input_name: str, sample: tuple[int, ...]) -> None:
         """Write the plan of an ONNX file whose input is a batch of `sample`s, unless the present one is up to date."""
-        profile = ShapeProfile(input_name, sample, OPTIMUM_BATCH, MAXIMUM_BATCH)
+        profile = ShapeProfile(input_name, sample, *BATCHES.get(model, (OPTIMUM_BATCH, MAXIMUM_BATCH)))
         stamp = stamp_of(onnx, profile, self._gpu, self._builder).content()
         root = self._transaction.root
         if (root / model / "1" / PLAN).is_file() and _read(root / model / "1" / STAMP) == stamp:

@@ -31,6 +31,9 @@ BUILT = (
     "weights.json",
     "*.partial",
     "__pycache__",
+    "frame_encoder",
+    "action_classifier",
+    "head_*",
 )
 DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
