@@ -27,9 +27,8 @@ SOURCE is one of
   demo                   the small bundled networks, of motion and camera
   random[:SEED]          random weights; the scores mean nothing
 
-Without --motion, --camera, --frames, --actions and --remove, the two published checkpoints are exported. --frames,
---actions and --remove alone leave the motion predictor and the camera classifier as they are; --motion or --camera
-exports both.
+Without --motion, --camera, --frames, --actions, --head and --remove, the two published checkpoints are exported. The
+last four alone leave the motion predictor and the camera classifier as they are; --motion or --camera exports both.
 
 examples:
   {command}                                     the published checkpoints
@@ -38,6 +37,7 @@ examples:
   {command} --target cpu                        no fp16 networks: half the time
   {command} --int8 a.mp4 b.mp4                  8-bit networks as well
   {command} --frames --actions                  adds an image encoder and an action classifier
+  {command} --head genre=heads/genre            adds a head of your own, head_genre
   {command} --remove actions                    takes the action classifier away
 
 The published checkpoints need 8.4 GB of memory and, on 2 cores, about 5 minutes.
@@ -72,11 +72,19 @@ def main(arguments: list[str] | None = None) -> int:
         help="an action classifier: a VideoMAE with one label per clip (without a value: %(const)s)",
     )
     parser.add_argument(
+        "--head",
+        metavar="NAME=DIRECTORY",
+        type=_head,
+        action="append",
+        default=[],
+        help="a head that `python -m training.heads` trained, as the model head_NAME; may be repeated",
+    )
+    parser.add_argument(
         "--remove",
         metavar="NAME",
         action="append",
         default=[],
-        help="take an optional network away: frames or actions; may be repeated",
+        help="take an optional network away: frames, actions or head_NAME; may be repeated",
     )
     parser.add_argument(
         "--model-repository",
@@ -102,7 +110,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     motion, camera = options.motion, options.camera
-    others = options.frames is not None or options.actions is not None or options.remove
+    heads = dict(options.head)
+    if len(heads) < len(options.head):
+        parser.error("two heads have the same name")
+    others = options.frames is not None or options.actions is not None or heads or options.remove
     if motion is not None or camera is not None or not others:
         motion, camera = motion or MOTION_REPOSITORY, camera or CAMERA_REPOSITORY
 
@@ -122,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
             calibration_videos=options.int8,
             frames=options.frames,
             actions=options.actions,
+            heads=heads,
             remove=options.remove,
         )
     except SourceUnavailable as error:
@@ -140,6 +152,13 @@ def command_as_typed() -> str:
     """The command that starts this program, with the interpreter relative to the current directory if it is in it."""
     python = os.path.relpath(sys.executable)
     return f"{sys.executable if python.startswith('..') else python} -m export"
+
+
+def _head(argument: str) -> tuple[str, Path]:
+    name, separator, directory = argument.partition("=")
+    if not separator or not name or not directory:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not NAME=DIRECTORY")
+    return name, Path(directory)
 
 
 def _other_sources(options: argparse.Namespace) -> str:

@@ -87,12 +87,9 @@ def check_manifest(content: Manifest, root: Path, removed: list[str]) -> None:
 def _check_head(content: Manifest, model: str, head: dict[str, Any]) -> None:
     on = head["on"]
     encoder = content.get("frames", {}).get("source") if on == "frames" else content.get("motion")
-    remedy = f"export a head for it, or remove this one (--remove {model})"
+    remedy = f"train it again on embeddings of the latter, or remove it (--remove {model})"
     if encoder is None:
         network = "image encoder (--frames)" if on == "frames" else "motion predictor (--motion)"
         raise ExportError(f"{model} needs the {network}, which is not there: export it, or --remove {model}")
     if encoder != head["encoder"]:
-        raise ExportError(f"{model} was trained on {on} of {head['encoder']}, not of {encoder}: {remedy}")
-    dimensions = content["frames"]["dimensions"] if on == "frames" else None
-    if dimensions not in (None, head["dimensions"]):
-        raise ExportError(f"{model} takes embeddings of {head['dimensions']} values, not of {dimensions}: {remedy}")
+        raise ExportError(f"{model} learned from embeddings by {head['encoder']}, not by {encoder}: {remedy}")

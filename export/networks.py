@@ -1,7 +1,7 @@
 """The export: reads checkpoints, writes their networks for a target, their labels, and `weights.json`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import torch
 from export.camera_network import CameraCheckpoint, load_camera
 from export.errors import ExportError
 from export.exporter import Exporter
+from export.heads import Head
 from export.manifest import Manifest, check_manifest, read_manifest, remove_network
 from export.motion_network import load_motion
 from export.optional import OPTIONAL, OptionalNetwork, noise
@@ -39,22 +40,24 @@ def export_networks(
     calibration_videos: Sequence[Path] = (),
     frames: str | None = None,
     actions: str | None = None,
+    heads: Mapping[str, Path] | None = None,
     remove: Sequence[str] = (),
 ) -> None:
     """Write the networks of checkpoint sources into a model repository, all or nothing.
 
     `motion`, `camera`, `frames` and `actions` are a Hugging Face repository[@revision], a directory in that layout,
     `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion` and `camera`
-    are both given or both None. `remove` names optional networks to take away. `target` is one of
-    `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well. Files of an earlier export
-    of the same networks that this one does not write are removed. `report` gets progress lines, with each graph's
-    difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
+    are both given or both None. `heads` are directories of `python -m training.heads` by their names. `remove` names
+    optional networks to take away. `target` is one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit
+    networks are written as well. Files of an earlier export of the same networks that this one does not write are
+    removed. `report` gets progress lines, with each graph's difference from PyTorch. Raises `ExportError`; the
+    repository is then unchanged.
     """
     with Transaction(model_repository) as transaction:
         try:
             # First: without TensorRT this fails at once, and the rest takes minutes.
             given = {"frames": frames, "actions": actions}
-            exports = motion is not None or any(given.values())
+            exports = motion is not None or any(given.values())  # heads have no plans
             plans = Plans(transaction, report) if exports and includes(target, "tensorrt") else None
             exporter = Exporter(transaction, report, fp16=includes(target, "gpu"), plans=plans)
             manifest = read_manifest(model_repository, needed=motion is None)
@@ -76,7 +79,10 @@ def export_networks(
                         "labels": classifier.labels,
                         "shortest_edge": classifier.shortest_edge,
                     }
-                optional = [OPTIONAL[key](read(key, source)) for key, source in given.items() if source is not None]
+                optional: list[OptionalNetwork] = [
+                    OPTIONAL[key](read(key, source)) for key, source in given.items() if source is not None
+                ]
+                optional += [Head(name, directory, report) for name, directory in (heads or {}).items()]
                 for network in optional:
                     if network.model in removed:
                         raise ExportError(f"{network.key} is to be both exported and removed")

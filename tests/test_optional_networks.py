@@ -29,6 +29,8 @@ from export.repository import Transaction
 from export.source import open_source
 from fixtures.encoders import ENCODERS, LAYERS, VISION, embed_with_transformers, pictures, write_encoder
 from tests.conftest import MODEL_REPOSITORY, copy_repository
+from training.heads.kinds import KINDS
+from training.heads.saved import HeadConfig, load_head, save_head
 
 SIZES = ((60, 90), (97, 61), (54, 54), (200, 70), (40, 41))
 Tensors = dict[str, NDArray[Any]]
@@ -295,6 +297,109 @@ def test_networks_are_replaced_added_and_removed_one_by_one(
         export_networks(None, None, repository, lambda _: None, actions=str(actions), remove=["action_classifier"])
 
 
+def write_head_directory(directory: Path, encoder: str, *, on: str = "frames", width: int = 24) -> Path:
+    """An untrained head over the embeddings of `encoder`."""
+    torch.manual_seed(0)
+    name, revision = HeadConfig.encoder_of(encoder)
+    config = HeadConfig("linear", on, name, revision, 16, width, ("still", "pan"), multi_label=False)
+    directory.mkdir()
+    save_head(KINDS["linear"](config.shape), config, directory)
+    return directory
+
+
+def test_a_head_is_exported_with_its_labels_and_its_encoder(
+    exported: Path, encoders: dict[str, Path], tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(exported, tmp_path / "model_repository"))
+    before = state(repository)
+    encoder = f"directory {encoders['clip']}"
+    directory = write_head_directory(tmp_path / "genre", encoder)
+    export_networks(None, None, repository, lambda _: None, heads={"genre": directory})
+    manifest = json.loads((repository / "weights.json").read_text())
+    assert manifest["heads"] == {
+        "genre": {
+            "model": "head_genre",
+            "source": f"directory {directory}",
+            "kind": "linear",
+            "on": "frames",
+            "encoder": encoder,
+            "dimensions": 24,
+            "labels": ["still", "pan"],
+            "multi_label": False,
+        }
+    }
+    assert (repository / "head_genre" / "labels.txt").read_text() == "still\npan\n"
+    changed = {name for name, there in state(repository).items() if before.get(name) != there}
+    assert {name.split("/")[0] for name in changed} == {"head_genre", "weights.json"}
+    session = onnxruntime.InferenceSession(repository / "head_genre" / "1" / "model.onnx")
+    embeddings = torch.randn(5, 24)
+    (found,) = session.run(None, {"EMBEDDINGS": embeddings.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, load_head(directory)(embeddings).numpy(), atol=1e-5)
+
+
+@pytest.mark.usefixtures("without_graphs")
+def test_a_head_is_refused_over_another_encoder_now_or_later(
+    exported: Path,
+    encoders: dict[str, Path],
+    tiny_checkpoints: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("export.heads.write_head", lambda _, path: path.write_text("head") * 0.0)
+    repository = Path(shutil.copytree(exported, tmp_path / "model_repository"))
+    encoder, motion = f"directory {encoders['clip']}", f"directory {tiny_checkpoints[0]}"
+    good = write_head_directory(tmp_path / "good", encoder)
+    other = write_head_directory(tmp_path / "other", "openai/clip-vit-base-patch32@abc")
+    segments = write_head_directory(tmp_path / "segments", motion, on="segments", width=48)
+
+    def export(**options: Any) -> None:
+        export_networks(None, None, repository, lambda _: None, **options)
+
+    with pytest.raises(
+        ExportError, match=r"head_x learned from embeddings by openai/clip.*@abc, not by directory .*clip"
+    ):
+        export(heads={"x": other})
+    with pytest.raises(ExportError, match=r"head_x needs the image encoder \(--frames\), which is not there"):
+        export(heads={"x": good}, remove=["frames"])
+    export(heads={"x": good, "moves": segments})
+    before = state(repository)
+    # Nor does a head stay when its encoder changes.
+    with pytest.raises(ExportError, match="head_x learned from embeddings by"):
+        export(frames=str(encoders["vit"]))
+    with pytest.raises(ExportError, match="head_moves learned from embeddings by"):
+        export_networks("random:3", "demo", repository, lambda _: None)
+    with pytest.raises(ExportError, match="head_x needs the image encoder"):
+        export(remove=["frames"])
+    assert state(repository) == before
+    export(remove=["frames", "head_x"])
+    manifest = json.loads((repository / "weights.json").read_text())
+    assert list(manifest["heads"]) == ["moves"]
+    export(remove=["head_moves"])
+    assert "heads" not in json.loads((repository / "weights.json").read_text())
+    assert not list(repository.glob("head_*"))
+
+
+@pytest.mark.parametrize("name", ["Genre", "a b", "../x", "1st", "x" * 41])
+def test_a_name_that_no_head_can_have_is_refused(name: str, tiny_repository: Path, tmp_path: Path) -> None:
+    before = state(tiny_repository)
+    with pytest.raises(ExportError, match="cannot be the name of a head, which has a small letter, and up to 39"):
+        export_networks(None, None, tiny_repository, lambda _: None, heads={name: tmp_path})
+    assert state(tiny_repository) == before
+
+
+@pytest.mark.parametrize("argument", ["genre", "=x", "genre="])
+def test_a_head_on_the_command_line_has_a_name_and_a_directory(
+    argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--head", argument])
+    assert f"'{argument}' is not NAME=DIRECTORY" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--head", "a=x", "--head", "a=y"])
+    assert "two heads have the same name" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("without_graphs")
 def test_the_first_two_networks_can_be_exported_again_beside_the_others(
     exported: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
@@ -511,6 +616,7 @@ def test_safetensors_of_the_default_encoder_are_taken_from_where_they_are(monkey
         (["--frames"], ("frames",)),
         (["--actions", "--frames", "x"], ("frames", "actions")),
         (["--frames", "--motion", "demo"], ("motion", "camera", "frames")),
+        (["--head", "genre=x"], ("heads",)),
         (["--remove", "frames", "--remove", "actions"], ("remove",)),
     ],
 )
@@ -526,7 +632,9 @@ def test_the_command_line_exports_what_it_names(
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert main(arguments) == 0
     (call,) = calls
-    assert tuple(name for name in ("motion", "camera", "frames", "actions", "remove") if call[name]) == expected
+    assert (
+        tuple(name for name in ("motion", "camera", "frames", "actions", "heads", "remove") if call[name]) == expected
+    )
     if "--frames" in arguments and "x" not in arguments:
         assert call["frames"] == "openai/clip-vit-base-patch32"
     if "--actions" in arguments:

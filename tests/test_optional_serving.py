@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from numpy.typing import NDArray
 from tritonclient import grpc
 
@@ -18,6 +19,8 @@ from export.random_networks import write_actions_checkpoint
 from fixtures.encoders import write_encoder
 from fixtures.synthetic import encode
 from server import Server, Settings, running
+from training.heads.kinds import KINDS
+from training.heads.saved import HeadConfig, load_head, save_head
 
 LABELS = ("jump", "run", "sit still")
 
@@ -29,8 +32,12 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     repository = Path(shutil.copytree(tiny_repository, root / "model_repository"))
     encoder = write_encoder("clip", root / "encoder")
     write_actions_checkpoint(root / "actions", width=48, depth=1, heads=3, labels=LABELS)
-    actions = str(root / "actions")
-    export_networks(None, None, repository, lambda _: None, target="cpu", frames=str(encoder), actions=actions)
+    motion = json.loads((repository / "weights.json").read_text())["motion"]
+    config = HeadConfig("linear", "segments", motion, None, 16, 48, ("still", "pan"), multi_label=False)
+    (root / "head").mkdir()
+    save_head(KINDS["linear"](config.shape), config, root / "head")
+    sources: dict[str, Any] = {"frames": str(encoder), "actions": str(root / "actions")}
+    export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
     manifest = json.loads((repository / "weights.json").read_text())
     del manifest["frames"]
     for name, text in ensemble_files(manifest).items():
@@ -66,7 +73,7 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     """A tensor that is an output and the input of a step would fail some choices with `unexpected deadlock`."""
     video = np.frombuffer(encode(100, rate=20), np.uint8)[None]
     motion = infer(served, "video_motion", "VIDEO", video, "MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS")
-    added = {"SEGMENT_EMBEDDINGS", "ACTION_PROBABILITIES"}
+    added = {"SEGMENT_EMBEDDINGS", "ACTION_PROBABILITIES", "HEAD_MOVES"}
     both = infer(served, "video_signals", "VIDEO", video, *motion, *added)
     for name, expected in motion.items():
         np.testing.assert_array_equal(both[name], expected)
@@ -75,12 +82,15 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     assert segments.std() > 0
     assert clips.shape == (len(motion["CLIP_SECONDS"]), len(LABELS))
     np.testing.assert_allclose(clips.sum(1), 1, atol=1e-5)
+    with torch.inference_mode():
+        expected = load_head(served.settings.model_repository.parent / "head")(torch.from_numpy(segments)).numpy()
+    np.testing.assert_allclose(both["HEAD_MOVES"], expected, atol=1e-3)
     for chosen in (
         ["SEGMENT_EMBEDDINGS"],
         ["ACTION_PROBABILITIES"],
         ["MOTION_SCORES"],
-        ["WEIGHTS", "ACTION_PROBABILITIES"],
+        ["HEAD_MOVES"],
+        ["HEAD_MOVES", "SEGMENT_EMBEDDINGS"],
     ):
         for name, found in infer(served, "video_signals", "VIDEO", video, *chosen).items():
-            if name != "WEIGHTS":
-                np.testing.assert_array_equal(found, both[name])
+            np.testing.assert_array_equal(found, both[name])

@@ -49,6 +49,21 @@ def test_an_optional_model_has_the_same_tensors_in_every_profile(model: str) -> 
     assert (gpu.default_model_filename, tensorrt.default_model_filename) == ("model_fp16.onnx", PLAN)
 
 
+def test_a_head_has_the_same_tensors_in_every_profile_and_no_batches() -> None:
+    files = model_files("head", name="head_genre", dimensions=512, labels=3)
+    gpu, cpu = parse(files["config.pbtxt"]), parse(files["configs/cpu.pbtxt"])
+    assert full_shapes(gpu) == {
+        "EMBEDDINGS": (model_config_pb2.TYPE_FP32, [-1, 512]),
+        "PROBABILITIES": (model_config_pb2.TYPE_FP32, [1, 3]),
+    }
+    assert full_shapes(cpu) == full_shapes(gpu)
+    motion = parse_file(MODEL_REPOSITORY / "motion_head" / "config.pbtxt")
+    for config in (gpu, cpu):
+        assert (config.name, config.max_batch_size) == ("head_genre", 0)
+        assert config.parameters["MAX_ROWS"].string_value == "256"
+    assert (gpu.instance_group, gpu.dynamic_batching) == (motion.instance_group, motion.dynamic_batching)
+
+
 def test_the_tensors_of_the_optional_models() -> None:
     uint8, fp32 = model_config_pb2.TYPE_UINT8, model_config_pb2.TYPE_FP32
     assert full_shapes(config_of("frame_encoder", "gpu")) == {
