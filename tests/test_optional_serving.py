@@ -83,7 +83,7 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     assert clips.shape == (len(motion["CLIP_SECONDS"]), len(LABELS))
     np.testing.assert_allclose(clips.sum(1), 1, atol=1e-5)
     with torch.inference_mode():
-        expected = load_head(served.settings.model_repository.parent / "head")(torch.from_numpy(segments)).numpy()
+        expected = load_head(served.settings.model_repository.parent / "head")(torch.tensor(segments)).numpy()
     np.testing.assert_allclose(both["HEAD_MOVES"], expected, atol=1e-3)
     for chosen in (
         ["SEGMENT_EMBEDDINGS"],
