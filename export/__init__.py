@@ -1,6 +1,6 @@
 """Export of checkpoints into the model repository: `python -m export`, or `export.networks.export_networks`."""
 
-from export.errors import ExportError, SourceUnavailable
+from export.errors import ExportError, PlanRejected, SourceUnavailable
 from export.source import ACTIONS_REPOSITORY, CAMERA_REPOSITORY, FRAMES_REPOSITORY, MOTION_REPOSITORY
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "FRAMES_REPOSITORY",
     "MOTION_REPOSITORY",
     "ExportError",
+    "PlanRejected",
     "SourceUnavailable",
 ]

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from export.attention import AttentionForm
 from export.checkpoint import read_json, read_tensors
 from export.errors import ExportError
-from export.fp16 import FUSED, Fp16Network
+from export.fp16 import Fp16Network
 from export.frame_towers import ARCHITECTURES, FAMILIES, PLAIN, Dinov2Tower, Tower
 from export.loading import load_pretrained
 from export.preprocessing import Preprocessing, Size, read_preprocessing
@@ -41,9 +42,9 @@ class FrameEncoder(Fp16Network):
         body: nn.Module = self.tower.body
         body.to(dtype)
 
-    def fuse_attention(self) -> int:
-        """Use `export.fp16.multi_head_attention`, then the network can only be exported; the number of layers."""
-        return self.tower.use_attention(FUSED)
+    def use_attention(self, form: AttentionForm) -> int:
+        """Export attention in this form from now on; the number of layers with attention."""
+        return self.tower.use_attention(form.value)
 
 
 @dataclass(frozen=True)

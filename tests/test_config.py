@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
+from backends.accelerators import accelerator_settings
 from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from tests.conftest import BUILT, MODEL_REPOSITORY
 from video.clips import CLIP_FRAMES, FRAME_SIZE
@@ -108,8 +109,24 @@ def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str) -> None:
     for model in LARGE:
         config = config_of(model, profile)
         assert 0 < config.dynamic_batching.max_queue_delay_microseconds <= 5000
-        # The smallest and the largest batch are warmed up; one video alone may fill the latter.
-        assert [warmup.batch_size for warmup in config.model_warmup] == [1, config.max_batch_size]
+        # The smallest and the largest batch are warmed up; one video alone may fill the latter. cuDNN's attention is
+        # prepared for each size, so ONNX Runtime gets every batch that the batcher makes.
+        sizes = [warmup.batch_size for warmup in config.model_warmup]
+        every = list(range(config.max_batch_size, 0, -1))
+        assert sizes == (every if profile == "gpu" else [1, config.max_batch_size])
+
+
+def test_onnxruntime_chooses_attention_by_the_gpu_and_normalises_in_float32() -> None:
+    for model in MODELS:
+        for profile in PROFILES:
+            options = accelerator_settings(
+                json_format.MessageToDict(config_of(model, profile), preserving_proto_field_name=True)
+            )
+            if model in LARGE and profile == "gpu":
+                # Not a bit mask, which would pin the same kernel for every GPU.
+                assert options == {"cuda.sdpa_kernel": "0", "cuda.enable_skip_layer_norm_strict_mode": "1"}
+            else:
+                assert options == {}
 
 
 def test_warmup_has_every_input_with_its_type_and_shape() -> None:

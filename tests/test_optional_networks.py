@@ -18,6 +18,7 @@ from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessorP
 from export import ExportError, SourceUnavailable
 from export.__main__ import main
 from export.action_network import load_actions
+from export.attention import AttentionForm
 from export.exporter import Exporter
 from export.frame_network import FrameCheckpoint, load_frames
 from export.graph import write_graph
@@ -148,7 +149,7 @@ def test_both_graphs_of_every_encoder_answer_as_transformers_does(
     write_graph(loaded.network, example, tmp_path / "m.onnx", **names)
     assert_close(run(tmp_path / "m.onnx", prepared), expected)
     loaded.network.to_fp16()
-    layers = loaded.network.fuse_attention()
+    layers = loaded.network.use_attention(AttentionForm.ONNX_RUNTIME)
     assert layers == (0 if kind == "resnet" else LAYERS)
     write_graph(loaded.network, example, tmp_path / "m_fp16.onnx", **names)
     assert_close(run(tmp_path / "m_fp16.onnx", prepared), expected, 0.02)
