@@ -582,6 +582,24 @@ def test_random_checkpoints_are_whole(tmp_path: Path) -> None:
     assert len(load_actions(tmp_path / "actions").labels) == 400
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["clip", "resnet"])
+def test_8_bit_forms_are_written_on_request_and_removed_by_the_next_export(
+    kind: str, encoders: dict[str, Path], actions: Path, reference_videos: dict[str, Path], tmp_path: Path
+) -> None:
+    repository = copy_repository(tmp_path / "model_repository")
+    sources: dict[str, Any] = {"frames": str(encoders[kind]), "actions": str(actions), "target": "cpu"}
+    videos = [reference_videos["carphone_pristine"]]
+    lines: list[str] = []
+    export_networks(None, None, repository, lines.append, calibration_videos=videos, **sources)
+    assert "frame_encoder: quantizing to 8 bits, calibrated on 32 inputs" in lines
+    written = {str(path.relative_to(repository)) for path in repository.rglob("model_int8.*")}
+    models = ("frame_encoder", "action_classifier")
+    assert written == {f"{model}/1/model_int8.{suffix}" for model in models for suffix in ("xml", "bin")}
+    export_networks(None, None, repository, lambda _: None, **sources)
+    assert not list(repository.rglob("model_int8.*"))
+
+
 def test_there_is_no_demo_of_an_optional_network() -> None:
     with pytest.raises(SourceUnavailable, match="there is no demo network for frames"), open_source("demo", "frames"):
         pass
