@@ -17,6 +17,7 @@ RUN python3 -m pip install --ignore-installed 'pip>=25.1' && \
 COPY backends backends
 COPY export export
 COPY server server
+COPY training/heads training/heads
 COPY video video
 # The project is not installed: it is imported from here, by Triton's python backend too.
 ENV PYTHONPATH=/opt/video-motion

@@ -109,4 +109,4 @@ gpu-check: setup-gpu
 	$(BIN)/python -m bench.gpu
 
 clean:
-	rm -rf $(VENV) site model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt
+	rm -rf $(VENV) site model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt model_repository/frame_encoder model_repository/action_classifier model_repository/head_*

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from backends.accelerators import accelerator_settings
 from backends.checked import CheckedNetwork, InvalidInput
 from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_network
 from backends.tensors import Network, Tensors
@@ -40,7 +41,7 @@ class NetworkModel(ABC):
     def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:
         """Load the file at `path` for the GPU with the number `gpu`, or for the CPU if that is None.
 
-        `settings` are the `parameters` of the configuration.
+        `settings` are the `parameters` of the configuration, and options of accelerators (`backends.accelerators`).
         """
 
     @classmethod
@@ -177,7 +178,8 @@ def check_config(config: Mapping[str, Any], network: Network, *, strict: bool) -
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, str]:
-    return {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+    parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+    return parameters | accelerator_settings(config)
 
 
 def _is_complete(tensor: Mapping[str, Any]) -> bool:

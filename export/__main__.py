@@ -6,7 +6,14 @@ import signal
 import sys
 from pathlib import Path
 
-from export import CAMERA_REPOSITORY, MOTION_REPOSITORY, ExportError, SourceUnavailable
+from export import (
+    ACTIONS_REPOSITORY,
+    CAMERA_REPOSITORY,
+    FRAMES_REPOSITORY,
+    MOTION_REPOSITORY,
+    ExportError,
+    SourceUnavailable,
+)
 from export.targets import DEFAULT_TARGET, TARGETS
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
@@ -17,8 +24,11 @@ EPILOG = """\
 SOURCE is one of
   OWNER/NAME[@REVISION]  a Hugging Face repository
   DIRECTORY              a local directory with the same files
-  demo                   the small bundled networks
+  demo                   the small bundled networks, of motion and camera
   random[:SEED]          random weights; the scores mean nothing
+
+Without --motion, --camera, --frames, --actions, --head and --remove, the two published checkpoints are exported. The
+last four alone leave the motion predictor and the camera classifier as they are; --motion or --camera exports both.
 
 examples:
   {command}                                     the published checkpoints
@@ -26,6 +36,9 @@ examples:
   {command} --camera ~/checkpoints/camera       your own classifier
   {command} --target cpu                        no fp16 networks: half the time
   {command} --int8 a.mp4 b.mp4                  8-bit networks as well
+  {command} --frames --actions                  adds an image encoder and an action classifier
+  {command} --head genre=heads/genre            adds a head of your own, head_genre
+  {command} --remove actions                    takes the action classifier away
 
 The published checkpoints need 8.4 GB of memory and, on 2 cores, about 5 minutes.
 
@@ -37,15 +50,41 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, export, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m export",
-        description="Export the motion predictor and the camera classifier into a Triton model repository.",
+        description="Export the motion predictor and the camera classifier, and optional networks, into a Triton "
+        "model repository.",
         epilog=EPILOG.format(command=command_as_typed()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--motion", metavar="SOURCE", help=f"the motion predictor (default: {MOTION_REPOSITORY})")
+    parser.add_argument("--camera", metavar="SOURCE", help=f"the camera classifier (default: {CAMERA_REPOSITORY})")
     parser.add_argument(
-        "--motion", metavar="SOURCE", default=MOTION_REPOSITORY, help="the motion predictor (default: %(default)s)"
+        "--frames",
+        metavar="SOURCE",
+        nargs="?",
+        const=FRAMES_REPOSITORY,
+        help="an image encoder: CLIP, SigLIP, DINOv2, ViT or ResNet (without a value: %(const)s)",
     )
     parser.add_argument(
-        "--camera", metavar="SOURCE", default=CAMERA_REPOSITORY, help="the camera classifier (default: %(default)s)"
+        "--actions",
+        metavar="SOURCE",
+        nargs="?",
+        const=ACTIONS_REPOSITORY,
+        help="an action classifier: a VideoMAE with one label per clip (without a value: %(const)s)",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="NAME=DIRECTORY",
+        type=_head,
+        action="append",
+        default=[],
+        help="a head that `python -m training.heads` trained, as the model head_NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--remove",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="take an optional network away: frames, actions or head_NAME; may be repeated",
     )
     parser.add_argument(
         "--model-repository",
@@ -70,6 +109,13 @@ def main(arguments: list[str] | None = None) -> int:
         help="write 8-bit networks as well, calibrated on these videos; PRECISION=int8 serves them",
     )
     options = parser.parse_args(arguments)
+    motion, camera = options.motion, options.camera
+    heads = dict(options.head)
+    if len(heads) < len(options.head):
+        parser.error("two heads have the same name")
+    others = options.frames is not None or options.actions is not None or heads or options.remove
+    if motion is not None or camera is not None or not others:
+        motion, camera = motion or MOTION_REPOSITORY, camera or CAMERA_REPOSITORY
 
     for number in (signal.SIGINT, signal.SIGTERM):
         # SIGTERM acts like Ctrl-C. SIGINT is set because a shell starts background jobs with it ignored.
@@ -79,15 +125,19 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         export_networks(
-            options.motion,
-            options.camera,
+            motion,
+            camera,
             options.model_repository,
             lambda line: print(line, flush=True),
             target=options.target,
             calibration_videos=options.int8,
+            frames=options.frames,
+            actions=options.actions,
+            heads=heads,
+            remove=options.remove,
         )
     except SourceUnavailable as error:
-        print(f"export: {error}; nothing was changed\n{_other_sources()}", file=sys.stderr)
+        print(f"export: {error}; nothing was changed\n{_other_sources(options)}", file=sys.stderr)
         return UNAVAILABLE
     except ExportError as error:
         print(f"export: {error}; nothing was changed", file=sys.stderr)
@@ -104,10 +154,22 @@ def command_as_typed() -> str:
     return f"{sys.executable if python.startswith('..') else python} -m export"
 
 
-def _other_sources() -> str:
+def _head(argument: str) -> tuple[str, Path]:
+    name, separator, directory = argument.partition("=")
+    if not separator or not name or not directory:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not NAME=DIRECTORY")
+    return name, Path(directory)
+
+
+def _other_sources(options: argparse.Namespace) -> str:
+    command = command_as_typed()
+    optional = [f"--{name} DIRECTORY" for name in ("frames", "actions") if getattr(options, name)]
+    if optional and not (options.motion or options.camera):
+        return f"export: for checkpoints in local directories:\n    {command} {' '.join(optional)}"
+    directories = " ".join(["--motion DIRECTORY", "--camera DIRECTORY", *optional])
     return (
-        f"export: the small bundled networks need no download:\n    {command_as_typed()} --motion demo --camera demo\n"
-        f"export: for checkpoints in local directories:\n    {command_as_typed()} --motion DIRECTORY --camera DIRECTORY"
+        f"export: the small bundled networks need no download:\n    {command} --motion demo --camera demo\n"
+        f"export: for checkpoints in local directories:\n    {command} {directories}"
     )
 
 

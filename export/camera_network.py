@@ -7,11 +7,12 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 from transformers import VideoMAEForVideoClassification
-from transformers.utils import logging as transformers_logging
 
-from export.checkpoint import read_json, read_tensors, refuse_tensors
+from export.attention import AttentionForm
+from export.checkpoint import read_json, read_tensors
 from export.errors import ExportError
-from export.fp16 import FUSED, Fp16Network, PatchProduct
+from export.fp16 import Fp16Network, PatchProduct
+from export.loading import load_pretrained
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 BILINEAR = 2
@@ -39,7 +40,11 @@ class CameraClassifier(Fp16Network):
         # The rest of transformers' forward, always in float32: a sum over 1568 tokens loses too much in fp16.
         tokens = self.network.videomae(video).last_hidden_state.float()
         pooled = tokens[:, 0] if self.network.fc_norm is None else self.network.fc_norm(tokens.mean(1))
-        return torch.sigmoid(self.network.classifier(pooled))
+        return self.probabilities(self.network.classifier(pooled))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """A probability for each label: several labels can hold at once."""
+        return torch.sigmoid(logits)
 
     def to_fp16(self, dtype: torch.dtype = torch.float16) -> None:
         """Convert the encoder to `dtype`; the normalisation of frames and the layers after the encoder stay float32."""
@@ -48,9 +53,9 @@ class CameraClassifier(Fp16Network):
         encoder: nn.Module = self.network.videomae
         encoder.to(dtype)
 
-    def fuse_attention(self) -> int:
-        """Use `export.fp16.multi_head_attention`, then the network can only be exported; the number of layers."""
-        self.network.set_attn_implementation(FUSED)
+    def use_attention(self, form: AttentionForm) -> int:
+        """Export attention in this form from now on; the number of layers with attention."""
+        self.network.set_attn_implementation(form.value)
         return self.network.config.num_hidden_layers
 
 
@@ -65,54 +70,38 @@ class CameraCheckpoint:
     """Pixels of a frame's shorter side after resizing, before the centre crop to 224 x 224."""
 
 
-def load_camera(directory: Path) -> CameraCheckpoint:
-    """Read a classifier from a checkpoint directory; `ExportError` names the key or tensor that is not supported."""
+def load_camera(
+    directory: Path, network: type[CameraClassifier] = CameraClassifier, what: str = "camera checkpoint"
+) -> CameraCheckpoint:
+    """Read a classifier from a checkpoint directory.
+
+    `ExportError` begins with `what` and names the key or tensor that is not supported.
+    """
     config = read_json(directory / "config.json")
     if config.get("model_type") != "videomae":
-        raise ExportError(f"camera checkpoint: model_type is {config.get('model_type')!r}, expected 'videomae'")
+        raise ExportError(f"{what}: model_type is {config.get('model_type')!r}, expected 'videomae'")
     for key, served in (("num_frames", CLIP_FRAMES), ("image_size", FRAME_SIZE), ("num_channels", 3)):
         if config.get(key, served) != served:
-            raise ExportError(f"camera checkpoint: {key} is {config[key]}, the server's clips have {served}")
-    labels = _labels(config)
-    scale, mean, std, shortest_edge = _preprocessing(read_json(directory / "preprocessor_config.json"))
-    return CameraCheckpoint(CameraClassifier(_network(directory), scale, mean, std).eval(), labels, shortest_edge)
+            raise ExportError(f"{what}: {key} is {config[key]}, the server's clips have {served}")
+    labels = _labels(config, what)
+    scale, mean, std, shortest_edge = _preprocessing(read_json(directory / "preprocessor_config.json"), what)
+    loaded = load_pretrained(VideoMAEForVideoClassification, directory, read_tensors(directory), what)
+    return CameraCheckpoint(network(loaded, scale, mean, std).eval(), labels, shortest_edge)
 
 
-def _network(directory: Path) -> VideoMAEForVideoClassification:
-    transformers_logging.disable_progress_bar()
-    tensors = read_tensors(directory)
-    # transformers types it as a network, but output_loading_info makes it a pair.
-    loaded_pair: Any = VideoMAEForVideoClassification.from_pretrained(
-        directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
-    )
-    network, loading = loaded_pair
-    refuse_tensors("is missing", loading["missing_keys"], "camera checkpoint")
-    refuse_tensors("is left over", loading["unexpected_keys"], "camera checkpoint")
-    refuse_tensors("has another shape than config.json says", map(str, loading["mismatched_keys"]), "camera checkpoint")
-    # Some releases of transformers drop q_bias and v_bias without an error: compare the sums of all values.
-    stored = sum(tensor.double().sum().item() for name, tensor in tensors.items())
-    loaded = sum(tensor.double().sum().item() for tensor in network.parameters())
-    if abs(stored - loaded) > 1e-6 * max(1.0, abs(stored)):
-        raise ExportError(
-            "camera checkpoint: transformers did not load every tensor (the sum of all values is "
-            f"{loaded:.6f}, stored {stored:.6f}); install the version that pyproject.toml pins"
-        )
-    return network
-
-
-def _labels(config: dict[str, Any]) -> list[str]:
+def _labels(config: dict[str, Any], what: str) -> list[str]:
     id2label = config.get("id2label")
     if not id2label:
-        raise ExportError("camera checkpoint: config.json has no id2label")
+        raise ExportError(f"{what}: config.json has no id2label")
     try:
         return [str(id2label[str(index)]) for index in range(len(id2label))]
     except KeyError as error:
-        raise ExportError(f"camera checkpoint: id2label has no label {error}") from error
+        raise ExportError(f"{what}: id2label has no label {error}") from error
 
 
-def _preprocessing(config: dict[str, Any]) -> tuple[float, list[float], list[float], int]:
+def _preprocessing(config: dict[str, Any], what: str) -> tuple[float, list[float], list[float], int]:
     def refuse(key: str, expected: object) -> NoReturn:
-        raise ExportError(f"camera checkpoint: preprocessor_config.json has {key} {config.get(key)!r}, not {expected}")
+        raise ExportError(f"{what}: preprocessor_config.json has {key} {config.get(key)!r}, not {expected}")
 
     if config.get("resample", BILINEAR) != BILINEAR:
         refuse("resample", f"{BILINEAR} (bilinear)")
@@ -120,6 +109,9 @@ def _preprocessing(config: dict[str, Any]) -> tuple[float, list[float], list[flo
         if not config.get(step, True):
             refuse(step, True)
     crop, size = config.get("crop_size", {}), config.get("size", {})
+    # The older form of the file.
+    crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
+    size = {"shortest_edge": size} if isinstance(size, int) else size
     if (crop.get("height"), crop.get("width")) != (FRAME_SIZE, FRAME_SIZE):
         refuse("crop_size", f"{FRAME_SIZE} x {FRAME_SIZE}")
     shortest_edge = size.get("shortest_edge")

@@ -1,7 +1,7 @@
-"""The export: reads two checkpoints, writes the networks of a target, the labels and `weights.json`."""
+"""The export: reads checkpoints, writes their networks for a target, their labels, and `weights.json`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,15 @@ import torch
 from export.camera_network import CameraCheckpoint, load_camera
 from export.errors import ExportError
 from export.exporter import Exporter
+from export.heads import Head
+from export.manifest import Manifest, check_manifest, read_manifest, remove_network
 from export.motion_network import load_motion
+from export.optional import OPTIONAL, OptionalNetwork, noise
 from export.plans import Plans
 from export.repository import MANIFEST, Transaction
-from export.source import open_source
+from export.source import Checkpoint, open_source
 from export.targets import DEFAULT_TARGET, includes
-from video.clips import CLIP_SHAPE
+from video.clips import CLIP_SHAPE, FRAME_SIZE
 
 if TYPE_CHECKING:
     from export.quantization import Clips
@@ -28,60 +31,87 @@ INT8_FILES = ("model_int8.xml", "model_int8.bin")
 
 
 def export_networks(
-    motion: str,
-    camera: str,
+    motion: str | None,
+    camera: str | None,
     model_repository: Path,
     report: Report = print,
     *,
     target: str = DEFAULT_TARGET,
     calibration_videos: Sequence[Path] = (),
+    frames: str | None = None,
+    actions: str | None = None,
+    heads: Mapping[str, Path] | None = None,
+    remove: Sequence[str] = (),
 ) -> None:
-    """Write the networks of two checkpoint sources into a model repository, all or nothing.
+    """Write the networks of checkpoint sources into a model repository, all or nothing.
 
-    `motion` and `camera` are a Hugging Face repository[@revision], a directory in that layout, `demo` or
-    `random[:seed]`. `target` is one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written
-    as well. Files of an earlier export that this one does not write are removed. `report` gets progress lines, with
-    each graph's difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
+    `motion`, `camera`, `frames` and `actions` are a Hugging Face repository[@revision], a directory in that layout,
+    `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion` and `camera`
+    are both given or both None. `heads` are directories of `python -m training.heads` by their names. `remove` names
+    optional networks to take away. `target` is one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit
+    networks are written as well. Files of an earlier export of the same networks that this one does not write are
+    removed. `report` gets progress lines, with each graph's difference from PyTorch. Raises `ExportError`; the
+    repository is then unchanged.
     """
     with Transaction(model_repository) as transaction:
         try:
             # First: without TensorRT this fails at once, and the rest takes minutes.
-            plans = Plans(transaction, report) if includes(target, "tensorrt") else None
+            given = {"frames": frames, "actions": actions}
+            exports = motion is not None or any(given.values())  # heads have no plans
+            plans = Plans(transaction, report) if exports and includes(target, "tensorrt") else None
             exporter = Exporter(transaction, report, fp16=includes(target, "gpu"), plans=plans)
+            manifest = read_manifest(model_repository, needed=motion is None)
+            removed = [remove_network(manifest, name) for name in remove]
             with ExitStack() as sources:
-                # Read both before exporting either: errors then cost seconds.
-                report(f"motion: reading {motion}")
-                motion_checkpoint = sources.enter_context(open_source(motion, "motion"))
-                report(f"camera: reading {camera}")
-                camera_checkpoint = sources.enter_context(open_source(camera, "camera"))
-                classifier = load_camera(camera_checkpoint.directory)
-                labels, shortest_edge = classifier.labels, classifier.shortest_edge
+
+                def read(network: str, source: str) -> Checkpoint:
+                    report(f"{network}: reading {source}")
+                    return sources.enter_context(open_source(source, network))
+
+                # Read all before exporting any: errors then cost seconds.
+                motion_checkpoint = camera_checkpoint = classifier = None
+                if motion is not None and camera is not None:
+                    motion_checkpoint, camera_checkpoint = read("motion", motion), read("camera", camera)
+                    classifier = load_camera(camera_checkpoint.directory)
+                    manifest |= {
+                        "motion": motion_checkpoint.name,
+                        "camera": camera_checkpoint.name,
+                        "labels": classifier.labels,
+                        "shortest_edge": classifier.shortest_edge,
+                    }
+                optional: list[OptionalNetwork] = [
+                    OPTIONAL[key](read(key, source)) for key, source in given.items() if source is not None
+                ]
+                optional += [Head(name, directory, report) for name, directory in (heads or {}).items()]
+                for network in optional:
+                    if network.model in removed:
+                        raise ExportError(f"{network.key} is to be both exported and removed")
+                    network.add_to(manifest)
+                check_manifest(manifest, model_repository, removed)
                 # The videos too, for the same reason.
-                clips = _read_clips(calibration_videos, shortest_edge) if calibration_videos else ()
-                _export_motion(motion_checkpoint.directory, exporter)
-                _export_camera(classifier, exporter)
-            if clips:
-                _export_int8(clips, transaction, report)
-            else:
-                for model in QUANTIZED:
-                    for name in INT8_FILES:
-                        transaction.remove(f"{model}/1/{name}")
-            transaction.stage_text("camera_classifier/labels.txt", "".join(f"{label}\n" for label in labels))
+                clips = _read_clips(calibration_videos, _shortest_edge(manifest)) if calibration_videos else None
+                if motion_checkpoint is not None and classifier is not None:
+                    _export_motion(motion_checkpoint.directory, exporter)
+                    _export_camera(classifier, exporter)
+                    lines = "".join(f"{label}\n" for label in classifier.labels)
+                    transaction.stage_text("camera_classifier/labels.txt", lines)
+                for network in optional:
+                    network.write(exporter, transaction)
+            quantized = QUANTIZED if motion is not None else ()
+            _export_int8(clips, quantized, optional, transaction, report)
+            for model in removed:
+                transaction.remove_model(model)
+                report(f"{model}: removed")
             # weights.json comes last: it says that the other files belong together.
-            transaction.stage_json(
-                MANIFEST,
-                {
-                    "motion": motion_checkpoint.name,
-                    "camera": camera_checkpoint.name,
-                    "labels": labels,
-                    "shortest_edge": shortest_edge,
-                },
-            )
+            transaction.stage_json(MANIFEST, manifest)
             transaction.commit()
         except OSError as error:
             where = error.filename or model_repository
             raise ExportError(f"cannot write {where}: {error.strerror or error}") from error
-    report(f"{model_repository} is ready to serve")
+    if missing := [name for name in ("motion", "camera") if name not in manifest]:
+        report(f"{model_repository} cannot be served yet: it has no {' and no '.join(missing)} network")
+    else:
+        report(f"{model_repository} is ready to serve")
 
 
 def _export_motion(directory: Path, exporter: Exporter) -> None:
@@ -96,26 +126,49 @@ def _export_camera(classifier: CameraCheckpoint, exporter: Exporter) -> None:
     exporter.write(classifier.network, "camera_classifier", "CAMERA_CLIPS", ["CAMERA_PROBABILITIES"], _example_clips())
 
 
+def _shortest_edge(manifest: Manifest) -> int:
+    """To which the shorter side of calibration frames is resized: that of the classifiers, if there are any."""
+    return manifest.get("shortest_edge") or manifest.get("actions", {}).get("shortest_edge", FRAME_SIZE)
+
+
 def _read_clips(videos: Sequence[Path], shortest_edge: int) -> "tuple[Clips, Clips]":
     from export.quantization import read_clips  # OpenVINO and NNCF may not be installed
 
     return read_clips(videos, shortest_edge)
 
 
-def _export_int8(clips: "Sequence[Clips]", transaction: Transaction, report: Report) -> None:
+def _export_int8(
+    clips: "tuple[Clips, Clips] | None",
+    models: Sequence[str],
+    optional: Sequence[OptionalNetwork],
+    transaction: Transaction,
+    report: Report,
+) -> None:
+    """Write 8-bit networks of `models` and of `optional`, or remove those of an earlier export if `clips` is None."""
+    if clips is None:
+        for model in (*models, *(network.model for network in optional)):
+            for name in INT8_FILES:
+                transaction.remove(f"{model}/1/{name}")
+        return
     from export.quantization import quantize
 
-    for model, shown in zip(QUANTIZED, clips, strict=True):
+    jobs = [(model, shown, True) for model, shown in zip(models, clips, strict=False)]
+    jobs += [
+        (network.model, network.calibration(clips[1]), network.has_attention)
+        for network in optional
+        if network.has_8_bits
+    ]
+    for model, shown, transformer in jobs:
         started = time.monotonic()
-        report(f"{model}: quantizing to 8 bits, calibrated on {len(shown)} clips")
+        report(f"{model}: quantizing to 8 bits, calibrated on {len(shown)} inputs")
         network = transaction.staged(f"{model}/1/model.onnx")
-        difference = quantize(network, shown, *(transaction.stage(f"{model}/1/{name}") for name in INT8_FILES))
+        files = [transaction.stage(f"{model}/1/{name}") for name in INT8_FILES]
+        difference = quantize(network, shown, *files, transformer=transformer)
         report(
-            f"{model}: 8 bits differ from float32 by {difference:.1e} on one clip, {time.monotonic() - started:.0f} s"
+            f"{model}: 8 bits differ from float32 by {difference:.1e} on one input, {time.monotonic() - started:.0f} s"
         )
 
 
 def _example_clips() -> torch.Tensor:
     """Two clips of noise, uint8 (2, 16, 224, 224, 3)."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (2, *CLIP_SHAPE), dtype=torch.uint8, generator=generator)
+    return noise(2, *CLIP_SHAPE)

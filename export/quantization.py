@@ -43,22 +43,23 @@ def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips
     return np.concatenate(motion), np.concatenate(camera)
 
 
-def quantize(network: Path, clips: Clips, model: Path, weights: Path) -> float:
+def quantize(network: Path, clips: Clips, model: Path, weights: Path, *, transformer: bool = True) -> float:
     """Quantize the ONNX file `network` to 8 bits: an OpenVINO `model` (xml) and its `weights` (bin).
 
-    `clips` calibrate the ranges of activations. Returns the largest difference of the output on the first clip.
+    `clips` calibrate the ranges of activations. `transformer` says whether the network is one: its attention is then
+    kept more exact. Returns the largest difference of the output on the first clip.
     """
     nncf = _nncf()
     core = openvino.Core()
     with tempfile.TemporaryDirectory(dir=network.parent) as directory:
         # OpenVINO tells formats by the file name's extension.
         onnx = Path(directory, "network.onnx")
-        onnx.symlink_to(network)
+        onnx.symlink_to(network.resolve())
         with contextlib.redirect_stdout(io.StringIO()):  # progress bars
             quantized = nncf.quantize(
                 core.read_model(onnx),
                 nncf.Dataset([clip[None] for clip in clips]),
-                model_type=nncf.ModelType.TRANSFORMER,
+                model_type=nncf.ModelType.TRANSFORMER if transformer else None,
                 subset_size=len(clips),
             )
         expected, found = (

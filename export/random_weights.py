@@ -59,7 +59,7 @@ def write_motion_checkpoint(
 
     The defaults are the published size, 115.4 M parameters; `width` must be a multiple of 24 (12 and 8 heads).
     """
-    tensors = {name: _draw(name, shape, seed) for name, shape in _motion_shapes(width, depth, head_depth)}
+    tensors = {name: draw(name, shape, seed) for name, shape in _motion_shapes(width, depth, head_depth)}
     tensors["targets_norm"] = np.full((1, 3), 3, np.float32)
     tensors["backbone.image_mean"] = np.array(IMAGE_MEAN, np.float32).reshape(1, 1, 3, 1, 1)
     tensors["backbone.image_std"] = np.array(IMAGE_STD, np.float32).reshape(1, 1, 3, 1, 1)
@@ -80,7 +80,7 @@ def write_camera_checkpoint(
 
     The defaults are the published size, 303.9 M parameters.
     """
-    tensors = {name: _draw(name, shape, seed) for name, shape in _camera_shapes(width, depth, len(labels))}
+    tensors = {name: draw(name, shape, seed) for name, shape in classifier_shapes(width, depth, len(labels))}
     files = {
         "config.json": camera_config(labels, width=width, depth=depth, heads=heads),
         "preprocessor_config.json": PREPROCESSOR,
@@ -132,7 +132,8 @@ def write_checkpoint(directory: Path, tensors: Mapping[str, NDArray[Any]], files
         (directory / name).write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _draw(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+def draw(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+    """The values of a tensor, by the formulas above."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     normal = rng.standard_normal(shape).astype(np.float32)
     if "norm" in name and name.endswith("weight"):
@@ -150,28 +151,30 @@ def sine_cosine_halves(positions: int, width: int) -> NDArray[np.float32]:
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
 
 
-def _linear(name: str, inputs: int, outputs: int) -> Shapes:
+def linear(name: str, inputs: int, outputs: int) -> Shapes:
+    """The tensors of a linear layer."""
     yield f"{name}.weight", (outputs, inputs)
     yield f"{name}.bias", (outputs,)
 
 
-def _norm(name: str, width: int) -> Shapes:
+def norm(name: str, width: int) -> Shapes:
+    """The tensors of a normalisation."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)
 
 
 def _block(prefix: str, width: int, *, separate_biases: bool) -> Shapes:
-    yield from _norm(f"{prefix}.norm1", width)
+    yield from norm(f"{prefix}.norm1", width)
     yield f"{prefix}.attn.qkv.weight", (3 * width, width)
     if separate_biases:
         yield f"{prefix}.attn.q_bias", (width,)
         yield f"{prefix}.attn.v_bias", (width,)
     else:
         yield f"{prefix}.attn.qkv.bias", (3 * width,)
-    yield from _linear(f"{prefix}.attn.proj", width, width)
-    yield from _norm(f"{prefix}.norm2", width)
-    yield from _linear(f"{prefix}.mlp.fc1", width, 4 * width)
-    yield from _linear(f"{prefix}.mlp.fc2", 4 * width, width)
+    yield from linear(f"{prefix}.attn.proj", width, width)
+    yield from norm(f"{prefix}.norm2", width)
+    yield from linear(f"{prefix}.mlp.fc1", width, 4 * width)
+    yield from linear(f"{prefix}.mlp.fc2", 4 * width, width)
 
 
 def _motion_shapes(width: int, depth: int, head_depth: int) -> Shapes:
@@ -180,15 +183,16 @@ def _motion_shapes(width: int, depth: int, head_depth: int) -> Shapes:
     yield "backbone.model.model.patch_embed.proj.bias", (width,)
     for index in range(depth):
         yield from _block(f"backbone.model.model.blocks.{index}", width, separate_biases=True)
-    yield from _norm("backbone.model.model.fc_norm", width)
+    yield from norm("backbone.model.model.fc_norm", width)
     yield "head.cls_token", (1, 1, width)
     for index in range(head_depth):
         yield from _block(f"head.blocks.{index}", width, separate_biases=False)
-    yield from _linear("head.final_layer.linear.0", width, width)
-    yield from _linear("head.final_layer.linear.2", width, 3)
+    yield from linear("head.final_layer.linear.0", width, width)
+    yield from linear("head.final_layer.linear.2", width, 3)
 
 
-def _camera_shapes(width: int, depth: int, labels: int) -> Shapes:
+def classifier_shapes(width: int, depth: int, labels: int) -> Shapes:
+    """The tensors of a `VideoMAEForVideoClassification`."""
     yield "videomae.embeddings.patch_embeddings.projection.weight", (width, 3, 2, 16, 16)
     yield "videomae.embeddings.patch_embeddings.projection.bias", (width,)
     for index in range(depth):
@@ -197,10 +201,10 @@ def _camera_shapes(width: int, depth: int, labels: int) -> Shapes:
         yield f"{layer}.attention.attention.v_bias", (width,)
         for part in ("query", "key", "value"):
             yield f"{layer}.attention.attention.{part}.weight", (width, width)
-        yield from _linear(f"{layer}.attention.output.dense", width, width)
-        yield from _linear(f"{layer}.intermediate.dense", width, 4 * width)
-        yield from _linear(f"{layer}.output.dense", 4 * width, width)
-        yield from _norm(f"{layer}.layernorm_before", width)
-        yield from _norm(f"{layer}.layernorm_after", width)
-    yield from _norm("fc_norm", width)
-    yield from _linear("classifier", width, labels)
+        yield from linear(f"{layer}.attention.output.dense", width, width)
+        yield from linear(f"{layer}.intermediate.dense", width, 4 * width)
+        yield from linear(f"{layer}.output.dense", 4 * width, width)
+        yield from norm(f"{layer}.layernorm_before", width)
+        yield from norm(f"{layer}.layernorm_after", width)
+    yield from norm("fc_norm", width)
+    yield from linear("classifier", width, labels)

@@ -8,18 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import SourceUnavailable
+from export.random_networks import write_actions_checkpoint, write_frames_checkpoint
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 
 MOTION_REPOSITORY = "ai-forever/kandinsky-video-motion-predictor"
 CAMERA_REPOSITORY = "ai-forever/kandinsky-videomae-large-camera-motion"
+FRAMES_REPOSITORY = "openai/clip-vit-base-patch32"
+ACTIONS_REPOSITORY = "MCG-NJU/videomae-base-finetuned-kinetics"
+SAFETENSORS = {FRAMES_REPOSITORY: "refs/pr/15"}
+"""Revisions with the weights of the main branch as safetensors, of repositories whose main branch has only a pickle."""
 
 FILES = {
     "motion": ("config.json", "model.safetensors"),
     "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
+    "frames": ("config.json", "preprocessor_config.json", "model.safetensors"),
+    "actions": ("config.json", "preprocessor_config.json", "model.safetensors"),
 }
 RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
     "motion": write_motion_checkpoint,
     "camera": write_camera_checkpoint,
+    "frames": write_frames_checkpoint,
+    "actions": write_actions_checkpoint,
 }
 DEMO = Path(__file__).parent / "demo"
 """The two small checkpoints that `python -m training` wrote."""
@@ -40,10 +49,10 @@ class Checkpoint:
 
 @contextmanager
 def open_source(source: str, network: str) -> Iterator[Checkpoint]:
-    """The checkpoint that `source` names, for `network` "motion" or "camera"; `SourceUnavailable` if it cannot be read.
+    """The checkpoint that `source` names, for a `network` of `FILES`; `SourceUnavailable` if it cannot be read.
 
     A revision is resolved to a commit first, so that all files are of one commit and answers name it; without a
-    revision it is the main branch.
+    revision it is the main branch, or that of `SAFETENSORS` if the main branch has no safetensors.
     """
     if match := RANDOM.fullmatch(source):
         seed = int(match["seed"] or 0)
@@ -51,6 +60,8 @@ def open_source(source: str, network: str) -> Iterator[Checkpoint]:
             RANDOM_WEIGHTS[network](Path(temporary), seed)
             yield Checkpoint(Path(temporary), f"random:{seed} (stand-in weights, the figures mean nothing)")
     elif source == "demo":
+        if not (DEMO / network).is_dir():
+            raise SourceUnavailable(f"there is no demo network for {network}, only for motion and camera")
         yield Checkpoint(DEMO / network, "demo (small networks that learned from rendered clips)")
     elif Path(source).expanduser().is_dir():
         directory = Path(source).expanduser().resolve()
@@ -77,6 +88,8 @@ def _download(repository: str, revision: str, network: str) -> Checkpoint:
     except errors.RepositoryNotFoundError as error:
         raise SourceUnavailable(f"Hugging Face has no repository {repository}, or it needs a login") from error
     except errors.EntryNotFoundError as error:
+        if revision == "main" and (converted := SAFETENSORS.get(repository)):
+            return _download(repository, converted, network)
         raise SourceUnavailable(f"{repository}@{revision} lacks a file: {error}") from error
     except errors.HfHubHTTPError as error:
         raise SourceUnavailable(f"Hugging Face refused {repository}@{revision}: {error}") from error

@@ -59,7 +59,8 @@ def _export() -> int:
     manifest = MODEL_REPOSITORY / "weights.json"
     served = json.loads(manifest.read_text()) if manifest.is_file() else None
     others = ("random", "demo")
-    if served and not served["motion"].startswith(others) and not served["camera"].startswith(others):
+    names = [served.get(network, "random") for network in ("motion", "camera")] if served else ["random"]
+    if served and not any(name.startswith(others) for name in names):
         print(f"demo: using the networks exported earlier: {served['motion']}, {served['camera']}")
         return 0
     print("demo: exporting the published weights", flush=True)

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 from server.ports import family
 from server.tls import ServerTls
@@ -33,18 +34,40 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
     if not (model_repository / "video_motion" / "config.pbtxt").is_file():
         return [f"{model_repository} is not a model repository of this project: it does not contain video_motion"]
     manifest = model_repository / "weights.json"
-    missing = [name for name in NETWORKS if not list((model_repository / name).glob("[0-9]*/model.*"))]
-    if not manifest.is_file() or missing:
-        return [f"{model_repository} has no networks yet: run `make export` first"]
+    nothing = f"{model_repository} has no networks yet: run `make export` first"
+    if not manifest.is_file() or any(_lacks(model_repository, name, "model.*") for name in NETWORKS):
+        return [nothing]
     try:
-        json.loads(manifest.read_text())
+        content = json.loads(manifest.read_text())
     except ValueError:
         return [f"{manifest} is damaged: run `make export` again"]
+    if "motion" not in content or "camera" not in content:
+        return [nothing]
     if profile == "gpu" and not list(model_repository.glob("*/1/model_fp16.onnx")):
         return [f"{model_repository} has no fp16 networks for the GPU: run `make export` without TARGET=cpu"]
     if profile == "cpu" and precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
         return [f"PRECISION is int8, but {model_repository} has no 8-bit networks: export with --int8"]
-    return []
+    return _optional(model_repository, content, profile, precision)
+
+
+def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, precision: str) -> list[str]:
+    """Problems of the optional networks, which may have been exported for another profile than the first two."""
+    found = []
+    for key in ("frames", "actions"):
+        model = manifest.get(key, {}).get("model")
+        if model is None:
+            continue
+        if _lacks(model_repository, model, "model.*"):
+            found.append(f"{model_repository} has no {model}, which weights.json names: export it again (--{key})")
+        elif profile == "gpu" and _lacks(model_repository, model, "model_fp16.onnx"):
+            found.append(f"{model} has no fp16 network for the GPU: export it again (--{key}) without --target cpu")
+        elif profile == "cpu" and precision == "int8" and _lacks(model_repository, model, "model_int8.xml"):
+            found.append(f"PRECISION is int8, but {model} has no 8-bit network: export it again (--{key}) with --int8")
+    return found
+
+
+def _lacks(model_repository: Path, model: str, file: str) -> bool:
+    return not list((model_repository / model).glob(f"[0-9]*/{file}"))
 
 
 def _ports(address: str, ports: dict[str, int]) -> list[str]:

@@ -31,6 +31,9 @@ BUILT = (
     "weights.json",
     "*.partial",
     "__pycache__",
+    "frame_encoder",
+    "action_classifier",
+    "head_*",
 )
 DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
@@ -83,7 +86,7 @@ def copy_repository(directory: Path) -> Path:
 
 
 def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup: bool) -> None:
-    """Give `models` the configuration of the gpu profile, with instances on the CPU."""
+    """Give `models` the configuration of the gpu profile, with instances on the CPU and less warmup."""
     for model in models:
         config = text_format.Parse((repository / model / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
         for group in config.instance_group:
@@ -92,6 +95,7 @@ def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup:
             config.dynamic_batching.default_queue_policy.default_timeout_microseconds = 600_000_000
         if not warmup:
             config.ClearField("model_warmup")
+        del config.model_warmup[1:-1]  # each batch size between the largest and the smallest is for the GPU
         (repository / model / "configs").mkdir(exist_ok=True)
         (repository / model / "configs" / "cpu.pbtxt").write_text(text_format.MessageToString(config))
 

@@ -1,5 +1,7 @@
 """Training of the demo's two small networks on rendered clips whose motion is known; README.md has the whole story.
 
+`heads` is another training: classifiers over embeddings, with labels of one's own.
+
 - Clips: `moves` draws camera moves and their labels, `camera`, `scene` (`textures`, `photographs`) and `light` draw the
   rest, `renderer` renders frames, `encoding` encodes them, `truth` computes displacements and rates.
 - Data: `samples` decodes a clip as the server does, `dataset` stores samples on disk, `augmentation` varies them.

@@ -3,6 +3,9 @@
 It uses CUDA for an instance on a GPU, else the CPU, and the precision of the ONNX file. `parameters` of config.pbtxt:
 
 - EXECUTION_BATCH_SIZE: the largest batch that the network runs at once; larger ones are split
+
+On a GPU, `optimization.execution_accelerators` of config.pbtxt gives the options of the accelerator `cuda`, as for the
+native backend.
 """
 
 import os
@@ -14,6 +17,7 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 
+from backends.accelerators import options_of
 from backends.network import NetworkModel
 from backends.tensors import Network, Tensors, TensorSpec
 
@@ -22,9 +26,9 @@ TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 
 class OnnxRuntimeNetwork(Network):
-    """An ONNX file in an inference session."""
+    """An ONNX file in an inference session, with ONNX Runtime's `cuda` options if it runs on a GPU."""
 
-    def __init__(self, path: Path, gpu: int | None) -> None:
+    def __init__(self, path: Path, gpu: int | None, cuda: Mapping[str, str]) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         providers: list[Any] = [CPU]
@@ -32,7 +36,7 @@ class OnnxRuntimeNetwork(Network):
             if CUDA not in onnxruntime.get_available_providers():
                 raise ValueError("its instance needs a GPU, and this ONNX Runtime has no CUDA: run `make setup-gpu`")
             onnxruntime.preload_dlls()  # CUDA's libraries, from where pip installs them
-            providers = [(CUDA, {"device_id": gpu}), CPU]
+            providers = [(CUDA, {**cuda, "device_id": gpu}), CPU]
         self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         if gpu is not None and self._session.get_providers()[0] != CUDA:
             # If CUDA's libraries do not load, it falls back to the CPU with no more than a line in the log.
@@ -58,5 +62,5 @@ class TritonPythonModel(NetworkModel):
     strict = True
 
     @classmethod
-    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - it has no settings
-        return OnnxRuntimeNetwork(path, gpu)
+    def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:
+        return OnnxRuntimeNetwork(path, gpu, options_of("cuda", settings))

@@ -1,0 +1,96 @@
+"""The optional networks and `video_signals` in a real server."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from tritonclient import grpc
+
+from export.ensemble import ensemble_files
+from export.networks import export_networks
+from export.random_networks import write_actions_checkpoint
+from fixtures.encoders import write_encoder
+from fixtures.synthetic import encode
+from server import Server, Settings, running
+from training.heads.kinds import KINDS
+from training.heads.saved import HeadConfig, load_head, save_head
+
+LABELS = ("jump", "run", "sit still")
+
+
+@pytest.fixture(scope="module")
+def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with every optional network, and `video_signals` without frames, which no decoder makes yet."""
+    root = tmp_path_factory.mktemp("served")
+    repository = Path(shutil.copytree(tiny_repository, root / "model_repository"))
+    encoder = write_encoder("clip", root / "encoder")
+    write_actions_checkpoint(root / "actions", width=48, depth=1, heads=3, labels=LABELS)
+    motion = json.loads((repository / "weights.json").read_text())["motion"]
+    config = HeadConfig("linear", "segments", motion, None, 16, 48, ("still", "pan"), multi_label=False)
+    (root / "head").mkdir()
+    save_head(KINDS["linear"](config.shape), config, root / "head")
+    sources: dict[str, Any] = {"frames": str(encoder), "actions": str(root / "actions")}
+    export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
+    manifest = json.loads((repository / "weights.json").read_text())
+    del manifest["frames"]
+    for name, text in ensemble_files(manifest).items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
+    with running(Settings.on_free_ports(repository, precision="f32")) as started:
+        yield started
+
+
+def infer(server: Server, model: str, name: str, value: NDArray[np.uint8], *outputs: str) -> dict[str, NDArray[Any]]:
+    tensor = grpc.InferInput(name, value.shape, "UINT8")
+    tensor.set_data_from_numpy(value)
+    with grpc.InferenceServerClient(server.url) as client:
+        answer = client.infer(model, [tensor], outputs=[grpc.InferRequestedOutput(output) for output in outputs])
+    return {output: answer.as_numpy(output) for output in outputs}
+
+
+def test_every_optional_network_is_served(served: Server) -> None:
+    repository = served.settings.model_repository
+    rng = np.random.default_rng(0)
+    for model, name, output, shape in (
+        ("frame_encoder", "FRAME_CLIPS", "FRAME_EMBEDDINGS", (256, 32, 32, 3)),
+        ("action_classifier", "ACTION_CLIPS", "ACTION_PROBABILITIES", (2, 16, 224, 224, 3)),
+    ):
+        value = rng.integers(0, 256, shape, dtype=np.uint8)
+        session = onnxruntime.InferenceSession(repository / model / "1" / "model.onnx")
+        (expected,) = session.run(None, {name: value})
+        found = infer(served, model, name, value, output)[output]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(served: Server) -> None:
+    """A tensor that is an output and the input of a step would fail some choices with `unexpected deadlock`."""
+    video = np.frombuffer(encode(100, rate=20), np.uint8)[None]
+    motion = infer(served, "video_motion", "VIDEO", video, "MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS")
+    added = {"SEGMENT_EMBEDDINGS", "ACTION_PROBABILITIES", "HEAD_MOVES"}
+    both = infer(served, "video_signals", "VIDEO", video, *motion, *added)
+    for name, expected in motion.items():
+        np.testing.assert_array_equal(both[name], expected)
+    segments, clips = both["SEGMENT_EMBEDDINGS"], both["ACTION_PROBABILITIES"]
+    assert (segments.ndim, segments.shape[1]) == (2, 48)
+    assert segments.std() > 0
+    assert clips.shape == (len(motion["CLIP_SECONDS"]), len(LABELS))
+    np.testing.assert_allclose(clips.sum(1), 1, atol=1e-5)
+    with torch.inference_mode():
+        expected = load_head(served.settings.model_repository.parent / "head")(torch.tensor(segments)).numpy()
+    np.testing.assert_allclose(both["HEAD_MOVES"], expected, atol=1e-3)
+    for chosen in (
+        ["SEGMENT_EMBEDDINGS"],
+        ["ACTION_PROBABILITIES"],
+        ["MOTION_SCORES"],
+        ["HEAD_MOVES"],
+        ["HEAD_MOVES", "SEGMENT_EMBEDDINGS"],
+    ):
+        for name, found in infer(served, "video_signals", "VIDEO", video, *chosen).items():
+            np.testing.assert_array_equal(found, both[name])
