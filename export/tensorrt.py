@@ -102,7 +102,7 @@ def _find_builder() -> Builder:
     from export.trtexec import Trtexec
 
     has_python = importlib.util.find_spec("tensorrt") is not None
-    if has_python and torch.cuda.is_available():
+    if has_python and pytorch_has_cuda():
         return PythonBuilder()
     trtexec = shutil.which("trtexec", path=os.pathsep.join([os.environ.get("PATH", ""), *TRTEXEC_DIRECTORIES]))
     if trtexec is not None:
@@ -115,6 +115,11 @@ def _find_builder() -> Builder:
     raise ExportError(
         "TensorRT is not installed, neither the Python package tensorrt nor trtexec: export in NVIDIA's container"
     )
+
+
+def pytorch_has_cuda() -> bool:
+    """Whether PyTorch can hold the tensors that a plan reads and writes."""
+    return torch.cuda.is_available()
 
 
 def attention_of(release: Release) -> AttentionForm:

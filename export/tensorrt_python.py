@@ -13,7 +13,12 @@ from export.errors import ExportError
 from export.tensorrt import ALWAYS_STRONGLY_TYPED, Release, ShapeProfile, layer_names
 
 DEVICE = "cuda"
-"""Where plans run; tests replace it and `torch.cuda.Stream`."""
+"""Where plans run; tests replace it and `open_stream`."""
+
+
+def open_stream() -> Any:
+    """A stream of this machine's GPU."""
+    return torch.cuda.Stream()
 
 
 class PythonBuilder:
@@ -76,7 +81,7 @@ class Engine:
         if self._engine is None:
             raise ExportError(f"TensorRT {tensorrt.__version__} cannot load {plan.name}: {messages.last}")
         self._context = self._engine.create_execution_context()
-        self._stream = torch.cuda.Stream()
+        self._stream = open_stream()
         self._tensors: dict[str, Tensor] = {}
 
     def layers(self) -> list[str]:

@@ -82,8 +82,8 @@ class Machine:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setattr("sys.dont_write_bytecode", True)  # the package changes too fast for its date
         monkeypatch.setitem(sys.modules, "tensorrt", None)
-        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-        monkeypatch.setattr("torch.cuda.Stream", Stream)
+        monkeypatch.setattr("export.tensorrt.pytorch_has_cuda", lambda: True)
+        monkeypatch.setattr("export.tensorrt_python.open_stream", Stream)
         monkeypatch.setattr("export.tensorrt_python.DEVICE", "cpu")
         self._monkeypatch = monkeypatch
 
@@ -424,7 +424,7 @@ def test_a_tensorrt_that_cannot_be_used_is_named(
     with pytest.raises(ExportError, match=r"TensorRT 9\.3\.0 is too old for these networks: install TensorRT 10"):
         build_plan(repository)
     machine.python_package("11.4.0.106")
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("export.tensorrt.pytorch_has_cuda", lambda: False)
     with pytest.raises(ExportError, match=r"could not be compared .* this PyTorch has no CUDA and there is no trtexec"):
         build_plan(repository)
     machine.trtexec(110400)
