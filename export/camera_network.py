@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from transformers import VideoMAEForVideoClassification
 from transformers.utils import logging as transformers_logging
 
+from export.attention import AttentionForm
 from export.checkpoint import read_json, read_tensors, refuse_tensors
 from export.errors import ExportError
-from export.fp16 import FUSED, Fp16Network, PatchProduct
+from export.fp16 import Fp16Network, PatchProduct
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 BILINEAR = 2
@@ -48,9 +49,9 @@ class CameraClassifier(Fp16Network):
         encoder: nn.Module = self.network.videomae
         encoder.to(dtype)
 
-    def fuse_attention(self) -> int:
-        """Use `export.fp16.multi_head_attention`, then the network can only be exported; the number of layers."""
-        self.network.set_attn_implementation(FUSED)
+    def use_attention(self, form: AttentionForm) -> int:
+        """Export attention in this form from now on; the number of layers with attention."""
+        self.network.set_attn_implementation(form.value)
         return self.network.config.num_hidden_layers
 
 

@@ -1,7 +1,8 @@
 """Exceptions of an export.
 
 ExportError
-└── SourceUnavailable    the source cannot be reached or read
+├── SourceUnavailable    the source cannot be reached or read
+└── PlanRejected         TensorRT built a plan that is slow or wrong
 """
 
 
@@ -11,3 +12,7 @@ class ExportError(Exception):
 
 class SourceUnavailable(ExportError):
     """A checkpoint source cannot be reached, or a file of it cannot be read."""
+
+
+class PlanRejected(ExportError):
+    """A plan's attention is not fused, or its outputs differ too much from PyTorch's in float32."""

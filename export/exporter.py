@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from export.attention import AttentionForm
 from export.errors import ExportError
 from export.fp16 import Fp16Network
 from export.graph import TOLERANCE, count_nodes, largest_difference, outputs_of, write_graph
-from export.plans import PLAN, STAMP, Plans
+from export.plans import PLAN, STAMP, Plans, PlanSource
 from export.repository import Transaction
 
 GRAPH = "model.onnx"
@@ -56,18 +57,24 @@ class Exporter:
 
         checked(GRAPH, TOLERANCE)
         fp16 = network if self._fp16 and isinstance(network, Fp16Network) else None
+        plans = self._plans if fp16 else None
+        rows = outputs_of(network, example) if plans else []
         if fp16:
             fp16.to_fp16()
-        if fp16 and self._plans is not None:
+        if fp16 and plans:
+            layers = fp16.use_attention(plans.attention)
             with tempfile.TemporaryDirectory() as directory:
                 plain = Path(directory, GRAPH)
                 graph(plain)
                 largest_difference(expected, plain, example[:1], FP16_TOLERANCE)
-                self._plans.write(plain, model, input_name, tuple(example.shape[1:]))
+                source = PlanSource(
+                    plain, input_name, output_names[0], layers, example.numpy(), rows[0], FP16_TOLERANCE
+                )
+                plans.write(source, model)
         else:
             self._remove(model, PLAN, STAMP)
         if fp16:
-            layers = fp16.fuse_attention()
+            layers = fp16.use_attention(AttentionForm.ONNX_RUNTIME)
             checked(FP16_GRAPH, FP16_TOLERANCE)
             fused = count_nodes(self._transaction.staged(f"{model}/1/{FP16_GRAPH}"), "MultiHeadAttention")
             if fused != layers:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from export.attention import AttentionForm, attend, multi_head_attention
 from export.checkpoint import load_exactly, read_json, read_tensors
 from export.errors import ExportError
-from export.fp16 import Fp16Network, PatchProduct, multi_head_attention
+from export.fp16 import Fp16Network, PatchProduct
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 BACKBONE_HEADS = 12
@@ -29,7 +30,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, *, separate_biases: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.fused = False
+        self.form: AttentionForm | None = None
         self.separate_biases = separate_biases
         self.qkv = nn.Linear(width, 3 * width, bias=not separate_biases)
         if separate_biases:
@@ -42,11 +43,14 @@ class Attention(nn.Module):
         if self.separate_biases:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = functional.linear(x, self.qkv.weight, bias)
-        if self.fused:
+        if self.form is AttentionForm.ONNX_RUNTIME:  # without a transpose
             query, key, value = qkv.chunk(3, dim=-1)
             return self.proj(multi_head_attention(query, key, value, self.heads))
         q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        # PyTorch's own where it computes; a form only where the network is exported for GPUs.
+        form = self.form
+        attended = attend(form, q, k, v) if form else functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).flatten(2))
 
 
 class Mlp(nn.Module):
@@ -151,11 +155,11 @@ class Backbone(Fp16Network):
         self.encoder.to(dtype)
         self.encoder.fc_norm.float()
 
-    def fuse_attention(self) -> int:
-        """Use `export.fp16.multi_head_attention`, then the network can only be exported; the number of layers."""
+    def use_attention(self, form: AttentionForm) -> int:
+        """Export attention in this form from now on; the number of layers with attention."""
         layers = [module for module in self.encoder.modules() if isinstance(module, Attention)]
         for attention in layers:
-            attention.fused = True
+            attention.form = form
         return len(layers)
 
 

@@ -1,24 +1,36 @@
-"""ONNX to TensorRT plans, with TensorRT's Python API or trtexec; TensorRT 10 and 11.
+"""TensorRT plans and what builds them: TensorRT's Python API or trtexec, of TensorRT 10 or 11.
 
-Networks are strongly typed: they compute in the types of the ONNX file. A plan works on one GPU model with one version
-of TensorRT; its stamp records both.
+Networks are strongly typed: they compute in the types of the ONNX file. TensorRT 10 is told so; 11 knows no other
+networks. A plan works on one GPU model with one version of TensorRT; its stamp records both.
 """
 
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.attention import AttentionForm
 from export.errors import ExportError
 
 TRTEXEC_DIRECTORIES = ("/usr/src/tensorrt/bin", "/opt/tensorrt/bin")
 """Where NVIDIA's containers have trtexec; it is not in PATH."""
 GPU_QUERY = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+
+Release = tuple[int, int]
+"""The first two numbers of a version of TensorRT."""
+OLDEST: Release = (10, 0)
+ALWAYS_STRONGLY_TYPED: Release = (11, 0)
+"""From here on, networks are strongly typed without being told so."""
+FLOAT32_ACCUMULATION: Release = (11, 3)
+"""From here on, fused attention accumulates in float32 if its fp16 tensors are cast to it (release notes of 11.3)."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +72,64 @@ class Stamp:
 
 
 class Builder(Protocol):
-    """Builds plans."""
+    """Builds plans, and runs them to check them."""
 
     version: str
     """The version of TensorRT."""
+    release: Release
+    """Its first two numbers."""
 
     def build(self, onnx: Path, plan: Path, profile: ShapeProfile) -> None:
         """Write the plan of an ONNX file; `ExportError` if TensorRT cannot build it."""
 
+    def layers(self, plan: Path) -> list[str]:
+        """The names of a plan's layers, which are the names of its kernels where TensorRT has fused several layers."""
+
+    def run(self, plan: Path, input_name: str, value: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """The outputs of a plan, which are float32, by their names."""
+
 
 def find_builder() -> Builder:
-    """The builder of this machine, Python's before trtexec; `ExportError` if it has neither."""
-    if importlib.util.find_spec("tensorrt") is not None:
+    """The builder of this machine, Python's before trtexec; `ExportError` if it has neither or it is too old."""
+    builder = _find_builder()
+    if builder.release < OLDEST:
+        raise ExportError(f"TensorRT {builder.version} is too old for these networks: install TensorRT 10 or newer")
+    return builder
+
+
+def _find_builder() -> Builder:
+    from export.tensorrt_python import PythonBuilder
+    from export.trtexec import Trtexec
+
+    has_python = importlib.util.find_spec("tensorrt") is not None
+    if has_python and pytorch_has_cuda():
         return PythonBuilder()
     trtexec = shutil.which("trtexec", path=os.pathsep.join([os.environ.get("PATH", ""), *TRTEXEC_DIRECTORIES]))
     if trtexec is not None:
         return Trtexec(trtexec)
+    if has_python:
+        raise ExportError(
+            "the plans could not be compared with PyTorch, because this PyTorch has no CUDA and there is no trtexec: "
+            "export in NVIDIA's container"
+        )
     raise ExportError(
         "TensorRT is not installed, neither the Python package tensorrt nor trtexec: export in NVIDIA's container"
     )
+
+
+def pytorch_has_cuda() -> bool:
+    """Whether PyTorch can hold the tensors that a plan reads and writes."""
+    return torch.cuda.is_available()
+
+
+def attention_of(release: Release) -> AttentionForm:
+    """The form of attention that this TensorRT fuses, with accumulation in float32 if it can."""
+    return AttentionForm.TENSORRT_FLOAT32 if release >= FLOAT32_ACCUMULATION else AttentionForm.TENSORRT
+
+
+def layer_names(information: dict[str, Any]) -> list[str]:
+    """The names in an engine inspector's JSON: its layers are names, or objects if the plan was built with details."""
+    return [layer if isinstance(layer, str) else str(layer["Name"]) for layer in information["Layers"]]
 
 
 def name_of_gpu() -> str:
@@ -102,86 +153,3 @@ def stamp_of(onnx: Path, profile: ShapeProfile, gpu: str, builder: Builder) -> S
     with onnx.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Stamp(digest, profile, gpu, builder.version)
-
-
-class PythonBuilder:
-    """TensorRT's Python API."""
-
-    def __init__(self) -> None:
-        try:
-            import tensorrt
-        except (ImportError, OSError) as error:
-            raise ExportError(f"the Python package tensorrt is installed but cannot be imported: {error}") from error
-        self._tensorrt = tensorrt
-        self.version: str = tensorrt.__version__
-
-    def build(self, onnx: Path, plan: Path, profile: ShapeProfile) -> None:
-        tensorrt = self._tensorrt
-        messages = _Messages(tensorrt)
-        builder = tensorrt.Builder(messages.logger)
-        # TensorRT 10 needs the flag; 11 is always strongly typed and accepts it.
-        network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = tensorrt.OnnxParser(network, messages.logger)
-        if not parser.parse_from_file(str(onnx)):
-            errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-            raise ExportError(f"TensorRT {self.version} cannot read {onnx.name}: {'; '.join(errors)}")
-        batches = builder.create_optimization_profile()
-        batches.set_shape(profile.input_name, *profile.shapes())
-        config = builder.create_builder_config()
-        config.add_optimization_profile(batches)
-        serialized = builder.build_serialized_network(network, config)
-        if serialized is None:
-            raise ExportError(f"TensorRT {self.version} cannot build {onnx.name}: {messages.last}")
-        plan.write_bytes(serialized)
-
-
-class _Messages:
-    """Keeps TensorRT's last error: it goes to a logger, not to the caller."""
-
-    def __init__(self, tensorrt: Any) -> None:
-        self.last = "TensorRT gave no reason"
-        kept = self
-
-        class Logger(tensorrt.ILogger):
-            def __init__(self) -> None:
-                tensorrt.ILogger.__init__(self)
-
-            def log(self, severity: Any, message: str) -> None:
-                if severity in (tensorrt.ILogger.Severity.ERROR, tensorrt.ILogger.Severity.INTERNAL_ERROR):
-                    kept.last = message
-
-        self.logger = Logger()
-
-
-class Trtexec:
-    """The command-line tool."""
-
-    def __init__(self, command: str) -> None:
-        self._command = command
-        banner = self._run(["--help"])
-        found = re.search(r"\[TensorRT v(\d+)\]", banner.stdout + banner.stderr)
-        self.version = f"trtexec v{found[1]}" if found else "trtexec of an unknown version"
-
-    def build(self, onnx: Path, plan: Path, profile: ShapeProfile) -> None:
-        shapes = ["x".join(map(str, shape)) for shape in profile.shapes()]
-        bounds = zip(("min", "opt", "max"), shapes, strict=True)
-        result = self._run(
-            [
-                f"--onnx={onnx}",
-                f"--saveEngine={plan}",
-                # TensorRT 10 needs the flag; 11 is always strongly typed and accepts it.
-                "--stronglyTyped",
-                *(f"--{bound}Shapes={profile.input_name}:{shape}" for bound, shape in bounds),
-                "--skipInference",
-            ]
-        )
-        if result.returncode or not plan.is_file():
-            lines = [line for line in (result.stdout + result.stderr).splitlines() if "[E]" in line]
-            reason = lines[-1] if lines else f"exit status {result.returncode}"
-            raise ExportError(f"trtexec cannot build {onnx.name}: {reason}")
-
-    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run([self._command, *arguments], capture_output=True, text=True, errors="replace")
-        except OSError as error:
-            raise ExportError(f"{self._command} cannot be started: {error.strerror}") from error

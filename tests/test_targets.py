@@ -1,5 +1,6 @@
 """What an export writes for GPUs: fp16 graphs, and TensorRT plans, built here by stand-ins for its two builders."""
 
+import base64
 import hashlib
 import importlib
 import json
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,97 +17,56 @@ import onnxruntime
 import pytest
 import torch
 
-from export import ExportError
+from export import ExportError, PlanRejected
+from export.attention import AttentionForm
 from export.camera_network import load_camera
+from export.exporter import FP16_TOLERANCE
 from export.fp16 import PatchProduct
 from export.graph import outputs_of
 from export.motion_network import load_motion
 from export.networks import export_networks
-from export.plans import PLAN, STAMP, Plans
+from export.plan_check import check_close
+from export.plans import PLAN, STAMP, Plans, PlanSource
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
+from export.tensorrt import layer_names
 from tests.conftest import MODEL_REPOSITORY, copy_repository
+from tests.fake_tensorrt import SEED
 
+ANOTHER = SEED + b" of another graph"
 LAYERS = {"motion_backbone": 1, "camera_classifier": 1}  # of the tiny networks
 FP16 = {f"{model}/1/model_fp16.onnx" for model in LAYERS}
-CLIP = (16, 224, 224, 3)
+SAMPLES = np.random.default_rng(0).integers(0, 256, (3, 4, 8, 8, 3), np.uint8)
+CLIP = SAMPLES.shape[1:]
 PLANS = {f"{model}/1/model.plan" for model in LAYERS}
-
-TENSORRT = '''
-"""What export/tensorrt.py uses of TensorRT {version}: a "plan" says what it would have been built of."""
-import hashlib, json, pathlib
-
-__version__ = "{version}"
-{flags}
-
-class NetworkDefinitionCreationFlag:
-    STRONGLY_TYPED = 1
-
-class ILogger:
-    class Severity:
-        INTERNAL_ERROR, ERROR, WARNING = range(3)
-    def __init__(self): pass
-
-class Network:
-    pass
-
-class OnnxParser:
-    num_errors = 1
-    def __init__(self, network, logger): self.network = network
-    def parse_from_file(self, path):
-        self.network.onnx = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-        return {parses}
-    def get_error(self, index):
-        class Error:
-            def desc(self): return "no importer for Frobnicate"
-        return Error()
-
-class Profile(dict):
-    def set_shape(self, name, minimum, optimum, maximum): self[name] = [minimum, optimum, maximum]
-
-class Config:
-    profiles = ()
-    def add_optimization_profile(self, profile): self.profiles = [*self.profiles, profile]
-
-class Builder:
-    def __init__(self, logger): self.logger = logger
-    def create_network(self, flags):
-        network = Network()
-        network.strongly_typed = {always} or bool(flags & 2)
-        return network
-    def create_optimization_profile(self): return Profile()
-    def create_builder_config(self): return Config()
-    def build_serialized_network(self, network, config):
-        if not network.strongly_typed or not {builds}:
-            self.logger.log(ILogger.Severity.WARNING, "it is hot today")
-            self.logger.log(ILogger.Severity.ERROR, "no tactic for Softmax")
-            self.logger.log(ILogger.Severity.WARNING, "it is warm today")
-            return None
-        return json.dumps(dict(onnx=network.onnx, profiles=config.profiles)).encode()
-'''
 
 NVIDIA_SMI = """#!/bin/sh
 [ "$3" = --id=1 ] || echo 'NVIDIA H200, 9.0'
 echo 'NVIDIA L40S, 8.9'
 """
 
-TRTEXEC = """#!{python}
-import hashlib, json, pathlib, sys
-options = dict(argument[2:].partition("=")[::2] for argument in sys.argv[1:])
-print("&&&& RUNNING TensorRT.trtexec [TensorRT v{version}] # trtexec")
-if "help" in options:
-    sys.exit(0)
-if "stronglyTyped" not in options or not {builds}:
-    print("[11/22/2026-10:00:00] [E] Error[4]: no tactic for Softmax")
-    print("&&&& FAILED TensorRT.trtexec")
-    sys.exit(1)
-assert "skipInference" in options
-shapes = dict(options[bound + "Shapes"].split(":") for bound in ("opt",))
-profiles = [{{name: [[int(size) for size in options[bound + "Shapes"].split(":")[1].split("x")]
-                     for bound in ("min", "opt", "max")] for name in shapes}}]
-graph = hashlib.sha256(pathlib.Path(options["onnx"]).read_bytes()).hexdigest()
-pathlib.Path(options["saveEngine"]).write_text(json.dumps(dict(onnx=graph, profiles=profiles)))
+PACKAGE = """
+from math import nan
+from tests.fake_tensorrt import make
+globals().update(make({version!r}, **{options}))
 """
+
+TRTEXEC = """#!{python}
+import sys
+from math import nan
+sys.path.insert(0, {root!r})
+from tests.fake_tensorrt import trtexec
+trtexec({version}, **{options})
+"""
+
+
+class Stream:
+    """A CUDA stream of a machine without CUDA."""
+
+    cuda_stream = 0
+
+    def synchronize(self) -> None:
+        """Nothing runs in the background."""
 
 
 class Machine:
@@ -121,29 +82,25 @@ class Machine:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setattr("sys.dont_write_bytecode", True)  # the package changes too fast for its date
         monkeypatch.setitem(sys.modules, "tensorrt", None)
+        monkeypatch.setattr("export.tensorrt.pytorch_has_cuda", lambda: True)
+        monkeypatch.setattr("export.tensorrt_python.open_stream", Stream)
+        monkeypatch.setattr("export.tensorrt_python.DEVICE", "cpu")
         self._monkeypatch = monkeypatch
 
     def gpu(self, line: str) -> None:
         self.script("nvidia-smi", f"#!/bin/sh\necho '{line}'\n")
 
-    def python_package(self, version: str, *, parses: bool = True, builds: bool = True) -> None:
-        eleven = version.startswith("11")
-        # TensorRT 11 has no fp16 flag: code that uses it fails.
-        flags = "" if eleven else "class BuilderFlag:\n    FP16 = 0"
-        text = TENSORRT
-        for name, value in {
-            "version": version, "flags": flags, "always": eleven, "parses": parses, "builds": builds,
-        }.items():  # fmt: skip
-            text = text.replace(f"{{{name}}}", str(value))
-        self.package(text)
+    def python_package(self, version: str, **options: Any) -> None:
+        self.package(PACKAGE.format(version=version, options=options))
 
     def package(self, text: str) -> None:
         (self.directory / "tensorrt.py").write_text(text)
         importlib.invalidate_caches()
         self._monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
 
-    def trtexec(self, version: str, *, builds: bool = True) -> None:
-        self.script("trtexec", TRTEXEC.format(python=sys.executable, version=version, builds=builds))
+    def trtexec(self, version: int, **options: Any) -> None:
+        root = str(MODEL_REPOSITORY.parent)
+        self.script("trtexec", TRTEXEC.format(python=sys.executable, root=root, version=version, options=options))
 
     def script(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text)
@@ -230,34 +187,37 @@ def repository(tmp_path: Path) -> Path:
     return copy_repository(tmp_path / "model_repository")
 
 
-def build_plan(repository: Path, graph: bytes = b"a graph") -> list[str]:
-    """Write the plan of the backbone; the progress lines."""
+def build_plan(repository: Path, graph: bytes = SEED, attention_layers: int = 1) -> list[str]:
+    """Write the plan of a network in the backbone's place; the progress lines."""
     lines: list[str] = []
     onnx_file = repository.parent / "graph.onnx"
     onnx_file.write_bytes(graph)
+    means = SAMPLES.reshape(len(SAMPLES), -1).mean(axis=1, keepdims=True, dtype=np.float32)
+    source = PlanSource(onnx_file, "MOTION_CLIPS", "OUT", attention_layers, SAMPLES, means, FP16_TOLERANCE)
     with Transaction(repository) as transaction:
-        Plans(transaction, lines.append).write(onnx_file, "motion_backbone", "MOTION_CLIPS", CLIP)
+        Plans(transaction, lines.append).write(source, "motion_backbone")
         transaction.commit()
     return lines
 
 
-def check_plan(repository: Path, version: str, graph: bytes = b"a graph") -> None:
+def check_plan(repository: Path, version: str, graph: bytes = SEED) -> None:
     plan, stamp = (json.loads((repository / "motion_backbone" / "1" / name).read_text()) for name in (PLAN, STAMP))
     assert plan["profiles"] == [{"MOTION_CLIPS": [[1, *CLIP], [16, *CLIP], [32, *CLIP]]}]
-    assert stamp["onnx_sha256"] == plan["onnx"] == hashlib.sha256(graph).hexdigest()
+    assert base64.b64decode(plan["onnx"]) == graph
+    assert stamp["onnx_sha256"] == hashlib.sha256(graph).hexdigest()
     assert (stamp["gpu"], stamp["tensorrt"]) == ("NVIDIA H200, 9.0", version)
 
 
 @pytest.mark.parametrize("version", ["10.13.3.9", "11.4.0.106"])
 def test_plans_by_the_python_package(version: str, repository: Path, machine: Machine) -> None:
     machine.python_package(version)
-    machine.trtexec("100000", builds=False)  # not used: the package takes precedence
+    machine.trtexec(100000, builds=False)  # not used: the package takes precedence
     build_plan(repository)
     check_plan(repository, version)
 
 
-@pytest.mark.parametrize("version", ["101303", "110400"])
-def test_plans_by_trtexec(version: str, repository: Path, machine: Machine) -> None:
+@pytest.mark.parametrize("version", [101303, 110400])
+def test_plans_by_trtexec(version: int, repository: Path, machine: Machine) -> None:
     machine.trtexec(version)
     build_plan(repository)
     check_plan(repository, f"trtexec v{version}")
@@ -270,7 +230,7 @@ def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(
     assert "motion_backbone: building the plan, which takes minutes" in build_plan(repository)
     plan = repository / "motion_backbone" / "1" / PLAN
 
-    def is_rebuilt(graph: bytes = b"a graph") -> bool:
+    def is_rebuilt(graph: bytes = SEED) -> bool:
         before = plan.stat().st_ino if plan.is_file() else None
         lines = build_plan(repository, graph)
         rebuilt = plan.stat().st_ino != before
@@ -283,12 +243,12 @@ def test_a_plan_is_rebuilt_only_if_the_network_the_gpu_or_tensorrt_has_changed(
     assert not is_rebuilt()
     machine.python_package("11.4.0.106")
     assert is_rebuilt()
-    assert is_rebuilt(b"another graph")
-    assert not is_rebuilt(b"another graph")
+    assert is_rebuilt(ANOTHER)
+    assert not is_rebuilt(ANOTHER)
     plan.unlink()
-    assert is_rebuilt(b"another graph")
+    assert is_rebuilt(ANOTHER)
     (repository / "motion_backbone" / "1" / STAMP).write_text("{")
-    assert is_rebuilt(b"another graph")
+    assert is_rebuilt(ANOTHER)
 
 
 def test_without_tensorrt_or_a_gpu_the_export_fails_before_it_writes_anything(
@@ -360,13 +320,118 @@ def test_a_plan_that_cannot_be_built_changes_nothing(
     fault: str, message: str, repository: Path, machine: Machine
 ) -> None:
     if fault == "trtexec":
-        machine.trtexec("110400", builds=False)
+        machine.trtexec(110400, builds=False)
     else:
         machine.python_package("11.4.0.106", **{fault: False})
     before = {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()}
     with pytest.raises(ExportError, match=message):
         build_plan(repository)
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()} == before
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "unfused": (
+        {"fused": 11},
+        r"motion_backbone, .*11.*, NVIDIA H200, 9\.0: TensorRT fused attention in 11 of 12 layers",
+    ),
+    "wrong": (
+        {"wrong": (1, 0.06)},
+        r"differs from PyTorch in float32 by 0\.06 at a batch of 1, more than 0\.05: build it",
+    ),
+    "wrong at 16": (
+        {"wrong": (16, -3.0)},
+        r"differs from PyTorch in float32 by 3 at a batch of 16, more than 0\.05",
+    ),
+    "no number at 32": (
+        {"wrong": (32, float("nan"))},
+        r"differs from PyTorch in float32 by nan at a batch of 32",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [
+        *(("package", name) for name in FAULTS),
+        *(pytest.param("trtexec", name, marks=pytest.mark.slow) for name in FAULTS if name != "no number at 32"),
+        ("trtexec", "no number at 32"),
+    ],
+)
+def test_a_slow_or_wrong_plan_is_an_error_and_changes_nothing(
+    tool: str, name: str, repository: Path, machine: Machine
+) -> None:
+    fault, message = FAULTS[name]
+
+    def install(**options: Any) -> None:
+        if tool == "package":
+            machine.python_package("11.4.0.106", **options)
+        else:
+            machine.trtexec(110400, **options)
+
+    install(**({"fused": 12} | fault))
+    before = {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()}
+    with pytest.raises(PlanRejected, match=message):
+        build_plan(repository, attention_layers=12)
+    assert {path: path.stat().st_mtime_ns for path in repository.rglob("*") if path.is_file()} == before
+    install(fused=13, wrong=(32, 0.04))
+    assert (
+        "motion_backbone: 13 kernels for attention in 12 layers, the plan differs from PyTorch by 4.0e-02"
+        in build_plan(repository, attention_layers=12)
+    )
+
+
+def test_a_plan_of_another_shape_is_rejected() -> None:
+    with pytest.raises(PlanRejected, match=r"output has shape \(2, 5\), not \(2, 4\)"):
+        check_close(np.zeros((2, 5), np.float32), np.zeros((2, 4), np.float32), 1.0)
+
+
+def test_layers_are_named_by_plans_with_and_without_details() -> None:
+    """As TensorRT's documentation of the engine inspector shows them."""
+    detailed = {"Name": "_gemm_mha_v2_myl3_6", "LayerType": "mha", "Inputs": [], "Outputs": [], "TacticName": ""}
+    assert layer_names({"Layers": [detailed, "__myl_MoveReshTran_myl3_7"], "Bindings": []}) == [
+        "_gemm_mha_v2_myl3_6",
+        "__myl_MoveReshTran_myl3_7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [
+        ("10.13.3.9", AttentionForm.TENSORRT),
+        ("11.2.1", AttentionForm.TENSORRT),
+        ("11.3.0", AttentionForm.TENSORRT_FLOAT32),
+        ("12.0.0", AttentionForm.TENSORRT_FLOAT32),
+        (101303, AttentionForm.TENSORRT),
+        (110201, AttentionForm.TENSORRT),
+        (110400, AttentionForm.TENSORRT_FLOAT32),
+    ],
+)
+def test_attention_accumulates_in_float32_where_tensorrt_fuses_it_so(
+    version: str | int, form: AttentionForm, repository: Path, machine: Machine
+) -> None:
+    if isinstance(version, str):
+        machine.python_package(version)
+    else:
+        machine.trtexec(version)
+    with Transaction(repository) as transaction:
+        assert Plans(transaction, lambda _: None).attention is form
+
+
+def test_a_tensorrt_that_cannot_be_used_is_named(
+    repository: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.python_package("9.3.0")
+    with pytest.raises(ExportError, match=r"TensorRT 9\.3\.0 is too old for these networks: install TensorRT 10"):
+        build_plan(repository)
+    machine.python_package("11.4.0.106")
+    monkeypatch.setattr("export.tensorrt.pytorch_has_cuda", lambda: False)
+    with pytest.raises(ExportError, match=r"could not be compared .* this PyTorch has no CUDA and there is no trtexec"):
+        build_plan(repository)
+    machine.trtexec(110400)
+    assert "plans: for NVIDIA H200, 9.0, with TensorRT trtexec v110400" in build_plan(repository)
+    machine.script("trtexec", "#!/bin/sh\necho usage: trtexec\n")
+    with pytest.raises(ExportError, match="trtexec does not say which version of TensorRT it belongs to"):
+        build_plan(repository)
 
 
 @pytest.mark.slow
