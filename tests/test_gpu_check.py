@@ -11,14 +11,16 @@ import torch
 
 from bench import capacity
 from bench.gpu import __main__ as gpu
-from bench.gpu import decoding, rates, serving
+from bench.gpu import attention, decoding, rates, serving
+from bench.gpu.attention import Choice
 from bench.gpu.steps import Figure, Skipped, run_step, table
 from client import CameraClip, Client, MotionScores, Score
+from export import PlanRejected
 from export.motion_network import load_motion
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from fixtures.synthetic import encode
 from server import Server
-from tests.conftest import REFERENCE
+from tests.conftest import MODEL_REPOSITORY, REFERENCE
 
 SHORT = 0.05
 
@@ -147,3 +149,91 @@ def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys: pyte
     assert "networks" in small
     assert "NVDEC" in large
     assert float(large.split()[-2].rstrip(",")) == pytest.approx(1e6 / 86400 / (3000 / 150), abs=0.01)
+
+
+# What ONNX Runtime's attention_kernel_options.cc prints: Print() of the options, once, and then for each node and run
+# the line of AttentionKernelDebugInfo::Print, both in cyan. Later releases add fields to the end of the line.
+OPTIONS = (
+    "\x1b[36mAttentionKernelOptions: FLASH_ATTENTION=1 EFFICIENT_ATTENTION=1 TRT_FUSED_ATTENTION=1 "
+    "CUDNN_FLASH_ATTENTION=0 TRT_FLASH_ATTENTION=1 TRT_CROSS_ATTENTION=1 DECODER_ATTENTION=1 MATH=1\x1b[0m\n"
+)
+
+
+def printed_choice(kernel: str, *, node: str = " Node=node_MultiHeadAttention_35", kind: str = "fp16") -> str:
+    return f"\x1b[36mOperator=MultiHeadAttention{node} DataType={kind} SdpaKernel={kernel}\x1b[0m\n"
+
+
+def test_the_kernel_of_each_attention_node_is_read() -> None:
+    output = (
+        OPTIONS
+        + printed_choice("CUDNN_FLASH_ATTENTION")
+        + "2026-11-22 10:00:00.0 [W:onnxruntime:, session.cc:1] Some nodes were not assigned\n"
+        + printed_choice("MATH", node="", kind="fp32")
+        + printed_choice("FLASH_ATTENTION NumSplits=2", node=" Node=node with spaces")
+        + "\x1b[36mOperator=GroupQueryAttention Node=g DataType=fp16 SdpaKernel=XQA\x1b[0m\n"
+    )
+    assert attention.choices(output) == [
+        Choice("node_MultiHeadAttention_35", "fp16", "CUDNN_FLASH_ATTENTION"),
+        Choice("", "fp32", "MATH"),
+        Choice("node with spaces", "fp16", "FLASH_ATTENTION"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "kind", "capability", "state"),
+    [
+        (["CUDNN_FLASH_ATTENTION"] * 2, "fp16", "9.0", "ok"),
+        (["CUDNN_FLASH_ATTENTION"] * 2, "fp16", "10.0", "ok"),
+        (["FLASH_ATTENTION"] * 2, "fp16", "8.9", "ok"),
+        (["EFFICIENT_ATTENTION"] * 2, "fp16", "7.5", "ok"),
+        (["CUDNN_FLASH_ATTENTION", "FLASH_ATTENTION"], "fp16", "9.0", "slow"),
+        (["CUDNN_FLASH_ATTENTION"] * 2, "fp16", "8.0", "slow"),
+        (["CUDNN_FLASH_ATTENTION", "MATH"], "fp16", "9.0", "WRONG"),
+        (["MATH"] * 2, "fp16", "7.5", "WRONG"),
+        (["CUDNN_FLASH_ATTENTION"] * 2, "fp32", "9.0", "WRONG"),
+        (["CUDNN_FLASH_ATTENTION"], "fp16", "9.0", "WRONG"),  # of two layers
+        ([], "fp16", "9.0", "WRONG"),
+    ],
+)
+def test_a_row_fails_where_attention_is_not_fused(kernels: list[str], kind: str, capability: str, state: str) -> None:
+    output = OPTIONS + "".join(printed_choice(kernel, kind=kind) for kernel in kernels)
+    figure = attention.verdict(attention.choices(output), 2, capability)
+    (row,) = run_step("attention", lambda: {"": figure})
+    assert row.state == state, row
+    assert ", in 2 layers" in row.text
+    assert (f"{kernels[0]} in {kind}" if kernels else "ONNX Runtime named no kernel") in row.text
+
+
+def test_the_process_that_prints_the_kernels_runs_the_network(tiny_repository: Path) -> None:
+    path = tiny_repository / "motion_backbone" / "1" / "model.onnx"
+    assert attention.choices(attention.printed(path, 1, "cpu", {})) == []  # a CPU has one kernel, and does not name it
+    with pytest.raises(RuntimeError, match=r"nothing\.onnx"):
+        attention.printed(tiny_repository / "nothing.onnx", 1, "cpu", {})
+
+
+def test_the_networks_are_measured_with_the_options_that_are_served() -> None:
+    config = MODEL_REPOSITORY / "camera_classifier" / "config.pbtxt"
+    assert attention.cuda_options(config) == {"sdpa_kernel": "0", "enable_skip_layer_norm_strict_mode": "1"}
+    assert attention.cuda_options(MODEL_REPOSITORY / "motion_head" / "config.pbtxt") == {}
+
+
+def test_a_rejected_plan_is_a_wrong_row_and_the_rest_is_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    targets = []
+
+    def export(*arguments: object, target: str) -> None:
+        targets.append(target)
+        if target == "tensorrt":
+            raise PlanRejected("TensorRT fused attention in 0 of 12 layers")
+
+    monkeypatch.setattr(gpu, "export_networks", export)
+    monkeypatch.setattr(gpu, "find_builder", lambda: None)
+    monkeypatch.setattr(gpu, "name_of_gpu", lambda: "NVIDIA H200, 9.0")
+    (tmp_path / "camera").mkdir()
+    check = gpu.Check(tmp_path, SHORT)
+    rows = run_step("export", check.export)
+    assert [(row.what, row.state) for row in rows] == [("export", "ok"), ("export, TensorRT's plans", "WRONG")]
+    assert targets == ["tensorrt", "gpu"]
+    (skipped,) = run_step("plan", partial(check.tensorrt, "motion_backbone"))
+    assert (skipped.state, skipped.text) == ("skipped", "TensorRT fused attention in 0 of 12 layers")

@@ -17,15 +17,17 @@ import numpy as np
 import onnxruntime
 import torch
 
-from bench.gpu import decoding, rates, serving
+from bench.gpu import attention, decoding, rates, serving
+from bench.gpu.sessions import PROVIDERS
 from bench.gpu.steps import Figure, Row, Skipped, run_step, table
 from bench.networks import SHAPES, clip_flop
 from bench.videos import CAPACITY, RATE, made_videos
 from client import Client
-from export import ExportError
+from export import ExportError, PlanRejected
 from export.camera_network import load_camera
-from export.exporter import FP16_TOLERANCE, GRAPH
+from export.exporter import FP16_GRAPH, FP16_TOLERANCE, GRAPH
 from export.fp16 import Fp16Network
+from export.graph import count_nodes
 from export.motion_network import load_motion
 from export.networks import export_networks
 from export.plans import PLAN
@@ -85,8 +87,15 @@ class Check:
             write_motion_checkpoint(self.directory / "motion")
             write_camera_checkpoint(self.directory / "camera")
         shutil.copytree(ROOT / "model_repository", self.repository, dirs_exist_ok=True, ignore=_exported)
-        export_networks(str(self.directory / "motion"), str(self.directory / "camera"), self.repository, target=target)
-        return {"": Figure(f"for {target}")}
+        sources = str(self.directory / "motion"), str(self.directory / "camera")
+        rejected: dict[str, Figure] = {}
+        try:
+            export_networks(*sources, self.repository, target=target)
+        except PlanRejected as error:
+            rejected = {"TensorRT's plans": Figure(str(error), right=False)}
+            target, self.no_plans = "gpu", str(error)
+            export_networks(*sources, self.repository, target=target)
+        return {"": Figure(f"for {target}")} | rejected
 
     def matrices(self) -> dict[str, Figure]:
         """The matrix rate, which the rates of networks are compared with."""
@@ -98,10 +107,15 @@ class Check:
 
     def onnxruntime(self, name: str) -> dict[str, Figure]:
         """A network as in the gpu profile."""
-        if rates.PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
-            raise Skipped("this ONNX Runtime has no CUDA: make setup-gpu")
-        path = self.repository / name / "1" / "model_fp16.onnx"
-        return self._rate(name, rates.onnxruntime_seconds(path, BATCH, "cuda", self.seconds), TARGET_SHARE)
+        path, options = self._served(name)
+        return self._rate(name, rates.onnxruntime_seconds(path, BATCH, "cuda", self.seconds, options), TARGET_SHARE)
+
+    def attention(self, name: str) -> dict[str, Figure]:
+        """Which kernels ONNX Runtime computes a network's attention with."""
+        path, options = self._served(name)
+        found = attention.choices(attention.printed(path, BATCH, "cuda", options))
+        nodes = count_nodes(path, "MultiHeadAttention")
+        return {"": attention.verdict(found, nodes, name_of_gpu().rsplit(", ", 1)[1])}
 
     def tensorrt(self, name: str) -> dict[str, Figure]:
         """A network as in the tensorrt profile."""
@@ -172,6 +186,13 @@ class Check:
             scores = {name: client.score(path) for name, path in videos.items()}
         return serving.differences(videos, scores)
 
+    def _served(self, name: str) -> tuple[Path, dict[str, str]]:
+        """The file of a network in the gpu profile, and ONNX Runtime's options for it."""
+        if PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+            raise Skipped("this ONNX Runtime has no CUDA: make setup-gpu")
+        files = self.repository / name
+        return files / "1" / FP16_GRAPH, attention.cuda_options(files / "config.pbtxt")
+
     def _rate(self, name: str, seconds: float, goal: float = 0.0) -> dict[str, Figure]:
         flop = clip_flop(name) * BATCH / seconds
         text = f"{flop / 1e12:.0f} TFLOP/s, {BATCH / seconds:.0f} clips/s at a batch of {BATCH}"
@@ -202,6 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     check.step("matrices, fp16", check.matrices)
     for name in SHAPES:
         check.step(f"{name}, ONNX Runtime fp16", partial(check.onnxruntime, name))
+        check.step(f"{name}, ONNX Runtime's attention", partial(check.attention, name))
         check.step(f"{name}, TensorRT fp16", partial(check.tensorrt, name))
         check.step(f"{name}, PyTorch bf16 compiled", partial(check.pytorch, name))
     videos = made_videos(options.directory, [made.name for made in CAPACITY], CAPACITY)
