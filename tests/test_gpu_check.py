@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench import capacity
 from bench.gpu import __main__ as gpu
 from bench.gpu import decoding, rates, serving
 from bench.gpu.steps import Figure, Skipped, run_step, table
@@ -134,16 +133,3 @@ def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(
         assert "skipped" in found[what]
         assert missing in found[what]
     assert (tmp_path / "cache" / "gpu.json").is_file()
-
-
-def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys: pytest.CaptureFixture[str]) -> None:
-    # 5 s: (4 * 5 // 16 + 1) segments, and clips of 0-2, 2-4 and, because half a clip is left, 3-5 s
-    of_five_seconds = capacity.cost(5, 30)
-    assert (of_five_seconds.frames, of_five_seconds.segments, of_five_seconds.clips) == (150, 2, 3)
-    assert of_five_seconds.flop == pytest.approx(2 * 361e9 + 3 * 1194e9, rel=0.01)
-    assert capacity.main(["--tflops", "430", "--decode-fps", "3000"]) == 0
-    small, _, _, large, _, _ = capsys.readouterr().out.splitlines()[1:]
-    assert small.split()[5] == "99.9"  # 430 TFLOP/s by 4.3 TFLOP
-    assert "networks" in small
-    assert "NVDEC" in large
-    assert float(large.split()[-2].rstrip(",")) == pytest.approx(1e6 / 86400 / (3000 / 150), abs=0.01)
