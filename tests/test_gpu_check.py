@@ -62,7 +62,7 @@ def test_a_load_is_counted_with_what_triton_did_meanwhile(server: Server, tmp_pa
     for network in NETWORKS:
         counted = raw["models"][network]
         assert set(counted["batches"]) == {"1"}  # a short video has one segment and one clip, and a CPU no batches
-        assert 1 <= counted["batches"]["1"] <= raw["videos"] + 4
+        assert counted["batches"]["1"] >= max(1, raw["videos"] - 2)  # two may have been computed before
         assert counted["compute_infer"] > 0
     path.write_bytes(b"not a video")
     with pytest.raises(RuntimeError, match=r"InvalidRequest: .*not a video"):

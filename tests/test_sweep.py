@@ -6,10 +6,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -18,8 +20,9 @@ from tritonclient.grpc import model_config_pb2
 
 from bench.capacity import Cost
 from bench.gpu.steps import Skipped
-from bench.gpu.sweep import activity, configurations, decoders, device, serving, stripping
+from bench.gpu.sweep import activity, configurations, decoders, device, picture, serving, stripping
 from bench.gpu.sweep import statistics as counted
+from bench.gpu.sweep import videos as sweep_videos
 from bench.gpu.sweep.bounds import share_of_bound
 from bench.gpu.sweep.command import main
 from bench.gpu.sweep.device import Device, find_device
@@ -31,6 +34,7 @@ from fixtures.synthetic import encode
 from tests.conftest import MODEL_REPOSITORY, copy_repository
 from tests.waiting import wait_for
 
+DRAW = picture.draw
 H200 = Device("NVIDIA H200", "580.95.05", 7)
 VIDEOS = ("360p_h264", "1080p_vp9")
 OPTIONS = ["--videos", *VIDEOS, "--instances", "7", "14", "--delays", "2000", "--batches", "16", "32"]
@@ -111,8 +115,9 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, repository: Path) -> Callable[..., int]:
-    """Runs the command, in a folder that has the videos."""
+def sweep(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the command, in a folder that has the videos; without the picture, which takes longest."""
+    monkeypatch.setattr(picture, "draw", lambda *_: None)
     (tmp_path / "sweep").mkdir()
     for name in VIDEOS:
         (tmp_path / "sweep" / f"{name}.mp4").write_bytes(b"")
@@ -166,7 +171,11 @@ def test_every_point_is_measured_written_and_shown(
     assert printed.count("| 360p_h264 | 14 | 16 |") == 1  # the fastest alone
 
 
-def test_the_picture_shows_each_video(sweep: Callable[..., int], tmp_path: Path) -> None:
+@pytest.mark.heavy
+def test_the_picture_shows_each_video(
+    sweep: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "draw", DRAW)
     assert sweep(FakeGpu()) == 0
     pixels = image.imread(tmp_path / "sweep" / "sweep.png")
     assert pixels.shape[0] > 300
@@ -447,6 +456,21 @@ def test_copies_and_idle_decoders_are_counted_from_what_the_driver_samples(
     assert (activity.idle_nvdecs(nothing.samples, 7), activity.bytes_to_host(nothing.samples, 10.0)) == (None, None)
 
 
+@pytest.mark.heavy
+def test_the_videos_are_encoded_as_their_names_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = [replace(made, width=96, height=54, seconds=1) for made in sweep_videos.MADE if made.source == "bikes"]
+    monkeypatch.setattr(sweep_videos, "MADE", small)
+    found = sweep_videos.sweep_videos(tmp_path, ["360p_vp9", "360p_h264", "360p_hevc"])
+    assert [video.name for video in found] == ["360p_h264", "360p_hevc", "360p_vp9"]
+    for video in found:
+        with av.open(video.path, "r") as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.codec.canonical_name == video.name.partition("_")[2]
+            assert sum(1 for _ in container.decode(stream)) == 25
+        # what a request costs that wants 10 seconds of 25 frames a second
+        assert video.cost == Cost(250, 3, 5)
+
+
 def test_empty_places_are_counted_from_the_sizes_of_batches() -> None:
     parts = dict.fromkeys(counted.PARTS, 5)
     before = {"motion_backbone": parts | {"batches": {"16": 3}}}
@@ -524,6 +548,7 @@ def test_a_decoder_that_fails_in_one_stream_ends_the_others() -> None:
         decoders.videos_per_second(begin, 3, 60.0)
 
 
+@pytest.mark.heavy
 def test_stripping_is_measured_with_dali(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a CPU, DALI decodes VP9; the stripped file here is the first half of the whole one."""
     pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
