@@ -59,6 +59,7 @@ def test_a_load_is_counted_with_what_triton_did_meanwhile(server: Server, tmp_pa
     assert raw["videos_per_second"] == pytest.approx(raw["videos"] / raw["seconds"])
     assert 0 < raw["p50_seconds"] <= raw["p99_seconds"]
     assert 0 <= raw["caller_cores"] < 8
+    assert sum(raw["decoders"].values()) == raw["videos"]
     for network in NETWORKS:
         counted = raw["models"][network]
         assert set(counted["batches"]) == {"1"}  # a short video has one segment and one clip, and a CPU no batches

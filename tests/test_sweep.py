@@ -102,6 +102,7 @@ class FakeGpu:
                 "p50_seconds": in_flight / rate,
                 "p99_seconds": 2 * in_flight / rate,
                 "caller_cores": 0.1,
+                "decoders": {"nvdec": 3, "ffmpeg": 1} if "vp9" in video.name else {"nvdec": 4},
                 "models": {network: {"batches": {"12": 10, "16": 10}} for network in NETWORKS},
                 "activity": activity.parse(DMON),
             }
@@ -168,6 +169,7 @@ def test_every_point_is_measured_written_and_shown(
     row = "| 360p_h264 | 7 | 16 | 2000 | 16 | 49 | 12,200 | 0.327 | 0.653 | 74% (networks) | 12% "
     assert f"{row}| 0.612 (19.3) | 2.8 of 7 |" in text
     assert text.count("| 360p_h264 | 7 |") == 4
+    assert "| 1080p_vp9 | 7 | 16 | 2000 | 16 | 49 (25% decoded by the CPU) | 12,200 |" in text
     assert printed.count("| 360p_h264 | 14 | 16 |") == 1  # the fastest alone
 
 
@@ -273,8 +275,22 @@ def test_every_setting_reaches_the_models(repository: Path) -> None:
     assert configs[decoding_model(repository)].instance_group[0].count == 14
     assert configs["video_decode"].instance_group[0].count >= 14
     assert all(path.read_text().startswith("# first\n# second\n") for path in paths)
+    assert configs["motion_head"] == parse(head / "configs" / "tensorrt.pbtxt")
     with pytest.raises(configurations.WrongSetting, match="takes batches up to 32, not 64"):
         configurations.write(repository, "gpu", "new", Setting(7, 64, 0), "")
+
+
+def test_instances_that_decode_on_the_cpu_are_kept_beside_those_that_wait_for_nvdec(tmp_path: Path) -> None:
+    for model, backend, count in (("video_decode", "python", 12), ("video_decode_nvdec", "dali", 7)):
+        (tmp_path / model).mkdir()
+        config = model_config_pb2.ModelConfig(name=model, backend=backend)
+        config.instance_group.add(count=count)
+        (tmp_path / model / "config.pbtxt").write_text(text_format.MessageToString(config))
+    paths = configurations.write(tmp_path, "gpu", "new", Setting(14, 16, 0), "")
+    assert {path.parent.parent.name: parse(path).instance_group[0].count for path in paths} == {
+        "video_decode": 19,
+        "video_decode_nvdec": 14,
+    }
 
 
 def test_a_server_is_started_with_the_configuration_of_its_setting(

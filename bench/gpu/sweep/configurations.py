@@ -22,12 +22,13 @@ def write(repository: Path, profile: str, name: str, setting: Setting, comment: 
     `profile` (`gpu` or `tensorrt`) is what the configurations start from; `comment` goes to their beginning. Whoever
     serves them says `--model-config-name=NAME`. Returns the files; `WrongSetting` if a batch is too large.
     """
+    bases = [config_file(path.parent, profile) for path in sorted(repository.glob("*/config.pbtxt"))]
+    configs = {base: _read(base) for base in bases}
+    spare = _spare_instances(configs.values())
     files = {}
-    for folder in sorted(path.parent for path in repository.glob("*/config.pbtxt")):
-        base = config_file(folder, profile)
-        config = _read(base)
-        if _apply(config, setting) or base.parent.name == "configs":
-            files[folder / "configs" / f"{name}.pbtxt"] = _text(config, comment)
+    for base, config in configs.items():
+        if _apply(config, setting, spare) or base.parent.name == "configs":
+            files[repository / config.name / "configs" / f"{name}.pbtxt"] = _text(config, comment)
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
@@ -49,13 +50,22 @@ def _read(path: Path) -> model_config_pb2.ModelConfig:
     return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
 
 
-def _apply(config: model_config_pb2.ModelConfig, setting: Setting) -> bool:
+def _spare_instances(configs: Iterable[model_config_pb2.ModelConfig]) -> int:
+    """How many more instances the model that chooses has than the one of NVDEC: those that decode on the CPU."""
+    counts = {
+        "dali" if config.backend == "dali" else config.name: sum(group.count for group in config.instance_group)
+        for config in configs
+    }
+    return max(0, counts.get(DECODER, 0) - counts.get("dali", 0))
+
+
+def _apply(config: model_config_pb2.ModelConfig, setting: Setting, spare: int) -> bool:
     """Change a configuration in place; whether the setting is about this model."""
     if config.backend == "dali":
         _group(config).count = setting.instances
     elif config.name == DECODER:
-        # It waits for the model of NVDEC, one video in each instance.
-        _group(config).count = max(_group(config).count, setting.instances)
+        # Each instance waits for the model of NVDEC with one video.
+        _group(config).count = setting.instances + spare
     elif config.name in NETWORKS:
         if setting.batch > config.max_batch_size:
             raise WrongSetting(f"{config.name} takes batches up to {config.max_batch_size}, not {setting.batch}")

@@ -10,7 +10,9 @@ import statistics
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from client import Client
 
@@ -25,7 +27,8 @@ class Callers:
         self._client = Client(url, timeout_seconds=TIMEOUT_SECONDS, max_in_flight=count)
         self._video = video
         self._changed = threading.Condition()
-        self._answers: list[tuple[float, float]] = []
+        self._answers: list[tuple[float, float, str]] = []
+        """The moment of each, its latency in seconds, and what decoded the video."""
         self._failure: Exception | None = None
         self._stopped = False
         self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(count)]
@@ -36,7 +39,7 @@ class Callers:
         while not self._stopped:
             started = time.perf_counter()
             try:
-                self._client.score(self._video)
+                score = self._client.score(self._video)
             except Exception as error:
                 with self._changed:
                     self._failure = error
@@ -44,7 +47,7 @@ class Callers:
                 return
             with self._changed:
                 ended = time.perf_counter()
-                self._answers.append((ended, ended - started))
+                self._answers.append((ended, ended - started, getattr(score, "decoder", None) or "unknown"))
                 self._changed.notify_all()
 
     def wait_for(self, answers: int) -> float:
@@ -55,14 +58,15 @@ class Callers:
                 raise self._failure
             return self._answers[-1][0]
 
-    def count(self, seconds: float) -> dict[str, float]:
+    def count(self, seconds: float) -> dict[str, Any]:
         """Count the answers from now on."""
         began = len(self._answers)
         started, cpu = time.perf_counter(), time.process_time()
         ended = self.wait_for(began + len(self._threads))
         while ended - started < seconds:
             ended = self.wait_for(len(self._answers) + 1)
-        latencies = [latency for moment, latency in self._answers[began:] if moment <= ended]
+        counted = [answer for answer in self._answers[began:] if answer[0] <= ended]
+        latencies = [latency for _, latency, _ in counted]
         centiles = statistics.quantiles(latencies, n=100, method="inclusive") if len(latencies) > 1 else latencies * 99
         return {
             "videos": len(latencies),
@@ -70,6 +74,7 @@ class Callers:
             "videos_per_second": len(latencies) / (ended - started),
             "p50_seconds": centiles[49],
             "p99_seconds": centiles[98],
+            "decoders": Counter(decoder for _, _, decoder in counted),
             "caller_cores": (time.process_time() - cpu) / (time.perf_counter() - started),
         }
 

@@ -1,7 +1,7 @@
 """The tables of a sweep, in Markdown."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.gpu.sweep.activity import bytes_to_host, idle_nvdecs
 from bench.gpu.sweep.bounds import Finished, clip_megabytes, share_of_bound
@@ -137,7 +137,7 @@ def _load(finished: Finished, load: Load, video: Video, nvdecs: int) -> list[str
         str(setting.batch),
         str(setting.delay_microseconds),
         str(load.in_flight),
-        number(raw["videos_per_second"]) + busy,
+        number(raw["videos_per_second"]) + busy + _on_cpu(raw["decoders"]),
         number(raw["videos_per_second"] * video.cost.frames),
         number(raw["p50_seconds"]),
         number(raw["p99_seconds"]),
@@ -146,6 +146,12 @@ def _load(finished: Finished, load: Load, video: Video, nvdecs: int) -> list[str
         f"{'-' if to_host is None else number(to_host / 1e6)} ({number(clip_megabytes(video))})",
         "-" if idle is None else f"{idle:.1f} of {nvdecs}",
     ]
+
+
+def _on_cpu(decoders: Mapping[str, int]) -> str:
+    """What share of the videos the CPU decoded, if it did."""
+    share = decoders.get("ffmpeg", 0) / sum(decoders.values())
+    return f" ({share:.0%} decoded by the CPU)" if share else ""
 
 
 def _rate(finished: Finished, load: Load) -> float:
