@@ -9,20 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from bench import capacity
 from bench.gpu import __main__ as gpu
 from bench.gpu import attention, decoding, rates, serving
 from bench.gpu.attention import Choice
 from bench.gpu.steps import Figure, Skipped, run_step, table
+from bench.gpu.sweep import serving as serving_load
+from bench.gpu.sweep.device import Device
+from bench.gpu.sweep.grid import NETWORKS, Setting
+from bench.gpu.sweep.on_gpu import OnGpu
 from client import CameraClip, Client, MotionScores, Score
-from export import PlanRejected
+from export import ExportError, PlanRejected
 from export.motion_network import load_motion
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from fixtures.synthetic import encode
 from server import Server
-from tests.conftest import MODEL_REPOSITORY, REFERENCE
+from tests.conftest import MODEL_REPOSITORY, REFERENCE, copy_repository
 
 SHORT = 0.05
+H200 = Device("NVIDIA H200", "580.95.05", 7)
 
 
 def test_the_measurements_run_on_a_cpu(tiny_repository: Path, tiny_checkpoints: tuple[Path, Path]) -> None:
@@ -46,6 +50,65 @@ def test_the_server_is_measured(server: Server, reference_videos: dict[str, Path
     latency = serving.first_and_tenth(server, path)
     assert latency.text.startswith("first request ")
     assert "videos/s (2 in flight" in serving.videos_per_second(server, [path], 2, SHORT).text
+
+
+def test_a_load_is_counted_with_what_triton_did_meanwhile(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "short.mp4"
+    path.write_bytes(encode(30))
+    raw = serving_load.measure(server.url, path, 2, SHORT)
+    assert raw["videos"] >= 2
+    assert raw["videos_per_second"] == pytest.approx(raw["videos"] / raw["seconds"])
+    assert 0 < raw["p50_seconds"] <= raw["p99_seconds"]
+    assert 0 <= raw["caller_cores"] < 8
+    assert sum(raw["decoders"].values()) == raw["videos"]
+    for network in NETWORKS:
+        counted = raw["models"][network]
+        assert set(counted["batches"]) == {"1"}  # a short video has one segment and one clip, and a CPU no batches
+        assert counted["batches"]["1"] >= max(1, raw["videos"] - 2)  # two may have been computed before
+        assert counted["compute_infer"] > 0
+    path.write_bytes(b"not a video")
+    with pytest.raises(RuntimeError, match=r"InvalidRequest: .*not a video"):
+        serving_load.measure(server.url, path, 2, SHORT)
+
+
+def test_the_sweep_needs_a_gpu_and_exports_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared: list[int] = []
+
+    def prepare() -> tuple[Path, str | None]:
+        prepared.append(1)
+        raise ExportError("no memory")
+
+    on_gpu = OnGpu("gpu", H200, SHORT, prepare)
+    with pytest.raises(Skipped, match="this ONNX Runtime has no CUDA: make setup-gpu"):
+        on_gpu.network("motion_backbone", 16)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    for _ in range(2):
+        with pytest.raises(ExportError, match="no memory"):
+            on_gpu.network("motion_backbone", 16)
+    assert prepared == [1]
+    without_plans = OnGpu("tensorrt", H200, SHORT, lambda: (tmp_path, "TensorRT is not installed"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: True)
+    with pytest.raises(Skipped, match="TensorRT is not installed"), without_plans.server(Setting(7, 16, 0)):
+        pass
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.main(["sweep", "--directory", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "sweep: no NVIDIA GPU: nvidia-smi is not installed\n"
+
+
+def test_networks_of_an_earlier_sweep_are_served_with_the_present_configurations(tmp_path: Path) -> None:
+    repository = copy_repository(tmp_path / "model_repository")
+    (repository / "weights.json").write_text("{}")
+    (repository / "motion_head" / "config.pbtxt").write_text("old")
+    assert gpu.exported(tmp_path) == (repository, f"{repository} was exported without TensorRT plans: remove it")
+    assert (repository / "motion_head" / "config.pbtxt").read_text() != "old"
+    assert (repository / "weights.json").read_text() == "{}"
+    for network in NETWORKS:
+        (repository / network / "1").mkdir(exist_ok=True)
+        (repository / network / "1" / "model.plan").write_bytes(b"plan")
+    assert gpu.exported(tmp_path) == (repository, None)
 
 
 def answer_of(client: Client, video: Path) -> Score:
@@ -136,19 +199,6 @@ def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(
         assert "skipped" in found[what]
         assert missing in found[what]
     assert (tmp_path / "cache" / "gpu.json").is_file()
-
-
-def test_capacity_is_bounded_by_the_slower_of_networks_and_decoders(capsys: pytest.CaptureFixture[str]) -> None:
-    # 5 s: (4 * 5 // 16 + 1) segments, and clips of 0-2, 2-4 and, because half a clip is left, 3-5 s
-    of_five_seconds = capacity.cost(5, 30)
-    assert (of_five_seconds.frames, of_five_seconds.segments, of_five_seconds.clips) == (150, 2, 3)
-    assert of_five_seconds.flop == pytest.approx(2 * 361e9 + 3 * 1194e9, rel=0.01)
-    assert capacity.main(["--tflops", "430", "--decode-fps", "3000"]) == 0
-    small, _, _, large, _, _ = capsys.readouterr().out.splitlines()[1:]
-    assert small.split()[5] == "99.9"  # 430 TFLOP/s by 4.3 TFLOP
-    assert "networks" in small
-    assert "NVDEC" in large
-    assert float(large.split()[-2].rstrip(",")) == pytest.approx(1e6 / 86400 / (3000 / 150), abs=0.01)
 
 
 # What ONNX Runtime's attention_kernel_options.cc prints: Print() of the options, once, and then for each node and run

@@ -20,6 +20,7 @@ import torch
 from bench.gpu import attention, decoding, rates, serving
 from bench.gpu.sessions import PROVIDERS
 from bench.gpu.steps import Figure, Row, Skipped, run_step, table
+from bench.gpu.sweep.command import main as sweep
 from bench.networks import SHAPES, clip_flop
 from bench.videos import CAPACITY, RATE, made_videos
 from client import Client
@@ -41,14 +42,16 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".bench" / "gpu"
 BATCH = 16
 IN_FLIGHT = 16
-STREAMS = 4
-"""The number of instances of video_decode, and so the streams that the server can decode at once."""
+STREAMS = 7
+"""Instances of the model that decodes on NVDEC, and so the streams that the server can decode at once."""
 TARGET_SHARE = 0.6
 """Goal of the networks at a batch of 16, as a share of the measured matrix rate."""
 
 EPILOG = """\
 The weights are random, with seed 0; tests/reference has the published implementation's answers for them. Exit status: 0
-if all steps that could run are right, even if slow; 1 if a step is wrong or failed, or the machine has no GPU."""
+if all steps that could run are right, even if slow; 1 if a step is wrong or failed, or the machine has no GPU.
+
+`python -m bench.gpu sweep` measures throughput with many configurations, and recommends one; it has a --help."""
 
 
 class Check:
@@ -205,6 +208,9 @@ class Check:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run every step, print the table, and return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["sweep"]:
+        return sweep(arguments[1:], exported)
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "--seconds", type=float, default=10.0, help="duration of each measurement (default: %(default)s)"
@@ -245,6 +251,17 @@ def main(arguments: list[str] | None = None) -> int:
     if check.matrix_rate is None:
         print("gpu-check: goals were not checked, because the matrix rate could not be measured", file=sys.stderr)
     return 0 if all(row.state in ("ok", "slow", "skipped") for row in check.rows) else 1
+
+
+def exported(directory: Path) -> tuple[Path, str | None]:
+    """The model repository below a directory, exported unless it has networks; why it has no TensorRT plans, if so."""
+    check = Check(directory, 0.0)
+    if not (check.repository / "weights.json").is_file():
+        check.export()
+        return check.repository, check.no_plans
+    shutil.copytree(ROOT / "model_repository", check.repository, dirs_exist_ok=True, ignore=_exported)
+    has_plans = all((check.repository / name / "1" / PLAN).is_file() for name in SHAPES)
+    return check.repository, None if has_plans else f"{check.repository} was exported without TensorRT plans: remove it"
 
 
 def _need_dali() -> None:
