@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.networks import clip_flop
+from bench.flop import clip_flop
 from video import Parameters, sample
 from video.clips import CLIP_FRAMES
 
