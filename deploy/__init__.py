@@ -1,0 +1,1 @@
+"""Ways to bring the server to other machines."""
