@@ -136,7 +136,7 @@ class AnnotatedVideo:
 
     def _open(self, frame: VideoFrame) -> None:
         # Fragments can be played before the file is finished, which then turns it into an ordinary one.
-        flags = {"movflags": "+hybrid_fragmented+frag_keyframe"}
+        flags = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
         self._container = av.open(f"file:{os.fspath(self.path)}", "w", format="mp4", container_options=flags)
         options = {"preset": "veryfast", "crf": "23"}
         self._stream = cast(VideoStream, self._container.add_stream("libx264", rate=30, options=options))
