@@ -1,8 +1,8 @@
 """`python -m bench.watch`: memory and lag of `video-motion watch` on a long H.264 stream in real time.
 
 A pipe gets a 720p video again and again, each packet when it is due, as `ffmpeg -re` would write it. The lag of an
-answer is the time from when the last frame of its clip was written to when the answer came. The server is one with tiny
-networks, unless --url names another.
+answer is the time from when the last frame of its clip was written to when the answer came. A stand-in answers after a
+fixed time, so that the figures are about the command; --url names a real server instead.
 
 It writes .bench/watch.json, and compares the last minute with the second: memory may grow by 5 %, and the median lag by
 0.1 s.
@@ -26,8 +26,8 @@ from typing import IO, cast
 import av
 from av.container import InputContainer
 
-from bench.many import CACHE, repository, supervised
 from bench.memory import cpu_seconds, proportional_mib
+from bench.stand_in import stand_in
 from fixtures.real_videos import real_videos
 
 ROOT = Path(__file__).parent.parent
@@ -101,13 +101,20 @@ def main() -> int:
     """Run, print a line per minute, and return 0 if neither memory nor lag grew."""
     parser = argparse.ArgumentParser(prog="python -m bench.watch", description="Memory and lag of a long watch.")
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the stream (default: %(default)g)")
-    parser.add_argument("--url", help="a running server (default: one with tiny networks is started)")
+    parser.add_argument("--url", metavar="HOST:PORT", help="a running server (default: a stand-in)")
+    parser.add_argument(
+        "--answer-seconds",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="how long the stand-in takes; above --stride-seconds, clips are skipped (default: %(default)g)",
+    )
     parser.add_argument("--stride-seconds", type=float, default=1.0, help="(default: %(default)g)")
     parser.add_argument("--annotate", action="store_true", help="write the annotated video, too")
     options = parser.parse_args()
-    CACHE.mkdir(parents=True, exist_ok=True)
+    OUTPUT.parent.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        url = options.url or stack.enter_context(supervised(repository("tiny", width=48, depth=2)))[0]
+        url = options.url or stack.enter_context(stand_in(options.answer_seconds))
         command = [sys.executable, "-m", "client", "watch", "-", "--url", url, "--stride-seconds"]
         command.append(str(options.stride_seconds))
         if options.annotate:

@@ -334,7 +334,7 @@ def test_a_stream_that_ends_is_opened_again(classifiers: StubClassifiers, monkey
     with served(lambda one: one.sendall(content), lambda two: two.sendall(content)) as address, Client() as client:
         with Watch(client, address, clip_seconds=0.4, reconnect=True, notify=said.append) as watch:
             for _ in watch:
-                if len(said) == 2:  # the source is back
+                if len(said) >= 2:  # the source is back
                     break
         assert watch.counts.reconnections == 1
     assert said[0] == f"{address} ended after 2.0 s; it is opened again in 0.05 s"
@@ -356,11 +356,11 @@ def test_a_stream_that_stalls_is_opened_again(classifiers: StubClassifiers, monk
         def note(sentence: str) -> None:
             said.append(sentence)
             over.set()
+            if "is back" in sentence:
+                watch.stop()
 
         with Watch(client, address, clip_seconds=0.4, reconnect=True, stall_seconds=0.3, notify=note) as watch:
-            for _ in watch:
-                if len(said) == 2:  # the source is back
-                    break
+            assert len(list(watch)) >= 3
     assert said[0] == f"no frame came from {address} for 0.3 s; it is opened again in 0.05 s"
 
 
@@ -481,11 +481,11 @@ def has_band(luma: NDArray[np.uint8]) -> bool:
 
 def test_the_labels_are_drawn_into_the_frames_of_their_clip(classifiers: StubClassifiers, tmp_path: Path) -> None:
     source, output = tmp_path / "video.mp4", tmp_path / "annotated.mp4"
-    source.write_bytes(encode(90, width=320, height=240, options=FAST))
+    source.write_bytes(encode(60, width=160, height=120, options=FAST))
     clips, _, _ = watched(source, clip_seconds=1.0, stride_seconds=1.5, output=output)
-    assert times(clips)[:2] == [(0.0, 1.0), (1.5, 2.5)]
+    assert times(clips) == [(0.0, 1.0), (1.4, 2.4)]
     frames = frames_of(output)
-    assert [time for time, _ in frames] == pytest.approx([index / 25 for index in range(90)], abs=1e-3)
+    assert [time for time, _ in frames] == pytest.approx([index / 25 for index in range(60)], abs=1e-3)
     inside = [any(start - 1e-6 <= time < end - 1e-6 for start, end in times(clips)) for time, _ in frames]
     assert [has_band(luma) for _, luma in frames] == inside
     assert not all(inside)
