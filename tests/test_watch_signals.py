@@ -24,7 +24,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command with a stand-in server, reading a pipe that the caller writes."""
     with fake_triton() as (_, port):
         # SIGINT is ignored in jobs that a script started.
-        typed = ["env", "--default-signal=INT", sys.executable, "-m", "client", "watch", "-"]
+        typed = ["env", "--default-signal=INT", sys.executable, "-m", "client.watch", "-"]
         options = ["--url", f"127.0.0.1:{port}", "--clip-seconds", "0.5", "--no-realtime", *arguments]
         pipe = subprocess.PIPE
         with subprocess.Popen([*typed, *options], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
