@@ -1,6 +1,6 @@
 """`python -m bench.watch`: memory and lag of `video-motion watch` on a long H.264 stream in real time.
 
-A pipe gets a 720p video again and again, each packet when it is due, as `ffmpeg -re` would write it. The lag of an
+A pipe gets an H.264 video again and again, each packet when it is due, as `ffmpeg -re` would write it. The lag of an
 answer is the time from when the last frame of its clip was written to when the answer came. A stand-in answers after a
 fixed time, so that the figures are about the command; --url names a real server instead.
 
@@ -28,11 +28,10 @@ from av.container import InputContainer
 
 from bench.memory import cpu_seconds, proportional_mib
 from bench.stand_in import stand_in
-from fixtures.real_videos import real_videos
+from fixtures.real_videos import NAMES, real_videos
 
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / ".bench" / "watch.json"
-VIDEO = "bigbuckbunny"
 SAMPLE_SECONDS = 2.0
 MAX_GROWTH = 0.05
 MAX_LAG_GROWTH_SECONDS = 0.1
@@ -110,6 +109,9 @@ def main() -> int:
         help="how long the stand-in takes; above --stride-seconds, clips are skipped (default: %(default)g)",
     )
     parser.add_argument("--stride-seconds", type=float, default=1.0, help="(default: %(default)g)")
+    parser.add_argument(
+        "--video", choices=NAMES, default="bigbuckbunny", help="which is written again and again (default: %(default)s)"
+    )
     parser.add_argument("--annotate", action="store_true", help="write the annotated video, too")
     options = parser.parse_args()
     OUTPUT.parent.mkdir(exist_ok=True)
@@ -123,10 +125,10 @@ def main() -> int:
         pipe = subprocess.PIPE
         watching = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe))
         stack.callback(watching.kill)
-        return report(*measure(watching, options.minutes * 60))
+        return report(*measure(watching, real_videos()[options.video], options.minutes * 60))
 
 
-def measure(watching: subprocess.Popen[bytes], seconds: float) -> tuple[list[Minute], float]:
+def measure(watching: subprocess.Popen[bytes], video: Path, seconds: float) -> tuple[list[Minute], float]:
     """What each whole minute of the run was like, and the share of a core that the command used."""
     assert watching.stdin is not None
     assert watching.stdout is not None
@@ -136,7 +138,7 @@ def measure(watching: subprocess.Popen[bytes], seconds: float) -> tuple[list[Min
 
     def write() -> None:
         assert watching.stdin is not None
-        began_at.append(write_in_real_time(real_videos()[VIDEO], seconds, watching.stdin))
+        began_at.append(write_in_real_time(video, seconds, watching.stdin))
         watching.stdin.close()
 
     def sample() -> None:

@@ -211,6 +211,7 @@ def test_a_machine_that_is_too_slow_drops_frames_and_stays_near(
     classifiers: StubClassifiers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_module, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(watch_module, "CAUGHT_UP_SECONDS", 0.2)
     monkeypatch.setattr(packet_queue, "SHED_SECONDS", 1.0)
     with pipe_of(tmp_path / "pipe", stream(500)) as pipe:
         clips, said, counts = watched(pipe, clip_seconds=0.4)

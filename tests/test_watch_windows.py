@@ -1,5 +1,6 @@
 """The clips of `watch` are those of the server: the same windows, the same frames, the same pixels."""
 
+import gc
 from fractions import Fraction
 from io import BytesIO
 from typing import cast
@@ -120,6 +121,24 @@ def test_pictures_are_those_of_the_server(corner: tuple[int, ...], width: int, h
     if corner != (1, 0, 0, 1):
         upright = crop(_rgb(frame, VideoReformatter()), edge)
         assert not np.array_equal(prepare(frame), upright)
+
+
+def test_frames_do_not_wait_for_the_garbage_collector() -> None:
+    video = encode(8, display_matrix=matrix(0, 1, -1, 0), options={"preset": "ultrafast"})
+    prepare = Preparation(224)
+    gc.collect()  # what earlier tests left
+    gc.disable()
+    try:
+        with cast(InputContainer, av.open(BytesIO(video))) as container:
+            for frame in container.decode(video=0):
+                prepare(frame)
+        del frame
+        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+        gc.collect()
+        alive -= sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 1  # the first one
 
 
 @pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuv444p", "yuv420p10le"])

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from .caption import Caption
 from .errors import UnwritableOutput
 from .opening import why
-from .picture import UPRIGHT, displayed, orientation_of, rgb
+from .picture import UPRIGHT, Orientations, displayed, rgb
 from .windows import TOLERANCE_SECONDS
 
 SUFFIX = ".mp4"
@@ -66,6 +66,7 @@ class AnnotatedVideo:
         self._verdicts: deque[Verdict] = deque()
         self._container: OutputContainer | None = None
         self._reformatter = VideoReformatter()
+        self._orientations = Orientations()
         self._last: tuple[int, float] | None = None
         self._gap_seconds = 1 / 25
         self._written_seconds = 0.0
@@ -160,7 +161,7 @@ class AnnotatedVideo:
 
     def _small(self, frame: VideoFrame) -> VideoFrame:
         """The frame upright, as yuv420p, with even sides of at most `MAX_WIDTH` by `MAX_HEIGHT`."""
-        orientation = orientation_of(frame)
+        orientation = self._orientations.of(frame)
         if orientation != UPRIGHT:
             frame = VideoFrame.from_ndarray(
                 displayed(rgb(frame, self._reformatter), orientation).copy(), format="rgb24"

@@ -35,8 +35,9 @@ CLIP_SECONDS = (0.1, 60.0)
 """Shortest and longest clip."""
 STRIDE_SECONDS = (0.1, 3600.0)
 """Shortest and longest time from the start of a clip to that of the next."""
-LATE_SECONDS = 3.0
-"""A source that does not wait: while more than this waits to be decoded, frames are decoded but not looked at."""
+LATE_SECONDS, CAUGHT_UP_SECONDS = 3.0, 0.5
+"""A source that does not wait: from when more than the first waits to be decoded until no more than the second does,
+frames are decoded but not looked at."""
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0)
 """Pauses before a source is opened again; the last one repeats."""
 WAITING_ANSWERS = 64
@@ -117,6 +118,7 @@ class Watch(Iterator[WatchedClip]):
         self._reader: Reader | None = None
         self._dropped_before = 0
         self._late = 0
+        self._is_late = False
         self._finished = False
         self._results: queue.Queue[WatchedClip | str | Exception | None] = queue.Queue(WAITING_ANSWERS)
         self._thread = threading.Thread(target=self._run, name="watch-decoder", daemon=True)
@@ -248,7 +250,9 @@ class Watch(Iterator[WatchedClip]):
         yield from decoder.finish()
 
     def _add(self, reader: Reader, windows: Windows, frame: TimedFrame) -> Iterator[Clip]:
-        if reader.live and reader.packets.behind_seconds > LATE_SECONDS:
+        behind = reader.packets.behind_seconds
+        self._is_late = reader.live and behind > (CAUGHT_UP_SECONDS if self._is_late else LATE_SECONDS)
+        if self._is_late:
             self._late += 1
             self._count_dropped(reader)
             return windows.drop(frame.seconds)
