@@ -2,8 +2,17 @@
 
 from importlib.util import find_spec
 
+_PACKAGE = {"PIL": "pillow"}
+"""The names of packages that are not the names of their modules."""
 
-def missing(what: str, *packages: str) -> str | None:
-    """A sentence that says what to install if any of `packages` that `what` needs is missing; else None."""
-    absent = [package for package in packages if find_spec(package) is None]
-    return f"{what} needs {' and '.join(absent)}: pip install {' '.join(absent)}" if absent else None
+
+def missing(what: str, *modules: str, extra: str | None = None) -> str | None:
+    """A sentence that says what to install if any of `modules` that `what` needs is missing; else None.
+
+    `extra` is the name of the wheel's extra that has all of them.
+    """
+    absent = [_PACKAGE.get(module, module) for module in modules if find_spec(module) is None]
+    if not absent:
+        return None
+    all_of_them = f" (the extra {extra!r} of the wheel has them)" if extra else ""
+    return f"{what} needs {' and '.join(absent)}: pip install {' '.join(absent)}{all_of_them}"

@@ -48,6 +48,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             answer.raw_output_contents.append(content)
         return answer
 
+    def ModelMetadata(self, request: Any, context: Any) -> Any:
+        """Knows no model that may be missing."""
+        context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}' is not found")
+
     def ServerReady(self, request: Any, context: Any) -> Any:  # noqa: ARG002 - gRPC's signature
         """Always ready."""
         return service_pb2.ServerReadyResponse(ready=True)

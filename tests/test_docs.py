@@ -90,7 +90,7 @@ def _for(server: Server, text: str) -> str:
     """The text with the test's server in place of the documented ones."""
     text = re.sub(r"\b(localhost|gpu\d):8001\b", server.url, text)
     lines = [
-        re.sub(r"(video-motion score|python -m client\.score)(?! --help)", rf"\1 --url {server.url}", line)
+        re.sub(r"(video-motion (?:score|watch)|python -m client\.score)(?! --help)", rf"\1 --url {server.url}", line)
         if "--url" not in line
         else line
         for line in text.splitlines()
@@ -189,7 +189,7 @@ def test_a_shell_block_that_is_not_run_names_what_exists(block: Block) -> None:
                 continue
             if module != "server.launcher":  # whose flags are tritonserver's
                 _check_flags(block, [sys.executable, "-m", module], arguments)
-        for arguments in re.findall(r"video-motion (score|filter|summary|report)\b([^|&;]*)", line):
+        for arguments in re.findall(r"video-motion (score|filter|summary|report|watch)\b([^|&;]*)", line):
             _check_flags(block, [str(BIN / "video-motion"), arguments[0]], arguments[1])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "client"
-PUBLIC = ("client", "client.errors", "client.intervals", "client.table")
+PUBLIC = ("client", "client.errors", "client.intervals", "client.table", "client.watch")
 """Modules to import."""
 RUNNABLE = ("client.filter", "client.report", "client.score", "client.summary")
 """Modules to run with `python -m`."""
@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "_tables": {"_sdk", "_inputs"},
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_report", "_runs"},
+    "_watch": {"_sdk", "_inputs"},
+    "_commands": {"_sdk", "_inputs", "_tables", "_report", "_runs", "_watch"},
 }
 """Which folder of the package may import from which others."""
 

@@ -94,6 +94,9 @@ def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewher
         1,
         "video-motion report needs pyarrow and av: pip install pyarrow av\n",
     )
+    watch = run(environment, elsewhere, "video-motion", "watch", "video.mp4")
+    assert watch.returncode == 1
+    assert watch.stderr.startswith("video-motion watch needs av and pillow: pip install av pillow (the extra 'watch'")
     client = run(environment, elsewhere, "python", "-c", "import client")
     assert client.returncode == 1
     assert "No module named 'client'" in client.stderr

@@ -13,14 +13,16 @@ COMMANDS = {
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
     "report": "write an HTML page for choosing thresholds",
+    "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
 """What each command does, in the order of use."""
-_NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow", "av")}
+_NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow", "av"), "watch": ("av", "PIL")}
+_EXTRAS = {"watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
     """Run a command that was typed as `program`, such as `video-motion score`; returns the exit status."""
-    if sentence := missing(program, *_NEEDS.get(command, ())):
+    if sentence := missing(program, *_NEEDS.get(command, ()), extra=_EXTRAS.get(command)):
         print(sentence, file=sys.stderr)
         return 1
     try:

@@ -13,10 +13,10 @@ from .._runs.table_run import run_table
 from .._sdk.client import Client
 from .._sdk.parameters import RANGES, WHOLE
 from .._sdk.result import LABEL_THRESHOLD
-from .._sdk.tls import Tls
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
 from ..errors import ClientError
+from .encryption import add_encryption_arguments, tls_from
 from .parser import command_parser
 from .show import show_scores
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
             away_seconds=options.away,
             retries=10,
             max_in_flight=options.in_flight,
-            tls=_tls(parser, options),
+            tls=tls_from(parser, options),
         ) as client:
             if options.output:
                 return run_table(
@@ -132,15 +132,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--format", choices=("table", "json"), help="without --output (default: table on a terminal, else JSON lines)"
     )
-    encryption = parser.add_argument_group("encryption")
-    encryption.add_argument("--tls", action="store_true", help="encrypt the connection; implied by the next three")
-    encryption.add_argument(
-        "--tls-ca", metavar="PEM", help="certificate authorities to trust (default: gRPC's own list)"
-    )
-    encryption.add_argument(
-        "--tls-certificate", metavar="PEM", help="the client's certificate, for servers that require one"
-    )
-    encryption.add_argument("--tls-key", metavar="PEM", help="the private key of --tls-certificate")
+    add_encryption_arguments(parser)
     parser.add_argument(
         "--allow-damaged",
         action="store_true",
@@ -181,15 +173,6 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inp
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None
-
-
-def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Tls | None:
-    if not (options.tls or options.tls_ca or options.tls_certificate or options.tls_key):
-        return None
-    try:
-        return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
-    except ValueError:
-        parser.error("--tls-certificate and --tls-key must be given together")
 
 
 def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, float]:

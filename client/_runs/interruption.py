@@ -17,8 +17,11 @@ class Interruption:
 
 
 @contextmanager
-def interruptible(stop: Callable[[], None]) -> Iterator[Interruption]:
-    """Call `stop` on the first signal, so that the caller can finish the videos in flight; exit on the second."""
+def interruptible(stop: Callable[[], None], doing: str = "finishing the videos in flight") -> Iterator[Interruption]:
+    """Call `stop` on the first signal, so that the caller can end in order, and say that it is `doing` so.
+
+    The second signal exits at once.
+    """
     interruption = Interruption()
 
     def interrupted(number: int, _: FrameType | None) -> None:
@@ -27,7 +30,7 @@ def interruptible(stop: Callable[[], None]) -> Iterator[Interruption]:
         interruption.status = 128 + number
         stop()
         # Not sys.stderr: the signal may have interrupted a write to it.
-        os.write(_STANDARD_ERROR, b"\nfinishing the videos in flight; press Ctrl-C again to quit now\n")
+        os.write(_STANDARD_ERROR, f"\n{doing}; press Ctrl-C again to quit now\n".encode())
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -20,7 +20,7 @@ class TritonPythonModel(VideoModel):
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
-        served = {name: self.manifest[name] for name in ("motion", "camera", "labels")}
+        served = {name: self.manifest[name] for name in ("motion", "camera", "labels", "shortest_edge")}
         served["precision"] = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
         weights = {"WEIGHTS": text(json.dumps(served))}
         if set(request.requested_output_names()) == weights.keys():
