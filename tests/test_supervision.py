@@ -265,9 +265,9 @@ def test_apis_that_change_the_server_need_the_key(with_key: bool, server: Server
 
 @pytest.mark.slow
 def test_a_new_export_is_served_completely_or_not_at_all(
-    small_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+    tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
+    repository = Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
     write_motion_checkpoint(tmp_path / "other", width=48, depth=1, head_depth=1, use_sigmoid=True, seed=1)
     settings = Settings.on_free_ports(repository, precision="f32")
     with serving(settings) as process:
