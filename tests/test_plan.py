@@ -15,6 +15,7 @@ from video.plan import checked
 
 LIMITS = Limits(max_frames=1000, max_pixels=640 * 480)
 VIDEO = encode(30)
+FILE_BYTES = 10_000
 GOOD: dict[str, Any] = {
     "frame_indices": list(range(0, 32, 2)),
     "motion_order": list(range(16)),
@@ -27,7 +28,11 @@ GOOD: dict[str, Any] = {
     "frames_to_decode": 31,
     "demuxer": "mov",
     "decoder": "h264",
+    "profile": "High 4:2:2",
+    "pixel_format": "yuv422p10le",
     "decoded_share": 0.8,
+    "stripped_bytes": 5000,
+    "stripped_indices": list(range(16)),
 }
 NO_COUNTS: tuple[object, ...] = (None, "12", -1, 1.5, True, MAX_COUNT, 10**400, [], {})
 """What cannot be a number of decoded frames."""
@@ -41,8 +46,13 @@ def decoder() -> Iterator[IsolatedDecoder]:
 
 
 def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
-    for good in (GOOD, GOOD | {"header_duration_seconds": 3600.0}):
-        assert checked(copy.deepcopy(good), LIMITS) == good
+    for good in (
+        GOOD,
+        GOOD | {"header_duration_seconds": 3600.0, "profile": None},
+        GOOD | {"stripped_bytes": 0, "stripped_indices": []},
+        GOOD | {"stripped_bytes": FILE_BYTES + (1 << 20)},
+    ):
+        assert checked(copy.deepcopy(good), LIMITS, FILE_BYTES) == good
     assert decoder.plan(memoryview(VIDEO), {})["info"][1] == 30
 
 
@@ -102,18 +112,34 @@ def test_a_valid_plan_is_accepted(decoder: IsolatedDecoder) -> None:
         ("demuxer", None),
         ("decoder", "h264; rm"),
         ("decoder", ["h264"]),
+        ("profile", 100),
+        ("profile", "x" * 41),
+        ("pixel_format", "yuv420p\n"),
+        ("pixel_format", ["yuv420p"]),
+        ("stripped_bytes", -1),
+        ("stripped_bytes", FILE_BYTES + (1 << 20) + 1),
+        ("stripped_bytes", 5000.0),
+        ("stripped_bytes", None),
+        ("stripped_bytes", 0),
+        ("stripped_indices", []),
+        ("stripped_indices", list(range(15))),
+        ("stripped_indices", [*range(15), 14]),
+        ("stripped_indices", [*range(15), 1000]),
+        ("stripped_indices", [-1, *range(15)]),
+        ("stripped_indices", [float(index) for index in range(16)]),
+        ("stripped_indices", None),
         ("path", "/etc/passwd"),
     ],
 )
 def test_an_invalid_field_is_refused(field: str, said: object) -> None:
     with pytest.raises(ValueError, match="not a valid plan"):
-        checked(GOOD | {field: said}, LIMITS)
+        checked(GOOD | {field: said}, LIMITS, FILE_BYTES)
 
 
 @pytest.mark.parametrize("said", [None, [], "plan", 1, {}, {"frame_indices": [0]}])
 def test_what_is_not_a_plan_is_refused(said: object) -> None:
     with pytest.raises(ValueError, match="not a valid plan"):
-        checked(said, LIMITS)
+        checked(said, LIMITS, FILE_BYTES)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from video.limits import Limits
 from video.orientation import displayed, orientation_of
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
+from video.stripped_file import frame_number
 from video.work import check_work, decoded_too_much, max_pixels
 
 Order = NDArray[np.integer]
@@ -44,19 +45,18 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     total: "Decoded | None" = None,
     allow_damaged: bool = False,
+    stripped: tuple[BinaryIO, Order] | None = None,
 ) -> int:
     """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
     `motion_order` and `camera_order` are positions in `frame_indices`, one per frame of the clips. `out` is
     (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned and
     mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
-    With `allow_damaged`, the frames may be those that are left of a damaged file. Raises `InvalidVideo` if a wanted
-    frame cannot be decoded, `InvalidParameter` for bad indices.
+    With `allow_damaged`, the frames may be those that are left of a damaged file. With `stripped`, a file of
+    `video.stripping` and the wanted frames in it, they are decoded from there if all of them are found. Raises
+    `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
-    with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
-        table = read_frame_table(container, stream, limits, oriented=False, damaged=video if allow_damaged else None)
-
     # One for all frames: each reformatter sets up the conversion and starts threads.
     reformatter = VideoReformatter()
 
@@ -69,25 +69,34 @@ def decode(
         if for_camera.any():
             camera[for_camera] = crop(picture, shortest_edge)
 
+    file_bytes = video.seek(0, os.SEEK_END)
+    from_stripped, quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(3))
+    if stripped is not None:
+        try:
+            if _place_stripped(*stripped, limits, from_stripped, place):
+                return from_stripped.frames
+        finally:
+            if total is not None:
+                total.frames += from_stripped.frames
+    with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
+        table = read_frame_table(container, stream, limits, oriented=False, damaged=video if allow_damaged else None)
     wanted = [int(index) for index in frame_indices]
     if not wanted or wanted[0] < 0 or wanted[-1] >= table.info.frames or (np.diff(wanted) <= 0).any():
         raise InvalidParameter(f"frame indices must be ascending, from 0 to {table.info.frames - 1}")
-    file_bytes = video.seek(0, os.SEEK_END)
     check_work(frames_to_decode(table, frame_indices), table.info.width, table.info.height, file_bytes, limits)
-    quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(2))
     try:
         if table.pts is not None and table.packet_pts is not None:
             uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
             with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
                 if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
-                    return quick.frames
+                    return from_stripped.frames + quick.frames
         # A wanted frame is missing or not identifiable: decode every packet, which also finds out what is wrong.
         with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
             _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
     finally:
         if total is not None:
             total.frames += quick.frames + thorough.frames
-    return quick.frames + thorough.frames
+    return from_stripped.frames + quick.frames + thorough.frames
 
 
 def frames_to_decode(table: FrameTable, wanted: Order) -> int:
@@ -110,6 +119,30 @@ def arrive(video: BinaryIO, table: FrameTable, frame_indices: Order, limits: Lim
 
 Place = Callable[[int, VideoFrame], None]
 """Writes the wanted frame at a position into the clips that it belongs to."""
+
+
+def _place_stripped(stripped: BinaryIO, indices: Order, limits: Limits, decoded: "Decoded", place: Place) -> bool:
+    """Place all frames of a stripped file that are wanted; False if one of them is missing or cannot be decoded."""
+    try:
+        with open_video(stripped, limits) as (container, stream):
+            _use_threads(stream)
+            frames = (frame for packet in container.demux(stream) for frame in packet.decode())
+            return _place_frames(_numbered(frames, decoded), [int(index) for index in indices], place)
+    except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        return False
+    except InvalidVideo as error:
+        if error.reason == Reason.TOO_LARGE:
+            raise
+        return False
+
+
+def _numbered(frames: Iterator[VideoFrame], decoded: "Decoded") -> Iterator[tuple[int, VideoFrame]]:
+    for frame in frames:
+        decoded.count(frame)
+        if frame.pts is not None and frame.time_base is not None:
+            yield frame_number(frame.pts, frame.time_base), frame
 
 
 def _place_frames(frames: Iterator[tuple[int, VideoFrame]], wanted: list[int], place: Place) -> bool:
@@ -209,8 +242,7 @@ def _frames_of(
     The index comes from the frame's pts, so that a packet that cannot be decoded costs its own frame and shifts no
     other; without timestamps, frames are counted. With `uses`, packets that no wanted frame needs are skipped.
     """
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    _use_threads(stream)
     packets = container.demux(stream)
     if table.is_damaged:
         packets = until_unreadable(packets)
@@ -224,6 +256,11 @@ def _frames_of(
                 continue
         count += 1
         yield index, frame
+
+
+def _use_threads(stream: VideoStream) -> None:
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
 def until_unreadable(packets: Iterator[Packet]) -> Iterator[Packet]:

@@ -31,9 +31,10 @@ from video.cpu_share import whole
 from video.errors import Busy, DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
-from video.orders import check_orders
+from video.orders import check_orders, check_stripped
 from video.parameters import Parameters
-from video.plan import checked
+from video.plan import checked, max_stripped_bytes
+from video.strip import Strip
 
 MESSAGE_BYTES = 1 << 20
 """Size of the largest message; a request names a thousand frames at most."""
@@ -52,7 +53,9 @@ ROOT = str(Path(__file__).parent.parent)
 RUN_WORKER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from video.worker import main; main()"
 """-I keeps PYTHONPATH and the working directory out of the worker, so it is told where the project is."""
 T = TypeVar("T")
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+SEALS = SIZE_SEALS | fcntl.F_SEAL_SEAL
+CONTENT_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 class End(StrEnum):
@@ -129,19 +132,33 @@ class IsolatedDecoder:
             self._process = None
 
     def plan(
-        self, video: memoryview, parameters: Mapping[str, object], share: Callable[[], float] = whole
+        self,
+        video: memoryview,
+        parameters: Mapping[str, object],
+        share: Callable[[], float] = whole,
+        *,
+        strip: Strip = Strip.WHERE_SAFE,
     ) -> dict[str, Any]:
-        """Choose frames of an encoded `video`: returns the lists of `video.worker.plan`.
+        """Choose frames of an encoded `video`: returns what `video.worker.plan` does, and `stripped_video`.
 
         `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, whenever it is
-        called. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
+        called. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
+        `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
+        certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters))
         self._check_bytes(video)
         self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
-        with _memory("video", video) as file:
-            return self._ask("plan", {"parameters": numbers}, [file], lambda said: checked(said, self.limits))
+        # Memory is taken as far as it is written to.
+        room = max_stripped_bytes(video.nbytes)
+        with _memory("video", video) as file, _memory("stripped", size=room, seals=SIZE_SEALS) as stripped:
+
+            def check(said: object) -> dict[str, Any]:
+                plan = checked(said, self.limits, video.nbytes)
+                return plan | {"stripped_video": _sealed(stripped, plan["stripped_bytes"])}
+
+            return self._ask("plan", {"parameters": numbers, "strip": strip}, [file, stripped], check)
 
     def decode(
         self,
@@ -153,11 +170,14 @@ class IsolatedDecoder:
         share: Callable[[], float] = whole,
         *,
         allow_damaged: bool = False,
+        stripped_video: memoryview | NDArray[np.uint8] | None = None,
+        stripped_indices: NDArray[np.integer] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
 
-        The arguments are those of `video.decoding.decode`; `share` is as in `plan`.
-        Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
+        The arguments are those of `video.decoding.decode`; `share` is as in `plan`. With `stripped_video` and
+        `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are all found; empty ones
+        are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed` or `Busy`.
         """
         check_orders(frame_indices, motion_order, camera_order)
         self._check_bytes(video)
@@ -169,9 +189,19 @@ class IsolatedDecoder:
             "camera_order": camera_order.tolist(),
             "shortest_edge": shortest_edge,
             "allow_damaged": allow_damaged,
+            "stripped_indices": [],
         }
-        with _memory("video", video) as file, _memory("clips", size=frames * FRAME_BYTES) as out:
-            self._ask("decode", arguments, [file, out], lambda said: said)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_memory("video", video))
+            out = stack.enter_context(_memory("clips", size=frames * FRAME_BYTES))
+            descriptors = [file, out]
+            if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
+                check_stripped(frame_indices, stripped_indices)
+                content = memoryview(stripped_video)
+                self._check_bytes(content)
+                descriptors.append(stack.enter_context(_memory("stripped", content)))
+                arguments["stripped_indices"] = stripped_indices.tolist()
+            self._ask("decode", arguments, descriptors, lambda said: said)
             clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return clips[:segments], clips[segments:]
@@ -304,8 +334,22 @@ def _frames_decoded(said: Any) -> int:
     return count
 
 
+def _sealed(descriptor: int, count: int) -> NDArray[np.uint8]:
+    """(count,) uint8, read-only: the first bytes of memory that nothing can change any more.
+
+    Raises ValueError if the worker keeps it from being sealed.
+    """
+    if not count:
+        return np.empty(0, np.uint8)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, CONTENT_SEALS)
+    except OSError as error:  # it still has a mapping, or has sealed the seals
+        raise ValueError("the stripped file cannot be sealed") from error
+    return np.frombuffer(mmap.mmap(descriptor, count, prot=mmap.PROT_READ), np.uint8)
+
+
 @contextlib.contextmanager
-def _memory(name: str, content: memoryview | None = None, size: int = 0) -> Iterator[int]:
+def _memory(name: str, content: memoryview | None = None, size: int = 0, *, seals: int = SEALS) -> Iterator[int]:
     """A descriptor of anonymous memory with `content`, or `size` zeros, sealed against shrinking and growing."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -315,7 +359,7 @@ def _memory(name: str, content: memoryview | None = None, size: int = 0) -> Iter
             rest = content
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -35,3 +35,12 @@ def check_orders(
     for order in (motion_order, camera_order):
         if len(order) and not (order.min() >= 0 and order.max() < len(frame_indices)):
             raise InvalidParameter(f"an order has positions outside the {len(frame_indices)} frames to decode")
+
+
+def check_stripped(frame_indices: NDArray[np.integer], stripped_indices: NDArray[np.integer]) -> None:
+    """Raise `InvalidParameter` unless there is a STRIPPED_INDICES for each of FRAME_INDICES, ascending from 0 on."""
+    if len(stripped_indices) != len(frame_indices):
+        these = f"there are {len(stripped_indices)} indices of a stripped video"
+        raise InvalidParameter(f"{these}; their number must be that of the frame indices, {len(frame_indices)}")
+    if stripped_indices[0] < 0 or (np.diff(stripped_indices) <= 0).any():
+        raise InvalidParameter("the indices of a stripped video must ascend from 0 on")

@@ -1,5 +1,6 @@
 """Validation of a worker's plan: an untrusted file may have taken over the worker."""
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -11,18 +12,28 @@ from video.orders import MAX_PLACES, MAX_WANTED
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
     *("info", "header_duration_seconds", "orientation", "dali_shows_it", "frames_to_decode"),
-    *("demuxer", "decoder", "decoded_share"),
+    *("demuxer", "decoder", "profile", "pixel_format", "decoded_share"),
+    *("stripped_bytes", "stripped_indices"),
 }
 LEAST_SHARE = 0.5
 """A damaged video of which a smaller share decodes is refused."""
+MAX_STRIPPED_MORE = 1 << 20
+"""A stripped file has so many bytes more than its video at most: its index may be larger."""
+NAME = re.compile("[A-Za-z0-9 :._()+-]{1,40}")
+"""FFmpeg's name of a profile or a pixel format."""
 MAX_NUMBER = 1e20
 """A file may state any 64-bit number of seconds as its duration."""
 
 
-def checked(said: object, limits: Limits) -> dict[str, Any]:
+def max_stripped_bytes(file_bytes: int) -> int:
+    """The most bytes of the stripped file of a video of `file_bytes`."""
+    return file_bytes + MAX_STRIPPED_MORE
+
+
+def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     """Return `said` if it is a possible result of `video.worker.plan` under `limits`, else raise ValueError.
 
-    A valid plan has the types, sizes and ranges that its users rely on; whether it is true cannot be checked.
+    The video has `file_bytes`. A valid plan has the types, sizes and ranges that its users rely on; whether it is true cannot be checked.
     """
     _require(isinstance(said, dict) and said.keys() == FIELDS)
     assert isinstance(said, dict)
@@ -47,9 +58,26 @@ def checked(said: object, limits: Limits) -> dict[str, Any]:
     to_decode = said["frames_to_decode"]
     _require(type(to_decode) is int and 0 < to_decode <= limits.max_frames)
     _require(said["demuxer"] in DEMUXERS and said["decoder"] in DECODERS)
+    _require(said["profile"] is None or _is_name(said["profile"]))
+    _require(said["pixel_format"] is None or _is_name(said["pixel_format"]))
+    _check_stripped(said["stripped_bytes"], said["stripped_indices"], len(frame_indices), limits, file_bytes)
     share = said["decoded_share"]
     _require(_is_finite(share) and LEAST_SHARE <= share <= 1)
     return said
+
+
+def _check_stripped(count: object, indices: object, wanted: int, limits: Limits, file_bytes: int) -> None:
+    _require(type(count) is int and 0 <= count <= max_stripped_bytes(file_bytes))
+    if not count:
+        _require(indices == [])
+        return
+    _require(_are_integers(indices, wanted, wanted, below=limits.max_frames))
+    assert isinstance(indices, list)
+    _require(all(first < second for first, second in pairwise(indices)))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
 def _are_integers(values: object, least: int, most: int, *, below: int) -> bool:

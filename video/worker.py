@@ -40,25 +40,37 @@ from video.resize import crop, stretch
 from video.salvage import sample_what_decodes
 from video.sampling import sample
 from video.stream_choice import dali_stream
+from video.strip import NOT_STRIPPED, Strip
+from video.stripping import stripped_video
 
 PR_SET_PDEATHSIG = 1
+MAX_DESCRIPTORS = 3
+"""Of a request: the file, the clips, the stripped file."""
 
 
-def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, Any]) -> dict[str, Any]:
+def plan(
+    video: BinaryIO, limits: Limits, total: Decoded, stripped_descriptor: int, parameters: dict[str, Any], strip: str
+) -> dict[str, Any]:
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
 
-    No more than one frame is decoded, for its orientation, unless a damaged video is allowed.
+    `strip`, a value of `Strip`, says when a file with the wanted frames is written to `stripped_descriptor`. No more
+    than one frame is decoded, for its orientation, unless a damaged video is allowed.
     """
     asked = Parameters(**parameters)
     allowed = bool(asked.allow_damaged)
     with open_video(video, limits, allow_damaged=allowed) as (container, stream):
         table = read_frame_table(container, stream, limits, damaged=video if allowed else None)
         demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
+        profile, pixel_format = stream.codec_context.profile, stream.codec_context.pix_fmt
         dali_shows_it = dali_stream(container.streams.video).index == stream.index
     if allowed:
         sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
     else:
         sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
+    stripped = NOT_STRIPPED
+    if decoded_share == 1:
+        with open(stripped_descriptor, "r+b", buffering=0, closefd=False) as out:
+            stripped = stripped_video(video, table, sampling.frame_indices, out, Strip(strip), limits)
     return {
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
@@ -71,7 +83,11 @@ def plan(video: BinaryIO, limits: Limits, total: Decoded, parameters: dict[str, 
         "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
         "demuxer": demuxer,
         "decoder": decoder,
+        "profile": profile,
+        "pixel_format": pixel_format,
         "decoded_share": decoded_share,
+        "stripped_bytes": stripped.bytes,
+        "stripped_indices": stripped.indices,
     }
 
 
@@ -80,26 +96,35 @@ def decode_into(
     limits: Limits,
     total: Decoded,
     clips_descriptor: int,
+    stripped_descriptor: int | None = None,
+    *,
     frame_indices: list[int],
     motion_order: list[int],
     camera_order: list[int],
     shortest_edge: int,
     allow_damaged: bool,
+    stripped_indices: list[int],
 ) -> dict[str, Any]:
-    """Decode the wanted frames into the shared memory `clips_descriptor`."""
+    """Decode the wanted frames into the shared memory `clips_descriptor`, from the stripped file if there is one."""
     # Unmapped when nothing refers to it any more; a traceback still may.
     out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
-    decode(
-        video,
-        np.array(frame_indices),
-        np.array(motion_order),
-        np.array(camera_order),
-        shortest_edge,
-        out,
-        limits=limits,
-        total=total,
-        allow_damaged=allow_damaged,
-    )
+    with contextlib.ExitStack() as stack:
+        stripped = None
+        if stripped_descriptor is not None:
+            file = stack.enter_context(open(stripped_descriptor, "rb", buffering=0, closefd=False))
+            stripped = file, np.array(stripped_indices)
+        decode(
+            video,
+            np.array(frame_indices),
+            np.array(motion_order),
+            np.array(camera_order),
+            shortest_edge,
+            out,
+            limits=limits,
+            total=total,
+            allow_damaged=allow_damaged,
+            stripped=stripped,
+        )
     return {}
 
 
@@ -118,7 +143,7 @@ def main() -> None:
         for barrier in sandbox.enter():
             print(f"the decoder process runs without {barrier}", file=sys.stderr, flush=True)
         while True:
-            message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 2)
+            message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, MAX_DESCRIPTORS)
             if not message:
                 return
             channel.sendall(TAKEN)
