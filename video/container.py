@@ -34,6 +34,7 @@ from video.formats import (
 )
 from video.limits import Limits
 from video.orientation import UPRIGHT, FirstFrame, Orientation, orientation_of
+from video.packet_notes import Notes
 from video.packets import beginning_test, shown_test
 from video.sampling import StreamInfo
 from video.stream_choice import shown_stream
@@ -67,6 +68,8 @@ class FrameTable:
     """Whether the file is truncated or cannot be read to its end; only if such a file was allowed."""
     frames_missing: int = 0
     """Frames that a damaged file says it has, or seems to have by its size or duration, and that cannot be read."""
+    packet_notes: NDArray[np.int32] | None = None
+    """(packets,) what `video.packet_notes` says of each packet; None unless it was asked for."""
 
 
 @contextmanager
@@ -100,11 +103,13 @@ def read_frame_table(
     *,
     oriented: bool = True,
     damaged: BinaryIO | None = None,
+    noted: bool = False,
 ) -> FrameTable:
     """Read every packet of `stream`; raises `InvalidVideo`.
 
     Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames. With
-    `damaged`, the file itself, the table of a damaged file has the frames that can be read.
+    `damaged`, the file itself, the table of a damaged file has the frames that can be read. If `noted`, the headers of
+    all packets are read for `packet_notes`.
     """
     is_damaged, corrupt = False, 0
     time_base = stream.time_base
@@ -115,6 +120,7 @@ def read_frame_table(
     last_shown, last_units = -math.inf, 0
     has_begun = False
     is_shown, begins = _packet_tests(stream)
+    notes = Notes(stream.codec_context.codec.name, stream.codec_context.extradata) if noted else None
     first = FirstFrame(stream) if oriented else None
     size = stream.codec_context.width, stream.codec_context.height  # decoding may change them
     try:
@@ -133,7 +139,10 @@ def read_frame_table(
             packet_is_keyframe.append(is_beginning)
             if not has_begun and (packet.is_keyframe or is_beginning):
                 has_begun, first_key_pts = True, packet.pts
-            if is_shown(packet) and not (packet.is_discard or packet.is_corrupt):
+            has_frame = is_shown(packet)
+            if notes is not None:
+                notes.take(memoryview(packet), is_shown=has_frame)
+            if has_frame and not (packet.is_discard or packet.is_corrupt):
                 shown.append((packet.pts, packet.dts))
                 time = packet.dts if packet.pts is None else packet.pts
                 if time is not None and time >= last_shown:
@@ -176,6 +185,7 @@ def read_frame_table(
         duration.header_seconds,
         is_damaged or corrupt > 0,
         corrupt,
+        None if notes is None else notes.all,
     )
     return table if damaged is None else _of_damaged(table, container, stream, damaged, frames_seconds)
 

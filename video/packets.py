@@ -7,12 +7,12 @@ read where decoders read them.
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-Packet = bytes | memoryview
+from video.bits import START_CODE, Packet, nal_units
+
 Test = Callable[[Packet], bool]
 
 INTRA_ONLY = ("mjpeg", "prores", "dnxhd")
 """Codecs in which no frame refers to another."""
-START_CODE = b"\0\0\1"
 H264_SLICES, H264_IDR, H264_SEI = range(1, 6), 5, 6
 RECOVERY_POINT = 6
 HEVC_SLICES, HEVC_RANDOM_ACCESS = range(32), range(16, 24)
@@ -29,9 +29,10 @@ def beginning_test(codec: str, extradata: bytes | None) -> Test | None:
     `codec` is FFmpeg's name of a decoder, `extradata` the stream's.
     """
     if codec in ("h264", "hevc"):
-        return partial(_h264_begins if codec == "h264" else _hevc_begins, length_bytes=_length_bytes(codec, extradata))
+        begins = _h264_begins if codec == "h264" else _hevc_begins
+        return partial(begins, length_bytes=nal_length_bytes(codec, extradata))
     if codec in ("av1", "libdav1d"):
-        return partial(_av1_begins, is_still=_is_av1_still(_av1_units((extradata or b"")[AV1_CONFIGURATION_BYTES:])))
+        return partial(_av1_begins, is_still=_is_av1_still(av1_units((extradata or b"")[AV1_CONFIGURATION_BYTES:])))
     if codec in INTRA_ONLY:
         return lambda _: True
     return {
@@ -46,14 +47,14 @@ def beginning_test(codec: str, extradata: bytes | None) -> Test | None:
 def shown_test(codec: str, extradata: bytes | None) -> Test | None:
     """The test whether a packet has a frame that is shown; None if each packet of the codec has one."""
     if codec in ("av1", "libdav1d"):
-        return partial(_av1_is_shown, is_still=_is_av1_still(_av1_units((extradata or b"")[AV1_CONFIGURATION_BYTES:])))
+        return partial(_av1_is_shown, is_still=_is_av1_still(av1_units((extradata or b"")[AV1_CONFIGURATION_BYTES:])))
     return {"vp8": _vp8_is_shown, "vp9": _vp9_is_shown}.get(codec)
 
 
 # H.264 (ITU-T H.264, 7.3) and HEVC (ITU-T H.265, 7.3)
 
 
-def _length_bytes(codec: str, extradata: bytes | None) -> int:
+def nal_length_bytes(codec: str, extradata: bytes | None) -> int:
     """Bytes of the length before each NAL unit; 0 if start codes separate the units (Annex B)."""
     place = 4 if codec == "h264" else 21
     if not extradata or len(extradata) <= place or extradata.startswith((START_CODE, b"\0" + START_CODE)):
@@ -61,29 +62,8 @@ def _length_bytes(codec: str, extradata: bytes | None) -> int:
     return (extradata[place] & 3) + 1
 
 
-def _nal_units(packet: Packet, length_bytes: int) -> Iterator[Packet]:
-    """The NAL units of a packet, up to the first one that is cut off."""
-    if length_bytes:
-        place = length_bytes
-        while place < len(packet):
-            end = place + int.from_bytes(packet[place - length_bytes : place], "big")
-            if end == place or end > len(packet):
-                return
-            yield packet[place:end]
-            place = end + length_bytes
-        return
-    content = bytes(packet)
-    place = content.find(START_CODE)
-    while place >= 0:
-        place += len(START_CODE)
-        end = content.find(START_CODE, place)
-        if place < len(content):
-            yield content[place:] if end < 0 else content[place:end]
-        place = end
-
-
 def _h264_begins(packet: Packet, length_bytes: int) -> bool:
-    for unit in _nal_units(packet, length_bytes):
+    for _, unit in nal_units(packet, length_bytes):
         kind = unit[0] & 31
         if kind == H264_SEI and _is_recovery_point(unit):
             return True
@@ -115,7 +95,7 @@ def _is_recovery_point(sei: Packet) -> bool:
 
 
 def _hevc_begins(packet: Packet, length_bytes: int) -> bool:
-    for unit in _nal_units(packet, length_bytes):
+    for _, unit in nal_units(packet, length_bytes):
         kind = (unit[0] >> 1) & 63
         if kind in HEVC_SLICES:
             return kind in HEVC_RANDOM_ACCESS
@@ -154,12 +134,12 @@ def _vp8_is_shown(packet: Packet) -> bool:
 
 
 def _vp9_begins(packet: Packet) -> bool:
-    is_valid, repeats, is_inter, _ = _vp9_header(_vp9_frames(packet)[0])
+    is_valid, repeats, is_inter, _ = _vp9_header(vp9_frames(packet)[0])
     return is_valid and not repeats and not is_inter
 
 
 def _vp9_is_shown(packet: Packet) -> bool:
-    headers = map(_vp9_header, _vp9_frames(packet))
+    headers = map(_vp9_header, vp9_frames(packet))
     return any(repeats or shown or not is_valid for is_valid, repeats, _, shown in headers)
 
 
@@ -171,7 +151,7 @@ def _vp9_header(frame: Packet) -> tuple[bool, bool, bool, bool]:
     return first >> 6 == 2, show_existing, inter, shown
 
 
-def _vp9_frames(packet: Packet) -> list[Packet]:
+def vp9_frames(packet: Packet) -> list[Packet]:
     """The frames of a packet, at least one: a superframe has several, and their sizes at its end."""
     last = packet[-1]
     count, size_bytes = (last & 7) + 1, (last >> 3 & 3) + 1
@@ -191,7 +171,7 @@ def _vp9_frames(packet: Packet) -> list[Packet]:
 
 
 def _av1_begins(packet: Packet, is_still: bool) -> bool:
-    units = list(_av1_units(packet))
+    units = list(av1_units(packet))
     for kind, content in units:
         if kind in (AV1_FRAME_HEADER, AV1_FRAME):
             # Not an existing frame, a keyframe, and shown: a hidden one leaves frames that refer to earlier ones.
@@ -200,7 +180,7 @@ def _av1_begins(packet: Packet, is_still: bool) -> bool:
 
 
 def _av1_is_shown(packet: Packet, is_still: bool) -> bool:
-    units = list(_av1_units(packet))
+    units = list(av1_units(packet))
     headers = [content[0] for kind, content in units if kind in (AV1_FRAME_HEADER, AV1_FRAME)]
     return not headers or is_still or _is_av1_still(units) or any(header & 0b10010000 for header in headers)
 
@@ -210,7 +190,7 @@ def _is_av1_still(units: Iterable[tuple[int, Packet]]) -> bool:
     return any(kind == AV1_SEQUENCE_HEADER and content[0] & 0b1000 for kind, content in units)
 
 
-def _av1_units(packet: Packet) -> Iterator[tuple[int, Packet]]:
+def av1_units(packet: Packet) -> Iterator[tuple[int, Packet]]:
     """The kind and the content of each unit (OBU) that has content."""
     place = 0
     while place < len(packet):

@@ -33,7 +33,8 @@ def max_stripped_bytes(file_bytes: int) -> int:
 def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     """Return `said` if it is a possible result of `video.worker.plan` under `limits`, else raise ValueError.
 
-    The video has `file_bytes`. A valid plan has the types, sizes and ranges that its users rely on; whether it is true cannot be checked.
+    The video has `file_bytes`. A valid plan has the types, sizes and ranges that its users rely on; whether it is true
+    cannot be checked.
     """
     _require(isinstance(said, dict) and said.keys() == FIELDS)
     assert isinstance(said, dict)

@@ -72,7 +72,7 @@ class StrippedFile:
 
     def __init__(self, output: OutputContainer, stream: VideoStream) -> None:
         self._output = output
-        self._stream = output.add_stream_from_template(stream)
+        self._stream = output.add_stream_from_template(stream, opaque=True)
         self._stream.time_base = Fraction(1, TICKS_PER_SECOND)
 
     def add(self, content: bytes | memoryview, place: Place, delay: int) -> None:

@@ -59,7 +59,8 @@ def plan(
     asked = Parameters(**parameters)
     allowed = bool(asked.allow_damaged)
     with open_video(video, limits, allow_damaged=allowed) as (container, stream):
-        table = read_frame_table(container, stream, limits, damaged=video if allowed else None)
+        noted = strip != Strip.NEVER
+        table = read_frame_table(container, stream, limits, damaged=video if allowed else None, noted=noted)
         demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
         profile, pixel_format = stream.codec_context.profile, stream.codec_context.pix_fmt
         dali_shows_it = dali_stream(container.streams.video).index == stream.index
