@@ -63,7 +63,7 @@ def test_too_much_to_decode_is_left_for_ffmpeg_to_refuse() -> None:
 
 
 def test_the_size_that_counts_is_that_of_decoded_frames_not_of_displayed_ones() -> None:
-    wide = {"info": [10.0, 250, 25.0, 1000, 2000], "decoder": "mpeg4", "profile": "Simple Profile"}
+    wide: dict[str, Any] = {"info": [10.0, 250, 25.0, 1000, 2000], "decoder": "mpeg4", "profile": "Simple Profile"}
     assert choice(**wide, orientation=[90, False]).decoder is Decoder.NVDEC  # decoded as 2000 x 1000
     assert choice(**wide).decoder is Decoder.FFMPEG
 

@@ -231,7 +231,7 @@ class Counting:
         key = (self.name, *labels.values())
         self.values.setdefault(key, 0)
 
-        def add(value: float) -> None:
+        def add(value: int) -> None:
             self.values[key] += value
 
         return types.SimpleNamespace(increment=add, observe=lambda _: add(1), set=lambda _: None)

@@ -58,7 +58,7 @@ class Metrics:
         for decoder in self._decoders:
             for outcome, reason in results:
                 labels = {"outcome": str(outcome), "reason": str(reason), "decoder": decoder}
-                self._videos[reason, decoder] = self._metric(videos, **labels)
+                self._videos[reason, decoder] = self._metric(videos, None, **labels)
             for outcome in RequestOutcome:
                 labels = {"outcome": str(outcome), "decoder": decoder}
                 self._seconds[outcome, decoder] = self._metric(seconds, SECONDS, **labels)
