@@ -1,8 +1,8 @@
 """`python -m tests.fuzz`: run sampling and decoding on damaged files, as the server does, until you stop it.
 
 It tries every structural mutation of every seed first, then random mutations, all from a seeded generator. A file that
-is refused as damaged is tried again with `allow_damaged`. It decodes a valid video in between, whose clips must not
-change. It keeps files that crash a decoder process, exceed its timeout or
+is refused as damaged is tried again with `allow_damaged`. What is stripped of a file is decoded, too. It decodes a
+valid video in between, whose clips must not change. It keeps files that crash a decoder process, exceed its timeout or
 give an unexpected error.
 """
 
@@ -58,6 +58,9 @@ def decode(decoder: IsolatedDecoder, video: bytes, *, allow_damaged: bool = Fals
     content = memoryview(video)
     plan = decoder.plan(content, {"allow_damaged": allow_damaged})
     indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+    stripped, places = plan["stripped_video"], np.array(plan["stripped_indices"])
+    if len(stripped):
+        decoder.decode(content, indices, motion, camera, FRAME_SIZE, stripped_video=stripped, stripped_indices=places)
     return np.concatenate(decoder.decode(content, indices, motion, camera, FRAME_SIZE, allow_damaged=allow_damaged))
 
 

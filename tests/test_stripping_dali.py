@@ -44,7 +44,7 @@ def dali_frames(video: bytes, indices: list[int]) -> NDArray[np.uint8]:
     return np.array(pipeline().run()[0][0])
 
 
-def blocks(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+def blocks(frame: NDArray[Any]) -> NDArray[np.float64]:
     """The means of 8 x 8 pixels: decoders upsample colors differently."""
     height, width, _ = frame.shape
     return frame.reshape(height // 8, 8, width // 8, 8, 3).mean(axis=(1, 3))

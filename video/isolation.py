@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +197,7 @@ class IsolatedDecoder:
             descriptors = [file, out]
             if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
                 check_stripped(frame_indices, stripped_indices)
-                content = memoryview(stripped_video)
+                content = memoryview(cast(Any, stripped_video))
                 self._check_bytes(content)
                 descriptors.append(stack.enter_context(_memory("stripped", content)))
                 arguments["stripped_indices"] = stripped_indices.tolist()

@@ -125,6 +125,8 @@ def _without(
 
     `layer_after` is the highest temporal layer of frames behind the group that may refer to it.
     """
+    if codec not in CONTINUES_STATE and not layer_after and not (notes[packets] >> LAYER_PLACE).any():
+        return packets[~candidates].tolist()
     kept = []
     resets_after = False
     for packet, is_candidate in zip(packets[::-1].tolist(), candidates[::-1].tolist(), strict=True):

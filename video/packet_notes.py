@@ -73,7 +73,10 @@ class Notes:
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
         """`codec` is FFmpeg's name of a decoder."""
-        self._note = _note_of(codec, extradata or b"")
+        try:
+            self._note = _note_of(codec, extradata or b"")
+        except (EOFError, IndexError):  # the extradata is too short
+            self._note = lambda _: DOUBT
         self._notes = array("i")
 
     def take(self, packet: Packet, *, is_shown: bool) -> None:

@@ -10,8 +10,10 @@ class Strip(StrEnum):
     NEVER = "never"
     WHERE_IT_PAYS = "where_it_pays"
     """Where decoding that file with FFmpeg saves more time than writing it takes."""
+    FOR_FFMPEG = "for_ffmpeg"
+    """Wherever FFmpeg is certain to find the wanted frames in that file."""
     WHERE_SAFE = "where_safe"
-    """Wherever the wanted frames of that file are certain to be those of the video, with DALI too."""
+    """Wherever both FFmpeg and DALI are certain to find them."""
 
 
 class Stripped(NamedTuple):

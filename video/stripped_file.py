@@ -19,9 +19,13 @@ from av.video.stream import VideoStream
 
 TICKS_PER_SECOND = 1000
 FRAME_TICKS = 40
+TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 IN_MP4 = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg")
 """Codecs that are written as mp4, by FFmpeg's names; others are written as Matroska."""
-MP4_OPTIONS = {"use_editlist": "0", "movflags": "negative_cts_offsets"}
+OPTIONS = {"flush_packets": "0"}
+MP4_OPTIONS = OPTIONS | {"use_editlist": "0", "movflags": "negative_cts_offsets"}
+BUFFER_BYTES = 1 << 18
+"""Written at once."""
 
 
 class CountedFile:
@@ -73,23 +77,22 @@ class StrippedFile:
     def __init__(self, output: OutputContainer, stream: VideoStream) -> None:
         self._output = output
         self._stream = output.add_stream_from_template(stream, opaque=True)
-        self._stream.time_base = Fraction(1, TICKS_PER_SECOND)
+        self._stream.time_base = TIME_BASE
 
-    def add(self, content: bytes | memoryview, place: Place, delay: int) -> None:
+    def add(self, packet: Packet, place: Place, delay: int) -> None:
         """Write a packet; `delay` is how many frames the decoder holds back at most, the same for all packets."""
-        packet = Packet(content)  # without what the demuxer says of the one that was read
-        packet.time_base = Fraction(1, TICKS_PER_SECOND)
+        packet.time_base = TIME_BASE
         packet.pts, packet.dts = place.displayed * FRAME_TICKS, (place.decoded - delay) * FRAME_TICKS
         packet.duration = FRAME_TICKS
         packet.is_keyframe = place.is_keyframe
         packet.stream = self._stream
-        self._output.mux(packet)
+        self._output.mux_one(packet)
 
 
 @contextmanager
 def written_to(out: CountedFile, stream: VideoStream) -> Iterator[StrippedFile]:
     """A file in `out` with one video stream like `stream`; it is complete afterwards."""
     in_mp4 = stream.codec_context.codec.canonical_name in IN_MP4
-    name, options = ("mp4", MP4_OPTIONS) if in_mp4 else ("matroska", {})
-    with av.open(cast(Any, out), "w", format=name, container_options=options) as output:
+    name, options = ("mp4", MP4_OPTIONS) if in_mp4 else ("matroska", OPTIONS)
+    with av.open(cast(Any, out), "w", format=name, container_options=options, buffer_size=BUFFER_BYTES) as output:
         yield StrippedFile(output, stream)

@@ -5,24 +5,37 @@ The file has one stream: the packets that the wanted frames need (`video.keeping
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from video.bits import nal_units
 from video.container import FrameTable, open_video
+from video.decoding import frames_to_decode
 from video.keeping import Doubt, Kept, check_for_dali, kept_packets
 from video.limits import Limits
 from video.packet_notes import HEVC_CRA, HIDDEN
 from video.packets import nal_length_bytes, vp9_frames
+from video.skipping import UNREFERENCED_ARE_MARKED
 from video.strip import NOT_STRIPPED, Strip, Stripped
 from video.stripped_file import CountedFile, Place, written_to
 
 IN_ORDER = ("vp8", "vp9", "av1", "libdav1d", "mjpeg")
 """Codecs whose frames are displayed in decoding order."""
+SECONDS_PER_PIXEL = 2e-9
+"""Of decoding a frame that nothing needs."""
+SECONDS_PER_PACKET, SECONDS_PER_KEPT_PACKET = 11e-6, 20e-6
+"""Of reading a packet of the whole video when decoding; of writing a packet and reading it again."""
+REWOUND = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""Demuxers that go back to the first packet; others are opened again, which takes longer."""
+BEFORE_ANYTHING = -(1 << 60)
+"""A time in microseconds."""
 CHANGES = ("new_extradata", "param_change")
 """What a container may say with a packet that a new file does not."""
 BROKEN_LINK = 17
@@ -31,44 +44,71 @@ MAX_FRAMES_OF_PACKET = 8
 
 
 def stripped_video(
-    video: BinaryIO, table: FrameTable, frame_indices: NDArray[np.integer], out: BinaryIO, strip: Strip, limits: Limits
+    video: BinaryIO,
+    container: InputContainer,
+    stream: VideoStream,
+    table: FrameTable,
+    frame_indices: NDArray[np.integer],
+    out: BinaryIO,
+    strip: Strip,
+    limits: Limits,
 ) -> Stripped:
     """Write the frames `frame_indices` (ascending) of `video` to `out`, which is as large as the file may become.
 
-    `table` has notes. Nothing is written if `strip` says so, or if it is not certain that the file's frames are the
-    wanted ones.
+    `container` and `stream` are open, and `table` was read from them, with notes. Nothing is written if `strip` says
+    so, or if it is not certain that the file's frames are the wanted ones.
     """
     if strip == Strip.NEVER or table.packet_notes is None or table.is_damaged:
         return NOT_STRIPPED
-    with open_video(video, limits) as (container, stream):
-        codec, extradata = stream.codec_context.codec.name, stream.codec_context.extradata
-        try:
-            order, wanted = _order_and_wanted(table, frame_indices, codec)
-            kept = kept_packets(order, table.packet_is_keyframe, table.packet_notes, wanted, codec)
-            if strip == Strip.WHERE_SAFE:
-                check_for_dali(kept, table.packet_notes)
-            places, delay = _places(order, table.packet_is_keyframe, table.packet_notes, kept)
-            counted = CountedFile(out)
-            with written_to(counted, stream) as written:
-                packets = _chosen((packet for packet in container.demux(stream) if packet.size), kept)
-                hidden: list[bytes] = []
-                for packet, is_spliced, place in zip(packets, kept.spliced, places, strict=True):
-                    if any(packet.has_sidedata(change) for change in CHANGES):
-                        raise Doubt("the container says that parameters of the decoder change")
-                    content: bytes | memoryview = memoryview(packet)
-                    if is_spliced:
-                        content = as_broken_link(bytes(content), nal_length_bytes(codec, extradata))
-                    if place is None:
-                        hidden += map(bytes, vp9_frames(content))
-                        continue
-                    if hidden:
-                        content = superframe([*hidden, *map(bytes, vp9_frames(content))])
-                        hidden = []
-                    written.add(content, place, delay)
-        except (Doubt, av.FFmpegError, OSError, ValueError):
+    codec = stream.codec_context.codec.name
+    try:
+        order, wanted = _order_and_wanted(table, frame_indices, codec)
+        kept = kept_packets(order, table.packet_is_keyframe, table.packet_notes, wanted, codec)
+        if strip == Strip.WHERE_SAFE:
+            check_for_dali(kept, table.packet_notes)
+        if strip == Strip.WHERE_IT_PAYS and not _pays(table, frame_indices, len(kept.packets), codec):
             return NOT_STRIPPED
+        places, delay = _places(order, table.packet_is_keyframe, table.packet_notes, kept)
+        counted = CountedFile(out)
+        with (
+            _from_the_start(video, container, stream, limits) as packets,
+            written_to(counted, stream) as written,
+        ):
+            for packet, place in _rewritten(_chosen(packets, table, kept), stream, kept, places):
+                written.add(packet, place, delay)
+    except (Doubt, av.FFmpegError, OSError, ValueError):
+        return NOT_STRIPPED
     displayed = {int(packet): place.displayed for packet, place in zip(kept.packets, places, strict=True) if place}
     return Stripped(counted.bytes, [displayed[packet] for packet in wanted.tolist()])
+
+
+def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, codec: str) -> bool:
+    """Whether writing `kept` packets and decoding them takes less time than decoding from the whole video."""
+    # FFmpeg leaves out by itself what H.264 marks as unreferenced.
+    spared = 0 if codec in UNREFERENCED_ARE_MARKED else frames_to_decode(table, frame_indices) - kept
+    saved = spared * table.info.width * table.info.height * SECONDS_PER_PIXEL
+    saved += len(table.packet_is_keyframe) * SECONDS_PER_PACKET
+    return saved > kept * SECONDS_PER_KEPT_PACKET
+
+
+def _rewritten(
+    packets: Iterable[Packet], stream: VideoStream, kept: Kept, places: list[Place | None]
+) -> Iterator[tuple[Packet, Place]]:
+    """The kept packets as they are written, and where: hidden frames with shown ones, and no flags of the container."""
+    hidden: list[bytes] = []
+    length_bytes = nal_length_bytes(stream.codec_context.codec.name, stream.codec_context.extradata)
+    for packet, is_spliced, place in zip(packets, kept.spliced.tolist(), places, strict=True):
+        if any(data.data_type in CHANGES for data in packet.iter_sidedata()):
+            raise Doubt("the container says that parameters of the decoder change")
+        if place is None:
+            hidden += map(bytes, vp9_frames(memoryview(packet)))
+        elif hidden:
+            yield Packet(superframe([*hidden, *map(bytes, vp9_frames(memoryview(packet)))])), place
+            hidden = []
+        elif is_spliced:
+            yield Packet(as_broken_link(bytes(packet), length_bytes)), place
+        else:
+            yield Packet(bytes(packet)) if packet.is_discard else packet, place
 
 
 def _order_and_wanted(
@@ -120,12 +160,30 @@ def _places(
     return places, int((decoded - displayed).max())
 
 
-def _chosen(packets: Iterable[Packet], kept: Kept) -> Iterator[Packet]:
-    """The kept ones of all packets of a stream; the file is not read beyond the last one."""
+@contextmanager
+def _from_the_start(
+    video: BinaryIO, container: InputContainer, stream: VideoStream, limits: Limits
+) -> Iterator[Iterator[Packet]]:
+    """All packets of a stream again."""
+    if container.format.name in REWOUND:
+        container.seek(BEFORE_ANYTHING)
+        yield container.demux(stream)
+        return
+    with open_video(video, limits) as (again, same):
+        yield again.demux(same)
+
+
+def _chosen(packets: Iterable[Packet], table: FrameTable, kept: Kept) -> Iterator[Packet]:
+    """The kept ones of all packets of a stream; the file is not read beyond the last one.
+
+    Raises `Doubt` if they are not those of the table.
+    """
     following = iter(kept.packets.tolist())
     wanted = next(following)
-    for number, packet in enumerate(packets):
+    for number, packet in enumerate(packet for packet in packets if packet.size):
         if number == wanted:
+            if table.packet_pts is not None and packet.pts != table.packet_pts[number]:
+                raise Doubt("the packets are not the same when they are read again")
             yield packet
             if (wanted := next(following, -1)) < 0:
                 return

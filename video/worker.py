@@ -64,14 +64,15 @@ def plan(
         demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
         profile, pixel_format = stream.codec_context.profile, stream.codec_context.pix_fmt
         dali_shows_it = dali_stream(container.streams.video).index == stream.index
-    if allowed:
-        sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
-    else:
-        sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
-    stripped = NOT_STRIPPED
-    if decoded_share == 1:
-        with open(stripped_descriptor, "r+b", buffering=0, closefd=False) as out:
-            stripped = stripped_video(video, table, sampling.frame_indices, out, Strip(strip), limits)
+        if allowed:
+            sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
+        else:
+            sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
+        stripped = NOT_STRIPPED
+        if decoded_share == 1:
+            with open(stripped_descriptor, "r+b", buffering=0, closefd=False) as out:
+                wanted = sampling.frame_indices
+                stripped = stripped_video(video, container, stream, table, wanted, out, Strip(strip), limits)
     return {
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
