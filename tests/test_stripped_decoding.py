@@ -91,10 +91,18 @@ def test_a_video_is_stripped_for_ffmpeg_where_it_pays(
     assert bool(plan["stripped_bytes"]) == pays
 
 
+def test_stripping_does_not_pay_where_decoding_would_begin_earlier(decoder: IsolatedDecoder) -> None:
+    """FFmpeg begins at a recovery point of H.264, a stripped file at an instantaneous refresh."""
+    options = {"g": "20", "bf": "3", "preset": "ultrafast", "x264-params": "open-gop=1:scenecut=0"}
+    video = memoryview(encode(100, width=320, height=180, container="matroska", options=options))
+    part = {"start_seconds": 2.5, "end_seconds": 2.7}
+    assert not decoder.plan(video, part, strip=Strip.WHERE_IT_PAYS)["stripped_bytes"]
+    assert decoder.plan(video, part, strip=Strip.FOR_FFMPEG)["stripped_bytes"]
+
+
 def test_stripping_pays_where_frames_need_not_be_decoded(decoder: IsolatedDecoder) -> None:
-    options = {"x265-params": "log-level=0:pools=1:frame-threads=1", "preset": "ultrafast"}
-    video = memoryview(encode(50, width=640, height=360, codec="libx265", options=options))
-    assert decoder.plan(video, {}, strip=Strip.WHERE_IT_PAYS)["stripped_bytes"]
+    video = memoryview(encode(60, width=320, height=180, codec="mpeg4", options={"bf": "2", "g": "60"}))
+    assert decoder.plan(video, FEW, strip=Strip.WHERE_IT_PAYS)["stripped_bytes"]
 
 
 @pytest.mark.parametrize(

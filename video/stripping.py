@@ -20,9 +20,9 @@ from video.container import FrameTable, open_video
 from video.decoding import frames_to_decode
 from video.keeping import Doubt, Kept, check_for_dali, kept_packets
 from video.limits import Limits
-from video.packet_notes import HEVC_CRA, HIDDEN
+from video.packet_notes import HEVC_CRA, HIDDEN, UNREFERENCED
 from video.packets import nal_length_bytes, vp9_frames
-from video.skipping import UNREFERENCED_ARE_MARKED
+from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
 from video.strip import NOT_STRIPPED, Strip, Stripped
 from video.stripped_file import CountedFile, Place, written_to
 
@@ -84,11 +84,21 @@ def stripped_video(
 
 def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, codec: str) -> bool:
     """Whether writing `kept` packets and decoding them takes less time than decoding from the whole video."""
-    # FFmpeg leaves out by itself what H.264 marks as unreferenced.
-    spared = 0 if codec in UNREFERENCED_ARE_MARKED else frames_to_decode(table, frame_indices) - kept
+    spared = frames_to_decode(table, frame_indices) - kept
+    if codec in UNREFERENCED_ARE_MARKED:
+        spared -= _left_out_by_ffmpeg(table, frame_indices)
     saved = spared * table.info.width * table.info.height * SECONDS_PER_PIXEL
     saved += len(table.packet_is_keyframe) * SECONDS_PER_PACKET
     return saved > kept * SECONDS_PER_KEPT_PACKET
+
+
+def _left_out_by_ffmpeg(table: FrameTable, frame_indices: NDArray[np.integer]) -> int:
+    """How many frames of the whole video FFmpeg would be told to decode, and leaves out because nothing needs them."""
+    assert table.packet_pts is not None
+    assert table.pts is not None
+    assert table.packet_notes is not None
+    uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[frame_indices])
+    return int(np.count_nonzero((uses == PacketUse.REFERENCE) & (table.packet_notes & UNREFERENCED != 0)))
 
 
 def _rewritten(
