@@ -12,7 +12,7 @@ import pytest
 
 from video import Limits
 from video.decoder import Decoder
-from video.gpu_decoder import Choice, choose
+from video.gpu_decoder import Choice, choose, positive
 from video.nvdec_capabilities import Capabilities, formats_of
 
 HOPPER = Capabilities(formats_of((9, 0)), "test")
@@ -66,6 +66,13 @@ def test_the_size_that_counts_is_that_of_decoded_frames_not_of_displayed_ones() 
     wide: dict[str, Any] = {"info": [10.0, 250, 25.0, 1000, 2000], "decoder": "mpeg4", "profile": "Simple Profile"}
     assert choice(**wide, orientation=[90, False]).decoder is Decoder.NVDEC  # decoded as 2000 x 1000
     assert choice(**wide).decoder is Decoder.FFMPEG
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "inf", "nan", "a minute", "", None])
+def test_a_parameter_that_is_not_a_positive_number_is_named(value: str | None) -> None:
+    with pytest.raises(ValueError, match=f"^NVDEC_SECONDS is {value!r}, it must be a positive number$"):
+        positive({} if value is None else {"NVDEC_SECONDS": value}, "NVDEC_SECONDS")
+    assert positive({"NVDEC_SECONDS": "0.5"}, "NVDEC_SECONDS") == 0.5
 
 
 class Tensor:

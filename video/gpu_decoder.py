@@ -4,6 +4,7 @@ Both give the same answer. NVDEC gets what is certain to be read there; all else
 whether a video is refused.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: int
+    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
 ) -> Choice:
     """The decoder for the video of a plan of `video.worker`, which has `file_bytes`.
 
@@ -34,7 +35,7 @@ def choose(
 
 
 def _why_not(
-    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: int
+    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
 ) -> str | None:
     height, width = decoded_size(plan)
     why = capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
@@ -53,6 +54,17 @@ def _why_not(
         most = f"more than {max_decoded_bytes / 1e9:.2f} GB (MAX_DECODED_BYTES)"
         return f"the {frames} wanted frames of {width} x {height} take {size / 1e9:.2f} GB when decoded, {most}"
     return None
+
+
+def positive(parameters: Mapping[str, str], name: str) -> float:
+    """The number in a parameter of a configuration; ValueError that names it if it is missing or not positive."""
+    try:
+        value = float(parameters.get(name, ""))
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {parameters.get(name)!r}, it must be a positive number")
+    return value
 
 
 def decoded_size(plan: Mapping[str, Any]) -> tuple[int, int]:

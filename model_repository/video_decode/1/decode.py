@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
+import triton_python_backend_utils as pb_utils  # before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
 from video.decoder import Decoder
+from video.gpu_decoder import positive
 from video.nvdec_model import MODEL, NvdecFailed, decode_on_gpu
 from video.orders import ORDERS, check_orders, check_stripped
 from video.parameters import Parameters
@@ -35,7 +36,12 @@ class TritonPythonModel(VideoModel):
         """Start the worker."""
         super().initialize(args)
         # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
-        self.nvdec_seconds = float(self.parameters.get("NVDEC_SECONDS", "0"))
+        self.nvdec_seconds = 0.0
+        if "NVDEC_SECONDS" in self.parameters:
+            try:
+                self.nvdec_seconds = positive(self.parameters, "NVDEC_SECONDS")
+            except ValueError as error:
+                raise pb_utils.TritonModelException(str(error)) from error
 
     def decoders(self) -> Sequence[Decoder]:
         """NVDEC only if the configuration has it."""

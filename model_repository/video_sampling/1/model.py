@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils  # before the project: it puts PY
 from numpy.typing import NDArray
 
 from video.decoder import Decoder
-from video.gpu_decoder import Choice, choose, decoded_size
+from video.gpu_decoder import Choice, choose, decoded_size, positive
 from video.nvdec_capabilities import capabilities
 from video.request_record import RequestRecord
 from video.strip import Strip
@@ -26,6 +26,8 @@ class TritonPythonModel(VideoModel):
         super().initialize(args)
         try:
             self.nvdec = capabilities(self.parameters.get("NVDEC_READS"))
+            if "NVDEC_READS" in self.parameters:
+                self.max_decoded_bytes = positive(self.parameters, "MAX_DECODED_BYTES")
         except ValueError as error:
             raise pb_utils.TritonModelException(str(error)) from error
         if "NVDEC_READS" in self.parameters and args["model_instance_name"].endswith("_0"):  # once, not per instance
@@ -72,5 +74,4 @@ class TritonPythonModel(VideoModel):
     def _choice(self, plan: dict[str, Any], file_bytes: int) -> Choice:
         if "NVDEC_READS" not in self.parameters:
             return Choice(Decoder.FFMPEG)
-        max_decoded_bytes = int(self.parameters["MAX_DECODED_BYTES"])
-        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, max_decoded_bytes)
+        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, self.max_decoded_bytes)
