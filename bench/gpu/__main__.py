@@ -170,7 +170,7 @@ class Check:
         videos = real_videos()
         with Client(server.url, timeout_seconds=600) as client:
             scores = {name: client.score(path) for name, path in videos.items()}
-        return serving.differences(videos, scores)
+        return serving.differences(videos, scores, "nvdec")
 
     def _rate(self, name: str, seconds: float, goal: float = 0.0) -> dict[str, Figure]:
         flop = clip_flop(name) * BATCH / seconds
