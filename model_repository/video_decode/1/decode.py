@@ -64,7 +64,8 @@ class TritonPythonModel(VideoModel):
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
-        if on_gpu:  # with pip's DALI, whose tensors pass through there, too
+        if on_gpu:  # what the call takes here, and with pip's DALI there, too
+            needs["video_decode"] += stripped_video.nbytes
             needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes
         check_room(needs, pools_beside_this_process(), free_bytes())
         parameters, call = request_parameters(request)
