@@ -199,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS), metavar="NAME")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["360p"], metavar="SIZE")
     parser.add_argument("--seconds", nargs="+", type=int, default=[10, 60], metavar="N", help="multiples of 10")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often to decode (default: %(default)s)")
     parser.add_argument("--motion", action="store_true", help="the frames of the motion scores, and of one camera clip")
     options = parser.parse_args(arguments)
     parameters: dict[str, float] = {"max_clips": 1} if options.motion else {}
@@ -208,7 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for size in options.sizes:
             for seconds in options.seconds:
                 video = repeated(encoded(encoder, size), seconds // SECONDS)
-                print(measure(f"{encoder} {size} {seconds} s", video, parameters).row(), flush=True)
+                name = f"{encoder} {size} {seconds} s"
+                print(measure(name, video, parameters, decode_rounds=options.rounds).row(), flush=True)
     return 0
 
 

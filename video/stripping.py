@@ -30,6 +30,8 @@ IN_ORDER = ("vp8", "vp9", "av1", "libdav1d", "mjpeg")
 """Codecs whose frames are displayed in decoding order."""
 SECONDS_PER_PIXEL = 2e-9
 """Of decoding a frame that nothing needs."""
+SECONDS_PER_PIXEL_OF_OPENING = 8e-9
+"""FFmpeg opens the whole video twice for decoding, and a stripped one once; each time it decodes some frames."""
 SECONDS_PER_PACKET, SECONDS_PER_KEPT_PACKET = 11e-6, 20e-6
 """Of reading a packet of the whole video when decoding; of writing a packet and reading it again."""
 REWOUND = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
@@ -87,7 +89,8 @@ def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, code
     spared = frames_to_decode(table, frame_indices) - kept
     if codec in UNREFERENCED_ARE_MARKED:
         spared -= _left_out_by_ffmpeg(table, frame_indices)
-    saved = spared * table.info.width * table.info.height * SECONDS_PER_PIXEL
+    pixels = table.info.width * table.info.height
+    saved = pixels * (spared * SECONDS_PER_PIXEL + SECONDS_PER_PIXEL_OF_OPENING)
     saved += len(table.packet_is_keyframe) * SECONDS_PER_PACKET
     return saved > kept * SECONDS_PER_KEPT_PACKET
 
