@@ -114,6 +114,7 @@ def two_streams() -> bytes:
     ("options", "decoder", "why"),
     [
         pytest.param(FAST_VP9, "nvdec", None, id="vp9"),
+        pytest.param(FAST_VP9 | {"codec": "libvpx"}, "nvdec", None, id="vp8"),
         pytest.param({"codec": "mjpeg", "container": "mov"}, "nvdec", None, id="mjpeg"),
         pytest.param({"container": "mpegts"}, "ffmpeg", "NVDEC does not read h264 4:2:0 of 8 bits", id="h264"),
         pytest.param(
