@@ -83,10 +83,18 @@ def test_parameters_that_the_container_does_not_have_are_noted() -> None:
 
 
 def test_small_pictures_of_mpeg4_may_not_be_coded() -> None:
-    notes = Notes("mpeg4", b"")
+    with cast(InputContainer, av.open(BytesIO(video_of("mpeg4")))) as container:
+        notes = Notes("mpeg4", container.streams.video[0].codec_context.extradata)
     for content in (b"\0\0\1\xb6\x50\x21\x07", b"\0\0\1\xb6" + b"\x50" * 20, b"\0\0\1\xb6" + b"\x90" * 20):
         notes.take(content, is_shown=True)
     assert notes.all.tolist() == [DOUBT, SPLICE, SPLICE | UNREFERENCED]
+
+
+def test_interlaced_mpeg4_is_doubtful() -> None:
+    options = {"bf": "2", "flags": "+ilme+ildct"}
+    for container in ("mp4", "mpegts"):
+        notes, _, _ = notes_of(encode(20, width=64, height=48, codec="mpeg4", container=container, options=options))
+        assert (notes & DOUBT).all()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ What is not certain is noted as such: `DOUBT` if a packet is not the usual one p
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -339,10 +339,16 @@ class _Mpeg2:
 
 
 class _Mpeg4:
-    """ISO 14496-2, 6.2.3 and 6.3.5: no picture refers to a B-VOP."""
+    """ISO 14496-2, 6.2.3 and 6.3.5: no picture refers to a B-VOP.
+
+    FFmpeg takes the distance of interlaced frames from the first B-VOP that it sees, so none may be left out.
+    """
 
     def __init__(self, extradata: bytes) -> None:
         self._extradata = extradata
+        self._is_progressive = False
+        for place in _layers_of_mpeg4(extradata):
+            self._is_progressive = _is_progressive(extradata[place + 4 :])
 
     def __call__(self, packet: Packet) -> int:
         content = bytes(packet)
@@ -350,10 +356,45 @@ class _Mpeg4:
         if place < 0 or content.find(MPEG4_PICTURE, place + 4) >= 0 or len(content) - place < LEAST_MPEG4_PICTURE:
             return DOUBT  # none, or a B-VOP packed with another one
         note = SPLICE
-        layer = content.find(START_CODE)
-        while layer < place:
-            end = content.find(START_CODE, layer + 3)
-            if content[layer + 3] in MPEG4_LAYERS and content[layer:end] not in self._extradata:
+        for layer in _layers_of_mpeg4(content[:place]):
+            if content[layer : content.find(START_CODE, layer + 3)] not in self._extradata:
                 note |= SETS
-            layer = end
+                self._is_progressive = _is_progressive(content[layer + 4 :])
+        if not self._is_progressive:
+            return DOUBT
         return note | UNREFERENCED if content[place + 4] >> 6 == 2 else note
+
+
+def _layers_of_mpeg4(content: bytes) -> Iterator[int]:
+    """Where the headers of video object layers begin."""
+    place = content.find(START_CODE)
+    while 0 <= place < len(content) - 3:
+        if content[place + 3] in MPEG4_LAYERS:
+            yield place
+        place = content.find(START_CODE, place + 3)
+
+
+def _is_progressive(layer: bytes) -> bool:
+    """Whether the header of a video object layer says that frames are rectangular and not interlaced (6.2.3)."""
+    try:
+        bits = BitReader(layer[:MAX_HEADER_BYTES])
+        bits.skip(9)
+        if bits.read(1):
+            bits.skip(7)
+        if bits.read(4) == 15:
+            bits.skip(16)
+        if bits.read(1):
+            bits.skip(3)
+            if bits.read(1):
+                bits.skip(79)
+        if bits.read(2):
+            return False
+        bits.skip(1)
+        resolution = bits.read(16)
+        bits.skip(1)
+        if bits.read(1):
+            bits.skip(max(1, (resolution - 1).bit_length()))
+        bits.skip(29)
+        return not bits.read(1)
+    except EOFError:
+        return False

@@ -4,6 +4,7 @@ The file has one stream: the packets that the wanted frames need (`video.keeping
 (`video.stripped_file`). It is written while the video is read.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -34,6 +35,8 @@ SECONDS_PER_PIXEL_OF_OPENING = 8e-9
 """FFmpeg opens the whole video twice for decoding, and a stripped one once; each time it decodes some frames."""
 SECONDS_PER_PACKET, SECONDS_PER_KEPT_PACKET = 11e-6, 20e-6
 """Of reading a packet of the whole video when decoding; of writing a packet and reading it again."""
+SECONDS_PER_KEPT_BYTE = 2e-9
+"""Of writing it, and of handing it from process to process."""
 REWOUND = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 """Demuxers that go back to the first packet; others are opened again, which takes longer."""
 BEFORE_ANYTHING = -(1 << 60)
@@ -68,7 +71,7 @@ def stripped_video(
         kept = kept_packets(order, table.packet_is_keyframe, table.packet_notes, wanted, codec)
         if strip == Strip.WHERE_SAFE:
             check_for_dali(kept, table.packet_notes)
-        if strip == Strip.WHERE_IT_PAYS and not _pays(table, frame_indices, len(kept.packets), codec):
+        if strip == Strip.WHERE_IT_PAYS and not _pays(table, frame_indices, len(kept.packets), codec, _bytes_of(video)):
             return NOT_STRIPPED
         places, delay = _places(order, table.packet_is_keyframe, table.packet_notes, kept)
         counted = CountedFile(out)
@@ -84,15 +87,22 @@ def stripped_video(
     return Stripped(counted.bytes, [displayed[packet] for packet in wanted.tolist()])
 
 
-def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, codec: str) -> bool:
+def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, codec: str, file_bytes: int) -> bool:
     """Whether writing `kept` packets and decoding them takes less time than decoding from the whole video."""
     spared = frames_to_decode(table, frame_indices) - kept
     if codec in UNREFERENCED_ARE_MARKED:
         spared -= _left_out_by_ffmpeg(table, frame_indices)
-    pixels = table.info.width * table.info.height
-    saved = pixels * (spared * SECONDS_PER_PIXEL + SECONDS_PER_PIXEL_OF_OPENING)
-    saved += len(table.packet_is_keyframe) * SECONDS_PER_PACKET
-    return saved > kept * SECONDS_PER_KEPT_PACKET
+    pixels, packets = table.info.width * table.info.height, len(table.packet_is_keyframe)
+    saved = pixels * (spared * SECONDS_PER_PIXEL + SECONDS_PER_PIXEL_OF_OPENING) + packets * SECONDS_PER_PACKET
+    return saved > kept * (SECONDS_PER_KEPT_PACKET + file_bytes / packets * SECONDS_PER_KEPT_BYTE)
+
+
+def _bytes_of(video: BinaryIO) -> int:
+    """The size of a file that FFmpeg is reading."""
+    place = video.tell()
+    size = video.seek(0, os.SEEK_END)
+    video.seek(place)
+    return size
 
 
 def _left_out_by_ffmpeg(table: FrameTable, frame_indices: NDArray[np.integer]) -> int:
