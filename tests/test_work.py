@@ -95,10 +95,10 @@ def test_what_is_too_much_to_decode_is_not_stripped_and_so_refused_before_any_fr
     try:
         plan = made.plan(video, {})
         assert not len(plan["stripped_video"])
-        orders = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
-        given = {name: np.array(plan[name], int) for name in ("stripped_video", "stripped_indices")}
+        indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+        stripped, in_it = plan["stripped_video"], np.array(plan["stripped_indices"], int)
         with pytest.raises(InvalidVideo, match=r"^the wanted frames need 400 frames of 320 x 240 decoded"):
-            made.decode(video, *orders, 224, **given)
+            made.decode(video, indices, motion, camera, 224, stripped_video=stripped, stripped_indices=in_it)
         assert made.frames_decoded == 0
     finally:
         made.close()
