@@ -187,7 +187,8 @@ def test_a_file_that_dali_chokes_on_costs_its_request_nothing_but_time_and_the_o
     with ThreadPoolExecutor(6) as pool:
         scores = list(pool.map(gpu.score, [good, bad, good, bad, good, good]))
     for score in (scores[index] for index in (0, 2, 4, 5)):
-        assert (score.motion, score.camera, score.decoder) == (first.motion, first.camera, "nvdec")
+        assert_same(score, first)  # the last digit depends on the batch of the networks
+        assert score.decoder == "nvdec"
     for score in (scores[1], scores[3]):
         assert_same(score, client.score(bad))
         assert score.decoder == "ffmpeg"
