@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import grpc
 
-CLOSED_MODELS = ("video_decode",)
-"""It trusts the orders that `video_sampling` makes."""
+CLOSED_MODELS = ("video_decode", "video_decode_nvdec")
+"""They trust the orders that `video_sampling` makes, and the latter also the file that the sandboxed reader writes."""
 MODEL_NAME = 1
 """The number of `model_name` in the message ModelInferRequest."""
 MAX_FIELDS = 4096

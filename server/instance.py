@@ -17,7 +17,7 @@ from server.leftovers import new_prefix
 from server.metrics import Counts, MetricsEndpoint
 from server.ports import LOOPBACK, in_url
 from server.private_memory import WARNING, exposed_regions
-from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, Proxy
+from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU, Proxy
 from server.readiness import wait_until_ready
 from server.settings import Settings
 from server.triton_process import TritonProcess
@@ -79,7 +79,7 @@ class Server:
             self.proxy = None
             if self.settings.proxy:
                 # Last: forking beside gRPC's threads is risky.
-                max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_IN_FLIGHT
+                max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_PER_CALLER_WITH_GPU
                 port, tls = self.settings.grpc_port, self.settings.tls
                 closed = None if self.settings.open_video_decode else ClosedModels(self.key, GRPC_KEY_NAME)
                 self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller, closed, self._cpu_shares)

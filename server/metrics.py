@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 10.0
 MAX_CONNECTIONS = 64
 MAX_BODY_BYTES = 4096
 """Of a request, which needs none."""
-MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier")
+MODELS = ("video_sampling", "video_decode", "video_decode_nvdec", "motion_backbone", "motion_head", "camera_classifier")
 disable_created_metrics()  # no creation time for each counter
 
 

@@ -50,6 +50,9 @@ MAX_IN_FLIGHT = 16
 MAX_PER_CALLER = 2
 """Calls of one caller in flight, in the cpu profile. Its models have one process more, so one caller's long videos
 never occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
+MAX_PER_CALLER_WITH_GPU = 11
+"""The same in the profiles with a GPU, whose `video_decode` has one process more: what NVDEC does not read may take
+long on the CPU."""
 MAX_WAITING = 64
 TRIM_SECONDS = 1.0
 """How long after a large request its memory is returned to the system."""

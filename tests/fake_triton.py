@@ -21,6 +21,7 @@ OUTPUTS = {
     "VIDEO_INFO": ("FP64", [1, 5], np.array([1.0, 25, 25, 64, 48], np.float64).tobytes()),
     "CLIP_SECONDS": ("FP32", [1, 2], np.array([0, 1], np.float32).tobytes()),
     "CAMERA_PROBABILITIES": ("FP32", [1, 2], np.array([0.25, 0.75], np.float32).tobytes()),
+    "DECODER": ("BYTES", [1], b"\x06\0\0\0ffmpeg"),
 }
 
 

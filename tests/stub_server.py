@@ -16,6 +16,7 @@ OUTPUTS: dict[str, NDArray[Any]] = {
     "HEADER_DURATION_SECONDS": np.array([np.nan]),
     "CLIP_SECONDS": np.array([[0, 2]], np.float32),
     "CAMERA_PROBABILITIES": np.array([[0.25, 0.75]], np.float32),
+    "DECODER": np.array([b"ffmpeg"], object),
 }
 
 

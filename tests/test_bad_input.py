@@ -160,7 +160,7 @@ def call(server: Server, model: str, inputs: dict[str, np.ndarray], *, with_key:
     """The answer of a model behind the ensemble, called directly."""
     tensors = []
     for name, value in inputs.items():
-        kind = {np.dtype(np.uint8): "UINT8", np.dtype(np.int32): "INT32", np.dtype(np.float32): "FP32"}[value.dtype]
+        kind = {"|u1": "UINT8", "<i4": "INT32", "<f4": "FP32", "|O": "BYTES"}[value.dtype.str]
         tensors.append(grpc.InferInput(name, list(value.shape), kind))
         tensors[-1].set_data_from_numpy(value)
     headers = {GRPC_KEY_NAME: server.key} if with_key else None

@@ -46,7 +46,7 @@ def test_json_is_the_object_of_the_readme(server: Server, video: Path) -> None:
     result = score("--url", server.url, video)
     assert result.returncode == 0
     answer = json.loads(result.stdout)
-    assert list(answer) == ["video", "motion", "camera", "info", "weights"]
+    assert list(answer) == ["video", "motion", "camera", "info", "weights", "decoder"]
     assert answer["video"] == str(video)
     assert list(answer["motion"]) == ["camera_movement_score", "object_movement_score", "dynamics_score"]
     clip = answer["camera"][2]
@@ -178,6 +178,11 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint() -> None:
     assert answer.weights == Weights("a@1", "random:0", ("left", "right"))
     assert answer.weights.stand_in
     assert answer.info.header_duration_seconds is None
+    assert answer.decoder is None
+    assert "decoder" not in answer.as_dict()
+    outputs["DECODER"] = np.array([b"nvdec"], object)
+    assert parse_score(outputs).as_dict()["decoder"] == parse_score(outputs).decoder == "nvdec"
+    assert parse_score(outputs) == answer  # what decoded a video is not part of what was found
     outputs["HEADER_DURATION_SECONDS"] = np.array([3600.0])
     assert parse_score(outputs).info.header_duration_seconds == 3600
 

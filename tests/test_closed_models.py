@@ -61,6 +61,14 @@ def test_a_closed_model_needs_the_key_wherever_its_name_stands(request_bytes: by
     assert CLOSED.refusal(request_bytes, {"video-motion-key": KEY}) is None
 
 
+def test_both_models_that_decode_are_closed() -> None:
+    closed = ClosedModels(KEY, "video-motion-key")
+    for model in ("video_decode", "video_decode_nvdec"):
+        refusal = closed.refusal(message(model), {})
+        assert refusal is not None
+        assert refusal[1].startswith(f"the model {model} is closed to callers: ")
+
+
 @pytest.mark.parametrize("model", ["video_motion", "motion_head", "video_decode_2", "", "VIDEO_DECODE"])
 def test_every_other_model_is_open(model: str) -> None:
     assert CLOSED.refusal(message(model), {}) is None

@@ -11,12 +11,16 @@ from tritonclient.grpc import model_config_pb2
 
 from backends.accelerators import accelerator_settings
 from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
+from server.proxy import MAX_IN_FLIGHT
 from tests.conftest import BUILT, MODEL_REPOSITORY
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 from video.decoding import decode
 from video.parameters import MAX_SEGMENTS
 
-MODELS = ("video_sampling", "video_decode", "motion_backbone", "motion_head", "camera_classifier", "video_motion")
+MODELS = (
+    *("video_sampling", "video_decode", "video_decode_nvdec"),
+    *("motion_backbone", "motion_head", "camera_classifier", "video_motion"),
+)
 LARGE = ("motion_backbone", "camera_classifier")
 OF_THE_CHECKPOINT = {"SEGMENT_EMBEDDINGS", "VIDEO_EMBEDDING", "CAMERA_PROBABILITIES"}
 """Tensors whose shapes are those of the exported checkpoint."""
@@ -46,7 +50,7 @@ def full_shapes(config: model_config_pb2.ModelConfig) -> dict[str, tuple[int, li
     return {tensor.name: (tensor.data_type, leading + list(tensor.dims)) for tensor in tensors}
 
 
-def test_the_repository_has_exactly_the_six_models() -> None:
+def test_the_repository_has_exactly_the_seven_models() -> None:
     exported = {path for pattern in BUILT for path in MODEL_REPOSITORY.glob(pattern)}  # by the developer
     folders = {path for path in MODEL_REPOSITORY.iterdir() if path.is_dir()}
     assert sorted(path.name for path in folders - exported) == sorted(MODELS)
@@ -98,7 +102,7 @@ def test_a_plan_takes_the_batches_that_its_configuration_sends() -> None:
 
 @pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
 def test_models_on_a_gpu_have_queues_timeouts_and_warmup(profile: str) -> None:
-    for model in ("video_decode", "motion_backbone", "motion_head", "camera_classifier"):
+    for model in ("video_decode_nvdec", "motion_backbone", "motion_head", "camera_classifier"):
         config = config_of(model, profile)
         assert [group.kind for group in config.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_GPU]
         assert config.version_policy.latest.num_versions == 1
@@ -131,7 +135,7 @@ def test_onnxruntime_chooses_attention_by_the_gpu_and_normalises_in_float32() ->
 
 def test_warmup_has_every_input_with_its_type_and_shape() -> None:
     warmed = [path for path in CONFIGS if parse(path).model_warmup]
-    assert {path.relative_to(MODEL_REPOSITORY).parts[0] for path in warmed} == {"video_decode", *LARGE}
+    assert {path.relative_to(MODEL_REPOSITORY).parts[0] for path in warmed} == {"video_decode_nvdec", *LARGE}
     for path in warmed:
         config = parse(path)
         for warmup in config.model_warmup:
@@ -157,7 +161,7 @@ def test_every_clip_has_the_shape_that_the_code_makes(path: Path) -> None:
     clips += [
         warmup.inputs[name] for warmup in config.model_warmup for name in warmup.inputs if name.endswith("_CLIPS")
     ]
-    assert bool(clips) == (config.name in ("video_decode", *LARGE))
+    assert bool(clips) == (config.name in ("video_decode", "video_decode_nvdec", *LARGE))
     for tensor in clips:
         assert list(tensor.dims)[-4:] == [CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]
     if config.name in LARGE:
@@ -166,7 +170,7 @@ def test_every_clip_has_the_shape_that_the_code_makes(path: Path) -> None:
 
 def test_the_pipeline_for_dali_makes_the_same_clips() -> None:
     # Triton's dali backend runs the file by itself: it cannot import the constants.
-    pipeline = ast.parse((MODEL_REPOSITORY / "video_decode" / "1" / "dali.py").read_text())
+    pipeline = ast.parse((MODEL_REPOSITORY / "video_decode_nvdec" / "1" / "dali.py").read_text())
     constants = {
         node.targets[0].id: node.value.value
         for node in pipeline.body
@@ -178,7 +182,7 @@ def test_the_pipeline_for_dali_makes_the_same_clips() -> None:
 
 
 def test_the_video_of_the_warmup_can_be_decoded() -> None:
-    directory = MODEL_REPOSITORY / "video_decode" / "warmup"
+    directory = MODEL_REPOSITORY / "video_decode_nvdec" / "warmup"
     indices, motion, camera = (
         np.fromfile(directory / name, np.int32) for name in ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
     )
@@ -194,14 +198,33 @@ def test_the_ensemble_is_the_same_for_every_profile() -> None:
 def test_video_sampling_differs_in_precision_decoder_limit_and_instances_only() -> None:
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
-    assert gpu.parameters.pop("DECODER").string_value == "dali"
+    assert gpu.parameters.pop("NVDEC_READS").string_value == "auto"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
-    # In the cpu profile, video_decode has these.
+    # In every profile, video_decode has these.
     for name in ("MAX_DECODED_PIXELS", "MAX_DECODED_PIXELS_PER_BYTE"):
         assert gpu.parameters.pop(name) == config_of("video_decode", "cpu").parameters[name]
     # The cpu profile has one more than the proxy lets one caller use.
     assert (gpu.instance_group.pop().count, cpu.instance_group.pop().count) == (2, 3)
     assert gpu == cpu
+
+
+def test_video_decode_is_the_same_python_model_in_every_profile_and_only_those_with_a_gpu_call_nvdec() -> None:
+    gpu, cpu = config_of("video_decode", "gpu"), config_of("video_decode", "cpu")
+    assert (gpu.backend, gpu.default_model_filename) == ("python", "decode.py")
+    assert float(gpu.parameters.pop("NVDEC_SECONDS").string_value) == 60
+    sessions = config_of("video_decode_nvdec", "gpu").instance_group[0].count
+    # A session that nobody calls would be idle, and so would the CPU if all wait for sessions.
+    assert sessions + cpu.instance_group.pop().count <= gpu.instance_group.pop().count <= MAX_IN_FLIGHT
+    assert gpu == cpu
+
+
+def test_the_cpu_profile_needs_no_dali_and_no_process_for_nvdec() -> None:
+    config = config_of("video_decode_nvdec", "cpu")
+    assert (config.platform, config.backend, len(config.instance_group)) == ("ensemble", "", 0)
+    assert [step.model_name for step in config.ensemble_scheduling.step] == ["video_decode"]
+    gpu = config_of("video_decode_nvdec", "gpu")
+    assert {tensor.name for tensor in config.input} == {tensor.name for tensor in gpu.input}
+    assert full_shapes(config).keys() == full_shapes(gpu).keys()
 
 
 def test_the_contract_of_the_ensemble() -> None:
@@ -216,6 +239,7 @@ def test_the_contract_of_the_ensemble() -> None:
         "VIDEO_INFO": (types.TYPE_FP64, [1, 5]),
         "HEADER_DURATION_SECONDS": (types.TYPE_FP64, [1]),
         "DECODED_SHARE": (types.TYPE_FP32, [1, 1]),
+        "DECODER": (types.TYPE_STRING, [1]),
         "WEIGHTS": (types.TYPE_STRING, [1]),
     }
 

@@ -42,8 +42,9 @@ PARAMETERS = Parameters(clip_seconds=0.7)
 
 def definition(directory: Path, shortest_edge: int) -> Callable[..., Any]:
     """The pipeline of `dali.py`, in a model repository whose classifier wants this shortest edge."""
-    (directory / "video_decode" / "1").mkdir(parents=True)
-    path = Path(shutil.copy(MODEL_REPOSITORY / "video_decode" / "1" / "dali.py", directory / "video_decode" / "1"))
+    (directory / "video_decode_nvdec" / "1").mkdir(parents=True)
+    source = MODEL_REPOSITORY / "video_decode_nvdec" / "1" / "dali.py"
+    path = Path(shutil.copy(source, directory / "video_decode_nvdec" / "1"))
     (directory / "weights.json").write_text(json.dumps({"shortest_edge": shortest_edge}))
     return pipeline_definition(path)
 

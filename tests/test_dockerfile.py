@@ -22,7 +22,7 @@ from server import Settings
 
 ROOT = Path(__file__).parent.parent
 INSTALLED_AT = "/opt/video-motion"
-SERVED = ("server.__main__", "server.launcher", "video.worker", "video.sandbox", "video.plan")
+SERVED = ("server.__main__", "server.launcher", "video.worker", "video.sandbox", "video.plan", "video.nvdec_driver")
 """What the server and its decoder processes run; video.triton needs a stub."""
 
 

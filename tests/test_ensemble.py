@@ -90,7 +90,9 @@ def test_every_output_has_the_shape_of_the_contract(server: Server) -> None:
         "HEADER_DURATION_SECONDS": ("f", (1,)),
         "DECODED_SHARE": ("f", (1, 1)),
         "WEIGHTS": ("O", (1,)),
+        "DECODER": ("O", (1,)),
     }
+    assert outputs["DECODER"].tolist() == [b"ffmpeg"]
     assert outputs["CLIP_SECONDS"].tolist() == [[0, 2], [2, 4], [pytest.approx(3.2), pytest.approx(5.2)]]
     assert outputs["DECODED_SHARE"].tolist() == [[1.0]]
     assert outputs["VIDEO_INFO"].tolist() == [[pytest.approx(5.2), 130, 25, 240, 136]]
@@ -117,6 +119,7 @@ def settled_counts(server: Server) -> dict[str, int]:
     [
         (["VIDEO_INFO"], {"video_sampling"}),
         (["CLIP_SECONDS", "WEIGHTS"], {"video_sampling"}),
+        (["DECODER"], {"video_sampling", "video_decode"}),
         (["MOTION_SCORES"], {"video_sampling", "video_decode", "motion_backbone", "motion_head"}),
         (["VIDEO_EMBEDDING"], {"video_sampling", "video_decode", "motion_backbone", "motion_head"}),
         (["CAMERA_PROBABILITIES"], {"video_sampling", "video_decode", "camera_classifier"}),
@@ -148,7 +151,7 @@ def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server) -> None:
         together = list(pool.map(lambda video: infer(server, video), videos))
     for one, other in zip(alone, together, strict=True):
         for name, value in one.items():
-            if name == "WEIGHTS":
+            if name in ("WEIGHTS", "DECODER"):
                 assert value.tolist() == other[name].tolist()
             else:
                 np.testing.assert_allclose(value, other[name], atol=1e-5)

@@ -18,7 +18,7 @@ from client import Client
 from fixtures.bombs import bomb
 from fixtures.synthetic import encode
 from server import Server, Settings, running
-from server.proxy import MAX_PER_CALLER
+from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import cpu_seconds, workers
 from tests.test_config import config_of
@@ -32,6 +32,12 @@ LONG_VIDEOS = 8
 def test_one_caller_never_uses_all_instances_of_a_model(model: str) -> None:
     (group,) = config_of(model, "cpu").instance_group
     assert group.count > MAX_PER_CALLER
+
+
+@pytest.mark.parametrize("profile", ["gpu", "tensorrt"])
+def test_one_caller_never_uses_all_instances_that_decode_beside_a_gpu(profile: str) -> None:
+    (group,) = config_of("video_decode", profile).instance_group
+    assert MAX_PER_CALLER_WITH_GPU < group.count <= MAX_IN_FLIGHT
 
 
 @pytest.mark.slow

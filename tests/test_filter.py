@@ -14,6 +14,7 @@ from client._commands.filter import main
 from client._commands.video_list import UnwritableList, VideoList
 from client._tables.table import Metadata, read_table
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
+from tests.test_table import ROWS, write
 
 STATIC, SLIDESHOW, CHAOTIC, MOVING = (0.1, 0.1, 0.1), (1.0, 0.1, 2.0), (2.9, 2.0, 2.9), (1.0, 1.0, 1.0)
 BOTH = (2.9, 0.1, 2.9)
@@ -103,6 +104,13 @@ def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pyte
     assert os.listdir(tmp_path) == ["s.parquet"]
     assert run(capsys, scores, *ALL, "--kept", tmp_path / "kept.jsonl")[0] == 0
     assert json.loads((tmp_path / "kept.jsonl").read_text())["parameters"] == {"start_seconds": 0, "end_seconds": 4}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_what_decoded_a_video_stays_with_it(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = write(tmp_path / f"s{suffix}", ROWS)
+    assert run(capsys, scores, "--drop", "static", "--kept", tmp_path / "kept.jsonl")[0] == 0
+    assert json.loads((tmp_path / "kept.jsonl").read_text())["decoder"] == "nvdec"
 
 
 def test_a_name_that_would_break_a_list_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,8 @@ from video import InvalidVideo, IsolatedDecoder, Limits
 from video.endings import truncation
 from video.errors import Reason
 from video.formats import DECODERS, DEMUXERS, OTHER_CONTAINERS
-from video.gpu_decoder import check_readable
+from video.gpu_decoder import choose
+from video.nvdec_capabilities import CODECS, capabilities
 
 ADDED = [name for name in SEEDS if name.split()[0] not in ("mp4", "mkv", "webm")]
 FRAMES = {"ogv theora": 20, "mov prores": 4, "mov dnxhd": 2, "ts hevc": 4}
@@ -229,11 +230,19 @@ def test_audio_in_a_new_container_has_no_video_stream() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", SEEDS)
-def test_the_gpu_decoder_takes_what_it_took_and_refuses_the_rest(name: str, decoder: IsolatedDecoder) -> None:
+def test_nvdec_gets_what_it_reads_in_whatever_container_and_ffmpeg_the_rest(
+    name: str, decoder: IsolatedDecoder
+) -> None:
     plan = decoder.plan(memoryview(seed(name)), {})
-    if name in ADDED and name not in ("mov mjpeg", "avi mpeg4", "avi mjpeg"):
-        with pytest.raises(InvalidVideo, match="this server decodes on the GPU, which cannot read") as raised:
-            check_readable(plan)
-        assert raised.value.reason is Reason.UNSUPPORTED_CODEC
+    decoder_of_all = capabilities(",".join({*CODECS.values()}))
+    choice = choose(plan, len(seed(name)), decoder_of_all, decoder.limits, 10**9)
+    if plan["decoder"] not in CODECS:
+        assert choice[0] == "ffmpeg"
+        assert str(choice.why_not_nvdec).startswith(f"NVDEC does not read {plan['decoder']} ")
+    elif plan["pixel_format"] not in ("yuv420p", "yuvj420p"):
+        assert choice[0] == "ffmpeg"
+        assert str(choice.why_not_nvdec).startswith("NVDEC does not read ")
+    elif plan["stripped_indices"]:
+        assert choice == ("nvdec", None)
     else:
-        check_readable(plan)
+        assert choice == ("ffmpeg", "the file cannot be stripped for certain")

@@ -18,7 +18,7 @@ from bench.gpu.sweep import serving as serving_load
 from bench.gpu.sweep.device import Device
 from bench.gpu.sweep.grid import NETWORKS, Setting
 from bench.gpu.sweep.on_gpu import OnGpu
-from client import CameraClip, Client, MotionScores, Score
+from client import CameraClip, Client, MotionScores, Score, VideoInfo, Weights
 from export import ExportError, PlanRejected
 from export.motion_network import load_motion
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
@@ -137,6 +137,27 @@ def test_answers_are_right_within_the_bound_and_wrong_beyond_it(
     scores["carphone_pristine"] = dataclasses.replace(scores["carphone_pristine"], camera=scores["bikes"].camera[:1])
     found = serving.differences(reference_videos, scores)
     assert [figure.right for figure in found.values()] == [False, True, False]
+
+
+def test_right_answers_of_another_decoder_are_wrong(reference_videos: dict[str, Path]) -> None:
+    video = {"bikes": reference_videos["bikes"]}
+    motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
+    rows = camera["bikes_mp4/probabilities"].tolist()
+    clips = tuple(CameraClip(0.0, 1.0, {str(index): value for index, value in enumerate(row)}) for row in rows)
+    score = Score(
+        MotionScores(*map(float, motion["bikes_mp4/scores"])),
+        clips,
+        VideoInfo(10.0, 250, 25.0, 640, 272),
+        Weights("a", "b", ()),
+        decoder="ffmpeg",
+    )
+    found = serving.differences(video, {"bikes": score}, "nvdec")["bikes"]
+    assert not found.right
+    assert found.text.endswith(", decoded by ffmpeg instead of nvdec")
+    for decoder in ("nvdec", None):
+        assert serving.differences(video, {"bikes": dataclasses.replace(score, decoder="nvdec")}, decoder)[
+            "bikes"
+        ].right
 
 
 def test_a_step_passes_fails_or_says_why_it_was_skipped() -> None:

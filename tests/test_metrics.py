@@ -7,10 +7,10 @@ import time
 import types
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -22,7 +22,9 @@ from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
 from tests.waiting import wait_for
+from video.decoder import Decoder
 from video.errors import Reason, RequestOutcome
+from video.request_record import RequestRecord
 
 if TYPE_CHECKING:
     from video.metrics import Metrics
@@ -51,16 +53,16 @@ def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Ser
             client.score(bad, **parameters)
     after = scrape(server)
     assert risen("video_motion_videos_total", before, after) == {
-        ("video_sampling", "ok", "none"): 6,
-        ("video_decode", "ok", "none"): 6,
-        ("video_sampling", "refused", "truncated"): 1,
-        ("video_sampling", "refused", "no_video_stream"): 1,
-        ("video_sampling", "refused", "invalid_parameter"): 2,
+        ("none", "video_sampling", "ok", "none"): 6,
+        ("ffmpeg", "video_decode", "ok", "none"): 6,
+        ("none", "video_sampling", "refused", "truncated"): 1,
+        ("none", "video_sampling", "refused", "no_video_stream"): 1,
+        ("none", "video_sampling", "refused", "invalid_parameter"): 2,
     }
     assert risen("video_motion_seconds_count", before, after) == {
-        ("video_sampling", "ok"): 6,
-        ("video_decode", "ok"): 6,
-        ("video_sampling", "refused"): 4,
+        ("none", "video_sampling", "ok"): 6,
+        ("ffmpeg", "video_decode", "ok"): 6,
+        ("none", "video_sampling", "refused"): 4,
     }
     assert risen("video_motion_received_bytes_total", before, after) == {
         ("video_sampling",): 8 * len(GOOD) + 2000 + len(encode_audio()),
@@ -95,9 +97,9 @@ def test_a_worker_that_dies_is_counted_with_its_cause(server: Server, client: Cl
     score_at_once(client, long_video(), 4)
     after = scrape(server)
     assert risen("video_motion_videos_total", before, after) == {
-        ("video_sampling", "ok", "none"): 5,
-        ("video_decode", "ok", "none"): 4,
-        ("video_decode", "failed", "worker_died"): 1,
+        ("none", "video_sampling", "ok", "none"): 5,
+        ("ffmpeg", "video_decode", "ok", "none"): 4,
+        ("ffmpeg", "video_decode", "failed", "worker_died"): 1,
     }
     restarts = risen("video_motion_worker_restarts_total", before, after)
     assert restarts.keys() == {("killed", "video_sampling"), ("crashed", "video_decode")}
@@ -116,7 +118,7 @@ def test_counts_survive_restarts_of_processes_and_models(server: Server, client:
             control(server, f"repository/models/{model}/{step}")
     score_at_once(client, GOOD, 8)
     after = scrape(server)
-    expected = {("video_sampling", "ok", "none"): 9.0, ("video_decode", "ok", "none"): 9.0}
+    expected = {("none", "video_sampling", "ok", "none"): 9.0, ("ffmpeg", "video_decode", "ok", "none"): 9.0}
     assert risen("video_motion_videos_total", before, after) == expected
     started = risen("video_motion_model_start_time_seconds", before, after)
     assert started.keys() == {("video_sampling",), ("video_decode",)}
@@ -165,11 +167,12 @@ def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) 
 
 def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server) -> None:
     series = {
-        (dict(labels)["outcome"], dict(labels)["reason"])
+        (dict(labels)["outcome"], dict(labels)["reason"], dict(labels)["decoder"])
         for name, labels in scrape(server)
         if name == "video_motion_videos_total"
     }
-    assert series == {("ok", "none"), *((reason.outcome, reason) for reason in Reason)}
+    results = [("ok", "none"), *((reason.outcome, reason) for reason in Reason)]
+    assert series == {(*result, decoder) for result in results for decoder in ("none", "ffmpeg")}
     failures = {reason for reason in Reason if reason.outcome is RequestOutcome.FAILED}
     assert failures == {
         Reason.TIMED_OUT,
@@ -182,10 +185,10 @@ def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server
 
 
 @pytest.fixture
-def metrics_of(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Callable[[type], Metrics]]":
+def metrics_of(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Callable[..., Metrics]]":
     """Makes Metrics with a class in place of Triton's MetricFamily."""
 
-    def make(family: type) -> "Metrics":
+    def make(family: type, model: str = "video_sampling", decoders: Sequence[Decoder] = ()) -> "Metrics":
         monkeypatch.setitem(
             sys.modules,
             "triton_python_backend_utils",
@@ -194,17 +197,15 @@ def metrics_of(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Callable[[type], Me
         monkeypatch.delitem(sys.modules, "video.metrics", raising=False)
         from video.metrics import Metrics
 
-        return Metrics("video_sampling")
+        return Metrics(model, decoders)
 
     yield make
     sys.modules.pop("video.metrics", None)
 
 
 def test_a_server_without_metrics_logs_that_once_and_serves(
-    metrics_of: "Callable[[type], Metrics]", capfd: pytest.CaptureFixture[str]
+    metrics_of: "Callable[..., Metrics]", capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from video.request_record import RequestRecord
-
     class Refusing:
         COUNTER = GAUGE = HISTOGRAM = 0
 
@@ -215,3 +216,47 @@ def test_a_server_without_metrics_logs_that_once_and_serves(
     for _ in range(3):
         metrics.count(RequestRecord("video_sampling", "", video_bytes=1))
     assert capfd.readouterr().err == "video_sampling: its metrics cannot be created: metrics are off\n"
+
+
+class Counting:
+    """In place of Triton's MetricFamily: the values of its metrics by name and labels."""
+
+    COUNTER = GAUGE = HISTOGRAM = 0
+    values: ClassVar[Counter[tuple[str, ...]]] = Counter()
+
+    def __init__(self, name: str, **_: object) -> None:
+        self.name = name
+
+    def Metric(self, labels: dict[str, str], **_: object) -> types.SimpleNamespace:
+        key = (self.name, *labels.values())
+        self.values.setdefault(key, 0)
+
+        def add(value: int) -> None:
+            self.values[key] += value
+
+        return types.SimpleNamespace(increment=add, observe=lambda _: add(1), set=lambda _: None)
+
+
+def test_a_profile_with_nvdec_counts_by_decoder_and_the_videos_that_nvdec_failed_on(
+    metrics_of: "Callable[..., Metrics]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "values", Counter())
+    model = "video_decode"
+    metrics = metrics_of(Counting, model, [Decoder.NVDEC, Decoder.FFMPEG])
+    assert {key[-1] for key in Counting.values if key[0] == "video_motion_videos_total"} == {"nvdec", "ffmpeg"}
+    assert Counting.values["video_motion_nvdec_failures_total", model] == 0  # there from the start
+    metrics.count(RequestRecord(model, "", video_bytes=1, decoder=Decoder.NVDEC))
+    metrics.count(RequestRecord(model, "", video_bytes=1, decoder=Decoder.FFMPEG, nvdec_error="no"))
+    failed = RequestRecord(model, "", video_bytes=1)
+    failed.fail(Reason.UNEXPECTED, "before a decoder was chosen")
+    metrics.count(failed)
+    found = {
+        key[1:]: count for key, count in Counting.values.items() if key[0] == "video_motion_videos_total" and count
+    }
+    assert found == {
+        (model, "ok", "none", "nvdec"): 1,
+        (model, "ok", "none", "ffmpeg"): 1,
+        (model, "failed", "unexpected", "ffmpeg"): 1,
+    }
+    assert Counting.values["video_motion_seconds", model, "ok", "nvdec"] == 1
+    assert Counting.values["video_motion_nvdec_failures_total", model] == 1

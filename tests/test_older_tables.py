@@ -61,6 +61,7 @@ def test_an_older_table_is_read_with_the_new_column_empty(table: Path) -> None:
     assert rows.schema.equals(SCHEMA)
     assert names(table) == VIDEOS
     assert rows.column("reason").to_pylist() == [None] * 6
+    assert rows.column("decoder").to_pylist() == [None] * 6
     assert rows.column("error").null_count == 2
     assert len(Metadata.of(rows).labels) == 21
 

@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from fixtures.synthetic import encode
 from server import Server
+from video.decoder import Decoder
 from video.errors import Reason
 from video.request_log import Logged, RequestLog, line
 from video.request_record import RequestRecord
@@ -45,6 +46,8 @@ def test_each_model_that_reads_a_video_logs_what_it_did(server: Server) -> None:
     assert decode.items() >= {**expected, "model": "video_decode"}.items()
     assert sampling["frames_wanted"] == decode["frames_wanted"]
     assert 16 <= decode["frames_wanted"] <= decode["frames_decoded"] <= 60
+    assert sampling["decoder"] == decode["decoder"] == "ffmpeg"
+    assert not {"why_not_nvdec", "nvdec_error"} & {*sampling, *decode}  # this profile has no NVDEC
     assert 0 < sampling["seconds"] < 8
     assert sampling["time"] < decode["time"]
 
@@ -73,6 +76,7 @@ def test_a_line_is_printable_and_short_whatever_is_in_it(text: str) -> None:
     record = RequestRecord("video_sampling", text, video_bytes=2**31)
     record.fail(Reason.UNEXPECTED, text)
     record.count_wanted(10**6, 512, 512)
+    record.decoder, record.nvdec_error, record.why_not_nvdec = Decoder.FFMPEG, text, text
     written = line(record)
     assert len(written) <= 4096  # what a pipe takes in one piece
     assert written.endswith(b"}\n")
@@ -81,14 +85,15 @@ def test_a_line_is_printable_and_short_whatever_is_in_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("logged", "expected"), [("all", ["1", "2"]), ("errors", ["2"]), ("off", []), ("", ["1", "2"])]
+    ("logged", "expected"), [("all", ["1", "2", "3"]), ("errors", ["2", "3"]), ("off", []), ("", ["1", "2", "3"])]
 )
 def test_the_environment_selects_which_requests_are_logged(logged: str, expected: list[str]) -> None:
     reader, writer = os.pipe()
     log = RequestLog(RequestLog.from_environment({"REQUEST_LOG": logged})._logged, writer)
     bad = RequestRecord("video_sampling", "2")
     bad.fail(Reason.EMPTY, "the file is empty")
-    for record in (RequestRecord("video_sampling", "1"), bad):
+    fallen_back = RequestRecord("video_decode", "3", decoder=Decoder.FFMPEG, nvdec_error="NVDEC crashed")
+    for record in (RequestRecord("video_sampling", "1"), bad, fallen_back):
         log.write(record)
     os.close(writer)
     with open(reader, "rb") as pipe:

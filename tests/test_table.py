@@ -18,6 +18,7 @@ SCORE = Score(
     (CameraClip(0.0, 2.0, {"left": 0.25, "right": 0.75}), CameraClip(2.0, 3.5, {"left": 0.5, "right": 0.625})),
     VideoInfo(3.5, 84, 24.0, 640, 360, 3600.0),
     WEIGHTS,
+    decoder="nvdec",
 )
 PARAMETERS = {"fps": 8.0, "start_seconds": 1.0, "end_seconds": 4.5, "from_first_frame": 1}
 ROWS = [
@@ -60,6 +61,7 @@ def test_a_table_has_the_same_columns_and_rows_whatever_its_format(suffix: str, 
         "width": 640,
         "height": 360,
         "decoded_share": None,
+        "decoder": "nvdec",
         "clips": [
             {"start_seconds": 0.0, "end_seconds": 2.0, "labels": ["right"], "probabilities": [0.25, 0.75]},
             {"start_seconds": 2.0, "end_seconds": 3.5, "labels": ["right", "left"], "probabilities": [0.5, 0.625]},

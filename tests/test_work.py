@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.bombs import bomb
 from fixtures.synthetic import encode
-from video import InvalidVideo, Limits, Parameters, sample
+from video import InvalidVideo, IsolatedDecoder, Limits, Parameters, sample
 from video.container import FrameTable, open_video, read_frame_table
 from video.decoding import Decoded, decode, frames_to_decode
 from video.errors import Reason
@@ -87,3 +87,23 @@ def test_frames_larger_than_the_container_says_count_as_they_are() -> None:
     assert raised.value.reason is Reason.TOO_LARGE
     assert total.frames <= 4
     decode_with(Limits(), video, [0, 99], Decoded())
+
+
+def test_what_is_too_much_to_decode_is_not_stripped_and_so_refused_before_any_frame_is_decoded() -> None:
+    video = memoryview(bomb(320, 240, 400))
+    made = IsolatedDecoder(TIGHT)
+    try:
+        plan = made.plan(video, {})
+        assert not len(plan["stripped_video"])
+        indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
+        stripped, in_it = plan["stripped_video"], np.array(plan["stripped_indices"], int)
+        with pytest.raises(InvalidVideo, match=r"^the wanted frames need 400 frames of 320 x 240 decoded"):
+            made.decode(video, indices, motion, camera, 224, stripped_video=stripped, stripped_indices=in_it)
+        assert made.frames_decoded == 0
+    finally:
+        made.close()
+    made = IsolatedDecoder(Limits())
+    try:
+        assert len(made.plan(video, {})["stripped_video"])  # within the limits, it is
+    finally:
+        made.close()

@@ -1,25 +1,73 @@
-"""Which videos DALI, the decoder of the gpu and tensorrt profiles, can read.
+"""Which decoder gets a video in the gpu and tensorrt profiles: NVDEC, by DALI, or FFmpeg on the CPU, by PyAV.
 
-Its codecs are those of `FramesDecoderGpu` in DALI 2.4. Further containers may work, but nobody has tried them on a GPU.
+Both give the same answer. NVDEC gets what is certain to be read there; all else goes to FFmpeg, which also decides
+whether a video is refused.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from video.errors import InvalidVideo, Reason
+from video.decoder import Decoder
+from video.errors import InvalidVideo
+from video.limits import Limits
+from video.nvdec_capabilities import Capabilities
+from video.work import check_work
 
-DEMUXERS = ("mov", "matroska", "avi")
-DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
-NAMES = "mp4, mov, mkv, webm and avi with H.264, HEVC, VP8, VP9, AV1, MPEG-4 or MJPEG"
+
+class Choice(NamedTuple):
+    """The decoder that gets a video."""
+
+    decoder: Decoder
+    why_not_nvdec: str | None = None
+    """Why it is not NVDEC; None if it is, and in a profile without NVDEC."""
 
 
-def check_readable(plan: Mapping[str, Any]) -> None:
-    """Raise `InvalidVideo` if DALI cannot decode the video of a plan of `video.worker`."""
-    if plan["demuxer"] not in DEMUXERS or plan["decoder"] not in DECODERS:
-        cannot = f"which cannot read {plan['decoder']} video in a container of the kind {plan['demuxer']}"
-        instead = f"send {NAMES}, or use a server with the cpu profile"
-        raise InvalidVideo(f"this server decodes on the GPU, {cannot}: {instead}", Reason.UNSUPPORTED_CODEC)
+def choose(
+    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
+) -> Choice:
+    """The decoder for the video of a plan of `video.worker`, which has `file_bytes`.
+
+    The wanted frames of a video at full size, in RGB, may take `max_decoded_bytes` of the GPU's memory.
+    """
+    why = _why_not(plan, file_bytes, capabilities, limits, max_decoded_bytes)
+    return Choice(Decoder.NVDEC) if why is None else Choice(Decoder.FFMPEG, why)
+
+
+def _why_not(
+    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
+) -> str | None:
+    height, width = decoded_size(plan)
+    why = capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
+    if why is not None:
+        return why
     if plan["decoded_share"] < 1:
-        cannot = f"which cannot read a damaged file ({plan['decoded_share']:.0%} of this one decodes)"
-        instead = "use a server with the cpu profile"
-        raise InvalidVideo(f"this server decodes on the GPU, {cannot}: {instead}", Reason.DAMAGED)
+        return f"the file is damaged: {plan['decoded_share']:.0%} of it decodes"
+    if not len(plan["stripped_video"]):
+        return "the file cannot be stripped for certain"  # and what a caller sent never reaches DALI
+    try:
+        check_work(plan["frames_to_decode"], width, height, file_bytes, limits)
+    except InvalidVideo as error:
+        return str(error)
+    frames = len(plan["frame_indices"])
+    if (size := frames * width * height * 3) > max_decoded_bytes:
+        most = f"more than {max_decoded_bytes / 1e9:.2f} GB (MAX_DECODED_BYTES)"
+        return f"the {frames} wanted frames of {width} x {height} take {size / 1e9:.2f} GB when decoded, {most}"
+    return None
+
+
+def positive(parameters: Mapping[str, str], name: str) -> float:
+    """The number in a parameter of a configuration; ValueError that names it if it is missing or not positive."""
+    try:
+        value = float(parameters.get(name, ""))
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {parameters.get(name)!r}, it must be a positive number")
+    return value
+
+
+def decoded_size(plan: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of a decoded frame, before it is turned for display."""
+    width, height = int(plan["info"][3]), int(plan["info"][4])
+    return (height, width) if plan["orientation"][0] % 180 == 0 else (width, height)

@@ -18,6 +18,8 @@ VARIABLE = "REQUEST_LOG"
 MAX_TEXT = 1500
 """Maximum length of a text as JSON; it keeps a line below 4096 bytes, which a pipe takes in one piece even if several
 processes write to it."""
+MAX_DETAIL = 250
+"""Maximum length of what is said about NVDEC, in the same way."""
 
 
 class Logged(StrEnum):
@@ -46,7 +48,8 @@ class RequestLog:
 
     def write(self, record: RequestRecord) -> None:
         """Log a request if it is one of those to log; a failure to write is ignored."""
-        if self._logged is Logged.OFF or (self._logged is Logged.ERRORS and record.outcome is RequestOutcome.OK):
+        went_well = record.outcome is RequestOutcome.OK and record.nvdec_error is None
+        if self._logged is Logged.OFF or (self._logged is Logged.ERRORS and went_well):
             return
         try:
             os.write(self._descriptor, line(record))
@@ -60,22 +63,25 @@ def line(record: RequestRecord) -> bytes:
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": "request",
         "model": record.model,
-        "request_id": _shortened(record.request_id) or None,
+        "request_id": _shortened(record.request_id),
         "outcome": record.outcome,
         "reason": record.reason,
-        "error": None if record.error is None else _shortened(record.error),
+        "error": _shortened(record.error),
         "seconds": round(record.seconds, 6),
         "video_bytes": record.video_bytes,
         "frames_wanted": record.frames_wanted,
         "frames_decoded": record.frames_decoded,
         "motion_clips": record.motion_clips,
         "camera_clips": record.camera_clips,
+        "decoder": record.decoder,
+        "why_not_nvdec": _shortened(record.why_not_nvdec, MAX_DETAIL),
+        "nvdec_error": _shortened(record.nvdec_error, MAX_DETAIL),
         "restarts": dict(record.restarts) or None,
     }
     return json.dumps({name: value for name, value in said.items() if value is not None}).encode() + b"\n"
 
 
-def _shortened(text: str) -> str:
-    while len(json.dumps(text)) > MAX_TEXT:
+def _shortened(text: str | None, most: int = MAX_TEXT) -> str | None:
+    while text and len(json.dumps(text)) > most:
         text = text[: len(text) // 2]
-    return text
+    return text or None

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from video.clips import CLIP_FRAMES
+from video.decoder import Decoder
 from video.errors import Reason, RequestOutcome
 from video.isolation import End
 
@@ -34,6 +35,12 @@ class RequestRecord:
     """Clips for the camera labels."""
     restarts: Counter[End] = field(default_factory=Counter)
     """Restarts of decoder processes during it, by what had ended the one before."""
+    decoder: Decoder | None = None
+    """What decoded the video, or is to; the last that tried if it failed."""
+    why_not_nvdec: str | None = None
+    """Why NVDEC does not get the video, in a profile that has it."""
+    nvdec_error: str | None = None
+    """Why NVDEC could not decode the video, so that FFmpeg had to; None if it was not asked, or did."""
 
     @property
     def outcome(self) -> RequestOutcome:

@@ -6,7 +6,7 @@ Only a stub of Triton's python backend can import this module.
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from video import stub_start
 from video.cpu_share import CALL, CpuShares
+from video.decoder import Decoder
 from video.errors import Abandoned, Busy, DecoderFailed, InvalidParameter, InvalidVideo, NoRoom, Reason
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
@@ -47,11 +48,18 @@ class VideoModel(ABC):
             raise pb_utils.TritonModelException(str(error)) from error
         self.decoder.start()
         self.name = args["model_name"]
-        self.metrics = Metrics(self.name)
+        self.metrics = Metrics(self.name, self.decoders())
+
+    def decoders(self) -> Sequence[Decoder]:
+        """What can decode the clips that it answers with, the last resort last; none if it answers with none."""
+        return ()
 
     @abstractmethod
-    def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
-        """The outputs of one request, at least those that it asks for; fills in `record`."""
+    def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
+        """The outputs of one request, at least those that it asks for; fills in `record`.
+
+        Each is an array, or a tensor of Triton's, which may be on a GPU.
+        """
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response per request; an error of one does not affect the others."""
@@ -62,12 +70,12 @@ class VideoModel(ABC):
         self.decoder.close()
 
     def _respond(self, request: Any) -> Any:
-        record = RequestRecord(self.name, _request_id(request))
+        record = RequestRecord(self.name, request_id(request))
         started, restarts = time.perf_counter(), self.decoder.restarts.copy()
         try:
             outputs = self.outputs(request, record)
             response = pb_utils.InferenceResponse(
-                [pb_utils.Tensor(name, outputs[name]) for name in request.requested_output_names()]
+                [_tensor(name, outputs[name]) for name in request.requested_output_names()]
             )
         except (InvalidVideo, InvalidParameter) as error:
             record.fail(error.reason, str(error))
@@ -104,12 +112,28 @@ def input_values(request: Any, name: str) -> NDArray[Any]:
     return pb_utils.get_input_tensor_by_name(request, name).as_numpy().reshape(-1)
 
 
+def optional_input_values(request: Any, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+    """The values of an input, flat; none of this type if the request does not have it."""
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return np.empty(0, dtype) if tensor is None else tensor.as_numpy().reshape(-1)
+
+
+def optional_input_text(request: Any, name: str) -> str | None:
+    """The text in a TYPE_STRING input; None if the request does not have it, or it is empty."""
+    values = optional_input_values(request, name, np.object_)
+    return values[0].decode(errors="replace") if len(values) else None
+
+
 def text(content: str) -> NDArray[np.object_]:
     """A TYPE_STRING tensor of one element."""
     return np.array([content.encode()], dtype=np.object_)
 
 
-def _request_id(request: Any) -> str:
+def _tensor(name: str, value: Any) -> Any:
+    return value if isinstance(value, pb_utils.Tensor) else pb_utils.Tensor(name, value)
+
+
+def request_id(request: Any) -> str:
     """The caller's id of the request; empty if it is not valid text, which HTTP allows."""
     try:
         return request.request_id()

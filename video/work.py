@@ -11,10 +11,15 @@ def max_pixels(file_bytes: int, limits: Limits) -> int:
     return limits.max_decoded_pixels + limits.max_decoded_pixels_per_byte * file_bytes
 
 
+def is_too_much(frames: int, width: int, height: int, file_bytes: int, limits: Limits) -> bool:
+    """Whether decoding so many frames of this size is more than the file may ask for."""
+    return frames * width * height > max_pixels(file_bytes, limits)
+
+
 def check_work(frames: int, width: int, height: int, file_bytes: int, limits: Limits) -> None:
     """Raise `InvalidVideo` if decoding so many frames of this size is more than the file may ask for."""
     pixels, most = frames * width * height, max_pixels(file_bytes, limits)
-    if pixels > most:
+    if is_too_much(frames, width, height, file_bytes, limits):
         raise InvalidVideo(
             f"the wanted frames need {frames} frames of {width} x {height} decoded, {pixels / 1e9:.1f} gigapixels; the "
             f"maximum for a file of {file_bytes / 1e6:.1f} MB is {most / 1e9:.1f} {WHAT_TO_DO}",

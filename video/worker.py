@@ -42,6 +42,7 @@ from video.sampling import sample
 from video.stream_choice import dali_stream
 from video.strip import NOT_STRIPPED, Strip
 from video.stripping import stripped_video
+from video.work import is_too_much
 
 PR_SET_PDEATHSIG = 1
 MAX_DESCRIPTORS = 3
@@ -68,8 +69,11 @@ def plan(
             sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
         else:
             sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
+        to_decode = frames_to_decode(table, sampling.frame_indices)
+        file_bytes = os.fstat(video.fileno()).st_size
         stripped = NOT_STRIPPED
-        if decoded_share == 1:
+        # Too much to decode is refused before any frame is decoded, which a stripped file would not be.
+        if decoded_share == 1 and not is_too_much(to_decode, table.info.width, table.info.height, file_bytes, limits):
             with open(stripped_descriptor, "r+b", buffering=0, closefd=False) as out:
                 wanted = sampling.frame_indices
                 stripped = stripped_video(video, container, stream, table, wanted, out, Strip(strip), limits)
@@ -82,7 +86,7 @@ def plan(
         "header_duration_seconds": table.header_duration_seconds,
         "orientation": list(table.orientation),
         "dali_shows_it": dali_shows_it,
-        "frames_to_decode": frames_to_decode(table, sampling.frame_indices),
+        "frames_to_decode": to_decode,
         "demuxer": demuxer,
         "decoder": decoder,
         "profile": profile,

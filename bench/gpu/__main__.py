@@ -43,7 +43,7 @@ CACHE = ROOT / ".bench" / "gpu"
 BATCH = 16
 IN_FLIGHT = 16
 STREAMS = 7
-"""Instances of the model that decodes on NVDEC, and so the streams that the server can decode at once."""
+"""The number of instances of video_decode_nvdec, and so the streams that the server can decode at once."""
 TARGET_SHARE = 0.6
 """Goal of the networks at a batch of 16, as a share of the measured matrix rate."""
 
@@ -157,7 +157,7 @@ class Check:
         from backends.dali_definition import pipeline_definition
 
         edge = json.loads((self.repository / "weights.json").read_text())["shortest_edge"]
-        definition = pipeline_definition(self.repository / "video_decode" / "1" / "dali.py")
+        definition = pipeline_definition(self.repository / "video_decode_nvdec" / "1" / "dali.py")
         _, found, expected = decoding.both_decoders(path.read_bytes(), definition, "mixed", edge, Parameters())
         worst = float(decoding.frame_differences(found, expected).max())
         return {
@@ -188,7 +188,7 @@ class Check:
         videos = real_videos()
         with Client(server.url, timeout_seconds=600) as client:
             scores = {name: client.score(path) for name, path in videos.items()}
-        return serving.differences(videos, scores)
+        return serving.differences(videos, scores, "nvdec")
 
     def _served(self, name: str) -> tuple[Path, dict[str, str]]:
         """The file of a network in the gpu profile, and ONNX Runtime's options for it."""

@@ -19,8 +19,13 @@ BOUND = 0.01
 """Largest difference of a motion score or a probability in fp16 from float32."""
 
 
-def differences(videos: Mapping[str, Path], scores: Mapping[str, Score]) -> dict[str, Figure]:
-    """For each video, the largest differences from the published implementation in float32."""
+def differences(
+    videos: Mapping[str, Path], scores: Mapping[str, Score], decoder: str | None = None
+) -> dict[str, Figure]:
+    """For each video, the largest differences from the published implementation in float32.
+
+    A video that another `decoder` than this one decoded, if given, is wrong: FFmpeg's answers say nothing of NVDEC.
+    """
     motion, camera = (np.load(REFERENCE / f"{name}_seed0.npz") for name in ("motion", "camera"))
     figures = {}
     for name in videos:
@@ -31,7 +36,10 @@ def differences(videos: Mapping[str, Path], scores: Mapping[str, Score]) -> dict
         expected = camera[f"{name}_mp4/probabilities"]
         of_probability = float(np.abs(probabilities - expected).max()) if probabilities.shape == expected.shape else 1.0
         text = f"scores {of_score:.4f}, probabilities {of_probability:.4f} from float32 (bound {BOUND})"
-        figures[name] = Figure(text, right=max(of_score, of_probability) < BOUND)
+        right = max(of_score, of_probability) < BOUND
+        if decoder is not None and score.decoder != decoder:
+            right, text = False, f"{text}, decoded by {score.decoder} instead of {decoder}"
+        figures[name] = Figure(text, right=right)
     return figures
 
 

@@ -119,7 +119,8 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
     if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
         failure = {"error": row["error"] or NO_SCORES, "error_kind": row["error_kind"], "reason": row["reason"]}
         return content | failure
-    return content | {
+    decoder = {} if row["decoder"] is None else {"decoder": row["decoder"]}
+    scores = {
         "motion": {column: float(str(np.float32(row[column]))) for column in COLUMNS.values()},
         "camera": [
             {
@@ -133,6 +134,7 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
         "info": {name: row[name] for name in INFO_COLUMNS if name not in ADDED_COLUMNS or row[name] is not None},
         "weights": metadata.weights,
     }
+    return content | scores | decoder
 
 
 def _rounded(number: float) -> float:

@@ -18,6 +18,7 @@ OUTPUTS = (
     "VIDEO_INFO",
     "HEADER_DURATION_SECONDS",
     "WEIGHTS",
+    "DECODER",
 )
 """The outputs of the ensemble that make up a `Score`."""
 DECODED_SHARE = "DECODED_SHARE"
@@ -120,6 +121,10 @@ class Score:
     """The weights that the server used."""
     video: str | None = field(default=None, compare=False)
     """The path as it was given; None for bytes. Not in `as_dict()`, and ignored by `==`."""
+    decoder: str | None = field(default=None, compare=False)
+    """What decoded the video: `nvdec` (a GPU) or `ffmpeg` (the CPU); None if the server does not say.
+
+    Ignored by `==`."""
 
     def as_dict(self) -> dict[str, Any]:
         """The score as the JSON object of the documentation, without the name of the video."""
@@ -140,7 +145,7 @@ class Score:
                 "camera": self.weights.camera,
                 "precision": self.weights.precision,
             },
-        }
+        } | ({} if self.decoder is None else {"decoder": self.decoder})
 
 
 def parse_weights(tensor: NDArray[np.object_]) -> Weights:
@@ -151,7 +156,7 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
 
 
 def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
-    """The tensors of `OUTPUTS`, with `DECODED_SHARE` if it was asked for, as a `Score`.
+    """The tensors of `OUTPUTS`, with `DECODED_SHARE` if it was asked for, as a `Score`; `DECODER` may be missing.
 
     Floats are rounded to 6 decimals, about what float32 can hold.
     """
@@ -181,4 +186,5 @@ def parse_score(outputs: Mapping[str, NDArray[Any]]) -> Score:
             share,
         ),
         weights,
+        decoder=outputs["DECODER"].reshape(-1)[0].decode() if "DECODER" in outputs else None,
     )

@@ -7,7 +7,7 @@ from .._sdk.result import Score
 from ..errors import ClientError
 
 Row = dict[str, Any]
-"""`video`, `parameters` if any, then `motion`, `camera`, `info`, `weights` or `error`, `error_kind`, `reason`."""
+"""`video`, `parameters` if any, then `error`, `error_kind` and `reason`, or what `Score.as_dict()` returns."""
 
 FLAT_COLUMNS = (
     "video",
@@ -27,6 +27,7 @@ FLAT_COLUMNS = (
     "width",
     "height",
     "decoded_share",
+    "decoder",
 )
 """The columns of the table with a single value; `clips` follows them."""
 PART_COLUMNS = ("start_seconds", "end_seconds", "from_first_frame")
@@ -36,7 +37,7 @@ INFO_COLUMNS = (
     "decoded_share",
 )
 """The columns of `info`; one without a value is not in it."""
-ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds", "decoded_share")
+ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds", "decoded_share", "decoder")
 """Columns that older tables lack; their value is then null."""
 PARAMETERS_OF_A_ROW = (*PART_COLUMNS, "allow_damaged")
 """Parameters that may differ from row to row."""

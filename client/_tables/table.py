@@ -31,6 +31,7 @@ _REPEATING = [
     "frames_per_second",
     "width",
     "height",
+    "decoder",
     "clips.list.element.labels.list.element",
 ]
 """Columns that a dictionary makes smaller; for a column of scores, it would hold all of them in memory."""
@@ -55,6 +56,7 @@ SCHEMA = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("decoded_share", pa.float32()),
+        pa.field("decoder", pa.string()),
         pa.field(
             "clips",
             pa.list_(
@@ -75,8 +77,8 @@ SCHEMA = pa.schema(
 `start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video; they count from
 the first frame if `from_first_frame` is 1, and are timestamps if it is null. The probabilities of a clip are in the
 order of the metadata's labels; its labels are those with at least 0.5, most probable first. `header_duration_seconds`
-is null where the header agrees with the frames, `decoded_share` unless a damaged video was allowed. `ADDED_COLUMNS` are
-null in tables from before they existed.
+is null where the header agrees with the frames, `decoded_share` unless a damaged video was allowed. `decoder` is what
+decoded the video, `nvdec` or `ffmpeg`. `ADDED_COLUMNS` are null in tables from before they existed.
 """
 
 
@@ -211,7 +213,7 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
     if missing := {*FLAT_COLUMNS, "clips"} - set(reader.fieldnames or ()) - set(ADDED_COLUMNS):
         raise ValueError(f"it has no column {sorted(missing)[0]!r}")
     whole = ("frames", "width", "height", "from_first_frame")
-    text = ("video", "error", "error_kind", "reason")
+    text = ("video", "error", "error_kind", "reason", "decoder")
     for cells in reader:
         row: Row = {
             name: value if name in text else (int if name in whole else float)(value)

@@ -1,34 +1,79 @@
 """VIDEO and the frames that `video_sampling` chose, to clips: the Triton interface of `video.decoding`."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
+import numpy as np
+import triton_python_backend_utils as pb_utils  # before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
-from video.orders import ORDERS, check_orders
+from video.decoder import Decoder
+from video.gpu_decoder import positive
+from video.nvdec_model import MODEL, NvdecFailed, decode_on_gpu
+from video.orders import ORDERS, check_orders, check_stripped
 from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
-from video.triton import VideoModel, input_values, request_parameters
+from video.triton import (
+    VideoModel,
+    input_values,
+    optional_input_text,
+    optional_input_values,
+    request_id,
+    request_parameters,
+    text,
+)
 
 
 class TritonPythonModel(VideoModel):
-    """Decodes and resizes."""
+    """Decodes and resizes: with FFmpeg in its worker, or with NVDEC in the model `video_decode_nvdec`.
 
-    def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
-        """The clips of a request's video."""
+    What NVDEC fails on, FFmpeg decodes within the same request.
+    """
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Start the worker."""
+        super().initialize(args)
+        # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
+        self.nvdec_seconds = 0.0
+        if "NVDEC_SECONDS" in self.parameters:
+            try:
+                self.nvdec_seconds = positive(self.parameters, "NVDEC_SECONDS")
+            except ValueError as error:
+                raise pb_utils.TritonModelException(str(error)) from error
+
+    def decoders(self) -> Sequence[Decoder]:
+        """NVDEC only if the configuration has it."""
+        return (Decoder.NVDEC, Decoder.FFMPEG) if "NVDEC_SECONDS" in self.parameters else (Decoder.FFMPEG,)
+
+    def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
+        """The clips of a request's video, and what decoded them."""
+        record.decoder = Decoder.FFMPEG
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
         check_orders(frame_indices, motion_order, camera_order)
         record.count_wanted(len(frame_indices), len(motion_order), len(camera_order))
+        stripped_video = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
+        stripped_indices = optional_input_values(request, "STRIPPED_INDICES", np.int32)
+        if len(stripped_indices):
+            check_stripped(frame_indices, stripped_indices)
+        planned = optional_input_text(request, "PLANNED_DECODER")
+        on_gpu = bool(planned == Decoder.NVDEC and self.nvdec_seconds and len(stripped_video) and len(stripped_indices))
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
-        ours = video.nbytes + motion_bytes + camera_bytes
+        ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
+        if on_gpu:  # what the call takes here, and with pip's DALI there, too
+            needs["video_decode"] += stripped_video.nbytes
+            needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes
         check_room(needs, pools_beside_this_process(), free_bytes())
         parameters, call = request_parameters(request)
         allow_damaged = bool(Parameters.from_request(parameters).allow_damaged)
+        if on_gpu:
+            clips = self._on_gpu(request, stripped_video, stripped_indices, record)
+            if clips is not None:
+                return clips
         before = self.decoder.frames_decoded
         try:
             motion, camera = self.decoder.decode(
@@ -39,7 +84,29 @@ class TritonPythonModel(VideoModel):
                 int(self.manifest["shortest_edge"]),
                 self.cpu_shares.of(call),
                 allow_damaged=allow_damaged,
+                # Not a file that has just failed on the GPU: it may be at fault.
+                stripped_video=None if record.nvdec_error else stripped_video,
+                stripped_indices=None if record.nvdec_error else stripped_indices,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
-        return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera}
+        return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera, "DECODER": text(Decoder.FFMPEG)}
+
+    def _on_gpu(
+        self,
+        request: Any,
+        stripped_video: NDArray[np.uint8],
+        stripped_indices: NDArray[np.int32],
+        record: RequestRecord,
+    ) -> dict[str, Any] | None:
+        """The clips from NVDEC; None if it fails, and `record` then says why."""
+        inputs = {"VIDEO": stripped_video[None], "FRAME_INDICES": stripped_indices[None]}
+        for name in ("MOTION_ORDER", "CAMERA_ORDER", "FRAME_SIZE", "ORIENTATION"):
+            inputs[name] = input_values(request, name)[None]
+        try:
+            clips = decode_on_gpu(inputs, self.nvdec_seconds, request_id(request))
+        except NvdecFailed as error:
+            record.nvdec_error = str(error)
+            return None
+        record.decoder = Decoder.NVDEC
+        return clips | {"DECODER": text(Decoder.NVDEC)}

@@ -2,21 +2,36 @@
 
 import json
 import os
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
+import triton_python_backend_utils as pb_utils  # before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
-from video.errors import InvalidVideo, Reason
-from video.gpu_decoder import check_readable
+from video.decoder import Decoder
+from video.gpu_decoder import Choice, choose, decoded_size, positive
+from video.nvdec_capabilities import capabilities
 from video.request_record import RequestRecord
+from video.strip import Strip
 from video.triton import VideoModel, input_values, request_parameters, text
-from video.work import check_work
 
 
 class TritonPythonModel(VideoModel):
     """Reads containers; decodes one frame, for its orientation, and more only if a damaged video is allowed."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Start the worker, and ask what NVDEC reads if this profile has it."""
+        super().initialize(args)
+        try:
+            self.nvdec = capabilities(self.parameters.get("NVDEC_READS"))
+            if "NVDEC_READS" in self.parameters:
+                self.max_decoded_bytes = positive(self.parameters, "MAX_DECODED_BYTES")
+        except ValueError as error:
+            raise pb_utils.TritonModelException(str(error)) from error
+        if "NVDEC_READS" in self.parameters and args["model_instance_name"].endswith("_0"):  # once, not per instance
+            print(f"{self.name}: {self.nvdec}", file=sys.stderr, flush=True)
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
@@ -29,52 +44,34 @@ class TritonPythonModel(VideoModel):
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
         before = self.decoder.frames_decoded
+        is_decoded = "FRAME_INDICES" in request.requested_output_names()
+        strip = Strip.WHERE_SAFE if self.nvdec.formats else Strip.WHERE_IT_PAYS
         try:
-            plan = self.decoder.plan(video, parameters, self.cpu_shares.of(call))
+            plan = self.decoder.plan(
+                video, parameters, self.cpu_shares.of(call), strip=strip if is_decoded else Strip.NEVER
+            )
         finally:  # frames are counted only if damage is allowed
             record.frames_decoded = self.decoder.frames_decoded - before or None
-        if self.parameters.get("DECODER") == "dali":
-            check_readable(plan)
-        self._check_for_dali(plan, video.nbytes)
-        if "FRAME_INDICES" in request.requested_output_names():
+        choice = self._choice(plan, video.nbytes)
+        if is_decoded:
+            record.decoder, record.why_not_nvdec = choice
             record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
         return weights | {
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
-            "FRAME_SIZE": np.array([_decoded_size(plan)], np.int32),
+            "FRAME_SIZE": np.array([decoded_size(plan)], np.int32),
             "ORIENTATION": np.array([plan["orientation"]], np.int32),
+            "STRIPPED_VIDEO": plan["stripped_video"][None],
+            "STRIPPED_INDICES": np.array([plan["stripped_indices"]], np.int32),
+            "PLANNED_DECODER": text(choice.decoder)[None],
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
             "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
             "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
         }
 
-    def _check_for_dali(self, plan: dict[str, Any], file_bytes: int) -> None:
-        """Raise `InvalidVideo` if DALI decodes another stream, or takes too much memory or time for the wanted frames.
-
-        Only the profiles whose decoder is DALI have these limits.
-        """
-        width, height = int(plan["info"][3]), int(plan["info"][4])
-        if "MAX_DECODED_PIXELS" in self.parameters:
-            check_work(plan["frames_to_decode"], width, height, file_bytes, self.decoder.limits)
-        limit, frames = int(self.parameters.get("MAX_DECODED_BYTES", "0")), len(plan["frame_indices"])
-        if limit and not plan["dali_shows_it"]:
-            raise InvalidVideo(
-                "the file has several video streams and does not mark the one that is shown as the only default one, "
-                "so this server's decoder would take another: keep one of them",
-                Reason.INVALID_VIDEO,
-            )
-        size = frames * width * height * 3
-        if limit and size > limit:
-            raise InvalidVideo(
-                f"the {frames} wanted frames of this {width} x {height} video take {size / 1e9:.2f} GB when decoded, "
-                f"more than this server's limit of {limit / 1e9:.2f} GB: request fewer (max_frames, max_clips)",
-                Reason.TOO_LARGE,
-            )
-
-
-def _decoded_size(plan: dict[str, Any]) -> tuple[int, int]:
-    """Height and width of a decoded frame, before it is turned for display."""
-    width, height = int(plan["info"][3]), int(plan["info"][4])
-    return (height, width) if plan["orientation"][0] % 180 == 0 else (width, height)
+    def _choice(self, plan: dict[str, Any], file_bytes: int) -> Choice:
+        if "NVDEC_READS" not in self.parameters:
+            return Choice(Decoder.FFMPEG)
+        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, self.max_decoded_bytes)
