@@ -10,8 +10,10 @@ import csv
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -23,6 +25,7 @@ from export.motion_network import Backbone, load_motion
 from export.source import open_source
 from fixtures.embeddings import write_embeddings
 from training.heads.__main__ import main as heads
+from training.moves import LABELS as ALL
 from training.moves import Kind
 from training.renderer import Clip, draw_clip
 from training.scene import TexturePool
@@ -35,15 +38,8 @@ from video.sampling import sample
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench" / "heads"
-CLASSES: dict[str, Kind] = {
-    "static": "static",
-    "shake": "shake",
-    "pan_left": "pan",
-    "pan_right": "pan",
-    "zoom_in": "zoom",
-    "zoom_out": "zoom",
-}
-"""Label and kind of the moves; a clip has this label and no other."""
+LABELS = ("static", "shake", "pan_left", "pan_right", "tilt_down", "tilt_up")
+"""The classes; a clip has one of these labels and no other."""
 SEED = 4_000_037
 SECONDS = 4.0
 FRAMES_PER_SECOND = 8
@@ -57,11 +53,14 @@ def main() -> int:
     """Render, embed, compare; the exit status is 0 if the transformer reaches 90 %."""
     parser = argparse.ArgumentParser(prog="python -m bench.heads", description="Compare heads on rendered clips.")
     parser.add_argument("--clips", type=int, default=600, help="(default: %(default)s)")
+    parser.add_argument(
+        "--labels", nargs="+", default=LABELS, choices=ALL, metavar="LABEL", help=f"of {', '.join(ALL)}"
+    )
     parser.add_argument("--output", type=Path, default=CACHE / "comparison", help="(default: .bench/heads/comparison)")
     parser.add_argument("rest", nargs="*", metavar="OPTION", help="after --: options of `training.heads compare`")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    table, labels = embeddings(options.clips)
+    table, labels = embeddings(options.clips, options.labels)
     shutil.rmtree(options.output, ignore_errors=True)
     files = ["--scores", str(table), "--labels", str(labels), "--output", str(options.output)]
     status = heads(["compare", *files, "--on", "segments", "--test-size", "0.2", *options.rest])
@@ -73,8 +72,8 @@ def main() -> int:
     return 0 if best >= WANTED else 1
 
 
-def embeddings(clips: int) -> tuple[Path, Path]:
-    """A table with the segment embeddings of `clips` clips, and the file with their labels."""
+def embeddings(clips: int, classes: Sequence[str] = LABELS) -> tuple[Path, Path]:
+    """A table with the segment embeddings of `clips` clips of some labels in turn, and the file with their labels."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open_source("demo", "motion") as checkpoint:
         backbone, _ = load_motion(checkpoint.directory)
@@ -83,7 +82,7 @@ def embeddings(clips: int) -> tuple[Path, Path]:
     found: dict[str, NDArray[np.floating] | None] = {}
     labels: list[tuple[str, str]] = []
     for index in tqdm(range(clips), "clips", disable=None):
-        label = list(CLASSES)[index % len(CLASSES)]
+        label = classes[index % len(classes)]
         video = f"{label}_{index:05}.mp4"
         kept = CACHE / f"{video}.npy"
         if not kept.is_file():
@@ -100,10 +99,9 @@ def embeddings(clips: int) -> tuple[Path, Path]:
 
 def draw(label: str, rng: np.random.Generator, textures: TexturePool) -> Clip:
     """A random clip with this label and no other."""
+    kind = cast(Kind, label.partition("_")[0])
     while True:
-        clip = draw_clip(
-            rng, textures, kind=CLASSES[label], seconds=SECONDS, frames_per_second=FRAMES_PER_SECOND, size=SIZE
-        )
+        clip = draw_clip(rng, textures, kind=kind, seconds=SECONDS, frames_per_second=FRAMES_PER_SECOND, size=SIZE)
         if clip.moves.labels == {label}:
             return clip
 

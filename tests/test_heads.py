@@ -566,7 +566,8 @@ def test_every_graph_has_the_heads_probabilities(kind: str, multi_label: bool, t
 def test_a_graph_that_says_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = HeadConfig("linear", "frames", *HeadConfig.encoder_of(ENCODER), 6, WIDTH, ("a", "b", "c"), False)
     right, wrong = (SavedHead(new_head("linear"), config) for _ in range(2))
-    torch.nn.init.zeros_(wrong.head.output.weight)  # type: ignore[arg-type]
+    for parameter in wrong.parameters():
+        torch.nn.init.zeros_(parameter)
     monkeypatch.setattr("export.head_network.write_graph", lambda *_, **__: None)
     write_head_of(wrong, tmp_path / "model.onnx")
     with pytest.raises(ExportError, match=r"model.onnx differs from PyTorch by"):

@@ -16,7 +16,7 @@ from training.heads.examples import Examples, load_examples
 from training.heads.labels import read_labels
 from training.heads.matching import match
 from training.heads.split import split
-from training.heads.tables import Row, read_rows, video_names
+from training.heads.tables import On, Row, read_rows, video_names
 
 Matrices = dict[str, NDArray[np.floating] | None]
 
@@ -97,7 +97,7 @@ def test_only_a_labelled_video_needs_to_have_one_row() -> None:
 @pytest.mark.parametrize(
     ("name", "dtype"), [("t.parquet", np.float32), ("t.parquet", np.float16), ("t.jsonl", np.float32)]
 )
-def test_embeddings_are_read_as_they_were_written(name: str, dtype: type, on: str, tmp_path: Path) -> None:
+def test_embeddings_are_read_as_they_were_written(name: str, dtype: type, on: On, tmp_path: Path) -> None:
     videos: Matrices = some(150) | {"failed.mp4": None}
     path = write_embeddings(tmp_path / name, videos, on=on, dtype=dtype)
     assert list(video_names(path)) == list(videos)

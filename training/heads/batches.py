@@ -68,9 +68,9 @@ class Videos:
         first, second = rng.permutation(len(self)), rng.permutation(len(self))
         for start in range(0, len(self), size):
             share = float(rng.beta(alpha, alpha))
-            pair = [order[start : start + size] for order in (first, second)]
-            frames = max(len(self._embeddings[index]) for indices in pair for index in indices)
-            yield mix(*(self.batch(indices, frames) for indices in pair), share)
+            one, other = (order[start : start + size] for order in (first, second))
+            frames = max(len(self._embeddings[index]) for index in (*one, *other))
+            yield mix(self.batch(one, frames), self.batch(other, frames), share)
 
 
 def mix(one: Batch, other: Batch, share: float) -> Batch:

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from training.heads.fitting import Epoch
@@ -79,7 +80,7 @@ def draw_found(
         axes.set_yticks(rows, [_short(label) for label in labels], fontsize=_letters(count))
         axes.invert_yaxis()
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set(xlabel="test videos")
         _plain(axes)
