@@ -365,7 +365,11 @@ def test_make_passes_its_variables_on() -> None:
 STARTS = (
     *("bench/gpu/__main__.py", "export/__main__.py", "server/__main__.py", "server/launcher.py", "video/worker.py"),
     *("video/stub_start.py", "backends/dali/model.py", "backends/onnxruntime/model.py"),
-    *("model_repository/video_sampling/1/model.py", "model_repository/video_decode/1/dali.py"),
+    *(
+        "model_repository/video_sampling/1/model.py",
+        "model_repository/video_decode/1/decode.py",
+        "model_repository/video_decode_nvdec/1/dali.py",
+    ),
 )
 OF_TRITON = {"triton_python_backend_utils"}
 
