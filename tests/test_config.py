@@ -199,6 +199,7 @@ def test_video_sampling_differs_in_precision_decoder_limit_and_instances_only() 
     gpu, cpu = config_of("video_sampling", "gpu"), config_of("video_sampling", "cpu")
     assert gpu.parameters.pop("PRECISION").string_value == "fp16"
     assert gpu.parameters.pop("NVDEC_READS").string_value == "auto"
+    assert gpu.parameters.pop("DALI_DEVICE").string_value == "mixed"
     assert int(gpu.parameters.pop("MAX_DECODED_BYTES").string_value) == 8_000_000_000
     # In every profile, video_decode has these.
     for name in ("MAX_DECODED_PIXELS", "MAX_DECODED_PIXELS_PER_BYTE"):

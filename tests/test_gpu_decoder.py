@@ -20,6 +20,8 @@ PLAN: dict[str, Any] = {
     "decoder": "h264",
     "profile": "High",
     "pixel_format": "yuv420p",
+    "full_range": False,
+    "range_in_bitstream": False,
     "info": [10.0, 250, 25.0, 1920, 1080],
     "orientation": [0, False],
     "decoded_share": 1.0,
@@ -43,6 +45,7 @@ def test_nvdec_gets_what_it_reads() -> None:
         ({"decoder": "libdav1d", "profile": "Main"}, "NVDEC does not read av1 4:2:0 of 8 bits"),
         ({"profile": "High 10", "pixel_format": "yuv420p10le"}, "NVDEC does not read h264 4:2:0 of 10 bits"),
         ({"decoder": "theora"}, "NVDEC does not read theora 4:2:0 of 8 bits"),
+        ({"full_range": True}, "DALI may convert its colors (yuv420p, full range) otherwise"),
         ({"decoded_share": 0.874}, "the file is damaged: 87% of it decodes"),
         ({"stripped_video": np.zeros(0, np.uint8)}, "the file cannot be stripped for certain"),
         (
@@ -50,10 +53,14 @@ def test_nvdec_gets_what_it_reads() -> None:
             "the 100 wanted frames of 1920 x 1080 take 0.62 GB when decoded, more than 0.60 GB (MAX_DECODED_BYTES)",
         ),
     ],
-    ids=["av1", "10 bits", "theora", "damaged", "not stripped", "too much memory"],
+    ids=["av1", "10 bits", "theora", "full range", "damaged", "not stripped", "too much memory"],
 )
 def test_ffmpeg_gets_everything_else_and_the_reason_is_said(changed: dict[str, Any], why: str) -> None:
     assert choice(**changed) == (Decoder.FFMPEG, why)
+
+
+def test_nvdec_gets_full_range_if_the_bitstream_states_it() -> None:
+    assert choice(full_range=True, range_in_bitstream=True).decoder is Decoder.NVDEC
 
 
 def test_too_much_to_decode_is_left_for_ffmpeg_to_refuse() -> None:

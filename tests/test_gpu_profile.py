@@ -53,6 +53,7 @@ def gpu_profile(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tupl
     replace(directory / "config.pbtxt", f"dims: [ {size} ]", f"dims: [ {len(video)} ]")
     sampling = repository / "video_sampling" / "config.pbtxt"
     replace(sampling, '"8000000000"', '"220000000"')
+    replace(sampling, '"mixed"', '"cpu"')
     replace(sampling, 'string_value: "auto"', f'string_value: "{NVDEC_READS}"')
     replace(repository / "video_decode" / "config.pbtxt", "count: 12", "count: 3")  # for machines with few cores
     models = [path.parent.name for path in repository.glob("*/config.pbtxt")]

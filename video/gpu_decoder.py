@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from video.colors import Colors, dali_converts_alike
 from video.decoder import Decoder
 from video.errors import InvalidVideo
 from video.limits import Limits
@@ -24,18 +25,29 @@ class Choice(NamedTuple):
 
 
 def choose(
-    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
+    plan: Mapping[str, Any],
+    file_bytes: int,
+    capabilities: Capabilities,
+    limits: Limits,
+    max_decoded_bytes: float,
+    dali_device: str = "mixed",
 ) -> Choice:
     """The decoder for the video of a plan of `video.worker`, which has `file_bytes`.
 
-    The wanted frames of a video at full size, in RGB, may take `max_decoded_bytes` of the GPU's memory.
+    The wanted frames of a video at full size, in RGB, may take `max_decoded_bytes` of GPU memory. `dali_device` is
+    where DALI decodes, as in `video.colors`.
     """
-    why = _why_not(plan, file_bytes, capabilities, limits, max_decoded_bytes)
+    why = _why_not(plan, file_bytes, capabilities, limits, max_decoded_bytes, dali_device)
     return Choice(Decoder.NVDEC) if why is None else Choice(Decoder.FFMPEG, why)
 
 
 def _why_not(
-    plan: Mapping[str, Any], file_bytes: int, capabilities: Capabilities, limits: Limits, max_decoded_bytes: float
+    plan: Mapping[str, Any],
+    file_bytes: int,
+    capabilities: Capabilities,
+    limits: Limits,
+    max_decoded_bytes: float,
+    dali_device: str,
 ) -> str | None:
     height, width = decoded_size(plan)
     why = capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
@@ -43,6 +55,9 @@ def _why_not(
         return why
     if plan["decoded_share"] < 1:
         return f"the file is damaged: {plan['decoded_share']:.0%} of it decodes"
+    colors = Colors(plan["decoder"], plan["pixel_format"] or "", plan["full_range"], plan["range_in_bitstream"])
+    if not dali_converts_alike(colors, device=dali_device):
+        return f"DALI may convert its colors ({colors.pixel_format}, full range) otherwise"
     if not len(plan["stripped_video"]):
         return "the file cannot be stripped for certain"  # and what a caller sent never reaches DALI
     try:

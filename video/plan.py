@@ -11,8 +11,8 @@ from video.orders import MAX_PLACES, MAX_WANTED
 
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
-    *("info", "header_duration_seconds", "orientation", "dali_shows_it", "frames_to_decode"),
-    *("demuxer", "decoder", "profile", "pixel_format", "decoded_share"),
+    *("info", "header_duration_seconds", "orientation", "frames_to_decode"),
+    *("demuxer", "decoder", "profile", "pixel_format", "full_range", "range_in_bitstream", "decoded_share"),
     *("stripped_bytes", "stripped_indices"),
 }
 LEAST_SHARE = 0.5
@@ -55,7 +55,7 @@ def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     orientation = said["orientation"]
     _require(isinstance(orientation, list) and list(map(type, orientation)) == [int, bool])
     _require(orientation[0] in (0, 90, 180, 270))
-    _require(type(said["dali_shows_it"]) is bool)
+    _require(type(said["full_range"]) is bool and type(said["range_in_bitstream"]) is bool)
     to_decode = said["frames_to_decode"]
     _require(type(to_decode) is int and 0 < to_decode <= limits.max_frames)
     _require(said["demuxer"] in DEMUXERS and said["decoder"] in DECODERS)

@@ -29,6 +29,7 @@ import numpy as np
 
 from video import sandbox
 from video.clips import FRAME_SIZE
+from video.colors import colors_of
 from video.container import open_video, read_frame_table
 from video.decoding import Decoded, decode, frames_to_decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
@@ -39,7 +40,6 @@ from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.salvage import sample_what_decodes
 from video.sampling import sample
-from video.stream_choice import dali_stream
 from video.strip import NOT_STRIPPED, Strip
 from video.stripping import stripped_video
 from video.work import is_too_much
@@ -55,7 +55,7 @@ def plan(
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
 
     `strip`, a value of `Strip`, says when a file with the wanted frames is written to `stripped_descriptor`. No more
-    than one frame is decoded, for its orientation, unless a damaged video is allowed.
+    than two frames are decoded, for orientation and colors, unless a damaged video is allowed.
     """
     asked = Parameters(**parameters)
     allowed = bool(asked.allow_damaged)
@@ -64,7 +64,7 @@ def plan(
         table = read_frame_table(container, stream, limits, damaged=video if allowed else None, noted=noted)
         demuxer, decoder = container.format.name.split(",")[0], stream.codec_context.codec.name
         profile, pixel_format = stream.codec_context.profile, stream.codec_context.pix_fmt
-        dali_shows_it = dali_stream(container.streams.video).index == stream.index
+        colors = colors_of(video, stream, limits, allow_damaged=allowed)
         if allowed:
             sampling, decoded_share = sample_what_decodes(video, table, asked, limits, total)
         else:
@@ -85,7 +85,8 @@ def plan(
         "info": list(astuple(table.info)),
         "header_duration_seconds": table.header_duration_seconds,
         "orientation": list(table.orientation),
-        "dali_shows_it": dali_shows_it,
+        "full_range": colors.full_range,
+        "range_in_bitstream": colors.range_in_bitstream,
         "frames_to_decode": to_decode,
         "demuxer": demuxer,
         "decoder": decoder,

@@ -74,4 +74,5 @@ class TritonPythonModel(VideoModel):
     def _choice(self, plan: dict[str, Any], file_bytes: int) -> Choice:
         if "NVDEC_READS" not in self.parameters:
             return Choice(Decoder.FFMPEG)
-        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, self.max_decoded_bytes)
+        device = self.parameters.get("DALI_DEVICE", "mixed")
+        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, self.max_decoded_bytes, device)
