@@ -16,7 +16,10 @@ from export.manifest import ACTIONS_MODEL, FRAMES_MODEL, HEAD_MODEL, Manifest
 
 ENSEMBLE = "video_signals"
 COPY_MODEL = "embedding_copy"
-PLANNED = ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_SIZE", "ORIENTATION")
+PLANNED = (
+    *("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_SIZE", "ORIENTATION"),
+    *("STRIPPED_VIDEO", "STRIPPED_INDICES", "PLANNED_DECODER"),
+)
 """What `video_decode` gets from `video_sampling`."""
 DESCRIBED = ("CLIP_SECONDS", "VIDEO_INFO", "HEADER_DURATION_SECONDS", "DECODED_SHARE", "WEIGHTS")
 """Outputs of `video_sampling` that are the ensemble's own."""
@@ -51,6 +54,7 @@ BASE_OUTPUTS = (
     Output("VIDEO_INFO", "FP64", (1, 5)),
     Output("HEADER_DURATION_SECONDS", "FP64", (1,)),
     Output("DECODED_SHARE", "FP32", (1, 1)),
+    Output("DECODER", "STRING", (1,)),
     Output("WEIGHTS", "STRING", (1,)),
     Output("SEGMENT_EMBEDDINGS", "FP32", (-1, -1)),
 )
@@ -109,7 +113,7 @@ def ensemble_steps(manifest: Manifest) -> Iterator[Step]:
     frame_heads = any(head["on"] == "frames" for head in heads.values())
     seconds, clips = (("FRAME_SECONDS",), ("FRAME_CLIPS",)) if frames else ((), ())
     yield Step("video_sampling", _same("VIDEO"), _same(*PLANNED, *DESCRIBED, *seconds))
-    yield Step("video_decode", _same("VIDEO", *PLANNED), _same("MOTION_CLIPS", "CAMERA_CLIPS", *clips))
+    yield Step("video_decode", _same("VIDEO", *PLANNED), _same("MOTION_CLIPS", "CAMERA_CLIPS", "DECODER", *clips))
     yield Step("motion_backbone", _same("MOTION_CLIPS"), {"SEGMENT_EMBEDDINGS": "segment_embeddings"})
     yield Step("motion_head", {"SEGMENT_EMBEDDINGS": "segment_embeddings"}, _same("MOTION_SCORES", "VIDEO_EMBEDDING"))
     yield Step("camera_classifier", _same("CAMERA_CLIPS"), _same("CAMERA_PROBABILITIES"))
