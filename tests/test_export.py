@@ -382,12 +382,12 @@ def test_an_unreadable_calibration_video_is_named(tiny_checkpoints: tuple[Path, 
         assert snapshot(repository) == before
 
 
-def test_an_unreachable_hub_is_noticed_within_15_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_noticed_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     repository = copy_repository(tmp_path / "model_repository")
     started = time.monotonic()
     result = run_export("--model-repository", str(repository))
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30  # 6 s alone, nearly all of them imports; with retries it would be minutes
     assert result.returncode == 3
     assert "cannot download ai-forever/kandinsky-video-motion-predictor" in result.stderr
     assert result.stderr.endswith(" -m export --motion DIRECTORY --camera DIRECTORY\n")

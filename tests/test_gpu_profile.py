@@ -55,7 +55,9 @@ def gpu_profile(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: tupl
     replace(sampling, '"8000000000"', '"220000000"')
     replace(sampling, '"mixed"', '"cpu"')
     replace(sampling, 'string_value: "auto"', f'string_value: "{NVDEC_READS}"')
-    replace(repository / "video_decode" / "config.pbtxt", "count: 12", "count: 3")  # for machines with few cores
+    # For machines with few cores.
+    replace(repository / "video_decode" / "config.pbtxt", "count: 12", "count: 3")
+    replace(directory / "config.pbtxt", "count: 7", "count: 2")
     models = [path.parent.name for path in repository.glob("*/config.pbtxt")]
     serve_gpu_profile_on_cpu(repository, models, warmup=True)
     with running(Settings.on_free_ports(repository)) as started:
