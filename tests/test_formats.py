@@ -242,6 +242,8 @@ def test_nvdec_gets_what_it_reads_in_whatever_container_and_ffmpeg_the_rest(
     elif plan["pixel_format"] not in ("yuv420p", "yuvj420p"):
         assert choice[0] == "ffmpeg"
         assert str(choice.why_not_nvdec).startswith("NVDEC does not read ")
+    elif plan["full_range"]:
+        assert choice == ("ffmpeg", f"DALI may convert its colors ({plan['pixel_format']}, full range) otherwise")
     elif plan["stripped_indices"]:
         assert choice == ("nvdec", None)
     else:
