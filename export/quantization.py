@@ -78,5 +78,6 @@ def _nncf() -> ModuleType:
         import nncf
     except ImportError as error:
         raise ExportError("8-bit networks need NNCF: run `pip install --group int8` in the checkout") from error
-    nncf.set_log_level(logging.ERROR)
+    # Not `nncf.set_log_level`: it changes the handlers, too, and others share them.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
