@@ -22,6 +22,8 @@ from deploy.bundle.packages import REPLACED, Package, chosen_packages, needed, r
 from deploy.bundle.pieces import Pieces
 from deploy.bundle.target import Target, target
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[1]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHER_PYTHON = "3.12" if PYTHON == "3.11" else "3.11"

@@ -35,6 +35,8 @@ from video.nvdec_capabilities import capabilities
 from video.resize import crop, stretch
 from video.salvage import which_decode
 
+pytestmark = pytest.mark.heavy
+
 FRAMES = 100
 SMALL: dict[str, Any] = {"width": 64, "height": 48}
 FAST = {"preset": "ultrafast", "g": "10"}

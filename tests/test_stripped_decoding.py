@@ -23,6 +23,8 @@ from video.plan import MAX_STRIPPED_MORE, max_stripped_bytes
 from video.strip import NOT_STRIPPED, Strip
 from video.stripping import stripped_video
 
+pytestmark = pytest.mark.heavy
+
 KINDS = ("x264", "x265, layers", "av1", "mjpeg, avi")
 FEW = {"max_frames": 1, "max_clips": 1}
 

@@ -26,6 +26,8 @@ from video.strip import Strip
 from video.stripped_file import FRAME_TICKS, TICKS_PER_SECOND
 from video.stripping import superframe
 
+pytestmark = pytest.mark.heavy
+
 SPARSE = Parameters(fps=2, max_clips=2, clip_seconds=0.3)
 PART = Parameters(fps=1, start_seconds=1.3, end_seconds=1.9)
 LEFT = {

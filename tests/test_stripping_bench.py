@@ -10,6 +10,8 @@ from fixtures.hostile import seed
 from fixtures.stripped import video_of
 from video.container import open_video, read_frame_table
 
+pytestmark = pytest.mark.heavy
+
 FEW = {"max_frames": 1.0, "max_clips": 1.0}
 
 

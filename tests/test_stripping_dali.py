@@ -20,6 +20,8 @@ from tests.test_orientation import ORIENTATIONS, matrix
 from tests.test_stripping import PART, SPARSE, with_edit_list
 from video import Parameters
 
+pytestmark = pytest.mark.heavy
+
 NEAR = 2.5
 """Mean difference, of 255, of the same frame from two decoders at most; they round differently."""
 

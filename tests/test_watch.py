@@ -34,6 +34,8 @@ from tests.rtsp_server import rtsp_server
 from tests.stub_classifiers import StubClassifiers, classify_everything
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.heavy
+
 FAST = {"preset": "ultrafast", "g": "10"}
 SMALL: dict[str, Any] = {"width": 64, "height": 48}
 

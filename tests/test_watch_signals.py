@@ -16,6 +16,8 @@ from tests.fake_triton import fake_triton
 from tests.test_watch import frames_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parent.parent
 
 

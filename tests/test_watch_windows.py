@@ -26,6 +26,8 @@ from video.orientation import displayed, orientation_of
 from video.resize import crop
 from video.sampling import camera_frame_indices, camera_windows
 
+pytestmark = pytest.mark.heavy
+
 TICK = 1 / 1000
 
 
