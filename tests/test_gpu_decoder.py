@@ -145,19 +145,19 @@ def calling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     sys.modules.pop("video.nvdec_model", None)
 
 
-CLIPS = [Tensor("CAMERA_CLIPS"), Tensor("MOTION_CLIPS")]
+CLIPS = [Tensor("CAMERA_CLIPS"), Tensor("MOTION_CLIPS"), Tensor("FRAME_CLIPS")]
 
 
 def test_clips_from_the_gpu_are_passed_on_as_they_are(calling: Callable[..., Any]) -> None:
     (request,), found = calling(lambda: Answer(CLIPS))
-    assert found == {"CAMERA_CLIPS": CLIPS[0], "MOTION_CLIPS": CLIPS[1]}
+    assert found == {clips.name(): clips for clips in CLIPS}
     assert [(tensor.name(), tensor.value.shape) for tensor in request["inputs"]] == [
         ("VIDEO", (1, 5)),
         ("FRAME_INDICES", (1, 1)),
     ]
     assert (request["model_name"], request["request_id"]) == ("video_decode_nvdec", "name")
     assert request["timeout"] == 10_000_000  # microseconds
-    assert sorted(request["requested_output_names"]) == ["CAMERA_CLIPS", "MOTION_CLIPS"]
+    assert sorted(request["requested_output_names"]) == ["CAMERA_CLIPS", "FRAME_CLIPS", "MOTION_CLIPS"]
 
 
 def raises() -> Answer:
@@ -169,7 +169,7 @@ def raises() -> Answer:
     [
         (lambda: Answer([], "DALI: no"), "DALI: no"),
         (raises, "RuntimeError: BLS is only supported during 'execute'"),
-        (lambda: Answer(CLIPS[:1]), "the answer lacks MOTION_CLIPS"),
+        (lambda: Answer(CLIPS[::2]), "the answer lacks MOTION_CLIPS"),
     ],
 )
 def test_every_failure_is_told_as_one(answer: Callable[[], Answer], why: str, calling: Callable[..., Any]) -> None:

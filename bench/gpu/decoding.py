@@ -51,7 +51,7 @@ def decoded_by_both(
         size = size[::-1]
     pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
     names = ("MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER")
-    numbers = {name: for_dali(order) for name, order in zip(names, orders, strict=True)}
+    numbers: dict[str, NDArray[np.integer]] = {name: for_dali(order) for name, order in zip(names, orders, strict=True)}
     numbers["FRAME_INDICES"] = sampling.frame_indices
     orientation = np.array(table.orientation)
     for name, value in (numbers | {"FRAME_SIZE": size, "ORIENTATION": orientation}).items():
