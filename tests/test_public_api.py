@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "client"
-PUBLIC = ("client", "client.errors", "client.intervals", "client.table", "client.watch")
+PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "client.table", "client.watch")
 """Modules to import."""
 RUNNABLE = ("client.filter", "client.report", "client.score", "client.summary")
 """Modules to run with `python -m`."""
@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "_sdk": set(),
     "_inputs": set(),
     "_tables": {"_sdk", "_inputs"},
+    "_phrases": {"_sdk"},
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
     "_watch": {"_sdk", "_inputs"},

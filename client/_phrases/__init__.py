@@ -1,0 +1,1 @@
+"""Rows of scores in words."""
