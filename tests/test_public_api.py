@@ -18,10 +18,11 @@ MAY_IMPORT = {
     "_inputs": set(),
     "_tables": {"_sdk", "_inputs"},
     "_phrases": {"_sdk"},
+    "_learn": {"_tables"},
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
     "_watch": {"_sdk", "_inputs"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_report", "_runs", "_watch"},
+    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_watch"},
 }
 """Which folder of the package may import from which others."""
 

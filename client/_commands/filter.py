@@ -11,6 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .._learn.errors import LearnError
+from .._learn.selection import REASONS, Selection
+from .._optional import missing
 from .._tables.columns import from_stand_ins, is_failed, scores_of
 from .._tables.presets import Preset
 from .._tables.row import NO_SCORES
@@ -21,6 +24,11 @@ from .program import sibling
 from .video_list import UnwritableList, VideoList
 
 FAILURES_NAMED = 10
+RULES = {
+    "learned": "the learned filter does not want them",
+    "one_per": "another row of the same source is better",
+    "top": "not among the best",
+}
 NOTES = (
     "The suffix of a list chooses its format. .txt: one video per line; after a tab, the presets that dropped it or "
     "the error. .jsonl and .parquet: the rows of the table, which every command reads again; dropped rows "
@@ -31,6 +39,7 @@ NOTES = (
 STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = (
     "scores.parquet --drop static --drop slideshow --kept kept.txt",
+    "scores.parquet --learned filter.json --top 10000 --one-per video --kept kept.parquet",
     "scores.parquet --static camera=0.4,object=0.3 --kept kept.parquet --failed failed.txt",
 )
 
@@ -41,19 +50,21 @@ class Counts:
 
     presets: dict[str, Preset]
     """The presets to drop, by name."""
+    rules: tuple[str, ...] = ()
+    """What else drops videos: those of `REASONS` that were asked for."""
     videos: int = 0
     """Rows of the table."""
     kept: int = 0
-    """Scored videos that no preset matches."""
+    """Scored videos that nothing drops."""
     dropped: int = 0
     """Videos that one preset or more match."""
     failed: int = 0
     """Videos without scores."""
     dropped_by: dict[str, int] | None = None
-    """Videos that each preset matches; a video that several match counts for each."""
+    """Videos that each preset or rule drops; a video that several drop counts for each."""
 
     def __post_init__(self) -> None:
-        self.dropped_by = dict.fromkeys(self.presets, 0)
+        self.dropped_by = dict.fromkeys((*self.presets, *self.rules), 0)
 
     def as_dict(self) -> dict[str, object]:
         """The counts as a JSON object."""
@@ -74,19 +85,26 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     parser = _parser(program)
     options = parser.parse_args(arguments)
     dropping = {name: preset for name, preset in presets_from(options).items() if name in dropped_presets(options)}
-    if not dropping:
-        parser.error("nothing to drop: give --drop PRESET")
+    if not options.learned and (options.top or options.one_per or options.at is not None):
+        parser.error("--at, --top and --one-per are for --learned FILE")
+    if not dropping and not options.learned:
+        parser.error("nothing to drop: give --drop PRESET or --learned FILE")
+    if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
+        print(sentence, file=sys.stderr)
+        return 1
     paths = {what: getattr(options, what) for what in ("kept", "dropped", "failed") if getattr(options, what)}
     for what, path in paths.items():
         if path.suffix not in VideoList.SUFFIXES:
             parser.error(f"--{what} {path} must end in {', '.join(VideoList.SUFFIXES)}")
-    resolved = [path.resolve() for path in (options.scores, *paths.values())]
+    inputs = [path for path in (options.scores, options.learned) if path]
+    resolved = [path.resolve() for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
         parser.error("the table and the lists must be different files")
     try:
         metadata = read_metadata(options.scores)
-        counts, failures = filter_table(options.scores, metadata, dropping, paths)
-    except (TableError, UnwritableList) as error:
+        selection = _selection(options, metadata, dropping) if options.learned else None
+        counts, failures = filter_table(options.scores, metadata, dropping, paths, selection)
+    except (TableError, LearnError, UnwritableList) as error:
         print(error, file=sys.stderr)
         return 1
     if from_stand_ins(metadata):
@@ -115,6 +133,22 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
     )
     add_preset_arguments(parser)
+    group = parser.add_argument_group("learned filter")
+    group.add_argument(
+        "--learned",
+        type=Path,
+        metavar="FILE",
+        help=f"drop what a filter that `{sibling(program, 'learn')}` wrote does not want",
+    )
+    group.add_argument(
+        "--at", type=_probability, metavar="P", help="keep from this probability on (default: 0.5; 0 keeps all)"
+    )
+    group.add_argument("--top", type=_count, metavar="N", help="keep the N most probable at most")
+    group.add_argument(
+        "--one-per",
+        metavar="COLUMN",
+        help="keep the most probable row of each value of this column; source means video: one part of each file",
+    )
     for what in ("kept", "dropped", "failed"):
         parser.add_argument(
             f"--{what}", type=Path, metavar="FILE", help=f"write the {what} videos: .txt, .jsonl or .parquet"
@@ -125,14 +159,34 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _selection(options: argparse.Namespace, metadata: Metadata, presets: dict[str, Preset]) -> Selection:
+    """Read the table a first time: what the learned filter says of its rows."""
+    from .._learn.apply import selection  # xgboost takes a second to import
+
+    return selection(
+        options.scores,
+        metadata,
+        options.learned,
+        presets,
+        at=0.5 if options.at is None else options.at,
+        top=options.top,
+        one_per="video" if options.one_per == "source" else options.one_per,
+    )
+
+
 def filter_table(
-    path: Path, metadata: Metadata, presets: dict[str, Preset], paths: dict[str, Path]
+    path: Path,
+    metadata: Metadata,
+    presets: dict[str, Preset],
+    paths: dict[str, Path],
+    selection: Selection | None = None,
 ) -> tuple[Counts, list[tuple[str, str]]]:
     """Count, and write the lists in `paths` (`kept`, `dropped`, `failed`); an error while writing leaves none.
 
     Returns the counts and the first failed videos with their errors. Raises TableError, UnwritableList.
     """
-    counts = Counts(presets)
+    rules = selection.dropped if selection else {}
+    counts = Counts(presets, tuple(name for name in REASONS if name in rules))
     failures: list[tuple[str, str]] = []
     with ExitStack() as stack:
         lists = {what: stack.enter_context(VideoList(to, what, metadata)) for what, to in paths.items()}
@@ -140,6 +194,8 @@ def filter_table(
             values = scores_of(batch)
             failed = is_failed(batch, values)
             taken = {name: preset.takes(values) & ~failed for name, preset in presets.items()}
+            rows = slice(counts.videos, counts.videos + len(failed))
+            taken |= {name: rules[name][rows] & ~failed for name in counts.rules}
             dropped = np.logical_or.reduce(list(taken.values()))
             counts.videos += len(failed)
             counts.failed += int(failed.sum())
@@ -167,9 +223,26 @@ def table(counts: Counts) -> str:
     rows += [("kept", counts.kept, f"{counts.kept / scored:.1%} of the scored")]
     rows += [("dropped", counts.dropped, f"{counts.dropped / scored:.1%}")]
     for name, count in (counts.dropped_by or {}).items():
-        rows.append((f"  {name}", count, f"{count / scored:.1%}   {counts.presets[name]}"))
+        why = counts.presets[name] if name in counts.presets else RULES[name]
+        rows.append((f"  {name}", count, f"{count / scored:.1%}   {why}"))
     width = max(len(f"{count:,}") for _, count, _ in rows)
     return "\n".join(f"{name:12} {count:>{width},}  {note}".rstrip() for name, count, note in rows)
+
+
+def _probability(text: str) -> float:
+    """A number from 0 to 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
 
 
 def _names(taken: dict[str, NDArray[np.bool_]], mask: NDArray[np.bool_]) -> list[list[str]]:

@@ -12,12 +12,19 @@ COMMANDS = {
     "score": "score videos: print the scores, or write them into a table",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
+    "learn": "learn from yes and no which videos to keep",
     "report": "write an HTML page for choosing thresholds",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
 """What each command does, in the order of use."""
-_NEEDS = {"filter": ("pyarrow",), "summary": ("pyarrow",), "report": ("pyarrow", "av"), "watch": ("av", "PIL")}
-_EXTRAS = {"watch": "watch"}
+_NEEDS = {
+    "filter": ("pyarrow",),
+    "summary": ("pyarrow",),
+    "learn": ("pyarrow", "xgboost", "sklearn"),
+    "report": ("pyarrow", "av"),
+    "watch": ("av", "PIL"),
+}
+_EXTRAS = {"learn": "learn", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
