@@ -287,7 +287,7 @@ def test_no_video_is_lost_while_the_answer_changes_under_load(
         before = first.asked
         ends[0].close()  # nobody asks it any more
         wait_for(lambda: third.asked > 60)
-        assert first.asked == before
+        assert first.asked <= before + 4  # each thread may have chosen it just before the change
         ends[1].close()  # without a warning: the name still stands for it
         name_server.addresses = (THREE[2],)
         wait_for(lambda: third.asked > 120)
@@ -309,7 +309,8 @@ def test_the_asynchronous_client_follows_the_name_too(
     async def run() -> None:
         async with AsyncClient(f"dns:///{NAME}:{port}", away_seconds=0) as client:
             await asyncio.gather(*(client.score(VIDEO) for _ in range(6)))
-            assert (first.asked, second.asked, third.asked) == (3, 3, 0)
+            assert min(first.asked, second.asked) > 0
+            assert (first.asked + second.asked, third.asked) == (6, 0)
             name_server.addresses = THREE[2:]
             while not third.asked:
                 assert (await client.score(VIDEO)).info.frames == 25
