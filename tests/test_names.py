@@ -204,6 +204,23 @@ def test_a_name_without_an_address_is_an_error_and_is_looked_up_again() -> None:
     assert world.asked(1) == ["10.0.0.1:8001"]
 
 
+def test_a_lookup_without_end_or_without_a_thread_is_an_error() -> None:
+    world = Simulation("dns:///workers:8001")
+    world.held = []
+    assert isinstance(world.balancer.next(), Pause)
+    world.now += names.FIRST_WAIT_SECONDS
+    assert world.balancer.next() == Nowhere(
+        "no server answers at dns:///workers:8001: its address is not known (its lookup takes too long)"
+    )
+
+    def refuse(_: Callable[[], None]) -> None:
+        raise RuntimeError("can't start new thread")
+
+    step = Balancer(["dns:///workers:8001"], run=refuse).next()
+    assert isinstance(step, Nowhere)
+    assert "(can't start new thread)" in step.reason
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -242,11 +259,9 @@ def test_each_server_counts_once_although_it_has_addresses_of_both_kinds(name_se
 
 
 def test_a_name_that_no_host_can_have_is_an_error() -> None:
-    with (
-        Client(f"dns:///{'x' * 70}.example:8001") as client,
-        pytest.raises(ServerAway, match="its address is not known"),
-    ):
-        client.score(VIDEO)
+    for name in (f"{'x' * 70}.example", "a\0b"):
+        with Client(f"dns:///{name}:8001") as client, pytest.raises(ServerAway, match="its address is not known"):
+            client.score(VIDEO)
 
 
 def keep_scoring(url: str, stop: threading.Event, counts: list[int]) -> None:

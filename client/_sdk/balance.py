@@ -95,7 +95,8 @@ class Balancer:
                 return Pause(WAIT_STEP_SECONDS)
             if not self.endpoints:
                 name = self._names[0]
-                return Nowhere(f"no server answers at {name.url}: its address is not known ({name.error})")
+                why = name.error or "its lookup takes too long"
+                return Nowhere(f"no server answers at {name.url}: its address is not known ({why})")
             healthy = [one for one in self.endpoints if not one.unreachable]
             due = [one for one in self.endpoints if one.unreachable and one.due_seconds <= now]
             idle = [one for one in due if not one.probing]

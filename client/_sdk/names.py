@@ -52,7 +52,7 @@ def look_up(host: str, port: int) -> tuple[str, ...]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except UnicodeError as error:
+    except ValueError as error:
         raise OSError(f"no host can have this name: {error}") from error
     for family, form in ((socket.AF_INET, "{}:{}"), (socket.AF_INET6, "[{}]:{}")):
         if addresses := {entry[4][0] for entry in found if entry[0] == family}:
@@ -88,7 +88,10 @@ class Name:
         if self._under_way or now - self._started < pause:
             return
         self._started, self._under_way = now, True
-        self._run(self._ask)
+        try:
+            self._run(self._ask)
+        except RuntimeError as error:  # the system lets this process have no more threads
+            self.error, self._under_way = str(error), False
 
     def must_wait(self, now: float) -> bool:
         """Whether a request should wait for the lookup under way rather than use what is known."""
