@@ -35,6 +35,10 @@ environment variables:
                       off: tritonserver itself listens on the gRPC port (on)
   OPEN_VIDEO_DECODE   on: callers may call the model video_decode without the server's key (off)
   REQUEST_LOG         which requests get a line of JSON in the output: all, errors or off (all)
+  STOP_TIMEOUT_SECONDS
+                      how long requests in flight may take when the server is asked to stop (20)
+  MAX_CONNECTION_AGE_SECONDS
+                      when a gRPC connection takes no more calls, so that its caller makes another (never)
   TRITON_FLAGS        more flags for tritonserver
 
 examples:

@@ -91,6 +91,8 @@ def triton_flags(
         flags.append(f"--grpc-header-forward-pattern=^{CALL}$")
     else:
         flags += _tls_flags(settings)
+        if settings.max_connection_age_seconds is not None:
+            flags.append(f"--grpc-max-connection-age={round(settings.max_connection_age_seconds * 1000)}")
     for backend in BACKENDS_FROM_PIP if from_pip else ("python",):
         flags.append(f"--backend-config={backend},shm-region-prefix-name={shared_memory_prefix}{backend}")
         flags.append(f"--backend-config={backend},stub-timeout-seconds={STUB_TIMEOUT_SECONDS}")

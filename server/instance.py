@@ -82,7 +82,16 @@ class Server:
                 max_per_caller = MAX_PER_CALLER if self.profile == "cpu" else MAX_PER_CALLER_WITH_GPU
                 port, tls = self.settings.grpc_port, self.settings.tls
                 closed = None if self.settings.open_video_decode else ClosedModels(self.key, GRPC_KEY_NAME)
-                self.proxy = Proxy(address, port, self.upstream, tls, max_per_caller, closed, self._cpu_shares)
+                self.proxy = Proxy(
+                    address,
+                    port,
+                    self.upstream,
+                    tls,
+                    max_per_caller,
+                    closed,
+                    self._cpu_shares,
+                    max_connection_age_seconds=self.settings.max_connection_age_seconds,
+                )
                 self.counts.watch(self.proxy.queue)
             stack.pop_all()
 

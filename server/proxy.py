@@ -34,7 +34,7 @@ from server.cpu_shares import CpuShares
 from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
 from server.missing_signals import missing_signal
-from server.pings import PING_INTERVAL_SECONDS
+from server.pings import GRPC_OPTIONS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
 from server.tcp_front import TcpFront
@@ -75,9 +75,8 @@ LISTENING = [
     *MESSAGES,
     ("grpc.max_concurrent_streams", MAX_CALLS_PER_CONNECTION),
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
-    # Callers behind a balancer ping, so that it does not forget their connections.
-    ("grpc.http2.min_ping_interval_without_data_ms", round(PING_INTERVAL_SECONDS * 1000)),
-    ("grpc.keepalive_permit_without_calls", 1),
+    # Callers behind a balancer ping, so that it does not forget their connections; the proxy pings those that do not.
+    *GRPC_OPTIONS,
 ]
 CONNECTING = [
     *MESSAGES,
@@ -103,13 +102,18 @@ class Proxy:
         cpu_shares: CpuShares | None = None,
         limits: ReceptionLimits | None = None,
         max_connections: int | None = None,
+        max_connection_age_seconds: float | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
         At most `max_per_caller` calls of one caller are in flight; half of `max_connections` may be of one address.
+        A connection that is older than `max_connection_age_seconds` takes no more calls, and ends after its last one.
         Without `closed`, callers may call every model; without `cpu_shares`, the models are not told how many callers
         there are.
         """
+        self._options = list(LISTENING)
+        if max_connection_age_seconds is not None:
+            self._options.append(("grpc.max_connection_age_ms", round(max_connection_age_seconds * 1000)))
         self._cpu_shares = cpu_shares
         self._closed = closed
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
@@ -148,7 +152,7 @@ class Proxy:
         """Calls in flight, and the release of their slots."""
         self._trimming: asyncio.Task[None] | None = None
         self._channel = grpc.aio.insecure_channel(upstream, options=CONNECTING)
-        self._server = grpc.aio.server(options=LISTENING)
+        self._server = grpc.aio.server(options=self._options)
         self._server.add_generic_rpc_handlers([_Handlers(self._receive)])
         path = _socket_path(address, port)
         self._front = TcpFront(path, self.connections)

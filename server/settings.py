@@ -10,6 +10,8 @@ from server.errors import ServerFailed
 from server.ports import LOOPBACK, free_ports
 from server.tls import ServerTls
 
+MAX_SECONDS = 86400
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,6 +30,8 @@ class Settings:
     """How long its processes may be idle while it loads them."""
     stop_timeout_seconds: float = 20.0
     """How long requests in flight may take when it is asked to stop."""
+    max_connection_age_seconds: float | None = None
+    """When a gRPC connection takes no more calls, so that its caller makes another one; None: never."""
     tls: ServerTls | None = None
     """How gRPC is encrypted; HTTP is never encrypted, and with TLS it listens on the loopback interface only."""
     precision: str = "auto"
@@ -58,6 +62,8 @@ class Settings:
             tls=_tls(environment),
             precision=environment.get("PRECISION") or cls.precision,
             proxy=_switch(environment, "GATE", cls.proxy),
+            stop_timeout_seconds=_seconds(environment, "STOP_TIMEOUT_SECONDS") or cls.stop_timeout_seconds,
+            max_connection_age_seconds=_seconds(environment, "MAX_CONNECTION_AGE_SECONDS"),
             open_video_decode=_switch(environment, "OPEN_VIDEO_DECODE", cls.open_video_decode),
         )
 
@@ -67,6 +73,15 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ServerFailed(f"{name} is {text!r}, it must be a port from 1 to 65535")
     return int(text)
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    if not text.isdigit() or not 0 < int(text) <= MAX_SECONDS:
+        raise ServerFailed(f"{name} is {text!r}, it must be a whole number of seconds from 1 to {MAX_SECONDS}")
+    return float(text)
 
 
 def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:

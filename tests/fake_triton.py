@@ -60,14 +60,17 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
 @contextmanager
 def fake_triton(
-    options: list[tuple[str, int]] | None = None, credentials: grpc.ServerCredentials | None = None
+    options: list[tuple[str, int]] | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+    address: str = LOOPBACK,
+    port: int = 0,
 ) -> Iterator[tuple[FakeTriton, int]]:
     """One that is listening, with these options of gRPC, and its port; encrypted if there are credentials."""
     triton = FakeTriton()
     with ThreadPoolExecutor(8) as threads:
         server = grpc.server(threads, options=options or [])
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(triton, server)
-        where = f"{LOOPBACK}:0"
+        where = f"{address}:{port}"
         port = server.add_secure_port(where, credentials) if credentials else server.add_insecure_port(where)
         server.start()
         try:

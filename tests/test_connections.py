@@ -190,7 +190,8 @@ def test_a_deadline_leaves_other_calls_on_the_connection_alone(triton: tuple[Fak
 class FakeClient:
     """Stands for tritonclient's."""
 
-    def __init__(self, url: str, *, own: bool, pings: bool) -> None:
+    def __init__(self, url: str, *, host: str | None, own: bool, pings: bool) -> None:
+        self.host = host
         self.url = url
         self.own = own
         self.pings = pings

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.pings import PING_INTERVAL_SECONDS, TRITON_FLAGS
+from server import proxy
+from server.pings import GRPC_OPTIONS, KEEPALIVE_SECONDS, PING_INTERVAL_SECONDS, TRITON_FLAGS
 from server.ports import LOOPBACK, free_ports
 from server.proxy import Proxy
 
@@ -77,4 +78,37 @@ def test_tritonserver_itself_has_the_same_limit() -> None:
     assert TRITON_FLAGS == [
         "--grpc-http2-min-recv-ping-interval-without-data=1000",
         "--grpc-keepalive-permit-without-calls=true",
+        "--grpc-keepalive-time=30000",
+        "--grpc-keepalive-timeout=60000",
+        "--grpc-http2-max-pings-without-data=0",
     ]
+
+
+@pytest.mark.heavy
+def test_a_silent_caller_is_pinged_and_one_that_does_not_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter = {"grpc.keepalive_time_ms": 1000, "grpc.keepalive_timeout_ms": 500, "grpc.http2.ping_timeout_ms": 500}
+    monkeypatch.setattr(proxy, "LISTENING", [(name, shorter.get(name, value)) for name, value in proxy.LISTENING])
+    port, triton = free_ports(LOOPBACK, 2)
+    ours = Proxy(LOOPBACK, port, f"{LOOPBACK}:{triton}")
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS))
+            pings = []
+            for kind, flags, content in frames(connection):
+                if kind == SETTINGS and not flags & ACK:
+                    connection.sendall(frame(SETTINGS, ACK))
+                if kind == PING and not flags & ACK:
+                    pings.append(time.monotonic())
+                    if len(pings) == 1:
+                        connection.sendall(frame(PING, ACK, content))
+            assert len(pings) == 2
+            assert pings[1] - pings[0] > 0.9
+            assert 0.4 < time.monotonic() - pings[1] < 5
+    finally:
+        ours.close()
+
+
+def test_the_server_pings_before_a_balancer_forgets_the_connection() -> None:
+    assert KEEPALIVE_SECONDS < 50
+    assert dict(GRPC_OPTIONS)["grpc.keepalive_time_ms"] == KEEPALIVE_SECONDS * 1000
+    assert set(GRPC_OPTIONS) <= set(proxy.LISTENING)

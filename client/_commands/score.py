@@ -18,6 +18,8 @@ from .._tables.output import OutputError
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
 from .parser import command_parser
+from .server_url import HELP as URL_HELP
+from .server_url import server_url
 from .show import show_scores
 
 NOTES = (
@@ -109,8 +111,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--url",
         action="append",
+        type=server_url,
         metavar="HOST:PORT",
-        help="gRPC address of the server; give several to share the load (default: localhost:8001)",
+        help=URL_HELP,
     )
     parser.add_argument(
         "--in-flight", type=int, default=4, metavar="N", help="videos in flight at once (default: %(default)s)"

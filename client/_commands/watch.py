@@ -12,6 +12,8 @@ from .._watch.watch import CLIP_SECONDS, STRIDE_SECONDS, Watch
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
 from .parser import command_parser
+from .server_url import HELP as URL_HELP
+from .server_url import server_url
 from .watch_output import JsonLines, LiveLine
 
 NOTES = (
@@ -109,8 +111,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--url",
         action="append",
+        type=server_url,
         metavar="HOST:PORT",
-        help="gRPC address of the server; give several to share the load (default: localhost:8001)",
+        help=URL_HELP,
     )
     low, high = CLIP_SECONDS
     parser.add_argument(

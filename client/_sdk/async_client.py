@@ -36,7 +36,7 @@ class AsyncClient(BaseClient):
         self._slots = asyncio.Semaphore(self._max_in_flight)
         # Each connection is made in the event loop that uses it.
         self._connections: Connections[aio.InferenceServerClient] = Connections(
-            partial(connect_async, credentials=credentials(self._tls))
+            partial(connect_async, credentials=credentials(self._tls)), self._balancer.host_of
         )
 
     async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:

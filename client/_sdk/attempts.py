@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ClientError, DeadlineExceeded, ServerAway, ServerError, ServerUnavailable
-from .balance import Ask, Balancer, Endpoint, Pause, Probe
+from .balance import Ask, Balancer, Endpoint, Nowhere, Pause, Probe
 
 PROBE_SECONDS = 5.0
 """How long a server may take to say that it is ready."""
@@ -47,6 +47,8 @@ def attempts(balancer: Balancer, policy: RetryPolicy) -> Generator[Step, Any, An
         if isinstance(step, Pause):
             yield step
             continue
+        if isinstance(step, Nowhere):
+            raise ServerAway(step.reason)
         if isinstance(step, Probe):
             ready = False
             try:

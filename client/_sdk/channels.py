@@ -29,28 +29,41 @@ _ARGUMENTS = [
 
 
 def connect(
-    url: str, *, credentials: ChannelCredentials | None = None, own: bool = False, pings: bool = True
+    url: str,
+    *,
+    host: str | None = None,
+    credentials: ChannelCredentials | None = None,
+    own: bool = False,
+    pings: bool = True,
 ) -> grpc.InferenceServerClient:
     """A connection that opens with its first request.
 
+    host: the name through which the address `url` was found.
     credentials: how it is encrypted; None: not at all.
     own: do not share the connection of another client of this process.
     pings: ask during long calls whether the server is still there.
     """
-    return grpc.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, own=own, pings=pings))
+    return grpc.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, host, own=own, pings=pings))
 
 
 def connect_async(
-    url: str, *, credentials: ChannelCredentials | None = None, own: bool = False, pings: bool = True
+    url: str,
+    *,
+    host: str | None = None,
+    credentials: ChannelCredentials | None = None,
+    own: bool = False,
+    pings: bool = True,
 ) -> aio.InferenceServerClient:
     """The same for the running event loop."""
-    return aio.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, own=own, pings=pings))
+    return aio.InferenceServerClient(url, creds=credentials, channel_args=arguments(url, host, own=own, pings=pings))
 
 
-def arguments(url: str, *, own: bool, pings: bool) -> list[tuple[str, int | str]]:
-    """The channel arguments of a connection to a server."""
+def arguments(url: str, host: str | None = None, *, own: bool, pings: bool) -> list[tuple[str, int | str]]:
+    """The channel arguments of a connection to a server; `host` as for `connect`."""
     chosen: list[tuple[str, int | str]] = [*_ARGUMENTS]
-    proxy = proxy_for(url)
+    if host is not None:  # the certificate is for the name, not for an address that comes and goes
+        chosen += [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
+    proxy = proxy_for(host or url)
     if proxy is None or not proxy.supported:
         chosen.append(("grpc.enable_http_proxy", 0))
     else:

@@ -35,7 +35,7 @@ class Client(BaseClient):
     def _prepare(self) -> None:
         self._slots = threading.BoundedSemaphore(self._max_in_flight)
         self._connections: Connections[grpc.InferenceServerClient] = Connections(
-            partial(connect, credentials=credentials(self._tls))
+            partial(connect, credentials=credentials(self._tls)), self._balancer.host_of
         )
 
     def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:

@@ -17,6 +17,8 @@ from ..errors import ClientError
 from .proxies import Proxy, proxy_for
 from .triton_errors import is_deadline, is_too_many_pings
 
+FORGET_SECONDS = 60.0
+"""A connection that had no call for so long is closed: its server may have gone for good."""
 IDLE_SECONDS = 2.0
 """A connection that had no call for so long is replaced: a new one takes milliseconds, a forgotten one a timeout."""
 C = TypeVar("C")
@@ -26,7 +28,7 @@ C_co = TypeVar("C_co", covariant=True)
 class Connect(Protocol[C_co]):
     """`channels.connect` or `channels.connect_async`, with credentials."""
 
-    def __call__(self, url: str, *, own: bool, pings: bool) -> C_co: ...
+    def __call__(self, url: str, *, host: str | None, own: bool, pings: bool) -> C_co: ...
 
 
 @dataclass(eq=False)
@@ -51,8 +53,15 @@ class Connection(Generic[C]):
 class Connections(Generic[C]):
     """The connection to each server; safe to use from several threads."""
 
-    def __init__(self, connect: Connect[C], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connect: Connect[C],
+        host_of: Callable[[str], str | None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`host_of` gives the name through which a server was found, or None."""
         self._connect = connect
+        self._host_of = host_of
         self._clock = clock
         self._current: dict[str, Connection[C]] = {}
         self._to_close: list[C] = []
@@ -66,13 +75,16 @@ class Connections(Generic[C]):
         with self._lock:
             if self.closed:
                 raise ClientError("the client is closed")
+            for other in [one for one in self._current.values() if not one.calls and self._idle(one) > FORGET_SECONDS]:
+                self._retire(other)
             current = self._current.get(url)
-            if current and not current.calls and self._clock() - current.last_use > IDLE_SECONDS:
+            if current and not current.calls and self._idle(current) > IDLE_SECONDS:
                 self._retire(current)
             if url not in self._current:
                 # gRPC shares connections between channels that are alike: a new one needs to be its own.
-                client = self._connect(url, own=url in self._renewed, pings=url not in self._without_pings)
-                self._current[url] = Connection(url, client, proxy_for(url))
+                host, pings = self._host_of(url), url not in self._without_pings
+                client = self._connect(url, host=host, own=url in self._renewed, pings=pings)
+                self._current[url] = Connection(url, client, proxy_for(host or url))
             connection = self._current[url]
             connection.calls += 1
             return connection
@@ -112,6 +124,9 @@ class Connections(Generic[C]):
             self._current.clear()
             self._to_close = []
             return clients
+
+    def _idle(self, connection: Connection[C]) -> float:
+        return self._clock() - connection.last_use
 
     def _retire(self, connection: Connection[C]) -> None:
         if self._current.get(connection.url) is not connection:
