@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.presets import Preset
 from .._tables.row import NO_SCORES
-from .._tables.table import Metadata, TableError, read_batches, read_metadata
+from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
 from .program import sibling
@@ -85,6 +85,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         parser.error("the table and the lists must be different files")
     try:
         metadata = read_metadata(options.scores)
+        check_motion(options.scores, metadata)
         counts, failures = filter_table(options.scores, metadata, dropping, paths)
     except (TableError, UnwritableList) as error:
         print(error, file=sys.stderr)
@@ -135,8 +136,10 @@ def filter_table(
     counts = Counts(presets)
     failures: list[tuple[str, str]] = []
     with ExitStack() as stack:
-        lists = {what: stack.enter_context(VideoList(to, what, metadata)) for what, to in paths.items()}
-        for batch in read_batches(path, metadata):
+        whole_rows = any(to.suffix != ".txt" for to in paths.values())
+        schema = table_schema(path, metadata, signals=whole_rows)
+        lists = {what: stack.enter_context(VideoList(to, what, metadata, schema)) for what, to in paths.items()}
+        for batch in read_batches(path, metadata, signals=whole_rows):
             values = scores_of(batch)
             failed = is_failed(batch, values)
             taken = {name: preset.takes(values) & ~failed for name, preset in presets.items()}
