@@ -3,9 +3,6 @@
 Its configuration is written from `weights.json`. A tensor must not be both an output of the ensemble and the input of
 a step, because Triton then fails requests for some of the outputs: embeddings that a step needs are exposed as copies,
 made by the last step `embedding_copy`.
-
-With an image encoder, it is complete once `video_sampling` has the output FRAME_SECONDS and `video_decode` the output
-FRAME_CLIPS; the export does not write it before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +14,7 @@ from export.manifest import ACTIONS_MODEL, FRAMES_MODEL, HEAD_MODEL, Manifest
 ENSEMBLE = "video_signals"
 COPY_MODEL = "embedding_copy"
 PLANNED = (
-    *("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_SIZE", "ORIENTATION"),
+    *("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER", "FRAME_SIZE", "ORIENTATION"),
     *("STRIPPED_VIDEO", "STRIPPED_INDICES", "PLANNED_DECODER"),
 )
 """What `video_decode` gets from `video_sampling`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from export.camera_network import CameraCheckpoint, load_camera
+from export.ensemble import ensemble_files
 from export.errors import ExportError
 from export.exporter import Exporter
 from export.heads import Head
@@ -102,16 +103,24 @@ def export_networks(
             for model in removed:
                 transaction.remove_model(model)
                 report(f"{model}: removed")
+            if not missing_networks(manifest):
+                for name, content in ensemble_files(manifest).items():
+                    transaction.stage_text(name, content)
             # weights.json comes last: it says that the other files belong together.
             transaction.stage_json(MANIFEST, manifest)
             transaction.commit()
         except OSError as error:
             where = error.filename or model_repository
             raise ExportError(f"cannot write {where}: {error.strerror or error}") from error
-    if missing := [name for name in ("motion", "camera") if name not in manifest]:
+    if missing := missing_networks(manifest):
         report(f"{model_repository} cannot be served yet: it has no {' and no '.join(missing)} network")
     else:
         report(f"{model_repository} is ready to serve")
+
+
+def missing_networks(manifest: Manifest) -> list[str]:
+    """What no server can do without."""
+    return [name for name in ("motion", "camera") if name not in manifest]
 
 
 def _export_motion(directory: Path, exporter: Exporter) -> None:

@@ -34,6 +34,8 @@ BUILT = (
     "frame_encoder",
     "action_classifier",
     "head_*",
+    "video_signals",
+    "embedding_copy",
 )
 DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.

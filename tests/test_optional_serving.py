@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from tritonclient import grpc
 
-from export.ensemble import ensemble_files
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint
 from fixtures.encoders import write_encoder
@@ -27,7 +26,7 @@ LABELS = ("jump", "run", "sit still")
 
 @pytest.fixture(scope="module")
 def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with every optional network, and `video_signals` without frames, which no decoder makes yet."""
+    """A server with every optional network."""
     root = tmp_path_factory.mktemp("served")
     repository = Path(shutil.copytree(tiny_repository, root / "model_repository"))
     encoder = write_encoder("clip", root / "encoder")
@@ -38,13 +37,9 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     save_head(KINDS["linear"](config.shape), config, root / "head")
     sources: dict[str, Any] = {"frames": str(encoder), "actions": str(root / "actions")}
     export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
-    manifest = json.loads((repository / "weights.json").read_text())
-    del manifest["frames"]
-    for name, text in ensemble_files(manifest).items():
-        (repository / name).parent.mkdir(parents=True, exist_ok=True)
-        (repository / name).write_text(text)
     with running(Settings.on_free_ports(repository, precision="f32")) as started:
         yield started
+
 
 
 def infer(server: Server, model: str, name: str, value: NDArray[np.uint8], *outputs: str) -> dict[str, NDArray[Any]]:
@@ -73,7 +68,7 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     """A tensor that is an output and the input of a step would fail some choices with `unexpected deadlock`."""
     video = np.frombuffer(encode(100, rate=20), np.uint8)[None]
     motion = infer(served, "video_motion", "VIDEO", video, "MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS")
-    added = {"SEGMENT_EMBEDDINGS", "ACTION_PROBABILITIES", "HEAD_MOVES"}
+    added = {"SEGMENT_EMBEDDINGS", "ACTION_PROBABILITIES", "HEAD_MOVES", "FRAME_EMBEDDINGS", "FRAME_SECONDS"}
     both = infer(served, "video_signals", "VIDEO", video, *motion, *added)
     for name, expected in motion.items():
         np.testing.assert_array_equal(both[name], expected)
@@ -91,6 +86,8 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
         ["MOTION_SCORES"],
         ["HEAD_MOVES"],
         ["HEAD_MOVES", "SEGMENT_EMBEDDINGS"],
+        ["FRAME_EMBEDDINGS"],
+        ["FRAME_SECONDS"],
     ):
         for name, found in infer(served, "video_signals", "VIDEO", video, *chosen).items():
             np.testing.assert_array_equal(found, both[name])

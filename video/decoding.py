@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import av
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
 from video.errors import InvalidParameter, InvalidVideo, Reason
+from video.frame_form import FrameForm
 from video.limits import Limits
 from video.orientation import displayed, orientation_of
 from video.resize import crop, stretch
@@ -34,6 +35,17 @@ MAX_THREADS = 16
 """Of the decoder; more gain little, and each takes memory."""
 
 
+class Frames(NamedTuple):
+    """The frames for the image encoder."""
+
+    order: Order
+    """(frames,) positions among the wanted frames."""
+    form: FrameForm
+    """How each is prepared."""
+    out: NDArray[np.uint8]
+    """(frames, height, width, 3) RGB, to be filled."""
+
+
 def decode(
     video: BinaryIO,
     frame_indices: Order,
@@ -46,6 +58,7 @@ def decode(
     total: "Decoded | None" = None,
     allow_damaged: bool = False,
     stripped: tuple[BinaryIO, Order] | None = None,
+    frames: "Frames | None" = None,
 ) -> int:
     """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
@@ -53,8 +66,8 @@ def decode(
     (len(motion_order) + len(camera_order), 224, 224, 3) uint8 RGB, the motion frames first. Frames are turned and
     mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
     With `allow_damaged`, the frames may be those that are left of a damaged file. With `stripped`, a file of
-    `video.stripping` and the wanted frames in it, they are decoded from there if all of them are found. Raises
-    `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
+    `video.stripping` and the wanted frames in it, they are decoded from there if all of them are found. `frames` are
+    those for the image encoder. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     # One for all frames: each reformatter sets up the conversion and starts threads.
@@ -68,6 +81,8 @@ def decode(
             motion[for_motion] = stretch(picture)
         if for_camera.any():
             camera[for_camera] = crop(picture, shortest_edge)
+        if frames is not None and (for_frames := frames.order == position).any():
+            frames.out[for_frames] = frames.form.prepare(picture)
 
     file_bytes = video.seek(0, os.SEEK_END)
     from_stripped, quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(3))

@@ -17,11 +17,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,13 @@ from numpy.typing import NDArray
 from video.clips import CLIP_FRAMES, FRAME_BYTES, FRAME_SIZE
 from video.cpu_share import ABANDONED, whole
 from video.errors import Abandoned, Busy, DecoderFailed, InvalidParameter, InvalidVideo, Reason, VideoError
+from video.frame_form import FrameForm
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
-from video.orders import check_orders, check_stripped
+from video.orders import NO_FRAMES, check_orders, check_stripped
 from video.parameters import Parameters
 from video.plan import checked, max_stripped_bytes
+from video.signals import OF_VIDEO_MOTION, Signal
 from video.strip import Strip
 
 MESSAGE_BYTES = 1 << 20
@@ -79,6 +81,17 @@ class End(StrEnum):
     """It was killed because its caller had gone."""
     MISBEHAVED = "misbehaved"
     """It could not be reached, or returned an invalid response, and was killed."""
+
+
+class Clips(NamedTuple):
+    """What is decoded of a video, RGB uint8."""
+
+    motion: NDArray[np.uint8]
+    """(clips, 16, 224, 224, 3)"""
+    camera: NDArray[np.uint8]
+    """(clips, 16, 224, 224, 3)"""
+    frames: NDArray[np.uint8]
+    """(frames, height, width, 3), for the image encoder."""
 
 
 class IsolatedDecoder:
@@ -150,16 +163,17 @@ class IsolatedDecoder:
         share: Callable[[], float] = whole,
         *,
         strip: Strip = Strip.WHERE_SAFE,
+        served: Collection[Signal] = OF_VIDEO_MOTION,
     ) -> dict[str, Any]:
         """Choose frames of an encoded `video`: returns what `video.worker.plan` does, and `stripped_video`.
 
         `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, or `ABANDONED`,
-        whenever it is called. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
+        whenever it is called; `served` are the signals that it may ask for. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
         `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
         certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
-        numbers = asdict(Parameters.from_request(parameters))
+        numbers = asdict(Parameters.from_request(parameters, served))
         self._check_bytes(video)
         self._serve(video, share)
         # Memory is taken as far as it is written to.
@@ -184,28 +198,35 @@ class IsolatedDecoder:
         allow_damaged: bool = False,
         stripped_video: memoryview | NDArray[np.uint8] | None = None,
         stripped_indices: NDArray[np.integer] | None = None,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The clips of an encoded `video`: motion and camera, each (clips, 16, 224, 224, 3) uint8 RGB.
+        frame_order: NDArray[np.integer] = NO_FRAMES,
+        frame_form: FrameForm | None = None,
+    ) -> Clips:
+        """The clips of an encoded `video`, and the frames at `frame_order` in the form of the image encoder.
 
         The arguments are those of `video.decoding.decode`; `share` is as in `plan`. With `stripped_video` and
         `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are all found; empty ones
         are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
-        check_orders(frame_indices, motion_order, camera_order)
+        check_orders(frame_indices, motion_order, camera_order, frame_order)
+        if len(frame_order) and frame_form is None:
+            raise InvalidParameter("there is no image encoder to prepare frames for")
         self._check_bytes(video)
         self._serve(video, share)
-        frames = len(motion_order) + len(camera_order)
+        clip_bytes = (len(motion_order) + len(camera_order)) * FRAME_BYTES
+        frame_bytes = len(frame_order) * frame_form.frame_bytes if frame_form else 0
         arguments = {
             "frame_indices": frame_indices.tolist(),
             "motion_order": motion_order.tolist(),
             "camera_order": camera_order.tolist(),
+            "frame_order": frame_order.tolist(),
             "shortest_edge": shortest_edge,
+            "frame_form": frame_form.as_dict() if frame_form else None,
             "allow_damaged": allow_damaged,
             "stripped_indices": [],
         }
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_memory("video", video))
-            out = stack.enter_context(_memory("clips", size=frames * FRAME_BYTES))
+            out = stack.enter_context(_memory("clips", size=clip_bytes + frame_bytes))
             descriptors = [file, out]
             if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
                 check_stripped(frame_indices, stripped_indices)
@@ -214,9 +235,12 @@ class IsolatedDecoder:
                 descriptors.append(stack.enter_context(_memory("stripped", content)))
                 arguments["stripped_indices"] = stripped_indices.tolist()
             self._ask("decode", arguments, descriptors, lambda said: said)
-            clips = np.frombuffer(mmap.mmap(out, 0), np.uint8).reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
+            memory = np.frombuffer(mmap.mmap(out, 0), np.uint8)
+        clips = memory[:clip_bytes].reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
+        size = (frame_form.height, frame_form.width) if frame_form else (0, 0)
+        frames = memory[clip_bytes:].reshape(len(frame_order), *size, 3)
         segments = len(motion_order) // CLIP_FRAMES
-        return clips[:segments], clips[segments:]
+        return Clips(clips[:segments], clips[segments:], frames)
 
     def _serve(self, video: memoryview, share: Callable[[], float]) -> None:
         """Prepare for a request; raises `Abandoned` if its caller has gone already."""

@@ -5,20 +5,25 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
-from video.parameters import MAX_SEGMENTS
+from video.parameters import MAX_FRAMES, MAX_SEGMENTS
 
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
 """Positions in an order: the frames of the most clips that a network takes."""
-MAX_WANTED = 2 * MAX_PLACES
-"""Distinct frames in both orders together."""
+MAX_WANTED = 2 * MAX_PLACES + MAX_FRAMES
+"""Distinct frames in all orders together."""
 ORDERS = ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
 """The inputs with the wanted frames, and for each kind of clip the positions of its frames among them."""
+NO_FRAMES: NDArray[np.int32] = np.empty(0, np.int32)
+"""A FRAME_ORDER without frames."""
 
 
 def check_orders(
-    frame_indices: NDArray[np.integer], motion_order: NDArray[np.integer], camera_order: NDArray[np.integer]
+    frame_indices: NDArray[np.integer],
+    motion_order: NDArray[np.integer],
+    camera_order: NDArray[np.integer],
+    frame_order: NDArray[np.integer] = NO_FRAMES,
 ) -> None:
-    """Raise `InvalidParameter` unless the flat arrays can be FRAME_INDICES, MOTION_ORDER and CAMERA_ORDER.
+    """Raise `InvalidParameter` unless the flat arrays can be FRAME_INDICES and the three orders.
 
     Sizes come first: nothing is allocated for a request that is too large. Whether the indices ascend and whether the
     video has these frames is for the decoder to find out.
@@ -30,9 +35,11 @@ def check_orders(
         if len(order) % CLIP_FRAMES or len(order) > MAX_PLACES:
             allowed = f"a multiple of {CLIP_FRAMES}, at most {MAX_PLACES}"
             raise InvalidParameter(f"an order has {len(order)} positions; their number must be {allowed}")
-    if not len(motion_order) and not len(camera_order):
-        raise InvalidParameter("both orders are empty: one of them must have a clip")
-    for order in (motion_order, camera_order):
+    if len(frame_order) > MAX_FRAMES:
+        raise InvalidParameter(f"FRAME_ORDER has {len(frame_order)} positions; their number must be at most {MAX_FRAMES}")
+    if not len(motion_order) and not len(camera_order) and not len(frame_order):
+        raise InvalidParameter("all orders are empty: one of them must have a frame")
+    for order in (motion_order, camera_order, frame_order):
         if len(order) and not (order.min() >= 0 and order.max() < len(frame_indices)):
             raise InvalidParameter(f"an order has positions outside the {len(frame_indices)} frames to decode")
 

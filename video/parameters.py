@@ -1,15 +1,18 @@
 """The parameters of a request, and their ranges."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
+from video.signals import OF_VIDEO_MOTION, Signal, asked_signals
 
 MAX_SEGMENTS = 32
 """The most clips of one video that either network takes: `max_batch_size` of the models."""
+MAX_FRAMES = 256
+"""The most frames of one video that the image encoder takes."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "fps": (0.01, 240),
@@ -21,8 +24,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "end_seconds": (0, math.inf),
     "from_first_frame": (0, 1),
     "allow_damaged": (0, 1),
+    "frames": (1, MAX_FRAMES),
 }
-_INTEGERS = ("max_frames", "max_clips", "from_first_frame", "allow_damaged")
+_INTEGERS = ("max_frames", "max_clips", "from_first_frame", "allow_damaged", "frames")
 _SWITCHES = ("allow_damaged",)
 """Parameters that may also be true or false."""
 
@@ -49,6 +53,10 @@ class Parameters:
     """1 if `start_seconds` and `end_seconds` count from the first frame's timestamp, 0 if they are timestamps."""
     allow_damaged: int = 0
     """1: a damaged or truncated video is scored on what decodes, if that is at least half of it."""
+    frames: int = 16
+    """How many frames the image encoder gets, evenly spread."""
+    signals: tuple[Signal, ...] = OF_VIDEO_MOTION
+    """What to prepare frames for."""
 
     @property
     def stride_seconds(self) -> float:
@@ -56,17 +64,17 @@ class Parameters:
         return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
 
     @classmethod
-    def from_request(cls, request: Mapping[str, object]) -> "Parameters":
-        """Check a request's parameters: numbers, or text that contains one.
+    def from_request(cls, request: Mapping[str, object], served: Collection[Signal] = OF_VIDEO_MOTION) -> "Parameters":
+        """Check a request's parameters: numbers, or text that contains one, and `signals`, by default all of `served`.
 
         Raises `InvalidParameter` that names the parameter, its value and its range.
         """
         known = [field.name for field in fields(cls)]
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"signals": tuple(served)}
         for name, value in request.items():
             if name not in known:
                 raise InvalidParameter(f"unknown parameter {name[:40]!r}; the parameters are {', '.join(known)}")
-            values[name] = _number(name, value)
+            values[name] = asked_signals(value, served) if name == "signals" else _number(name, value)
         start, end = values.get("start_seconds"), values.get("end_seconds")
         if start is not None and end is not None and end <= start:
             raise InvalidParameter(f"end_seconds is {end:g}, which is not after start_seconds, {start:g}")

@@ -8,9 +8,10 @@ from video.clips import CLIP_FRAMES
 from video.formats import DECODERS, DEMUXERS
 from video.limits import Limits
 from video.orders import MAX_PLACES, MAX_WANTED
+from video.parameters import MAX_FRAMES
 
 FIELDS = {
-    *("frame_indices", "motion_order", "camera_order", "clip_seconds"),
+    *("frame_indices", "motion_order", "camera_order", "frame_order", "frame_seconds", "clip_seconds"),
     *("info", "header_duration_seconds", "orientation", "frames_to_decode"),
     *("demuxer", "decoder", "profile", "pixel_format", "full_range", "range_in_bitstream", "decoded_share"),
     *("stripped_bytes", "stripped_indices"),
@@ -47,8 +48,12 @@ def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     _require(_are_integers(frame_indices, 1, MAX_WANTED, below=frames))
     _require(all(first < second for first, second in pairwise(frame_indices)))
     for order in (said["motion_order"], said["camera_order"]):
-        _require(_are_integers(order, CLIP_FRAMES, MAX_PLACES, below=len(frame_indices)))
+        _require(_are_integers(order, 0, MAX_PLACES, below=len(frame_indices)))
         _require(len(order) % CLIP_FRAMES == 0)
+    frame_order, frame_seconds = said["frame_order"], said["frame_seconds"]
+    _require(_are_integers(frame_order, 0, MAX_FRAMES, below=len(frame_indices)))
+    _require(isinstance(frame_seconds, list) and len(frame_seconds) == len(frame_order))
+    _require(all(map(_is_finite, frame_seconds)))
     _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))

@@ -32,7 +32,9 @@ class RequestRecord:
     motion_clips: int | None = None
     """Clips for the motion scores."""
     camera_clips: int | None = None
-    """Clips for the camera labels."""
+    """Clips for the camera labels and the actions."""
+    encoder_frames: int | None = None
+    """Frames for the image encoder."""
     restarts: Counter[End] = field(default_factory=Counter)
     """Restarts of decoder processes during it, by what had ended the one before."""
     decoder: Decoder | None = None
@@ -51,7 +53,7 @@ class RequestRecord:
         """Record that it failed."""
         self.reason, self.error = reason, error
 
-    def count_wanted(self, frames: int, motion_places: int, camera_places: int) -> None:
-        """Record the number of wanted frames, and of frames in the clips of each kind."""
-        self.frames_wanted = frames
+    def count_wanted(self, frames: int, motion_places: int, camera_places: int, encoder_frames: int) -> None:
+        """Record the number of wanted frames, of frames in the clips of each kind, and for the image encoder."""
+        self.frames_wanted, self.encoder_frames = frames, encoder_frames
         self.motion_clips, self.camera_clips = motion_places // CLIP_FRAMES, camera_places // CLIP_FRAMES

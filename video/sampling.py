@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
 from video.parameters import Parameters
+from video.signals import ON_CAMERA_CLIPS, ON_MOTION_CLIPS, Signal
 
 TOLERANCE_SECONDS = 1e-6
 """Timestamps closer than this are equal: in floating point, 5.28 - 2 is not exactly 3.28."""
@@ -46,14 +47,18 @@ class Sampling:
     """(segments * 16,) positions in `frame_indices`."""
     camera_order: Indices
     """(clips * 16,) positions in `frame_indices`."""
+    frame_order: Indices
+    """(frames,) positions in `frame_indices`, for the image encoder."""
+    frame_seconds: NDArray[np.float64]
+    """(frames,) when each of those is shown."""
     clip_seconds: NDArray[np.float64]
     """(clips, 2) start and end of each camera clip."""
 
 
 def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters: Parameters) -> Sampling:
-    """Choose the frames of a video.
+    """Choose the frames of a video, for the signals that `parameters` names.
 
-    `timestamps` (frames,) are in seconds, ascending, at least one. Raises `InvalidParameter` if no frame lies between
+    `timestamps` (frames,) are in seconds, ascending, at least one. What no signal needs is empty. Raises `InvalidParameter` if no frame lies between
     `start_seconds` and `end_seconds`.
     """
     asked_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
@@ -72,11 +77,19 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     if parameters.start_seconds is not None or parameters.end_seconds is not None:
         # Rounded, because (0.1 + 4) - 0.1 is not exactly 4 and the motion rule counts whole seconds.
         part_seconds = round(max(0.0, min(timestamps[0] + duration_seconds, wanted_to) - part[0]), 6)
-    motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
-    clip_seconds = camera_windows(part[0], part_seconds, parameters)
-    camera = first + np.concatenate([camera_frame_indices(part, start, stop) for start, stop in clip_seconds])
-    frame_indices, order = np.unique(np.concatenate([motion, camera]), return_inverse=True)
-    return Sampling(frame_indices, order[: len(motion)], order[len(motion) :], clip_seconds)
+    signals = frozenset(parameters.signals)
+    motion, camera, frames = (np.empty(0, np.int64) for _ in range(3))
+    clip_seconds = np.empty((0, 2))
+    if signals & ON_MOTION_CLIPS:
+        motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
+    if signals & ON_CAMERA_CLIPS:
+        clip_seconds = camera_windows(part[0], part_seconds, parameters)
+        camera = first + np.concatenate([camera_frame_indices(part, start, stop) for start, stop in clip_seconds])
+    if Signal.FRAMES in signals:
+        frames = first + evenly_spread(0, len(part) - 1, parameters.frames)
+    frame_indices, order = np.unique(np.concatenate([motion, camera, frames]), return_inverse=True)
+    motion_order, camera_order, frame_order = np.split(order, np.cumsum([len(motion), len(camera)]))
+    return Sampling(frame_indices, motion_order, camera_order, frame_order, timestamps[frames], clip_seconds)
 
 
 def motion_frame_indices(frames: int, duration_seconds: float, fps: float, max_frames: int) -> Indices:
@@ -117,6 +130,8 @@ def evenly_spread(first: int, last: int, count: int) -> Indices:
 
     Computed as PyTorch does, from both ends towards the middle: in float32 this decides which frame is taken.
     """
+    if count == 1:
+        return np.array([first])
     step = np.float32(last - first) / np.float32(count - 1)
     positions = np.arange(count, dtype=np.float32)
     rising = np.float32(first) + step * positions

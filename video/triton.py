@@ -56,7 +56,7 @@ class VideoModel(ABC):
 
     @abstractmethod
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
-        """The outputs of one request, at least those that it asks for; fills in `record`.
+        """The outputs of one request that it asks for, without those that `signals` leaves out; fills in `record`.
 
         Each is an array, or a tensor of Triton's, which may be on a GPU.
         """
@@ -75,7 +75,7 @@ class VideoModel(ABC):
         try:
             outputs = self.outputs(request, record)
             response = pb_utils.InferenceResponse(
-                [_tensor(name, outputs[name]) for name in request.requested_output_names()]
+                [_tensor(name, outputs[name]) for name in request.requested_output_names() if name in outputs]
             )
         except (InvalidVideo, InvalidParameter) as error:
             record.fail(error.reason, str(error))

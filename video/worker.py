@@ -28,11 +28,12 @@ import av
 import numpy as np
 
 from video import sandbox
-from video.clips import FRAME_SIZE
+from video.clips import FRAME_BYTES, FRAME_SIZE
 from video.colors import colors_of
 from video.container import open_video, read_frame_table
-from video.decoding import Decoded, decode, frames_to_decode
+from video.decoding import Decoded, Frames, decode, frames_to_decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
+from video.frame_form import FrameForm
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
 from video.malloc_trim import give_back
@@ -40,6 +41,7 @@ from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.salvage import sample_what_decodes
 from video.sampling import sample
+from video.signals import Signal
 from video.strip import NOT_STRIPPED, Strip
 from video.stripping import stripped_video
 from video.work import is_too_much
@@ -57,7 +59,7 @@ def plan(
     `strip`, a value of `Strip`, says when a file with the wanted frames is written to `stripped_descriptor`. No more
     than two frames are decoded, for orientation and colors, unless a damaged video is allowed.
     """
-    asked = Parameters(**parameters)
+    asked = Parameters(**parameters | {"signals": tuple(map(Signal, parameters["signals"]))})
     allowed = bool(asked.allow_damaged)
     with open_video(video, limits, allow_damaged=allowed) as (container, stream):
         noted = strip != Strip.NEVER
@@ -81,6 +83,8 @@ def plan(
         "frame_indices": sampling.frame_indices.tolist(),
         "motion_order": sampling.motion_order.tolist(),
         "camera_order": sampling.camera_order.tolist(),
+        "frame_order": sampling.frame_order.tolist(),
+        "frame_seconds": sampling.frame_seconds.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
         "info": list(astuple(table.info)),
         "header_duration_seconds": table.header_duration_seconds,
@@ -108,15 +112,22 @@ def decode_into(
     frame_indices: list[int],
     motion_order: list[int],
     camera_order: list[int],
+    frame_order: list[int],
     shortest_edge: int,
+    frame_form: dict[str, Any] | None,
     allow_damaged: bool,
     stripped_indices: list[int],
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`, from the stripped file if there is one."""
     # Unmapped when nothing refers to it any more; a traceback still may.
-    out = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8).reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
+    memory = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8)
+    clip_bytes = (len(motion_order) + len(camera_order)) * FRAME_BYTES
+    out = memory[:clip_bytes].reshape(-1, FRAME_SIZE, FRAME_SIZE, 3)
     with contextlib.ExitStack() as stack:
-        stripped = None
+        stripped = frames = None
+        if frame_form is not None and frame_order:
+            form = FrameForm(**frame_form)
+            frames = Frames(np.array(frame_order), form, memory[clip_bytes:].reshape(-1, form.height, form.width, 3))
         if stripped_descriptor is not None:
             file = stack.enter_context(open(stripped_descriptor, "rb", buffering=0, closefd=False))
             stripped = file, np.array(stripped_indices)
@@ -131,6 +142,7 @@ def decode_into(
             total=total,
             allow_damaged=allow_damaged,
             stripped=stripped,
+            frames=frames,
         )
     return {}
 

@@ -11,10 +11,12 @@ from video.clips import FRAME_BYTES
 from video.decoder import Decoder
 from video.gpu_decoder import positive
 from video.nvdec_model import MODEL, NvdecFailed, decode_on_gpu
+from video.frame_form import FrameForm
 from video.orders import ORDERS, check_orders, check_stripped
 from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
+from video.signals import Signal
 from video.triton import (
     VideoModel,
     input_values,
@@ -35,6 +37,8 @@ class TritonPythonModel(VideoModel):
     def initialize(self, args: Mapping[str, str]) -> None:
         """Start the worker."""
         super().initialize(args)
+        encoder = self.manifest.get("frames")
+        self.frame_form = FrameForm.of(encoder["preprocessing"]) if encoder else None
         # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
         self.nvdec_seconds = 0.0
         if "NVDEC_SECONDS" in self.parameters:
@@ -53,8 +57,9 @@ class TritonPythonModel(VideoModel):
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
-        check_orders(frame_indices, motion_order, camera_order)
-        record.count_wanted(len(frame_indices), len(motion_order), len(camera_order))
+        frame_order = optional_input_values(request, "FRAME_ORDER", np.int32)
+        check_orders(frame_indices, motion_order, camera_order, frame_order)
+        record.count_wanted(len(frame_indices), len(motion_order), len(camera_order), len(frame_order))
         stripped_video = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
         stripped_indices = optional_input_values(request, "STRIPPED_INDICES", np.int32)
         if len(stripped_indices):
@@ -62,21 +67,23 @@ class TritonPythonModel(VideoModel):
         planned = optional_input_text(request, "PLANNED_DECODER")
         on_gpu = bool(planned == Decoder.NVDEC and self.nvdec_seconds and len(stripped_video) and len(stripped_indices))
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
-        ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes
+        frame_bytes = len(frame_order) * self.frame_form.frame_bytes if self.frame_form else 0
+        ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
+        needs |= {"frame_encoder": frame_bytes} if frame_bytes else {}
         if on_gpu:  # what the call takes here, and with pip's DALI there, too
             needs["video_decode"] += stripped_video.nbytes
-            needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes
+            needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
         check_room(needs, pools_beside_this_process(), free_bytes())
         parameters, call = request_parameters(request)
-        allow_damaged = bool(Parameters.from_request(parameters).allow_damaged)
+        allow_damaged = bool(Parameters.from_request(parameters, tuple(Signal)).allow_damaged)
         if on_gpu:
             clips = self._on_gpu(request, stripped_video, stripped_indices, record)
             if clips is not None:
                 return clips
         before = self.decoder.frames_decoded
         try:
-            motion, camera = self.decoder.decode(
+            clips = self.decoder.decode(
                 video,
                 frame_indices,
                 motion_order,
@@ -87,10 +94,14 @@ class TritonPythonModel(VideoModel):
                 # Not a file that has just failed on the GPU: it may be at fault.
                 stripped_video=None if record.nvdec_error else stripped_video,
                 stripped_indices=None if record.nvdec_error else stripped_indices,
+                frame_order=frame_order,
+                frame_form=self.frame_form,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
-        return {"MOTION_CLIPS": motion, "CAMERA_CLIPS": camera, "DECODER": text(Decoder.FFMPEG)}
+        outputs = {"MOTION_CLIPS": clips.motion, "CAMERA_CLIPS": clips.camera, "FRAME_CLIPS": clips.frames}
+        # A step without its input is not run: so nothing is computed that `signals` leaves out.
+        return {name: rows for name, rows in outputs.items() if len(rows)} | {"DECODER": text(Decoder.FFMPEG)}
 
     def _on_gpu(
         self,

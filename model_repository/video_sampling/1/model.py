@@ -14,8 +14,13 @@ from video.decoder import Decoder
 from video.gpu_decoder import Choice, choose, decoded_size, positive
 from video.nvdec_capabilities import capabilities
 from video.request_record import RequestRecord
+from video.signals import OF_VIDEO_MOTION, served_signals
 from video.strip import Strip
+from video.weights import described
 from video.triton import VideoModel, input_values, request_parameters, text
+
+
+WANTED = ("frame_indices", "motion_order", "camera_order", "frame_order")
 
 
 class TritonPythonModel(VideoModel):
@@ -24,6 +29,7 @@ class TritonPythonModel(VideoModel):
     def initialize(self, args: Mapping[str, str]) -> None:
         """Start the worker, and ask what NVDEC reads if this profile has it."""
         super().initialize(args)
+        self.served = served_signals(self.manifest)
         try:
             self.nvdec = capabilities(self.parameters.get("NVDEC_READS"))
             if "NVDEC_READS" in self.parameters:
@@ -35,11 +41,12 @@ class TritonPythonModel(VideoModel):
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, NDArray[Any]]:
         """The frames of a request's video; no video is read if only WEIGHTS is requested."""
-        served = {name: self.manifest[name] for name in ("motion", "camera", "labels", "shortest_edge")}
-        served["precision"] = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
-        weights = {"WEIGHTS": text(json.dumps(served))}
+        precision = self.parameters.get("PRECISION") or os.environ.get("PRECISION", "unknown")
+        weights = {"WEIGHTS": text(json.dumps(described(self.manifest) | {"precision": precision}))}
         if set(request.requested_output_names()) == weights.keys():
             return weights
+        # Only `video_signals` has a use for it.
+        served = self.served if "FRAME_ORDER" in request.requested_output_names() else OF_VIDEO_MOTION
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
@@ -48,24 +55,30 @@ class TritonPythonModel(VideoModel):
         strip = Strip.WHERE_SAFE if self.nvdec.formats else Strip.WHERE_IT_PAYS
         try:
             plan = self.decoder.plan(
-                video, parameters, self.cpu_shares.of(call), strip=strip if is_decoded else Strip.NEVER
+                video,
+                parameters,
+                self.cpu_shares.of(call),
+                strip=strip if is_decoded else Strip.NEVER,
+                served=served,
             )
         finally:  # frames are counted only if damage is allowed
             record.frames_decoded = self.decoder.frames_decoded - before or None
         choice = self._choice(plan, video.nbytes)
         if is_decoded:
             record.decoder, record.why_not_nvdec = choice
-            record.count_wanted(*(len(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")))
+            record.count_wanted(*(len(plan[name]) for name in WANTED))
         return weights | {
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
+            "FRAME_ORDER": np.array([plan["frame_order"]], np.int32),
+            "FRAME_SECONDS": np.array(plan["frame_seconds"], np.float32),
             "FRAME_SIZE": np.array([decoded_size(plan)], np.int32),
             "ORIENTATION": np.array([plan["orientation"]], np.int32),
             "STRIPPED_VIDEO": plan["stripped_video"][None],
             "STRIPPED_INDICES": np.array([plan["stripped_indices"]], np.int32),
             "PLANNED_DECODER": text(choice.decoder)[None],
-            "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32),
+            "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32).reshape(-1, 2),
             "VIDEO_INFO": np.array([plan["info"]], np.float64),
             "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
             "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
