@@ -101,7 +101,7 @@ class Journal:
         """Begin with these terms, or check that it was begun with the same ones and is whole. Raises `OtherTerms`."""
         before, stated = self.terms, _stated(terms)
         # A journal without signals is one without any being named, not one from before they were a choice.
-        begun = {} if before is None else _stated(before) | {name: getattr(before, name) for name in _SIGNAL_TERMS}
+        begun = {} if before is None else {name: getattr(before, name) for name in _SIGNAL_TERMS} | _stated(before)
         for name, then in begun.items():
             if then != (now := asdict(terms)[name]):
                 raise OtherTerms(

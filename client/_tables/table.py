@@ -49,7 +49,7 @@ _REPEATING = [
 _BATCH_ROWS = 128  # as Python objects, which take a hundred times the memory of Arrow's
 _BATCH_BYTES = 4 << 20
 """A batch of rows to write has no more of embeddings, but for one row."""
-_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_BYTES = 16 << 20
 """The same for a row group: writers and readers hold one in memory."""
 _READ_BYTES = 16 << 20
 """A batch of rows that is read has about as much at most."""
