@@ -37,7 +37,7 @@ READERS = {
     "polars": "import polars; column = polars.col('frame_embeddings').explode()\n"
     "values = column.arr.explode().len().alias('values')\n"
     "print(*polars.scan_parquet({path}).select(polars.len(), values).collect(engine='streaming').row(0))",
-    "DuckDB": 'import duckdb; duckdb.sql("SET memory_limit=\'2GB\'"); print(*duckdb.sql("SELECT count(*), '
+    "DuckDB": 'import duckdb; duckdb.sql("SET enable_progress_bar=false"); print(*duckdb.sql("SELECT count(*), '
     'sum(len(flatten(frame_embeddings))) FROM \'" + {path} + "\'").fetchall()[0])',
     "training.heads": "from pathlib import Path; from training.heads.tables import read_rows, video_names\n"
     "path = Path({path}); wanted = {{*video_names(path)}}\n"

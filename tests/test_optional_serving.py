@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from tritonclient import grpc
 
+from client import Client
+from client._commands import score as score_command
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint
 from fixtures.encoders import write_encoder
@@ -20,6 +22,7 @@ from fixtures.synthetic import encode
 from server import Server, Settings, running
 from training.heads.kinds import KINDS
 from training.heads.saved import HeadConfig, load_head, save_head
+from training.heads.tables import read_rows
 
 LABELS = ("jump", "run", "sit still")
 
@@ -39,7 +42,6 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
     with running(Settings.on_free_ports(repository, precision="f32")) as started:
         yield started
-
 
 
 def infer(server: Server, model: str, name: str, value: NDArray[np.uint8], *outputs: str) -> dict[str, NDArray[Any]]:
@@ -91,3 +93,41 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     ):
         for name, found in infer(served, "video_signals", "VIDEO", video, *chosen).items():
             np.testing.assert_array_equal(found, both[name])
+
+
+def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(encode(100, rate=20))
+    output = tmp_path / "scores.parquet"
+    signals = ("motion", "camera", "segments", "frames", "actions")
+    with Client(served.url) as client:
+        plain = client.score(video)
+        score = client.score(video, signals=signals, frames=5)
+        assert client.weights().signals == signals
+        moves = client.score(video, signals=("motion",), heads=("moves",))
+        fewer = client.score(video, signals=("frames",), frames=2)
+    assert (score.motion, score.camera, score.info) == (plain.motion, plain.camera, plain.info)
+    assert score.frames is not None
+    assert score.segments is not None
+    assert score.actions is not None
+    assert score.heads is not None
+    assert score.frames.embeddings.shape[0] == 5
+    indices = np.linspace(0, 99, 5, dtype=np.float32).astype(int)
+    np.testing.assert_allclose(score.frames.seconds, indices / 20, atol=1e-6)
+    assert fewer.frames is not None
+    np.testing.assert_array_equal(fewer.frames.embeddings, score.frames.embeddings[[0, -1]])
+    assert score.segments.shape[1] == 48
+    spans = [(clip.start_seconds, clip.end_seconds) for clip in score.camera]
+    assert [(clip.start_seconds, clip.end_seconds) for clip in score.actions.clips] == spans
+    assert {action.label for action in score.actions.video} == {*LABELS}
+    assert moves.heads == score.heads
+    assert set(score.heads["moves"]) == {"still", "pan"}
+    assert moves.camera is None
+    command = [str(video), "--url", served.url, "--output", str(output), "--signals", ",".join(signals)]
+    assert score_command.main([*command, "--frames", "5"]) == 0
+    for on, expected in (("frames", score.frames.embeddings), ("segments", score.segments)):
+        (row,) = read_rows(output, on, {str(video)})
+        assert row.embeddings is not None
+        np.testing.assert_array_equal(row.embeddings, expected)
+        source = json.loads((served.settings.model_repository / "weights.json").read_text())
+        assert row.encoder == (source["frames"]["source"] if on == "frames" else source["motion"])

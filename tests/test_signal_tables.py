@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas
+import pandas  # type: ignore[import-untyped]
 import polars
 import pyarrow as pa
 import pytest
@@ -201,7 +201,8 @@ def test_pandas_polars_and_duckdb_open_it(
     rows = polars.read_parquet(path)
     assert np.array_equal(np.array(rows["frame_embeddings"][0].to_list(), dtype), expected)
     assert rows["head_genre"][0][0]["label"] == "news"
-    found = duckdb.sql(f"SELECT frame_embeddings, actions.video[1].label, head_genre[1] FROM '{path}'").fetchall()
+    query = f"SELECT frame_embeddings, actions.video[1].label, head_genre[1] FROM '{path}'"
+    found = duckdb.connect().execute(query).fetchall()
     assert np.array_equal(np.array(found[0][0], dtype), expected)
     assert found[0][1:] == ("jump", {"label": "news", "probability": 0.75})
     assert found[1] == (None, None, None)

@@ -229,6 +229,8 @@ def write_parquet(path: Path, rows: Iterable[Row], metadata: Metadata, fields: S
                 writer.write_table(pa.Table.from_batches(waiting))
                 waiting.clear()
                 waiting_rows = waiting_bytes = 0
+                # Or the heap grows with every group: what is freed lies between what is not.
+                pa.default_memory_pool().release_unused()
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting))
 
