@@ -1,16 +1,13 @@
 """How a checkpoint of an image encoder wants its frames, from its `preprocessor_config.json`.
 
 transformers' own image processors read the file, so that their defaults and older forms of it hold. Resizing and
-cropping are the decoder's work and go into `weights.json`; scaling and normalisation become part of the graph.
+cropping are the decoder's work (`video.frame_form`) and go into `weights.json`; scaling and normalisation become part of the graph.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from transformers import AutoImageProcessor
 
 from export.checkpoint import read_json
@@ -77,23 +74,6 @@ def read_preprocessing(directory: Path, what: str) -> Preprocessing:
         supported = ", ".join(sorted(PROCESSORS))
         raise ExportError(f"{what}: the image processor is {name}ImageProcessor; supported are those of {supported}")
     return _of(processor, what)
-
-
-def prepare(frame: NDArray[np.uint8], content: dict[str, Any]) -> NDArray[np.uint8]:
-    """A decoded RGB frame (height, width, 3) as an encoder's input; `content` is that of `Preprocessing.content`."""
-    picture = Image.fromarray(frame)
-    resize, crop = content["resize"], content["crop"]
-    height, width = resize.get("height"), resize.get("width")
-    if "shortest_edge" in resize:
-        edge, shorter = resize["shortest_edge"], min(picture.size)
-        # transformers truncates the longer side.
-        height, width = (int(edge * side / shorter) for side in (picture.height, picture.width))
-    resampling = Image.Resampling[content["resample"].upper()]
-    prepared = np.asarray(picture.resize((width, height), resampling))
-    if crop is None:
-        return prepared
-    top, left = (height - crop["height"]) // 2, (width - crop["width"]) // 2
-    return prepared[top : top + crop["height"], left : left + crop["width"]]
 
 
 def _of(processor: Any, what: str) -> Preprocessing:

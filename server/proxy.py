@@ -33,6 +33,7 @@ from server.connections import Connection, Connections
 from server.cpu_shares import CpuShares
 from server.descriptors import share
 from server.fair_queue import FairQueue, QueueFull
+from server.missing_signals import missing_signal
 from server.pings import PING_INTERVAL_SECONDS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
@@ -307,13 +308,16 @@ def credentials(tls: ServerTls) -> grpc.ServerCredentials:
 
 
 def _translate(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
-    """Triton's own status and message, with two exceptions.
+    """Triton's own status and message, with three exceptions.
 
-    Full shared memory is worth a retry; a closed API is not, although Triton says UNAVAILABLE.
+    Full shared memory is worth a retry; a closed API is not, although Triton says UNAVAILABLE. What `signals` leaves
+    out has a sentence.
     """
     message = error.details() or ""
     if message.startswith(RESTRICTED):
         return grpc.StatusCode.PERMISSION_DENIED, message
+    if sentence := missing_signal(message):
+        return grpc.StatusCode.INVALID_ARGUMENT, sentence
     if NO_ROOM not in message:
         return error.code(), message
     return grpc.StatusCode.UNAVAILABLE, str(no_room(free_bytes()))

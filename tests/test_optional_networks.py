@@ -23,7 +23,6 @@ from export.exporter import Exporter
 from export.frame_network import FrameCheckpoint, load_frames
 from export.graph import write_graph
 from export.networks import export_networks
-from export.preprocessing import prepare
 from export.random_networks import write_actions_checkpoint, write_frames_checkpoint
 from export.random_weights import write_camera_checkpoint
 from export.repository import Transaction
@@ -32,6 +31,7 @@ from fixtures.encoders import ENCODERS, LAYERS, VISION, embed_with_transformers,
 from tests.conftest import MODEL_REPOSITORY, copy_repository
 from training.heads.kinds import KINDS
 from training.heads.saved import HeadConfig, load_head, save_head
+from video.frame_form import FrameForm
 
 SIZES = ((60, 90), (97, 61), (54, 54), (200, 70), (40, 41))
 Tensors = dict[str, NDArray[Any]]
@@ -159,7 +159,8 @@ def test_both_graphs_of_every_encoder_answer_as_transformers_does(
 def prepared_frames(loaded: FrameCheckpoint) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8]]:
     """Frames of several sizes, as decoded and as the encoder gets them."""
     frames = pictures(*SIZES)
-    return frames, np.stack([prepare(frame, loaded.preprocessing.content()) for frame in frames])
+    form = FrameForm.of(loaded.preprocessing.content())
+    return frames, np.stack([form.prepare(frame) for frame in frames])
 
 
 def assert_close(found: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float = 1e-3) -> None:

@@ -10,19 +10,24 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import transformers
 from numpy.typing import NDArray
 from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
 
 from client import Client
 from client._commands import score as score_command
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint
-from fixtures.encoders import write_encoder
-from fixtures.synthetic import encode
+from fixtures.encoders import embed_with_transformers, write_encoder
+from fixtures.synthetic import decode_all, encode
 from server import Server, Settings, running
+from tests.waiting import wait_for
 from training.heads.kinds import KINDS
 from training.heads.saved import HeadConfig, load_head, save_head
 from training.heads.tables import read_rows
+from video.resize import crop
+from video.sampling import evenly_spread
 
 LABELS = ("jump", "run", "sit still")
 
@@ -44,11 +49,14 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         yield started
 
 
-def infer(server: Server, model: str, name: str, value: NDArray[np.uint8], *outputs: str) -> dict[str, NDArray[Any]]:
+def infer(
+    server: Server, model: str, name: str, value: NDArray[np.uint8], *outputs: str, **parameters: object
+) -> dict[str, NDArray[Any]]:
     tensor = grpc.InferInput(name, value.shape, "UINT8")
     tensor.set_data_from_numpy(value)
+    requested = [grpc.InferRequestedOutput(output) for output in outputs]
     with grpc.InferenceServerClient(server.url) as client:
-        answer = client.infer(model, [tensor], outputs=[grpc.InferRequestedOutput(output) for output in outputs])
+        answer = client.infer(model, [tensor], outputs=requested, parameters=parameters or None)
     return {output: answer.as_numpy(output) for output in outputs}
 
 
@@ -93,6 +101,134 @@ def test_video_signals_answers_as_video_motion_and_with_every_choice_of_outputs(
     ):
         for name, found in infer(served, "video_signals", "VIDEO", video, *chosen).items():
             np.testing.assert_array_equal(found, both[name])
+
+
+def encoded(video: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(video, np.uint8)[None]
+
+
+def test_frame_embeddings_are_those_of_transformers(served: Server) -> None:
+    """Its own image processor prepares the same decoded frames for its own model."""
+    video = encode(100, rate=20, width=192, height=108)
+    outputs = ("FRAME_EMBEDDINGS", "FRAME_SECONDS", "WEIGHTS")
+    answer = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, signals="frames", frames=7)
+    indices = evenly_spread(0, 99, 7)
+    decoded = decode_all(video)
+    encoder = served.settings.model_repository.parent / "encoder"
+    expected = embed_with_transformers(encoder, [decoded[index] for index in indices])
+    assert answer["FRAME_EMBEDDINGS"].shape == expected.shape == (7, 24)
+    assert np.abs(answer["FRAME_EMBEDDINGS"] - expected).max() < 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(answer["FRAME_SECONDS"], indices / 20, atol=1e-5)
+    weights = json.loads(answer["WEIGHTS"][0])
+    assert weights["frames"] == {"source": f"directory {encoder}", "architecture": "clip", "dimensions": 24}
+    assert weights["actions"]["labels"] == list(LABELS)
+    assert weights["heads"]["moves"]["encoder"] == weights["motion"]
+
+
+def test_action_probabilities_are_those_of_transformers(served: Server) -> None:
+    video = encode(100, rate=20)
+    outputs = ("ACTION_PROBABILITIES", "CLIP_SECONDS")
+    answer = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, signals="actions", clip_seconds=5)
+    model = transformers.VideoMAEForVideoClassification.from_pretrained(
+        served.settings.model_repository.parent / "actions"
+    )
+    frames = decode_all(video)
+    clip = torch.tensor(np.stack([crop(frames[index], 224) for index in evenly_spread(0, 99, 16)]))
+    mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        pixels = (clip.permute(0, 3, 1, 2) / 255 - mean) / std
+        expected = model.eval()(pixels[None]).logits.softmax(1).numpy()
+    assert answer["CLIP_SECONDS"].tolist() == [[0, 5]]
+    np.testing.assert_allclose(answer["ACTION_PROBABILITIES"], expected, atol=1e-3)
+
+
+def counts(server: Server) -> dict[str, int]:
+    with grpc.InferenceServerClient(server.url) as client:
+        statistics = client.get_inference_statistics().model_stats
+    return {model.name: model.inference_stats.success.count for model in statistics}
+
+
+@pytest.mark.parametrize(
+    ("signals", "outputs", "networks"),
+    [
+        (
+            "motion,camera,segments,frames,actions",
+            ("MOTION_SCORES", "CAMERA_PROBABILITIES", "FRAME_EMBEDDINGS", "ACTION_PROBABILITIES", "HEAD_MOVES"),
+            {"motion_backbone", "motion_head", "camera_classifier", "frame_encoder", "action_classifier", "head_moves"},
+        ),
+        ("motion", ("MOTION_SCORES",), {"motion_backbone", "motion_head"}),
+        ("camera", ("CAMERA_PROBABILITIES",), {"camera_classifier"}),
+        ("frames", ("FRAME_EMBEDDINGS",), {"frame_encoder"}),
+        ("actions", ("ACTION_PROBABILITIES",), {"action_classifier"}),
+        ("segments", ("SEGMENT_EMBEDDINGS",), {"motion_backbone", "embedding_copy"}),
+    ],
+)
+def test_one_upload_is_decoded_once_and_nothing_else_is_computed(
+    signals: str, outputs: tuple[str, ...], networks: set[str], served: Server
+) -> None:
+    before = counts(served)
+    infer(served, "video_signals", "VIDEO", encoded(encode(30)), *outputs, signals=signals)
+
+    def ran() -> dict[str, int]:
+        return {model: count - before[model] for model, count in counts(served).items() if count != before[model]}
+
+    expected = dict.fromkeys({"video_sampling", "video_decode", "video_signals", *networks}, 1)
+    # Triton counts a moment after it answers.
+    wait_for(lambda: ran() == expected or sum(ran().values()) > sum(expected.values()))
+    assert ran() == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "outputs", "parameters", "sentence"),
+    [
+        (
+            "video_motion",
+            ("CAMERA_PROBABILITIES",),
+            {"signals": "motion"},
+            "a requested output needs a signal that signals does not name (camera): name it, or request only outputs of the "
+            "signals that are named [invalid_parameter]",
+        ),
+        ("video_signals", ("FRAME_EMBEDDINGS",), {"signals": "motion"}, "signals does not name (frames)"),
+        ("video_signals", ("ACTION_PROBABILITIES",), {"signals": "frames"}, "signals does not name (actions)"),
+        ("video_signals", ("HEAD_MOVES",), {"signals": "camera"}, "signals does not name (motion or segments)"),
+        (
+            "video_motion",
+            ("MOTION_SCORES",),
+            {"signals": "frames"},
+            "signals names 'frames', it must be names out of motion, camera, with commas between them [invalid_parameter]",
+        ),
+        (
+            "video_signals",
+            ("MOTION_SCORES",),
+            {"signals": "sound"},
+            "out of motion, camera, segments, frames, actions,",
+        ),
+        (
+            "video_signals",
+            ("MOTION_SCORES",),
+            {"frames": 257},
+            "frames is 257, it must be a whole number from 1 to 256",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_has_a_sentence(
+    model: str, outputs: tuple[str, ...], parameters: dict[str, object], sentence: str, served: Server
+) -> None:
+    with pytest.raises(InferenceServerException) as raised:
+        infer(served, model, "VIDEO", encoded(encode(30)), *outputs, **parameters)
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert sentence in raised.value.message()
+
+
+def test_scores_alone_are_those_of_the_whole_answer(served: Server) -> None:
+    video = encoded(encode(100, rate=20))
+    whole = infer(served, "video_motion", "VIDEO", video, "MOTION_SCORES", "CAMERA_PROBABILITIES", "CLIP_SECONDS")
+    motion = infer(served, "video_motion", "VIDEO", video, "MOTION_SCORES", "CLIP_SECONDS", signals="motion")
+    camera = infer(served, "video_motion", "VIDEO", video, "CAMERA_PROBABILITIES", "CLIP_SECONDS", signals="camera")
+    np.testing.assert_array_equal(motion["MOTION_SCORES"], whole["MOTION_SCORES"])
+    np.testing.assert_array_equal(camera["CAMERA_PROBABILITIES"], whole["CAMERA_PROBABILITIES"])
+    assert motion["CLIP_SECONDS"].shape == (0, 2)
+    np.testing.assert_array_equal(camera["CLIP_SECONDS"], whole["CLIP_SECONDS"])
 
 
 def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_path: Path) -> None:

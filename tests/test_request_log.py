@@ -75,7 +75,7 @@ def test_untrusted_names_stay_inside_their_line(server: Server) -> None:
 def test_a_line_is_printable_and_short_whatever_is_in_it(text: str) -> None:
     record = RequestRecord("video_sampling", text, video_bytes=2**31)
     record.fail(Reason.UNEXPECTED, text)
-    record.count_wanted(10**6, 512, 512)
+    record.count_wanted(10**6, 512, 512, 256)
     record.decoder, record.nvdec_error, record.why_not_nvdec = Decoder.FFMPEG, text, text
     written = line(record)
     assert len(written) <= 4096  # what a pipe takes in one piece

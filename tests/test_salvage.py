@@ -75,7 +75,7 @@ def salvaged(decoder: IsolatedDecoder, video: bytes, **parameters: object) -> tu
     plan = decoder.plan(content, {"allow_damaged": 1} | parameters)
     indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
     clips = decoder.decode(content, indices, motion, camera, 224, allow_damaged=True)
-    return plan, np.concatenate(clips).reshape(-1, 224, 224, 3)
+    return plan, np.concatenate(clips[:2]).reshape(-1, 224, 224, 3)
 
 
 def as_in(video: bytes, plan: dict[str, Any]) -> NDArray[np.uint8]:

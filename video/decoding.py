@@ -67,7 +67,8 @@ def decode(
     mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
     With `allow_damaged`, the frames may be those that are left of a damaged file. With `stripped`, a file of
     `video.stripping` and the wanted frames in it, they are decoded from there if all of them are found. `frames` are
-    those for the image encoder. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad indices.
+    those for the image encoder. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad
+    indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     # One for all frames: each reformatter sets up the conversion and starts threads.

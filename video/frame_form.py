@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+MAX_RESIZED = 8
+"""A frame is resized whole, exactly as transformers does, if that makes so many times the pixels of the crop at most.
+
+Of an extremely long one, only the part in the crop is resized, which may differ by some levels.
+"""
+
 
 @dataclass(frozen=True)
 class FrameForm:
@@ -54,11 +60,13 @@ class FrameForm:
         height, width, _ = frame.shape
         resized_height, resized_width = self.resized(height, width)
         top, left = (resized_height - self.height) // 2, (resized_width - self.width) // 2
+        picture, resampling = Image.fromarray(frame), Image.Resampling[self.resample.upper()]
+        if resized_height * resized_width <= MAX_RESIZED * self.height * self.width:
+            resized = np.asarray(picture.resize((resized_width, resized_height), resampling))
+            return resized[top : top + self.height, left : left + self.width]
         down, across = height / resized_height, width / resized_width
-        # The part that is cropped away is not resized: bounded work for a frame of any shape.
         box = (left * across, top * down, (left + self.width) * across, (top + self.height) * down)
-        resampling = Image.Resampling[self.resample.upper()]
-        return np.asarray(Image.fromarray(frame).resize((self.width, self.height), resampling, box=box))
+        return np.asarray(picture.resize((self.width, self.height), resampling, box=box))
 
     def as_dict(self) -> dict[str, Any]:
         """Its fields, for JSON."""

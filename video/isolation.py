@@ -167,10 +167,11 @@ class IsolatedDecoder:
     ) -> dict[str, Any]:
         """Choose frames of an encoded `video`: returns what `video.worker.plan` does, and `stripped_video`.
 
-        `parameters` are those of the request; `share` returns its share of the CPU time, from 0 to 1, or `ABANDONED`,
-        whenever it is called; `served` are the signals that it may ask for. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
-        `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
-        certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
+        `parameters` are those of the request, which may ask for the signals that are `served`; `share` returns its
+        share of the CPU time, from 0 to 1, or `ABANDONED`, whenever it is called. `stripped_video` is (bytes,) uint8,
+        read-only: a file with the wanted frames, which are `stripped_indices` in it, in order of display; both are
+        empty if `strip` says so, or nothing can be stripped for certain. Raises `InvalidVideo`, `InvalidParameter`,
+        `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters, served))

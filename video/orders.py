@@ -36,7 +36,9 @@ def check_orders(
             allowed = f"a multiple of {CLIP_FRAMES}, at most {MAX_PLACES}"
             raise InvalidParameter(f"an order has {len(order)} positions; their number must be {allowed}")
     if len(frame_order) > MAX_FRAMES:
-        raise InvalidParameter(f"FRAME_ORDER has {len(frame_order)} positions; their number must be at most {MAX_FRAMES}")
+        raise InvalidParameter(
+            f"FRAME_ORDER has {len(frame_order)} positions; their number must be at most {MAX_FRAMES}"
+        )
     if not len(motion_order) and not len(camera_order) and not len(frame_order):
         raise InvalidParameter("all orders are empty: one of them must have a frame")
     for order in (motion_order, camera_order, frame_order):

@@ -73,6 +73,7 @@ def line(record: RequestRecord) -> bytes:
         "frames_decoded": record.frames_decoded,
         "motion_clips": record.motion_clips,
         "camera_clips": record.camera_clips,
+        "encoder_frames": record.encoder_frames or None,
         "decoder": record.decoder,
         "why_not_nvdec": _shortened(record.why_not_nvdec, MAX_DETAIL),
         "nvdec_error": _shortened(record.nvdec_error, MAX_DETAIL),

@@ -58,8 +58,8 @@ class Sampling:
 def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters: Parameters) -> Sampling:
     """Choose the frames of a video, for the signals that `parameters` names.
 
-    `timestamps` (frames,) are in seconds, ascending, at least one. What no signal needs is empty. Raises `InvalidParameter` if no frame lies between
-    `start_seconds` and `end_seconds`.
+    `timestamps` (frames,) are in seconds, ascending, at least one. What no signal needs is empty. Raises
+    `InvalidParameter` if no frame lies between `start_seconds` and `end_seconds`.
     """
     asked_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
     asked_to = math.inf if parameters.end_seconds is None else parameters.end_seconds

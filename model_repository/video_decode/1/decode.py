@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from video.clips import FRAME_BYTES
 from video.decoder import Decoder
+from video.frame_form import FrameForm
 from video.gpu_decoder import positive
 from video.nvdec_model import MODEL, NvdecFailed, decode_on_gpu
-from video.frame_form import FrameForm
 from video.orders import ORDERS, check_orders, check_stripped
 from video.parameters import Parameters
 from video.request_record import RequestRecord

@@ -16,9 +16,8 @@ from video.nvdec_capabilities import capabilities
 from video.request_record import RequestRecord
 from video.signals import OF_VIDEO_MOTION, served_signals
 from video.strip import Strip
-from video.weights import described
 from video.triton import VideoModel, input_values, request_parameters, text
-
+from video.weights import described
 
 WANTED = ("frame_indices", "motion_order", "camera_order", "frame_order")
 
