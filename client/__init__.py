@@ -3,7 +3,8 @@
 from ._sdk.async_client import AsyncClient
 from ._sdk.client import Client
 from ._sdk.parameters import Parameters
-from ._sdk.result import CameraClip, MotionScores, Score, VideoInfo, Weights
+from ._sdk.result import CameraClip, MotionScores, Score, ServedHead, VideoInfo, Weights
+from ._sdk.signal_results import Action, ActionClip, Actions, Frames
 from ._sdk.tls import Tls
 from .errors import (
     ClientError,
@@ -19,15 +20,20 @@ __version__ = "0.2.0"
 """The version of the client."""
 
 __all__ = [
+    "Action",
+    "ActionClip",
+    "Actions",
     "AsyncClient",
     "CameraClip",
     "Client",
     "ClientError",
     "DeadlineExceeded",
+    "Frames",
     "InvalidRequest",
     "MotionScores",
     "Parameters",
     "Score",
+    "ServedHead",
     "ServerAway",
     "ServerError",
     "ServerUnavailable",

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
+from client import Client
+from client._commands import score as score_command
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint
 from fixtures.encoders import embed_with_transformers, write_encoder
@@ -23,6 +25,7 @@ from server import Server, Settings, running
 from tests.waiting import wait_for
 from training.heads.kinds import KINDS
 from training.heads.saved import HeadConfig, load_head, save_head
+from training.heads.tables import read_rows
 from video.resize import crop
 from video.sampling import evenly_spread
 
@@ -227,3 +230,41 @@ def test_scores_alone_are_those_of_the_whole_answer(served: Server) -> None:
     np.testing.assert_array_equal(camera["CAMERA_PROBABILITIES"], whole["CAMERA_PROBABILITIES"])
     assert motion["CLIP_SECONDS"].shape == (0, 2)
     np.testing.assert_array_equal(camera["CLIP_SECONDS"], whole["CLIP_SECONDS"])
+
+
+def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(encode(100, rate=20))
+    output = tmp_path / "scores.parquet"
+    signals = ("motion", "camera", "segments", "frames", "actions")
+    with Client(served.url) as client:
+        plain = client.score(video)
+        score = client.score(video, signals=signals, frames=5)
+        assert client.weights().signals == signals
+        moves = client.score(video, signals=("motion",), heads=("moves",))
+        fewer = client.score(video, signals=("frames",), frames=2)
+    assert (score.motion, score.camera, score.info) == (plain.motion, plain.camera, plain.info)
+    assert score.frames is not None
+    assert score.segments is not None
+    assert score.actions is not None
+    assert score.heads is not None
+    assert score.frames.embeddings.shape[0] == 5
+    indices = np.linspace(0, 99, 5, dtype=np.float32).astype(int)
+    np.testing.assert_allclose(score.frames.seconds, indices / 20, atol=1e-6)
+    assert fewer.frames is not None
+    np.testing.assert_array_equal(fewer.frames.embeddings, score.frames.embeddings[[0, -1]])
+    assert score.segments.shape[1] == 48
+    spans = [(clip.start_seconds, clip.end_seconds) for clip in score.camera]
+    assert [(clip.start_seconds, clip.end_seconds) for clip in score.actions.clips] == spans
+    assert {action.label for action in score.actions.video} == {*LABELS}
+    assert moves.heads == score.heads
+    assert set(score.heads["moves"]) == {"still", "pan"}
+    assert moves.camera is None
+    command = [str(video), "--url", served.url, "--output", str(output), "--signals", ",".join(signals)]
+    assert score_command.main([*command, "--frames", "5"]) == 0
+    for on, expected in (("frames", score.frames.embeddings), ("segments", score.segments)):
+        (row,) = read_rows(output, on, {str(video)})
+        assert row.embeddings is not None
+        np.testing.assert_array_equal(row.embeddings, expected)
+        source = json.loads((served.settings.model_repository / "weights.json").read_text())
+        assert row.encoder == (source["frames"]["source"] if on == "frames" else source["motion"])

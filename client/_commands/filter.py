@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
-from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.presets import Preset
 from .._tables.row import NO_SCORES
-from .._tables.table import Metadata, TableError, read_batches, read_metadata
+from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
 from .program import sibling
@@ -102,6 +102,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         parser.error("the table and the lists must be different files")
     try:
         metadata = read_metadata(options.scores)
+        check_motion(options.scores, metadata)
         selection = _selection(options, metadata, dropping) if options.learned else None
         counts, failures = filter_table(options.scores, metadata, dropping, paths, selection)
     except (TableError, LearnError, UnwritableList) as error:
@@ -189,8 +190,10 @@ def filter_table(
     counts = Counts(presets, tuple(name for name in REASONS if name in rules))
     failures: list[tuple[str, str]] = []
     with ExitStack() as stack:
-        lists = {what: stack.enter_context(VideoList(to, what, metadata)) for what, to in paths.items()}
-        for batch in read_batches(path, metadata):
+        whole_rows = any(to.suffix != ".txt" for to in paths.values())
+        schema = table_schema(path, metadata, signals=whole_rows)
+        lists = {what: stack.enter_context(VideoList(to, what, metadata, schema)) for what, to in paths.items()}
+        for batch in read_batches(path, metadata, signals=whole_rows):
             values = scores_of(batch)
             failed = is_failed(batch, values)
             taken = {name: preset.takes(values) & ~failed for name, preset in presets.items()}

@@ -9,13 +9,15 @@ from pathlib import Path
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._runs.part_times import ORIGIN
+from .._runs.signal_options import SignalOptions
 from .._runs.table_run import run_table
 from .._sdk.client import Client
 from .._sdk.parameters import RANGES, WHOLE
 from .._sdk.result import LABEL_THRESHOLD
+from .._sdk.signals import SIGNALS, asked_for
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
-from ..errors import ClientError
+from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
@@ -35,6 +37,7 @@ HELP = {
     "clip_seconds": "length of a camera clip in seconds (server's default: 2)",
     "clip_stride_seconds": "seconds from the start of one camera clip to the next (default: --clip-seconds)",
     "max_clips": "most camera clips, evenly spread if the video has more (server's default: 32)",
+    "frames": "number of evenly spaced frames for the signal frames (server's default: 16)",
 }
 
 
@@ -45,6 +48,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
     options = parser.parse_args(arguments)
     try:
         parameters = _parameters(parser, options)
+        signals = _signals(parser, options, parameters)
         inputs = _inputs(parser, options)
         with Client(
             options.url or "localhost:8001",
@@ -62,10 +66,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     parameters,
                     in_flight=options.in_flight,
                     retry_failed=options.retry_failed,
+                    signals=signals,
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
-            return show_scores(client, inputs, parameters, in_flight=options.in_flight, as_table=as_table)
+            return show_scores(
+                client, inputs, parameters, in_flight=options.in_flight, as_table=as_table, signals=signals
+            )
     except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
@@ -141,6 +148,24 @@ def _parser(program: str) -> argparse.ArgumentParser:
         action="store_true",
         help="score what decodes of a truncated or damaged video, if that is at least half of it",
     )
+    signals = parser.add_argument_group("what to compute")
+    signals.add_argument(
+        "--signals",
+        metavar="NAMES",
+        help=f"names with commas between them, of {', '.join(SIGNALS)} (default: motion,camera)",
+    )
+    signals.add_argument(
+        "--heads",
+        metavar="NAMES",
+        help="heads of your own, with commas between them (default: all that are served over the embeddings among "
+        "--signals); '' for none",
+    )
+    signals.add_argument(
+        "--embeddings-dtype",
+        choices=("float32", "float16"),
+        help="type of embeddings in the output (default: float32); float16 halves it",
+    )
+    signals.add_argument(_flag("frames"), type=int, metavar="N", help=HELP["frames"])
     parts = parser.add_argument_group("part of the video to score")
     parts.add_argument(
         "--start", type=float, metavar="SECONDS", help="ignore earlier frames; counts from the video's first frame"
@@ -155,6 +180,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="--start, --end and a manifest's times are timestamps, and do not count from the first frame",
     )
     for name, text in HELP.items():
+        if name == "frames":
+            continue
         number = int if name in WHOLE else float
         parts.add_argument(_flag(name), type=number, metavar="N", help=text)
     return parser
@@ -176,6 +203,22 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inp
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None
+
+
+def _signals(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, parameters: dict[str, float]
+) -> SignalOptions | None:
+    """What to compute; None for motion and camera."""
+    if options.heads is not None and not options.signals and not options.heads.strip():
+        parser.error("--heads names no head, and there are no --signals")
+    try:
+        asked = asked_for(options.signals, options.heads, parameters)
+    except InvalidRequest as error:
+        parser.error(str(error))
+    signals = None if asked is None else SignalOptions(asked, options.embeddings_dtype or "float32")
+    if options.embeddings_dtype and not (signals and signals.has_embeddings):
+        parser.error("--embeddings-dtype is for embeddings: name segments or frames among the --signals")
+    return signals
 
 
 def _parameters(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, float]:

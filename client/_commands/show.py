@@ -9,18 +9,35 @@ from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.part_times import item_parameters
 from .._runs.run import Run, scoring
+from .._runs.signal_options import SignalOptions
+from .._runs.table_run import notice_for
 from .._sdk.client import Client
 from .._sdk.result import CameraClip, Score
-from .._tables.row import scored_row
+from .._sdk.signal_results import Action
+from .._sdk.signals import NotServed
+from .._tables.row import as_json, scored_row
 from ..errors import ClientError, ServerUnavailable
 
 
-def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *, in_flight: int, as_table: bool) -> int:
-    """Score videos and print the results in the order of the inputs; returns the exit status."""
+def show_scores(
+    client: Client,
+    inputs: Inputs,
+    parameters: dict[str, float],
+    *,
+    in_flight: int,
+    as_table: bool,
+    signals: SignalOptions | None = None,
+) -> int:
+    """Score videos and print the results in the order of the inputs; returns the exit status.
+
+    Raises `ClientError` if signals are named that the server does not serve.
+    """
+    if signals is not None:
+        signals = signals.settled(client.weights())
     videos = failed = 0
     warned = False
     skipped = Skipped()
-    run = Run(scoring(client, parameters), inputs.items(skipped), in_flight=in_flight, ordered=True)
+    run = Run(scoring(client, parameters, signals), inputs.items(skipped), in_flight=in_flight, ordered=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of a name
     with interruptible(run.stop) as interruption:
@@ -30,14 +47,14 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
             if isinstance(result, ClientError):
                 failed += 1
                 _say(f"{video.item.shown}: {result}")
-                if isinstance(result, ServerUnavailable):
+                if isinstance(result, ServerUnavailable | NotServed):
                     run.stop()  # the next videos would fail too
                 continue
-            if (notice := result.weights.notice) and not warned:
+            if (notice := notice_for(result.weights, signals)) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
             row = scored_row(video.item.video, result, item_parameters(parameters, video.item))
-            print(table(video.item.shown, result) if as_table else json.dumps(row), flush=True)
+            print(table(video.item.shown, result) if as_table else json.dumps(as_json(row)), flush=True)
     for sentence in skipped.sentences():
         _say(sentence)
     if failed and videos > 1:
@@ -48,18 +65,36 @@ def show_scores(client: Client, inputs: Inputs, parameters: dict[str, float], *,
 def table(video: str, score: Score) -> str:
     """One video's score as lines of text for a person."""
     info, motion = score.info, score.motion
+    frames, segments, actions = score.frames, score.segments, score.actions
     header = "" if info.header_duration_seconds is None else f" (header: {info.header_duration_seconds:.2f} s)"
     share = info.decoded_share
     damaged = "" if share is None or share == 1 else f", damaged: {share:.0%} decodes"
     lines = [
         f"{video}  {info.duration_seconds:.2f} s{header}, {info.frames} frames, "
-        f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}{damaged}",
-        f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
-        f"   dynamics {motion.dynamics_score:.3f}",
+        f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}{damaged}"
     ]
+    if motion is not None:
+        lines.append(
+            f"  motion   camera {motion.camera_movement_score:.3f}   object {motion.object_movement_score:.3f}"
+            f"   dynamics {motion.dynamics_score:.3f}"
+        )
     lines += [
-        f"  clip  {clip.start_seconds:7.2f} - {clip.end_seconds:7.2f} s   {_labels(clip)}" for clip in score.camera
+        f"  clip  {clip.start_seconds:7.2f} - {clip.end_seconds:7.2f} s   {_labels(clip)}"
+        for clip in score.camera or ()
     ]
+    if segments is not None:
+        lines.append(f"  segments  {len(segments)} embeddings of {segments.shape[1]}")
+    if frames is not None:
+        lines.append(f"  frames    {len(frames.embeddings)} embeddings of {frames.embeddings.shape[1]}")
+    if actions is not None:
+        lines.append(f"  actions   {_ranked(actions.video)}")
+        lines += [
+            f"  acts  {clip.start_seconds:7.2f} - {clip.end_seconds:7.2f} s   {_ranked(clip.actions[:2])}"
+            for clip in actions.clips
+        ]
+    for name, probabilities in (score.heads or {}).items():
+        entries = sorted(probabilities.items(), key=lambda item: -item[1])[:3]
+        lines.append(f"  head {name}   {', '.join(f'{label} {value:.2f}' for label, value in entries)}")
     return "\n".join(lines)
 
 
@@ -68,6 +103,10 @@ def _labels(clip: CameraClip) -> str:
         return ", ".join(f"{label} {clip.probabilities[label]:.2f}" for label in clip.labels)
     label, probability = max(clip.probabilities.items(), key=lambda item: item[1])
     return f"none (highest: {label} {probability:.2f})"
+
+
+def _ranked(actions: tuple[Action, ...]) -> str:
+    return ", ".join(f"{action.label} {action.probability:.2f}" for action in actions)
 
 
 def _say(text: str) -> None:

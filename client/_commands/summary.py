@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS
 from .._tables.row import NO_SCORES, PART_COLUMNS
 from .._tables.table import TableError, read_batches, read_metadata
@@ -135,11 +135,12 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
 def summarize(path: Path) -> Summary:
     """Summarize a table, reading it once. Raises TableError."""
     metadata = read_metadata(path)
+    check_motion(path, metadata)
     values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in COLUMNS}
     videos = clips = 0
     label_videos: dict[str, int] = {}
     label_clips: dict[str, int] = {}
-    for batch in read_batches(path, metadata):
+    for batch in read_batches(path, metadata, signals=False):
         scores = scores_of(batch)
         scored = ~is_failed(batch, scores)
         videos += len(scored)
@@ -222,7 +223,9 @@ def table(summaries: list[Summary]) -> str:
 
 
 def _print_videos(path: Path, as_table: bool) -> None:
-    for batch in read_batches(path):
+    metadata = read_metadata(path)
+    check_motion(path, metadata)
+    for batch in read_batches(path, metadata, signals=False):
         failed = is_failed(batch, scores_of(batch)).tolist()
         for row, row_failed in zip(batch.to_pylist(), failed, strict=True):
             print(_video_line(row, row_failed) if as_table else json.dumps(_video_object(row, row_failed)))

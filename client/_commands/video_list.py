@@ -11,9 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .._sdk.result import exact_floats
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
-from .._tables.row import ADDED_COLUMNS, INFO_COLUMNS, NO_SCORES, PART_COLUMNS, Row
+from .._tables.row import (
+    ACTIONS_COLUMN,
+    ADDED_COLUMNS,
+    EMBEDDING_COLUMNS,
+    HEAD_COLUMN,
+    INFO_COLUMNS,
+    NO_SCORES,
+    PART_COLUMNS,
+    SECONDS_COLUMN,
+    Row,
+    is_signal_column,
+)
 from .._tables.table import Metadata
 
 
@@ -30,15 +42,14 @@ class VideoList:
 
     SUFFIXES: ClassVar = (".txt", ".jsonl", ".parquet")
 
-    def __init__(self, path: Path, what: str, metadata: Metadata) -> None:
-        """path: the file, ending in one of SUFFIXES; what: which list; metadata: of the table with the rows."""
+    def __init__(self, path: Path, what: str, metadata: Metadata, schema: pa.Schema) -> None:
+        """path: the file, ending in one of SUFFIXES; what: which list; metadata, schema: of the table with the rows."""
         self.path = path
         self.what = what
         self._text: TextIO | None = None
         self._parquet: pq.ParquetWriter | None = None
         self._metadata = metadata
         self._place = ExitStack()
-        schema = metadata.schema()
         if what == "dropped":
             schema = schema.append(pa.field("dropped_by", pa.list_(pa.string())))
         self._schema = schema
@@ -131,10 +142,37 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
             }
             for clip in row["clips"] or ()
         ],
+        **_signals(row),
         "info": {name: row[name] for name in INFO_COLUMNS if name not in ADDED_COLUMNS or row[name] is not None},
         "weights": metadata.weights,
     }
+    if metadata.signals is not None and "camera" not in metadata.signals:
+        del scores["camera"]
     return content | scores | decoder
+
+
+def _signals(row: dict[str, Any]) -> Row:
+    """What a row has of signals beside motion and camera."""
+    content: Row = {}
+    for name, value in row.items():
+        if value is None or not is_signal_column(name):
+            continue
+        if name in EMBEDDING_COLUMNS.values() or name == SECONDS_COLUMN:
+            content[name] = exact_floats(np.asarray(value, np.float32)).tolist()
+        elif name == ACTIONS_COLUMN:
+            clips = [clip | {"actions": _ranked(clip["actions"])} for clip in value["clips"]]
+            content[name] = {"video": _ranked(value["video"]), "clips": [_clip_times(clip) for clip in clips]}
+        elif name.startswith(HEAD_COLUMN):
+            content[name] = {entry["label"]: _rounded(entry["probability"]) for entry in value}
+    return content
+
+
+def _ranked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry | {"probability": _rounded(entry["probability"])} for entry in entries]
+
+
+def _clip_times(clip: dict[str, Any]) -> dict[str, Any]:
+    return clip | {name: _rounded(clip[name]) for name in ("start_seconds", "end_seconds")}
 
 
 def _rounded(number: float) -> float:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .._tables.columns import from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS, Preset
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
@@ -80,12 +80,13 @@ def write_report(
     start. Raises TableError, OSError.
     """
     metadata = read_metadata(table)
+    check_motion(table, metadata)
     nearest = [NearestRows(preset, limit, examples) for preset in presets.values() for limit in preset.limits]
     rows = _Rows({name: [] for name in COLUMNS}, [])
     labels: dict[str, int] = {label: index for index, label in enumerate(metadata.labels)}
     kinds: Counter[str] = Counter()
     failures: list[dict[str, str]] = []
-    for batch in read_batches(table, metadata):
+    for batch in read_batches(table, metadata, signals=False):
         scores = scores_of(batch)
         failed = is_failed(batch, scores)
         scored = batch.filter(pa.array(~failed))

@@ -10,6 +10,7 @@ from .._sdk.client import Client
 from .._sdk.result import Score
 from ..errors import ClientError, InvalidRequest
 from .part_times import item_parameters
+from .signal_options import SignalOptions
 
 TWO_PARTS = "both the manifest and the command line select a part of the video"
 _RESULTS_PER_SLOT = 8
@@ -124,8 +125,11 @@ def selects_part_twice(item: Item, parameters: dict[str, float]) -> bool:
     return bool(item.part and parameters.keys() & {"start_seconds", "end_seconds"})
 
 
-def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], VideoResult]:
-    """A function that scores one video with these parameters and those of its part."""
+def scoring(
+    client: Client, parameters: dict[str, float], signals: SignalOptions | None = None
+) -> Callable[[Item], VideoResult]:
+    """A function that scores one video with these parameters and those of its part; `signals` must be settled."""
+    named = {} if signals is None else signals.arguments()
 
     def score(item: Item) -> VideoResult:
         if item.problem is not None:
@@ -134,7 +138,8 @@ def scoring(client: Client, parameters: dict[str, float]) -> Callable[[Item], Vi
             return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
         video = item.path if item.content is None else item.content.take()
         try:
-            return VideoResult(item, client.score(video, **item_parameters(parameters, item)))  # type: ignore[arg-type]
+            result = client.score(video, **item_parameters(parameters, item), **named)  # type: ignore[arg-type]
+            return VideoResult(item, result if signals is None else signals.kept(result))
         except ClientError as error:
             return VideoResult(item, error)
 

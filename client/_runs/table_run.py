@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from .._inputs.errors import InputError
@@ -9,7 +10,8 @@ from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.skipped import Skipped
 from .._sdk.client import Client
-from .._sdk.result import Score, Weights
+from .._sdk.result import Score, Weights, notice_of, weights_of_signals
+from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
 from .._tables.output import Output, OutputError, check_output, output_for
 from .._tables.row import failed_row, scored_row
@@ -18,6 +20,7 @@ from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
+from .signal_options import SignalOptions
 
 RESUME = "run the same command again to resume"
 
@@ -35,13 +38,15 @@ def run_table(
     *,
     in_flight: int,
     retry_failed: bool = False,
+    signals: SignalOptions | None = None,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
     inputs: None with `retry_failed` means every failure in the table.
+    signals: None for motion and camera. If heads are not named, a run that resumes asks for those of the table.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
-    check_output(output, journal_of(output))
+    check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
     if retry_failed and not journal_of(output).exists():
         raise OutputError(f"{output}: nothing to retry, {journal_of(output).name} does not exist")
     weights = client.weights()
@@ -53,14 +58,16 @@ def run_table(
                 "choose another name for the output"
             )
         older = begun_with_timestamps(journal)
-        terms = _terms(weights, parameters, None if older else times_of(parameters))
+        if signals is not None:
+            signals = signals.settled(weights, None if journal.terms is None else journal.terms.heads)
+        terms = _terms(weights, parameters, None if older else times_of(parameters), signals)
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
             if older:
                 if parameters.get(ORIGIN):
                     progress.say(f"NOTE: {OLDER}")
                 parameters = terms.parameters
-            run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters)
+            run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters, signals)
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -75,6 +82,7 @@ class TableRun:
         progress: ProgressBar,
         weights: Weights,
         parameters: dict[str, float],
+        signals: SignalOptions | None = None,
     ) -> None:
         self.client = client
         self.journal = journal
@@ -82,6 +90,7 @@ class TableRun:
         self.progress = progress
         self.weights = weights
         self.parameters = parameters
+        self.signals = signals
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -90,7 +99,7 @@ class TableRun:
 
     def score(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
         """Score and write until the inputs end or the run stops; returns the exit status."""
-        if notice := self.weights.notice:
+        if notice := notice_for(self.weights, self.signals):
             self.progress.say(f"NOTE: {notice}")
         if inputs is None:
             self.progress.expect(self.journal.count(failed=True) - self.journal.unnamed_failures())
@@ -99,7 +108,7 @@ class TableRun:
         self.output.open()
         items = self.journal.failures() if inputs is None else inputs.items(self.skipped)
         wanted = self._wanted(items, retry_failed)
-        run = Run(scoring(self.client, self.parameters), wanted, in_flight=in_flight)
+        run = Run(scoring(self.client, self.parameters, self.signals), wanted, in_flight=in_flight)
         with interruptible(run.stop) as interruption:
             try:
                 for result in run:
@@ -158,10 +167,12 @@ class TableRun:
         """Why the run must stop, if the next video would fail for the same reason; "" to continue."""
         if isinstance(result, ServerAway) and self.client.is_ready():
             return ""  # the server is up: this video made it fail
-        if isinstance(result, ServerUnavailable):
+        if isinstance(result, ServerUnavailable | NotServed):
             return str(result)
-        if isinstance(result, Score) and _served(result.weights) != _served(self.weights):
-            return f"a server has other weights than the first: {_served(result.weights)}, not {_served(self.weights)}"
+        if isinstance(result, Score):
+            served, first = (_served(weights, self.signals) for weights in (result.weights, self.weights))
+            if served != first:
+                return f"a server has other weights than the first: {served}, not {first}"
         return ""
 
     def _conclude(self, interrupted: int) -> int:
@@ -182,14 +193,28 @@ def _identities(item: Item) -> set[bytes]:
     return {item.key} if place is None else {item.key, place}
 
 
-def _served(weights: Weights) -> dict[str, str]:
-    return {"motion": weights.motion, "camera": weights.camera, "precision": weights.precision}
+def notice_for(weights: Weights, signals: SignalOptions | None) -> str | None:
+    """A warning about the weights behind what is asked for."""
+    if signals is None:
+        return weights.notice
+    return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads).values())
 
 
-def _terms(weights: Weights, parameters: dict[str, float], times: str | None) -> Terms:
+def _served(weights: Weights, signals: SignalOptions | None) -> dict[str, str]:
+    served = {"motion": weights.motion, "camera": weights.camera, "precision": weights.precision}
+    if signals is not None:
+        served |= weights_of_signals(weights, signals.asked.signals, signals.heads)
+    return served
+
+
+def _terms(weights: Weights, parameters: dict[str, float], times: str | None, signals: SignalOptions | None) -> Terms:
     """`times` says in words what `ORIGIN` says in a request, also for videos that manifests will add.
 
     Without `allow_damaged`, which changes no score of a good video: `--retry-failed` may add it.
     """
     fixed = {name: value for name, value in parameters.items() if name not in (ORIGIN, "allow_damaged")}
-    return Terms(_served(weights), weights.labels, fixed, times)
+    terms = Terms(_served(weights, signals), weights.labels, fixed, times)
+    if signals is None:
+        return terms
+    embeddings = signals.embeddings if signals.has_embeddings else None
+    return replace(terms, signals=signals.asked.signals, heads=signals.heads, embeddings=embeddings)

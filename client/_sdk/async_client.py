@@ -1,7 +1,7 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from types import TracebackType
@@ -17,8 +17,18 @@ from .base import BaseClient
 from .channels import connect_async, credentials
 from .connections import Connection, Connections
 from .parameters import Parameters, given
-from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
+from .request import (
+    Request,
+    Video,
+    read_video,
+    score_answer,
+    score_request,
+    signal_requests,
+    weights_answer,
+    weights_request,
+)
 from .result import Score, Weights
+from .signals import asked_for
 from .triton_errors import from_triton, is_deadline
 
 
@@ -39,13 +49,22 @@ class AsyncClient(BaseClient):
             partial(connect_async, credentials=credentials(self._tls)), self._balancer.host_of
         )
 
-    async def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
+    async def score(
+        self, video: Video, *, heads: str | Iterable[str] | None = None, **parameters: Unpack[Parameters]
+    ) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
 
+        heads: names of heads; None: with `signals`, all that are served over embeddings of these signals.
         `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.
         """
         numbers = given(parameters)
+        asked = asked_for(parameters.get("signals"), heads, numbers)
         async with self._slots:
+            if asked is not None:
+                content = await asyncio.to_thread(read_video, video)
+                score = await self._converse(signal_requests(video, content, numbers, asked, self._served))
+                self._served = score.weights
+                return score
             request = await asyncio.to_thread(score_request, video, numbers)
             return score_answer(await self._ask(request), video)
 
@@ -70,6 +89,19 @@ class AsyncClient(BaseClient):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _converse(self, requests: Generator[Request, Any, Score]) -> Score:
+        try:
+            request = next(requests)
+            while True:
+                try:
+                    answer = await self._ask(request)
+                except ClientError as error:
+                    request = requests.throw(error)
+                else:
+                    request = requests.send(answer)
+        except StopIteration as end:
+            return end.value
 
     async def _ask(self, request: Request) -> Any:
         with closing(attempts(self._balancer, self._policy)) as steps:

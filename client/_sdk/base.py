@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from .attempts import RetryPolicy
 from .balance import Balancer
+from .result import Weights
 from .tls import Tls
 
 
@@ -42,6 +43,8 @@ class BaseClient(ABC):
         self._tls = tls
         self._policy = RetryPolicy(retries, away_seconds)
         self._balancer = Balancer(self.urls)
+        self._served: Weights | None = None
+        """What the last answer with signals said; None before it."""
         self._prepare()
 
     @abstractmethod

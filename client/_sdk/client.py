@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from types import TracebackType
@@ -18,8 +18,18 @@ from .base import BaseClient
 from .channels import connect, credentials
 from .connections import Connection, Connections
 from .parameters import Parameters, given
-from .request import Request, Video, score_answer, score_request, weights_answer, weights_request
+from .request import (
+    Request,
+    Video,
+    read_video,
+    score_answer,
+    score_request,
+    signal_requests,
+    weights_answer,
+    weights_request,
+)
 from .result import Score, Weights
+from .signals import asked_for
 from .triton_errors import from_triton, is_deadline
 
 
@@ -38,14 +48,22 @@ class Client(BaseClient):
             partial(connect, credentials=credentials(self._tls)), self._balancer.host_of
         )
 
-    def score(self, video: Video, **parameters: Unpack[Parameters]) -> Score:
+    def score(
+        self, video: Video, *, heads: str | Iterable[str] | None = None, **parameters: Unpack[Parameters]
+    ) -> Score:
         """The score of a video: a path, or the bytes of a whole encoded file.
 
+        heads: names of heads; None: with `signals`, all that are served over embeddings of these signals.
         `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.
         """
         numbers = given(parameters)
+        asked = asked_for(parameters.get("signals"), heads, numbers)
         with self._slots:
-            return score_answer(self._ask(score_request(video, numbers)), video)
+            if asked is None:
+                return score_answer(self._ask(score_request(video, numbers)), video)
+            score = self._converse(signal_requests(video, read_video(video), numbers, asked, self._served))
+            self._served = score.weights
+            return score
 
     def weights(self) -> Weights:
         """Which weights the server serves; needs no video."""
@@ -68,6 +86,19 @@ class Client(BaseClient):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _converse(self, requests: Generator[Request, Any, Score]) -> Score:
+        try:
+            request = next(requests)
+            while True:
+                try:
+                    answer = self._ask(request)
+                except ClientError as error:
+                    request = requests.throw(error)
+                else:
+                    request = requests.send(answer)
+        except StopIteration as end:
+            return end.value
 
     def _ask(self, request: Request) -> Any:
         with closing(attempts(self._balancer, self._policy)) as steps:

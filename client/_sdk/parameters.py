@@ -1,6 +1,7 @@
 """The parameters of a request."""
 
 import math
+from collections.abc import Sequence
 from typing import TypedDict
 
 from ..errors import InvalidRequest
@@ -27,13 +28,19 @@ class Parameters(TypedDict, total=False):
     """True or 1: `start_seconds` and `end_seconds` count from the video's first frame, and are no timestamps (0)."""
     allow_damaged: bool | int | None
     """True or 1: score what decodes of a damaged or truncated video, if that is at least half of it (False)."""
+    frames: int | None
+    """Number of evenly spaced frames for the signal `frames`, and for heads over them (16)."""
+    signals: str | Sequence[str] | None
+    """What to compute, of `motion`, `camera`, `segments`, `frames` and `actions` (None: `motion` and `camera`)."""
 
 
-_REASON = "invalid_parameter"
+REASON = "invalid_parameter"
 _LARGEST_WHOLE = 2**63
 """What a request can carry as a whole number; the server refuses larger ones as numbers out of range."""
 NAMES = tuple(Parameters.__annotations__)
-WHOLE = ("max_frames", "max_clips", "from_first_frame", "allow_damaged")
+TEXTS = ("signals",)
+"""The parameters that are no numbers."""
+WHOLE = ("max_frames", "max_clips", "from_first_frame", "allow_damaged", "frames")
 """The parameters that are whole numbers."""
 RANGES: dict[str, tuple[float, float]] = {
     "fps": (0.01, 240),
@@ -45,6 +52,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "end_seconds": (0, math.inf),
     "from_first_frame": (0, 1),
     "allow_damaged": (0, 1),
+    "frames": (1, 256),
 }
 """What the server accepts, so that a command line is checked before a million requests fail."""
 
@@ -54,7 +62,7 @@ class UnknownParameter(InvalidRequest, TypeError):
 
 
 def given(parameters: Parameters) -> dict[str, float]:
-    """The parameters that are not None, as plain numbers: tritonclient rejects numpy's.
+    """The numbers among the parameters that are not None, as plain ones: tritonclient rejects numpy's.
 
     Raises `UnknownParameter`, and `InvalidRequest` for a value that is no number.
     """
@@ -62,12 +70,12 @@ def given(parameters: Parameters) -> dict[str, float]:
     for name, value in parameters.items():
         if name not in NAMES:
             known = ", ".join(NAMES)
-            raise UnknownParameter(f"there is no parameter {name!r}; the parameters are {known}", reason=_REASON)
-        if value is not None:
+            raise UnknownParameter(f"there is no parameter {name!r}; the parameters are {known}", reason=REASON)
+        if value is not None and name not in TEXTS:
             try:
                 number = float(value)  # type: ignore[arg-type]  # a TypedDict's items are objects to the type checker
             except (TypeError, ValueError, OverflowError) as error:
-                raise InvalidRequest(f"the parameter {name} is not a number", reason=_REASON) from error
+                raise InvalidRequest(f"the parameter {name} is not a number", reason=REASON) from error
             whole = name in WHOLE and number.is_integer() and abs(number) < _LARGEST_WHOLE
             numbers[name] = int(number) if whole else number
     return numbers

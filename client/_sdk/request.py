@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -9,19 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient import grpc
 
-from ..errors import InvalidRequest, ServerError, UnreadableFile
-from .result import DECODED_SHARE, OUTPUTS, Score, Weights, parse_score, parse_weights
+from ..errors import ClientError, InvalidRequest, ServerError, UnreadableFile
+from .result import DECODED_SHARE, OUTPUTS, Score, Weights, parse_score, parse_signals, parse_weights
+from .signals import Asked, NotServed, Wanted, head_output, wanted_of
 
 MODEL = "video_motion"
+SIGNALS_MODEL = "video_signals"
 WEIGHTS_MODEL = "video_sampling"
 MAX_BYTES = 2**31 - 2**20  # the limit of a gRPC message, less room for its other fields
 MAX_REQUEST_ID = 128
 
 _NO_SCORE = "the answer of the server is not that of this model"
+_NO_SIGNALS = (
+    f"the server has no model {SIGNALS_MODEL}, so no signals can be named: export its networks again with this "
+    "version, or ask without signals"
+)
 
 Video = str | PathLike[str] | bytes
 """A path, or the bytes of a whole encoded file."""
 
+
+# Triton's messages for a model and for an output that are not there.
+_UNKNOWN_MODEL = "unknown model"
+_UNKNOWN_OUTPUT = "unexpected inference output"
 
 _UNREADABLE_ANSWER = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 """What reading an answer of another model raises."""
@@ -34,7 +45,7 @@ class Request:
     model_name: str
     inputs: list[grpc.InferInput]
     outputs: list[grpc.InferRequestedOutput]
-    parameters: dict[str, float] | None
+    parameters: dict[str, float | str] | None
     request_id: str = ""
 
 
@@ -42,7 +53,7 @@ def score_request(video: Video, parameters: dict[str, float]) -> Request:
     """Asks for the score of a video; reads the file. Raises `UnreadableFile` or `InvalidRequest`."""
     # An older server has no such output.
     outputs = (*OUTPUTS, DECODED_SHARE) if parameters.get("allow_damaged") else OUTPUTS
-    return _request(MODEL, read_video(video), outputs, parameters, request_id(video))
+    return _request(MODEL, read_video(video), outputs, dict(parameters), request_id(video))
 
 
 def score_answer(answer: grpc.InferResult, video: Video) -> Score:
@@ -50,6 +61,47 @@ def score_answer(answer: grpc.InferResult, video: Video) -> Score:
     try:
         outputs = {name: answer.as_numpy(name) for name in (*OUTPUTS, DECODED_SHARE)}
         score = parse_score({name: tensor for name, tensor in outputs.items() if tensor is not None})
+    except _UNREADABLE_ANSWER as error:
+        raise ServerError(_NO_SCORE) from error
+    return replace(score, video=None if isinstance(video, bytes) else path_of(video))
+
+
+def signal_requests(
+    video: Video, content: NDArray[np.uint8], parameters: dict[str, float], asked: Asked, known: Weights | None
+) -> Generator[Request, grpc.InferResult, Score]:
+    """The requests for signals of a video, one after the other: send each answer, or throw its error.
+
+    content: what `read_video` returned; known: what the server served before, None if it was not asked yet. It is asked
+    again if what is known does not fit: an export may have added or removed networks. Returns the score.
+    Raises `NotServed`, and `ServerError` if an answer is not whole.
+    """
+    weights = known or weights_answer((yield weights_request()))
+    for last in (known is None, True):
+        try:
+            wanted = wanted_of(asked, weights)
+            answer = yield _signals_request(video, content, parameters, wanted)
+        except ClientError as error:
+            if _UNKNOWN_MODEL in str(error):
+                raise NotServed(_NO_SIGNALS) from error
+            if last or not (isinstance(error, NotServed) or _UNKNOWN_OUTPUT in str(error)):
+                raise
+        else:
+            return _signals_answer(answer, video, wanted)
+        weights = weights_answer((yield weights_request()))
+    raise AssertionError("unreachable")
+
+
+def _signals_request(video: Video, content: NDArray[np.uint8], parameters: dict[str, float], wanted: Wanted) -> Request:
+    outputs = (*wanted.outputs, DECODED_SHARE) if parameters.get("allow_damaged") else wanted.outputs
+    named = parameters | {"signals": ",".join(wanted.needed)}
+    return _request(SIGNALS_MODEL, content, outputs, named, request_id(video))
+
+
+def _signals_answer(answer: grpc.InferResult, video: Video, wanted: Wanted) -> Score:
+    try:
+        outputs = {name: answer.as_numpy(name) for name in (*wanted.outputs, DECODED_SHARE)}
+        present = {name: tensor for name, tensor in outputs.items() if tensor is not None}
+        score = parse_signals(present, wanted.signals, {name: head_output(name) for name in wanted.heads})
     except _UNREADABLE_ANSWER as error:
         raise ServerError(_NO_SCORE) from error
     return replace(score, video=None if isinstance(video, bytes) else path_of(video))
@@ -109,7 +161,7 @@ def read_video(video: Video) -> NDArray[np.uint8]:
 
 
 def _request(
-    model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float], request_id: str
+    model: str, video: NDArray[np.uint8], outputs: tuple[str, ...], parameters: dict[str, float | str], request_id: str
 ) -> Request:
     tensor = grpc.InferInput("VIDEO", list(video.shape), "UINT8")
     tensor.set_data_from_numpy(video)

@@ -1,11 +1,13 @@
 """Columns of a table as numpy arrays."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from .presets import COLUMNS
-from .table import Metadata
+from .table import Metadata, TableError
 
 
 def scores_of(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
@@ -25,3 +27,12 @@ def is_failed(batch: pa.RecordBatch, scores: dict[str, NDArray[np.float32]]) -> 
 def from_stand_ins(metadata: Metadata) -> bool:
     """Whether any of the weights are random, so that the scores mean nothing."""
     return any(metadata.weights.get(network, "").startswith("random") for network in ("motion", "camera"))
+
+
+def check_motion(path: Path, metadata: Metadata) -> None:
+    """Raise `TableError` if the videos of a table were scored without motion."""
+    if not metadata.has_motion:
+        raise TableError(
+            f"{path} has no motion scores, only {', '.join(metadata.signals or ()) or 'what heads say'}: score the "
+            "videos with motion among the signals"
+        )

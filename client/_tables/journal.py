@@ -19,9 +19,10 @@ from .._inputs.names import LONGEST_PATH, as_bytes
 from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
 from .row import Row
 
-VERSION = 2
-"""SQLite's `user_version` of a journal. Before version 2, there are no `places`, and `Terms` have no `times`. Version 0
-is from before journals had a version."""
+VERSION = 3
+"""SQLite's `user_version` of a journal. Before version 3, `Terms` have no `signals`, and records no arrays. Before
+version 2, there are no `places`, and `Terms` have no `times`. Version 0 is from before journals had a version."""
+_PLACES_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     id INTEGER PRIMARY KEY,
@@ -42,6 +43,7 @@ _COLUMNS_1 = {
     "facts": ["name", "value"],
 }
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
+_SIGNAL_TERMS = ("signals", "heads", "embeddings")
 
 
 class JournalError(Exception):
@@ -82,7 +84,7 @@ class Journal:
                     self._database.execute(f"PRAGMA {pragma}")
                 before = self._database.execute("PRAGMA user_version").fetchone()[0]
                 self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION};")
-                if before < VERSION:
+                if before < _PLACES_VERSION:
                     self._add_places()
                 self._database.execute("COMMIT")
                 self._identity = self._identity_on_disk()
@@ -98,7 +100,8 @@ class Journal:
     def agree(self, terms: Terms) -> None:
         """Begin with these terms, or check that it was begun with the same ones and is whole. Raises `OtherTerms`."""
         before, stated = self.terms, _stated(terms)
-        begun = {} if before is None else _stated(before)
+        # A journal without signals is one without any being named, not one from before they were a choice.
+        begun = {} if before is None else {name: getattr(before, name) for name in _SIGNAL_TERMS} | _stated(before)
         for name, then in begun.items():
             if then != (now := asdict(terms)[name]):
                 raise OtherTerms(
@@ -106,7 +109,7 @@ class Journal:
                     "choose another name for the output, or delete it and its journal"
                 )
         self._check_rows(begun=before is not None)
-        if begun.keys() != stated.keys():
+        if before is None or _stated(before).keys() != stated.keys():
             self._set_fact("terms", json.dumps(stated))
 
     @property
@@ -234,7 +237,7 @@ class Journal:
         if version == 0 and not tables:  # the program was killed before it created them
             return
         columns = {name: [row[1] for row in self._database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
-        if version < 0 or columns != (_COLUMNS if version == VERSION else _COLUMNS_1):
+        if version < 0 or columns != (_COLUMNS if version >= _PLACES_VERSION else _COLUMNS_1):
             raise JournalError(f"{self.path} is not a journal of scores: {advice}")
 
     def _check_rows(self, *, begun: bool) -> None:

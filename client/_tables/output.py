@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 from .._optional import missing
 from .journal import Journal, Position
+from .records import Terms
 from .replace import replacing
-from .row import FLAT_COLUMNS, PARAMETERS_OF_A_ROW, Row, flat
+from .row import ACTIONS_COLUMN, FLAT_COLUMNS, HEAD_COLUMN, PARAMETERS_OF_A_ROW, Row, as_json, flat
 
 FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of outputs."""
@@ -56,16 +57,21 @@ class ParquetOutput(Output):
         pass
 
     def finish(self) -> None:
+        from .signal_columns import signal_fields
         from .table import Metadata, write_parquet
 
         terms = self.journal.terms
         assert terms is not None
         parameters = {name: value for name, value in terms.parameters.items() if name not in PARAMETERS_OF_A_ROW}
-        metadata = Metadata(terms.weights, terms.labels, parameters)
+        metadata = Metadata(terms.weights, terms.labels, parameters, terms.signals)
         try:
-            write_parquet(self.path, (row for _, row in self.journal.rows()), metadata)
+            fields = signal_fields(terms, self._first_scored() if terms.signals is not None else None)
+            write_parquet(self.path, (row for _, row in self.journal.rows()), metadata, fields)
         except (ValueError, KeyError, TypeError) as error:
             raise self.journal.damaged(f"a record does not fit the table: {error}") from error
+
+    def _first_scored(self) -> Row | None:
+        return next((row for _, row in self.journal.rows() if "error" not in row), None)
 
 
 class TextOutput(Output):
@@ -169,14 +175,15 @@ class JsonLinesOutput(TextOutput):
 
 
 class CsvOutput(TextOutput):
-    """The columns with a single value, then the clips as JSON."""
+    """The columns with a single value, then the clips, the actions and what heads say as JSON."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         super().__init__(path, journal)
-        self.header = csv_header()
+        self.columns = csv_signal_columns(journal.terms)
+        self.header = csv_header(self.columns)
 
     def text(self, row: Row) -> str:
-        return as_csv_row(row)
+        return as_csv_row(row, self.columns)
 
 
 def output_for(path: Path, journal: Journal) -> Output:
@@ -189,10 +196,15 @@ def output_for(path: Path, journal: Journal) -> Output:
     return kinds[path.suffix.lower()](path, journal)
 
 
-def check_output(path: Path, journal_path: Path) -> None:
-    """Check that an output can be written to `path` without overwriting an unrelated file. Raises `OutputError`."""
+def check_output(path: Path, journal_path: Path, *, embeddings: bool = False) -> None:
+    """Check that an output can be written to `path` without overwriting an unrelated file. Raises `OutputError`.
+
+    embeddings: whether it will have embeddings.
+    """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
+    if path.suffix.lower() == ".csv" and embeddings:
+        raise OutputError(f"{path}: a CSV table cannot hold embeddings: write .parquet or .jsonl, or leave them out")
     if path.suffix.lower() == ".parquet" and (sentence := missing("Parquet", "pyarrow")):
         raise OutputError(f"{path}: {sentence}")
     if not path.parent.is_dir():
@@ -209,18 +221,26 @@ def check_output(path: Path, journal_path: Path) -> None:
 
 def as_json_line(row: Row) -> str:
     """A row as a line of JSON."""
-    return json.dumps(row) + "\n"
+    return json.dumps(as_json(row)) + "\n"
 
 
-def csv_header() -> str:
+def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
+    """The columns of signals beside motion and camera in a CSV table, which has no embeddings."""
+    if terms is None or terms.signals is None:
+        return ()
+    actions = (ACTIONS_COLUMN,) if "actions" in terms.signals else ()
+    return (*actions, *(HEAD_COLUMN + name for name in terms.heads or ()))
+
+
+def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
     """The first line of a CSV table."""
-    return _csv([*FLAT_COLUMNS, "clips"])
+    return _csv([*FLAT_COLUMNS, "clips", *signal_columns])
 
 
-def as_csv_row(row: Row) -> str:
-    """A row as CSV: the columns with a single value, then the clips as JSON."""
-    clips = json.dumps(row["camera"]) if "camera" in row else None
-    return _csv([*flat(row).values(), clips])
+def as_csv_row(row: Row, signal_columns: tuple[str, ...] = ()) -> str:
+    """A row as CSV: the columns with a single value, then the clips and those of signals as JSON."""
+    nested = ("camera", *signal_columns)
+    return _csv([*flat(row).values(), *(json.dumps(row[name]) if name in row else None for name in nested)])
 
 
 def _csv(values: list[object]) -> str:

@@ -1,11 +1,14 @@
 """What a journal holds of each video and of the run, as bytes and text; what is damaged is found when it is read."""
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from .row import Row
+import numpy as np
+
+from .row import Row, is_signal_column
 
 
 class Damaged(ValueError):
@@ -24,6 +27,12 @@ class Terms:
     """The parameters of the command line, including the part of the video."""
     times: str | None = None
     """What the times of parts count from; None in journals from before this was a choice: they are timestamps."""
+    signals: tuple[str, ...] | None = None
+    """The signals; None for motion and camera, without any being named."""
+    heads: tuple[str, ...] | None = None
+    """The heads, if there are `signals`."""
+    embeddings: str | None = None
+    """The type of embeddings, if there are any: `float32` or `float16`."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +45,85 @@ class Position:
     """Its size in bytes including that row."""
 
 
+_ARRAY = "array"
+_TYPES = ("<f2", "<f4")
+_CHECKSUM_BYTES = 4
+
+
 def pack_row(row: Row) -> bytes:
-    """A row as JSON, compressed to about a fifth."""
-    return zlib.compress(json.dumps(row).encode(), level=1)
+    """A row as JSON, compressed to about a fifth; then the bytes of its arrays, which hardly compress, and a CRC-32.
+
+    The JSON has the type and the shape of each array in its place.
+    """
+    content, arrays = {}, []
+    for name, value in row.items():
+        if isinstance(value, np.ndarray):
+            little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+            content[name] = {_ARRAY: [little.dtype.str, *little.shape]}
+            arrays.append(little.tobytes())
+        else:
+            content[name] = value
+    record = zlib.compress(json.dumps(content).encode(), level=1)
+    if not arrays:
+        return record
+    joined = b"".join(arrays)
+    return b"".join((record, joined, zlib.crc32(joined).to_bytes(_CHECKSUM_BYTES, "little")))
 
 
 def unpack_row(record: object) -> Row:
     """The row of a record. Raises `Damaged`."""
     if not isinstance(record, bytes):
         raise Damaged("it has another type")
+    decompressor = zlib.decompressobj()
     try:
-        text = zlib.decompress(record)
+        text = decompressor.decompress(record)
     except zlib.error as error:
         raise Damaged(f"it cannot be decompressed: {error}") from error
+    if not decompressor.eof:
+        raise Damaged("it cannot be decompressed: it is cut off")
     row = _json(text)
     if not isinstance(row, dict) or not isinstance(row.get("video"), str):
         raise Damaged("it is not the row of a video")
     if not isinstance(row.get("parameters", {}), dict):
         raise Damaged("its parameters have another form")
-    scores = {"motion": dict, "camera": list, "info": dict}
-    scored = all(isinstance(row.get(name), kind) for name, kind in scores.items())
+    kinds = {"motion": dict, "camera": list}
+    scored = (
+        isinstance(row.get("info"), dict)
+        and all(isinstance(row[name], kind) for name, kind in kinds.items() if name in row)
+        and any(name in kinds or is_signal_column(name) for name in row)
+    )
     if not (isinstance(row.get("error"), str) or scored):
         raise Damaged("it has neither scores nor an error")
+    return _with_arrays(row, decompressor.unused_data)
+
+
+def _with_arrays(row: Row, data: bytes) -> Row:
+    """The row with its arrays, from the bytes after the JSON."""
+    headers = {
+        name: value[_ARRAY]
+        for name, value in row.items()
+        if isinstance(value, dict) and is_signal_column(name) and _ARRAY in value and isinstance(value[_ARRAY], list)
+    }
+    if not headers:
+        if data:
+            raise Damaged("there is something behind it")
+        return row
+    content = memoryview(data)[:-_CHECKSUM_BYTES]
+    if zlib.crc32(content) != int.from_bytes(data[-_CHECKSUM_BYTES:], "little"):
+        raise Damaged("its embeddings have another checksum")
+    start = 0
+    for name, header in headers.items():
+        kind, *shape = header
+        if kind not in _TYPES or not all(type(size) is int and size >= 0 for size in shape):
+            raise Damaged("its embeddings have another form")
+        count = math.prod(shape)
+        end = start + count * np.dtype(kind).itemsize
+        if end > len(content):
+            raise Damaged("its embeddings are cut off")
+        row[name] = np.frombuffer(content, kind, count, start).reshape(shape)
+        start = end
+    if start != len(content):
+        raise Damaged("its embeddings have another size")
     return row
 
 
@@ -66,19 +132,29 @@ def unpack_terms(text: object) -> Terms:
     content = _json(text)
     try:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
-        times = content.get("times")
+        times, embeddings = content.get("times"), content.get("embeddings")
+        signals, heads = (content.get(name) for name in ("signals", "heads"))
         sound = (
             all(isinstance(value, str) for value in weights.values())
-            and isinstance(labels, list)
-            and all(isinstance(label, str) for label in labels)
+            and _are_texts(labels)
             and all(isinstance(value, int | float) for value in parameters.values())
             and isinstance(times, str | None)
+            and isinstance(embeddings, str | None)
+            and all(names is None or _are_texts(names) for names in (signals, heads))
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise Damaged("they have another form") from error
     if not sound:
         raise Damaged("they have another form")
-    return Terms(weights, tuple(labels), parameters, times)
+    return Terms(
+        weights,
+        tuple(labels),
+        parameters,
+        times,
+        None if signals is None else tuple(signals),
+        None if heads is None else tuple(heads),
+        embeddings,
+    )
 
 
 def unpack_position(text: object) -> Position:
@@ -87,6 +163,10 @@ def unpack_position(text: object) -> Position:
     if not (isinstance(content, list) and len(content) == 2 and all(type(one) is int and one >= 0 for one in content)):
         raise Damaged("it is not two numbers")
     return Position(*content)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _json(text: object) -> Any:

@@ -7,18 +7,29 @@ in the schema's metadata. A CSV file has no weights and no parameters.
 import contextlib
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
 from .replace import replacing
-from .row import ADDED_COLUMNS, FLAT_COLUMNS, PARAMETERS_OF_A_ROW, PART_COLUMNS, Row, flat
+from .row import (
+    ADDED_COLUMNS,
+    FLAT_COLUMNS,
+    PARAMETERS_OF_A_ROW,
+    PART_COLUMNS,
+    SECONDS_COLUMN,
+    Row,
+    flat,
+    is_signal_column,
+)
+from .signal_columns import array_of, fields_of_row
 
 METADATA_KEY = b"video_motion"
 FORMATS = (".parquet", ".jsonl", ".csv")
@@ -36,6 +47,15 @@ _REPEATING = [
 ]
 """Columns that a dictionary makes smaller; for a column of scores, it would hold all of them in memory."""
 _BATCH_ROWS = 128  # as Python objects, which take a hundred times the memory of Arrow's
+_BATCH_BYTES = 4 << 20
+"""A batch of rows to write has no more of embeddings, but for one row."""
+_ROW_GROUP_BYTES = 16 << 20
+"""The same for a row group: writers and readers hold one in memory."""
+_READ_BYTES = 16 << 20
+"""A batch of rows that is read has about as much at most."""
+_READ_ROWS = 65_536
+_READ_AHEAD = 1 << 20
+"""How much of a column is read at once; pyarrow reads those of a whole row group otherwise."""
 
 SCHEMA = pa.schema(
     [
@@ -96,43 +116,68 @@ class Metadata:
     """The camera labels, in the order of each clip's probabilities; empty if no row has a clip."""
     parameters: dict[str, float] = field(default_factory=dict)
     """The request parameters except the part of the video, which is in the columns."""
+    signals: tuple[str, ...] | None = None
+    """The signals that were asked for; None for motion and camera, without any being named."""
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether the rows have motion scores."""
+        return self.signals is None or "motion" in self.signals
 
     def schema(self) -> pa.Schema:
         """`SCHEMA` with this metadata."""
-        return SCHEMA.with_metadata({METADATA_KEY: json.dumps(asdict(self))})
+        content = {name: value for name, value in asdict(self).items() if name != "signals" or value is not None}
+        return SCHEMA.with_metadata({METADATA_KEY: json.dumps(content)})
 
     @classmethod
     def of(cls, table: pa.Table | pa.Schema) -> "Metadata":
         """The metadata in the schema of a table."""
         schema = table.schema if isinstance(table, pa.Table) else table
         content = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-        return cls(content.get("weights", {}), tuple(content.get("labels", ())), content.get("parameters", {}))
+        signals = content.get("signals")
+        return cls(
+            content.get("weights", {}),
+            tuple(content.get("labels", ())),
+            content.get("parameters", {}),
+            None if signals is None else tuple(signals),
+        )
 
 
 def read_table(path: str | PathLike[str]) -> pa.Table:
-    """A whole table, in memory; its columns are those of `SCHEMA` for every format. Raises `TableError`."""
+    """A whole table, in memory. Raises `TableError`.
+
+    Its columns are those of `SCHEMA` for every format; then those of signals beside motion and camera, if it has any.
+    """
     metadata = read_metadata(path)
-    return pa.Table.from_batches(read_batches(path, metadata), metadata.schema())
+    return pa.Table.from_batches(read_batches(path, metadata), table_schema(path, metadata))
 
 
-def read_batches(path: str | PathLike[str], metadata: Metadata | None = None) -> Iterator[pa.RecordBatch]:
-    """A table in batches, for tables larger than memory; same columns as `read_table`. Raises `TableError`."""
+def table_schema(path: str | PathLike[str], metadata: Metadata, *, signals: bool = True) -> pa.Schema:
+    """The columns of the batches that `read_batches` gives. Raises `TableError`."""
+    return _schema(metadata, signal_columns(path) if signals else [])
+
+
+def read_batches(
+    path: str | PathLike[str], metadata: Metadata | None = None, *, signals: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """A table in batches, for tables larger than memory; same columns as `read_table`. Raises `TableError`.
+
+    signals: False leaves out the columns of signals beside motion and camera, of which embeddings are large.
+    """
     path = Path(path)
     metadata = metadata or read_metadata(path)
-    schema = metadata.schema()
+    fields = signal_columns(path) if signals else []
+    schema = _schema(metadata, fields)
     if _format(path) == ".parquet":
-        with _reading(path), parquet.ParquetFile(path) as file:
-            present = [name for name in SCHEMA.names if name in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=present):
-                table = pa.Table.from_batches([batch])
-                for name in set(SCHEMA.names) - set(present):
-                    table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
-                yield from table.select(SCHEMA.names).cast(schema).to_batches()
+        with _reading(path), parquet.ParquetFile(path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
+            present = [name for name in schema.names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(_rows_at_once(file.metadata, present), columns=present):
+                yield from _completed(batch, schema)
         return
     rows = _read_rows(path)
     while some := list(islice(rows, _BATCH_ROWS)):
         with _reading(path):
-            batch = _as_batch(some, metadata)
+            batch = _as_batch(some, metadata, fields)
         yield batch
 
 
@@ -145,33 +190,100 @@ def read_metadata(path: str | PathLike[str]) -> Metadata:
         if missing := set(SCHEMA.names) - set(schema.names) - set(ADDED_COLUMNS):
             raise TableError(f"{path} is not a table of scores: it has no column {sorted(missing)[0]!r}")
         return Metadata.of(schema)
-    for row in _read_rows(path):
-        if row.get("camera"):
-            parameters = {k: v for k, v in row.get("parameters", {}).items() if k not in PARAMETERS_OF_A_ROW}
-            return Metadata(row.get("weights", {}), tuple(row["camera"][0]["probabilities"]), parameters)
-    return Metadata()
+    row = _first_scored(path)
+    if row is None:
+        return Metadata()
+    parameters = {k: v for k, v in row.get("parameters", {}).items() if k not in PARAMETERS_OF_A_ROW}
+    labels = tuple(row["camera"][0]["probabilities"]) if row.get("camera") else ()
+    return Metadata(row.get("weights", {}), labels, parameters, _signals_of(row))
 
 
-def write_parquet(path: Path, rows: Iterable[Row], metadata: Metadata) -> None:
-    """Write a table whole or not at all; until it is whole, the file before it stays. Raises OSError."""
-    rows = iter(rows)
+def signal_columns(path: str | PathLike[str]) -> list[pa.Field]:
+    """The columns of signals beside motion and camera that a table has. Raises `TableError`."""
+    path = Path(path)
+    if _format(path) == ".parquet":
+        with _reading(path):
+            return [field for field in parquet.read_schema(path) if is_signal_column(field.name)]
+    row = _first_scored(path)
+    with _reading(path):
+        return [] if row is None else fields_of_row(row)
+
+
+def write_parquet(path: Path, rows: Iterable[Row], metadata: Metadata, fields: Sequence[pa.Field] = ()) -> None:
+    """Write a table whole or not at all; until it is whole, the file before it stays. Raises OSError.
+
+    fields: the columns of signals beside motion and camera.
+    """
+    schema = _schema(metadata, fields)
     with (
         replacing(path) as partial,
-        parquet.ParquetWriter(partial, metadata.schema(), compression="zstd", use_dictionary=_REPEATING) as writer,
+        parquet.ParquetWriter(partial, schema, compression="zstd", use_dictionary=_REPEATING) as writer,
     ):
         waiting: list[pa.RecordBatch] = []
-        while some := list(islice(rows, _BATCH_ROWS)):
-            waiting.append(_as_batch(some, metadata))
-            if len(waiting) * _BATCH_ROWS >= ROW_GROUP_ROWS:
+        waiting_rows = waiting_bytes = 0
+        for some, size in _in_batches(rows):
+            waiting.append(_as_batch(some, metadata, fields))
+            waiting_rows += len(some)
+            waiting_bytes += size
+            if waiting_rows >= ROW_GROUP_ROWS or waiting_bytes >= _ROW_GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(waiting))
                 waiting.clear()
+                waiting_rows = waiting_bytes = 0
+                # Or the heap grows with every group: what is freed lies between what is not.
+                pa.default_memory_pool().release_unused()
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting))
 
 
-def _as_batch(rows: list[Row], metadata: Metadata) -> pa.RecordBatch:
+def _in_batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
+    """Rows, and the bytes of their arrays: at most `_BATCH_ROWS`, and no more once there are `_BATCH_BYTES`."""
+    some: list[Row] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
+        if len(some) == _BATCH_ROWS or size >= _BATCH_BYTES:
+            yield some, size
+            some, size = [], 0
+    if some:
+        yield some, size
+
+
+def _schema(metadata: Metadata, fields: Sequence[pa.Field]) -> pa.Schema:
+    base = metadata.schema()
+    return pa.schema([*base, *fields], base.metadata)
+
+
+def _rows_at_once(metadata: Any, columns: Sequence[str]) -> int:
+    """How many rows of these columns to read, so that they have `_READ_BYTES` where a row group's rows are largest."""
+    largest = 0.0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = (group.column(index) for index in range(group.num_columns))
+        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.partition(".")[0] in columns)
+        largest = max(largest, size / max(group.num_rows, 1))
+    return int(min(_READ_ROWS, max(1, _READ_BYTES / max(largest, 1))))
+
+
+def _completed(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The batch with all columns of the schema, null where it lacks one."""
+    table = pa.Table.from_batches([batch])
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.chunked_array([pa.nulls(table.num_rows, field.type)])
+        for field in schema
+    ]
+    yield from pa.table(columns, schema=schema).to_batches()
+
+
+def _as_batch(rows: list[Row], metadata: Metadata, fields: Sequence[pa.Field] = ()) -> pa.RecordBatch:
     content = [flat(row) | {"clips": _clips(row, metadata.labels)} for row in rows]
-    return pa.RecordBatch.from_pylist(content, schema=metadata.schema())
+    base = pa.RecordBatch.from_pylist(content, schema=metadata.schema())
+    if not fields:
+        return base
+    columns = [*base.columns, *(array_of(rows, field) for field in fields)]
+    return pa.RecordBatch.from_arrays(columns, schema=_schema(metadata, fields))
 
 
 def _clips(row: Row, labels: tuple[str, ...]) -> list[dict[str, Any]] | None:
@@ -193,6 +305,32 @@ def _format(path: Path) -> str:
     return suffix
 
 
+def _first_scored(path: Path) -> Row | None:
+    """The first scored row of a table of text, with clips if any has."""
+    first = None
+    for row in _read_rows(path):
+        if "error" in row:
+            continue
+        first = first or row
+        if row.get("camera") or "camera" not in row:
+            return row
+    return first
+
+
+def _signals_of(row: Row) -> tuple[str, ...] | None:
+    """The signals that a scored row of a table of text has; None for motion and camera."""
+    present = {
+        "motion": "motion" in row or "camera_movement_score" in row,
+        "camera": "camera" in row,
+        "segments": "segment_embeddings" in row,
+        "frames": SECONDS_COLUMN in row,
+        "actions": "actions" in row,
+    }
+    if present["motion"] and present["camera"] and not any(map(is_signal_column, row)):
+        return None
+    return tuple(name for name, has in present.items() if has)
+
+
 def _read_rows(path: Path) -> Iterator[Row]:
     with _reading(path), path.open(encoding="utf-8", newline="") as file:
         yield from _read_jsonl(file) if _format(path) == ".jsonl" else _read_csv(file)
@@ -203,7 +341,7 @@ def _read_jsonl(file: TextIO) -> Iterator[Row]:
         if not line.endswith("\n"):
             return  # a run is still writing it
         row = json.loads(line)
-        if not isinstance(row, dict) or "video" not in row or not ("motion" in row or "error" in row):
+        if not isinstance(row, dict) or "video" not in row or not row.keys() & {"motion", "info", "error"}:
             raise ValueError(f"line {number} is not the score of a video")
         yield row
 
@@ -225,6 +363,7 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
             row["parameters"] = part
         if cells["clips"]:
             row["camera"] = json.loads(cells["clips"])
+        row |= {name: json.loads(text) for name, text in cells.items() if name and is_signal_column(name) and text}
         yield row
 
 

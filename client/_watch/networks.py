@@ -13,25 +13,14 @@ from tritonclient.utils import InferenceServerException
 from .._sdk.client import Client
 from .._sdk.request import Request, weights_request
 from .._sdk.result import Weights, parse_weights
+from .._sdk.signal_results import TOP_ACTIONS, Action
 from .._sdk.triton_errors import from_triton
 from ..errors import ClientError, ServerError
 
 CAMERA_MODEL = "camera_classifier"
 ACTION_MODEL = "action_classifier"
-TOP_ACTIONS = 5
-"""How many actions an answer has."""
 _DEFAULT_EDGE = 224
 _REQUEST_ID = "watch"
-
-
-@dataclass(frozen=True)
-class Action:
-    """An action, and how probable it is."""
-
-    label: str
-    """The label of the action classifier; `class N` if the server does not know its name."""
-    probability: float
-    """Its probability; those of all labels add up to 1."""
 
 
 @dataclass(frozen=True)
