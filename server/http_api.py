@@ -4,6 +4,7 @@ tritonserver keeps a body in memory before it looks at the request, however long
 would refuse.
 """
 
+import contextlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ import h11
 from server.flags import KEY_NAME
 from server.http_server import Answer, Body, HttpError, HttpLimits, HttpServer
 from server.http_upstream import NoAnswer, end_to_end, exchange
+from server.model_control import ModelControl
 
 MAX_CONNECTIONS = 256
 MAX_OPEN_BODY_BYTES = 4096
@@ -38,8 +40,13 @@ class HttpApi:
         key: str,
         triton: Callable[[], tuple[str, int]],
         limits: HttpLimits | None = None,
+        control: ModelControl | None = None,
     ) -> None:
-        """Listen on `address` and `port`, OSError if that fails; `triton` returns tritonserver's address and port."""
+        """Listen on `address` and `port`, OSError if that fails; `triton` returns tritonserver's address and port.
+
+        `control` learns which models are loaded and unloaded.
+        """
+        self._control = control
         self._key = key.encode()
         self._triton = triton
         self._server = HttpServer("HTTP", address, port, self._answer, MAX_CONNECTIONS, limits)
@@ -65,8 +72,12 @@ class HttpApi:
                 headers.append((b"transfer-encoding", b"chunked"))
             sent = body.chunks(MAX_BODY_BYTES)
         seconds = CLOSED_SECONDS if has_key else OPEN_SECONDS
+        change: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if has_key and self._control is not None:
+            change = self._control.change(request.method, request.target)
         try:
-            return await exchange(self._triton(), request.method, request.target, headers, sent, seconds=seconds)
+            with change:
+                return await exchange(self._triton(), request.method, request.target, headers, sent, seconds=seconds)
         except NoAnswer as error:
             raise HttpError(503, f"tritonserver does not answer ({error}), retry later") from error
         except TimeoutError:

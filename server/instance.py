@@ -7,6 +7,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
+from server.bytecode import compile_models
 from server.closed_models import ClosedModels
 from server.cpu_shares import CpuShares
 from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, triton_flags
@@ -15,6 +16,7 @@ from server.installation import Triton, precision_environment
 from server.key import write_key
 from server.leftovers import new_prefix
 from server.metrics import Counts, MetricsEndpoint
+from server.model_control import ModelControl
 from server.ports import LOOPBACK, in_url
 from server.private_memory import WARNING, exposed_regions
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU, Proxy
@@ -23,6 +25,7 @@ from server.settings import Settings
 from server.triton_process import TritonProcess
 from video.cpu_share import VARIABLE
 from video.malloc_trim import OWN_PAGES
+from video.processes import processes_by_model
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
@@ -55,6 +58,8 @@ class Server:
         self._export = self._export_stamp()
         self._shared_memory_prefix = new_prefix()
         precision = precision_environment(self.profile, settings.precision)
+        self.model_control = ModelControl(self._processes_of)
+        """Models that holders of the key load and unload."""
         self._cpu_shares: CpuShares | None = None
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
 
@@ -74,7 +79,13 @@ class Server:
                 address, self.settings.metrics_port, lambda: self._endpoints.metrics, self.counts
             )
             stack.callback(self._metrics.close)
-            self._http = HttpApi(self._http_address, self.settings.http_port, self.key, lambda: self._endpoints.http)
+            self._http = HttpApi(
+                self._http_address,
+                self.settings.http_port,
+                self.key,
+                lambda: self._endpoints.http,
+                control=self.model_control,
+            )
             stack.callback(self._http.close)
             self.proxy = None
             if self.settings.proxy:
@@ -96,10 +107,17 @@ class Server:
             stack.pop_all()
 
     def _start_triton(self) -> None:
+        compile_models(self.settings.model_repository)
         from_pip = self._triton.backend_directory is not None
         flags = triton_flags(self.settings, self._endpoints, self.key, self._shared_memory_prefix, from_pip=from_pip)
         command = self._triton.command(flags, self.profile)
         self.triton_process = TritonProcess(command, self._environment, self._shared_memory_prefix)
+
+    def _processes_of(self, model: str) -> frozenset[int]:
+        try:
+            return frozenset(processes_by_model(self.process.pid).get(model, ()))
+        except OSError:  # no free descriptors: then none are taken for older ones
+            return frozenset()
 
     def restart(self) -> None:
         """End tritonserver and start it again."""

@@ -22,8 +22,9 @@ from queue import Empty, Queue
 from server.descriptors import ReservedDescriptors
 from server.instance import Server
 from server.local_http import open_local
+from server.model_control import Change
 from server.watchdog import Watchdog
-from video.processes import Process, descendants, model_of
+from video.processes import descendants, processes_by_model
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
@@ -40,7 +41,7 @@ class Supervisor:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._stopped_since: dict[int, float] = {}
-        self._processes = _by_model(descendants(server.process.pid))
+        self._processes = processes_by_model(server.process.pid)
         """The processes that serve each model; while one is unloaded, older ones may still run."""
         self._wanted = {model: len(pids) for model, pids in self._processes.items()}
         self._left_since: dict[int, float] = {}
@@ -80,16 +81,35 @@ class Supervisor:
 
     def look(self) -> None:
         """Kill stopped processes, and load the models again whose processes have died."""
+        control = self._server.model_control
+        busy = control.busy()  # before what was made: a change that ends in between is seen the next time
+        for change in control.made():
+            self._adopt(change)
+        busy |= control.busy()
         processes = descendants(self._server.process.pid)
         alive = {process.pid for process in processes if process.alive}
         stopped = {process.pid for process in processes if process.state == "T"}
         self._stopped_since = self._kill_after(STOPPED_SECONDS, stopped, self._stopped_since, "is stopped")
         for model, pids in self._processes.items():
+            if model in busy:
+                continue
             if (missing := self._wanted[model] - len(pids & alive)) > 0:
                 self._reload(model, missing)
         serving = set().union(*self._processes.values())
-        left = {pid for pids in _by_model(processes).values() for pid in pids} - serving
+        stubs = processes_by_model(self._server.process.pid)
+        left = {pid for model, pids in stubs.items() if model not in busy for pid in pids} - serving
         self._left_since = self._kill_after(LEFT_SECONDS, left, self._left_since, "was left by an earlier load")
+
+    def _adopt(self, change: Change) -> None:
+        """Watch the processes that a model has now, after somebody loaded or unloaded it."""
+        now = processes_by_model(self._server.process.pid).get(change.model, set())
+        serving = (now - change.before or now) if change.is_loaded else set()  # a failed load leaves those before
+        if serving:
+            self._processes[change.model] = serving
+            self._wanted[change.model] = len(serving)
+        elif not change.is_loaded:
+            self._processes.pop(change.model, None)
+            self._wanted.pop(change.model, None)
 
     def _kill_after(self, seconds: float, pids: set[int], since: dict[int, float], why: str) -> dict[int, float]:
         """Kill those of `pids` that were first seen `seconds` ago or more; returns when each was first seen."""
@@ -111,7 +131,7 @@ class Supervisor:
             self._restart = True
             return
         started = time.monotonic()
-        before = _by_model(descendants(self._server.process.pid)).get(model, set())
+        before = processes_by_model(self._server.process.pid).get(model, set())
         log.warning("%d of the processes of %s died: loading the model again", missing, model)
         try:
             for step in ("unload", "load"):
@@ -120,7 +140,7 @@ class Supervisor:
             log.warning("%s could not be loaded again (%s), retrying", model, _reason(error))
             return
         self._server.counts.model_reloads.labels(model).inc()
-        self._processes[model] = _by_model(descendants(self._server.process.pid)).get(model, set()) - before
+        self._processes[model] = processes_by_model(self._server.process.pid).get(model, set()) - before
         log.info("%s is ready again after %.1f s", model, time.monotonic() - started)
 
     def _control(self, path: str) -> None:
@@ -152,16 +172,6 @@ class Supervisor:
             return error
         except http.client.HTTPException as error:
             return ConnectionError(f"tritonserver returned an invalid response: {error}")
-
-
-def _by_model(processes: list[Process]) -> dict[str, set[int]]:
-    """The living stubs of each model."""
-    found: dict[str, set[int]] = {}
-    for process in processes:
-        model = model_of(process.pid)
-        if model is not None and process.alive:
-            found.setdefault(model, set()).add(process.pid)
-    return found
 
 
 def _reason(error: OSError) -> str:

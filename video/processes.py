@@ -88,6 +88,16 @@ def stub_arguments(pid: int) -> list[str]:
     return arguments if Path(name).name == STUB else []
 
 
+def processes_by_model(root: int) -> dict[str, set[int]]:
+    """The living stubs of each model below the process `root`."""
+    found: dict[str, set[int]] = {}
+    for process in descendants(root):
+        model = model_of(process.pid)
+        if model is not None and process.alive:
+            found.setdefault(model, set()).add(process.pid)
+    return found
+
+
 def model_of(pid: int) -> str | None:
     """The model that a stub serves; None for any other process."""
     arguments = stub_arguments(pid)
