@@ -162,9 +162,10 @@ def measure(
         indices = np.array(plan["stripped_indices"])
 
         def decode(stripped: NDArray[np.uint8] | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-            return decoder.decode(
+            clips = decoder.decode(
                 content, frames, motion, camera, 224, stripped_video=stripped, stripped_indices=indices
             )
+            return clips.motion, clips.camera
 
         whole, part = decode(), decode(plan["stripped_video"])
         if not all(map(np.array_equal, whole, part)):

@@ -1,7 +1,8 @@
 """How a checkpoint of an image encoder wants its frames, from its `preprocessor_config.json`.
 
 transformers' own image processors read the file, so that their defaults and older forms of it hold. Resizing and
-cropping are the decoder's work (`video.frame_form`) and go into `weights.json`; scaling and normalisation become part of the graph.
+cropping are the decoder's work (`video.frame_form`) and go into `weights.json`; scaling and normalisation become part
+of the graph.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ On a CPU DALI decodes VP9 and MJPEG only; what else the GPU profile reads is for
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,7 @@ from av.stream import Disposition
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
 from backends.dali_definition import pipeline_definition
-from bench.gpu.decoding import both_decoders, frame_differences
+from bench.gpu.decoding import both_decoders, decoded_by_both, frame_differences
 from fixtures.remuxed import flagged, remux, with_hidden_frames
 from fixtures.several_streams import Video, encode_several
 from fixtures.synthetic import encode, transcode
@@ -26,6 +27,8 @@ from tests.conftest import MODEL_REPOSITORY
 from tests.test_orientation import ORIENTATIONS, matrix
 from video import Parameters
 from video.container import open_video
+from video.frame_form import FrameForm
+from video.signals import Signal
 from video.stream_choice import dali_stream
 
 FRAMES = 60
@@ -40,12 +43,13 @@ KINDS = [
 PARAMETERS = Parameters(clip_seconds=0.7)
 
 
-def definition(directory: Path, shortest_edge: int) -> Callable[..., Any]:
-    """The pipeline of `dali.py`, in a model repository whose classifier wants this shortest edge."""
+def definition(directory: Path, shortest_edge: int, form: dict[str, Any] | None = None) -> Callable[..., Any]:
+    """The pipeline of `dali.py`, in a model repository whose networks want this shortest edge and these frames."""
     (directory / "video_decode_nvdec" / "1").mkdir(parents=True)
     source = MODEL_REPOSITORY / "video_decode_nvdec" / "1" / "dali.py"
     path = Path(shutil.copy(source, directory / "video_decode_nvdec" / "1"))
-    (directory / "weights.json").write_text(json.dumps({"shortest_edge": shortest_edge}))
+    encoder = {} if form is None else {"frames": {"preprocessing": form}}
+    (directory / "weights.json").write_text(json.dumps({"shortest_edge": shortest_edge} | encoder))
     return pipeline_definition(path)
 
 
@@ -69,6 +73,53 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     differences = frame_differences(found, expected)
     print(f"{codec} {width}x{height}: {differences.mean():.2f} of 255, the worst frame {differences.max():.2f}")
     assert differences.max() < 1
+
+
+CLIP_FORM = {"resize": {"shortest_edge": 224}, "resample": "bicubic", "crop": {"height": 224, "width": 224}}
+OBLONG_FORM = {"resize": {"shortest_edge": 80}, "resample": "bilinear", "crop": {"height": 64, "width": 72}}
+STRETCHED_FORM = {"resize": {"height": 96, "width": 96}, "resample": "bicubic", "crop": None}
+
+
+@pytest.mark.parametrize("form", [CLIP_FORM, OBLONG_FORM, STRETCHED_FORM], ids=["crop", "oblong", "stretch"])
+@pytest.mark.parametrize("kind", [KINDS[1], KINDS[5]], ids=["vp9", "mjpeg"])
+def test_frames_of_the_image_encoder_are_those_of_the_cpu_profile(
+    kind: tuple[Any, ...], form: dict[str, Any], reference_videos: dict[str, Path], tmp_path: Path
+) -> None:
+    codec, container, width, height, rate = kind
+    source = reference_videos["bigbuckbunny"]
+    video = transcode(source, FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
+    pipeline = definition(tmp_path, 224, form)
+    parameters = Parameters(signals=(Signal.FRAMES,), frames=6)
+    _, found, expected = decoded_by_both(video, pipeline, "cpu", 224, parameters, FrameForm.of(form))
+    assert [len(part) for part in expected] == [0, 0, 6]
+    assert found[2].shape == expected[2].shape
+    differences = frame_differences(found[2], expected[2])
+    print(f"{codec} {width}x{height}: {differences.mean():.2f} of 255, the worst frame {differences.max():.2f}")
+    assert differences.max() < 1
+
+
+@pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)
+def test_frames_of_a_turned_or_mirrored_video_are_shown_as_in_the_cpu_profile(
+    corner: tuple[int, ...], tmp_path: Path
+) -> None:
+    video = encode(30, width=322, height=180, codec="mjpeg", container="mov", display_matrix=matrix(*corner))
+    pipeline = definition(tmp_path, 224, CLIP_FORM)
+    parameters = Parameters(signals=tuple(Signal), frames=3)
+    _, found, expected = decoded_by_both(video, pipeline, "cpu", 224, parameters, FrameForm.of(CLIP_FORM))
+    for part, other in zip(found, expected, strict=True):
+        assert len(part)
+        assert np.abs(part.astype(int) - other).mean() < 2
+
+
+@pytest.mark.parametrize("signal", [Signal.MOTION, Signal.CAMERA])
+def test_what_is_asked_for_alone_is_that_of_the_whole(signal: Signal, tmp_path: Path) -> None:
+    video = encode(30, width=96, height=64, codec="mjpeg", container="mov")
+    _, whole, _ = decoded_by_both(video, definition(tmp_path / "whole", 224), "cpu", 224, PARAMETERS)
+    alone = replace(PARAMETERS, signals=(signal,))
+    _, found, expected = decoded_by_both(video, definition(tmp_path / "alone", 224), "cpu", 224, alone)
+    index = (Signal.MOTION, Signal.CAMERA).index(signal)
+    assert len(expected[1 - index]) == 0
+    np.testing.assert_array_equal(found[index], whole[index])
 
 
 @pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)

@@ -24,6 +24,7 @@ PLAN: dict[str, Any] = {
     "range_in_bitstream": False,
     "info": [10.0, 250, 25.0, 1920, 1080],
     "orientation": [0, False],
+    "frame_order": [0],
     "decoded_share": 1.0,
     "stripped_video": np.zeros(100, np.uint8),
     "frames_to_decode": 250,
@@ -31,8 +32,11 @@ PLAN: dict[str, Any] = {
 }
 
 
-def choice(limits: Limits | None = None, max_decoded_bytes: int = 8 * 10**9, **changed: object) -> Choice:
-    return choose(PLAN | changed, 10**6, HOPPER, limits or Limits(), max_decoded_bytes)
+def choice(
+    limits: Limits | None = None, max_decoded_bytes: int = 8 * 10**9, square_frames: bool = True, **changed: object
+) -> Choice:
+    limits = limits or Limits()
+    return choose(PLAN | changed, 10**6, HOPPER, limits, max_decoded_bytes, square_frames=square_frames)
 
 
 def test_nvdec_gets_what_it_reads() -> None:
@@ -61,6 +65,12 @@ def test_ffmpeg_gets_everything_else_and_the_reason_is_said(changed: dict[str, A
 
 def test_nvdec_gets_full_range_if_the_bitstream_states_it() -> None:
     assert choice(full_range=True, range_in_bitstream=True).decoder is Decoder.NVDEC
+
+
+def test_a_turned_video_whose_encoder_frames_are_not_square_is_for_ffmpeg() -> None:
+    assert choice(orientation=[90, False], square_frames=False).decoder is Decoder.FFMPEG
+    assert choice(orientation=[180, True], square_frames=False).decoder is Decoder.NVDEC
+    assert choice(orientation=[90, False], square_frames=False, frame_order=[]).decoder is Decoder.NVDEC
 
 
 def test_too_much_to_decode_is_left_for_ffmpeg_to_refuse() -> None:
@@ -135,19 +145,19 @@ def calling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     sys.modules.pop("video.nvdec_model", None)
 
 
-CLIPS = [Tensor("CAMERA_CLIPS"), Tensor("MOTION_CLIPS")]
+CLIPS = [Tensor("CAMERA_CLIPS"), Tensor("MOTION_CLIPS"), Tensor("FRAME_CLIPS")]
 
 
 def test_clips_from_the_gpu_are_passed_on_as_they_are(calling: Callable[..., Any]) -> None:
     (request,), found = calling(lambda: Answer(CLIPS))
-    assert found == {"CAMERA_CLIPS": CLIPS[0], "MOTION_CLIPS": CLIPS[1]}
+    assert found == {clips.name(): clips for clips in CLIPS}
     assert [(tensor.name(), tensor.value.shape) for tensor in request["inputs"]] == [
         ("VIDEO", (1, 5)),
         ("FRAME_INDICES", (1, 1)),
     ]
     assert (request["model_name"], request["request_id"]) == ("video_decode_nvdec", "name")
     assert request["timeout"] == 10_000_000  # microseconds
-    assert sorted(request["requested_output_names"]) == ["CAMERA_CLIPS", "MOTION_CLIPS"]
+    assert sorted(request["requested_output_names"]) == ["CAMERA_CLIPS", "FRAME_CLIPS", "MOTION_CLIPS"]
 
 
 def raises() -> Answer:
@@ -159,7 +169,7 @@ def raises() -> Answer:
     [
         (lambda: Answer([], "DALI: no"), "DALI: no"),
         (raises, "RuntimeError: BLS is only supported during 'execute'"),
-        (lambda: Answer(CLIPS[:1]), "the answer lacks MOTION_CLIPS"),
+        (lambda: Answer(CLIPS[::2]), "the answer lacks MOTION_CLIPS"),
     ],
 )
 def test_every_failure_is_told_as_one(answer: Callable[[], Answer], why: str, calling: Callable[..., Any]) -> None:

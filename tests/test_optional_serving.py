@@ -129,6 +129,7 @@ def test_action_probabilities_are_those_of_transformers(served: Server) -> None:
     video = encode(100, rate=20)
     outputs = ("ACTION_PROBABILITIES", "CLIP_SECONDS")
     answer = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, signals="actions", clip_seconds=5)
+    served.settings.model_repository.parent / "actions"
     model = transformers.VideoMAEForVideoClassification.from_pretrained(
         served.settings.model_repository.parent / "actions"
     )
@@ -185,8 +186,8 @@ def test_one_upload_is_decoded_once_and_nothing_else_is_computed(
             "video_motion",
             ("CAMERA_PROBABILITIES",),
             {"signals": "motion"},
-            "a requested output needs a signal that signals does not name (camera): name it, or request only outputs of the "
-            "signals that are named [invalid_parameter]",
+            "a requested output needs a signal that signals does not name (camera): name it, or request only outputs "
+            "of the signals that are named [invalid_parameter]",
         ),
         ("video_signals", ("FRAME_EMBEDDINGS",), {"signals": "motion"}, "signals does not name (frames)"),
         ("video_signals", ("ACTION_PROBABILITIES",), {"signals": "frames"}, "signals does not name (actions)"),
@@ -195,7 +196,7 @@ def test_one_upload_is_decoded_once_and_nothing_else_is_computed(
             "video_motion",
             ("MOTION_SCORES",),
             {"signals": "frames"},
-            "signals names 'frames', it must be names out of motion, camera, with commas between them [invalid_parameter]",
+            "signals names 'frames', it must be names out of motion, camera, with commas between them [invalid_param",
         ),
         (
             "video_signals",

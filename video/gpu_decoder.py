@@ -31,13 +31,17 @@ def choose(
     limits: Limits,
     max_decoded_bytes: float,
     dali_device: str = "mixed",
+    *,
+    square_frames: bool = True,
 ) -> Choice:
     """The decoder for the video of a plan of `video.worker`, which has `file_bytes`.
 
     The wanted frames of a video at full size, in RGB, may take `max_decoded_bytes` of GPU memory. `dali_device` is
-    where DALI decodes, as in `video.colors`.
+    where DALI decodes, as in `video.colors`; `square_frames` says whether the image encoder's frames are square.
     """
     why = _why_not(plan, file_bytes, capabilities, limits, max_decoded_bytes, dali_device)
+    if why is None and plan["frame_order"] and not square_frames and plan["orientation"][0] % 180:
+        why = "the image encoder's frames are not square, and the video is shown turned"  # DALI resizes, then turns
     return Choice(Decoder.NVDEC) if why is None else Choice(Decoder.FFMPEG, why)
 
 

@@ -12,8 +12,8 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 MODEL = "video_decode_nvdec"
-CLIPS = ("MOTION_CLIPS", "CAMERA_CLIPS")
-"""Its outputs; both are always requested, because DALI computes both."""
+CLIPS = ("MOTION_CLIPS", "CAMERA_CLIPS", "FRAME_CLIPS")
+"""Its outputs; all are always requested, because DALI's pipeline has all."""
 
 
 class NvdecFailed(Exception):

@@ -13,6 +13,8 @@ MAX_WANTED = 2 * MAX_PLACES + MAX_FRAMES
 """Distinct frames in all orders together."""
 ORDERS = ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
 """The inputs with the wanted frames, and for each kind of clip the positions of its frames among them."""
+FRAME_ORDER = "FRAME_ORDER"
+"""The input with the positions of the frames for the image encoder."""
 NO_FRAMES: NDArray[np.int32] = np.empty(0, np.int32)
 """A FRAME_ORDER without frames."""
 
@@ -44,6 +46,16 @@ def check_orders(
     for order in (motion_order, camera_order, frame_order):
         if len(order) and not (order.min() >= 0 and order.max() < len(frame_indices)):
             raise InvalidParameter(f"an order has positions outside the {len(frame_indices)} frames to decode")
+
+
+def for_dali(order: NDArray[np.integer]) -> NDArray[np.int32]:
+    """An order as an input of `video_decode_nvdec`, where -1 stands for an empty one."""
+    return (order if len(order) else np.array([-1])).astype(np.int32)
+
+
+def from_dali(order: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The order in such an input."""
+    return order[:0] if order.tolist() == [-1] else order
 
 
 def check_stripped(frame_indices: NDArray[np.integer], stripped_indices: NDArray[np.integer]) -> None:

@@ -67,9 +67,9 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
     wanted_from, wanted_to = origin + asked_from, origin + asked_to
     first, stop = _frames_between(timestamps, wanted_from, wanted_to)
     if first == stop:
-        frames = f"the video's frames are from {timestamps[0] - origin:g} to {timestamps[-1] - origin:g} s"
+        shown = f"the video's frames are from {timestamps[0] - origin:g} to {timestamps[-1] - origin:g} s"
         raise InvalidParameter(
-            f"no frame lies between start_seconds {asked_from:g} and end_seconds {asked_to:g}: {frames}"
+            f"no frame lies between start_seconds {asked_from:g} and end_seconds {asked_to:g}: {shown}"
             + (", counted from the first one" if parameters.from_first_frame else "")
         )
     part = timestamps[first:stop]

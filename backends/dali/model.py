@@ -19,7 +19,7 @@ from nvidia.dali import Pipeline
 from backends.dali_definition import pipeline_definition
 from backends.network import error_response, gpu_of
 from video.errors import InvalidParameter
-from video.orders import ORDERS, check_orders
+from video.orders import FRAME_ORDER, ORDERS, check_orders, from_dali
 
 DEFAULT_FILENAME = "dali.py"
 
@@ -63,8 +63,8 @@ class TritonPythonModel:
     def _respond(self, request: Any) -> Any:
         given = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
         try:
-            if given.keys() >= {*ORDERS}:
-                check_orders(*(given[name].reshape(-1) for name in ORDERS))
+            if given.keys() >= {*ORDERS, FRAME_ORDER}:
+                check_orders(*(from_dali(given[name].reshape(-1)) for name in (*ORDERS, FRAME_ORDER)))
         except InvalidParameter as error:
             return error_response(str(error), pb_utils.TritonError.INVALID_ARG)
         try:

@@ -11,47 +11,69 @@ from numpy.typing import NDArray
 from video import Parameters, Sampling, sample
 from video.clips import CLIP_FRAMES, CLIP_SHAPE
 from video.container import open_video, read_frame_table
-from video.decoding import decode
+from video.decoding import Frames, decode
+from video.frame_form import FrameForm
+from video.orders import for_dali
 
-Frames = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 def both_decoders(
     video: bytes, definition: Callable[..., Any], device: str, shortest_edge: int, parameters: Parameters
-) -> tuple[Sampling, Frames, Frames]:
+) -> tuple[Sampling, Pixels, Pixels]:
     """The sampling of a video, and its frames as decoded by DALI and by the cpu profile.
 
     Frames are (frames, 224, 224, 3) uint8, those of the motion clips before those of the camera clips. `definition` is
     the function of the model repository's `dali.py`, `device` its argument: `mixed` (the GPU) or `cpu`.
     """
+    sampling, found, expected = decoded_by_both(video, definition, device, shortest_edge, parameters)
+    clips = [np.concatenate([part.reshape(-1, *CLIP_SHAPE[1:]) for part in parts[:2]]) for parts in (found, expected)]
+    return sampling, clips[0], clips[1]
+
+
+def decoded_by_both(
+    video: bytes,
+    definition: Callable[..., Any],
+    device: str,
+    shortest_edge: int,
+    parameters: Parameters,
+    form: FrameForm | None = None,
+) -> tuple[Sampling, list[Pixels], list[Pixels]]:
+    """The same with what each gives apart: motion clips, camera clips, and frames in the image encoder's `form`."""
     with open_video(BytesIO(video)) as (container, stream):
         table = read_frame_table(container, stream)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
-    orders = sampling.motion_order, sampling.camera_order
+    orders = sampling.motion_order, sampling.camera_order, sampling.frame_order
     pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
     pipeline.build()
     size = np.array([table.info.height, table.info.width])
     if table.orientation.exchanges_sides:
         size = size[::-1]
     pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
-    numbers = {"FRAME_INDICES": sampling.frame_indices, "MOTION_ORDER": orders[0], "CAMERA_ORDER": orders[1]}
+    names = ("MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER")
+    numbers: dict[str, NDArray[np.integer]] = {name: for_dali(order) for name, order in zip(names, orders, strict=True)}
+    numbers["FRAME_INDICES"] = sampling.frame_indices
     orientation = np.array(table.orientation)
     for name, value in (numbers | {"FRAME_SIZE": size, "ORIENTATION": orientation}).items():
         pipeline.feed_input(name, [value.astype(np.int32)])
-    found = [_on_cpu(output) for output in pipeline.run()]
-    for clips, order in zip(found, orders, strict=True):
+    found = [_on_cpu(output)[: len(order)] for output, order in zip(pipeline.run(), orders, strict=True)]
+    for clips, order in zip(found[:2], orders[:2], strict=True):
         assert clips.shape == (len(order) // CLIP_FRAMES, *CLIP_SHAPE), clips.shape
-    expected = np.zeros((sum(map(len, orders)), *CLIP_SHAPE[1:]), np.uint8)
-    decode(BytesIO(video), sampling.frame_indices, *orders, shortest_edge, expected)
-    return sampling, np.concatenate(found).reshape(expected.shape), expected
+    out = np.zeros((len(orders[0]) + len(orders[1]), *CLIP_SHAPE[1:]), np.uint8)
+    frame_size = (form.height, form.width) if form else (0, 0)
+    frames = np.zeros((len(orders[2]), *frame_size, 3), np.uint8)
+    for_encoder = Frames(orders[2], form, frames) if form else None
+    decode(BytesIO(video), sampling.frame_indices, *orders[:2], shortest_edge, out, frames=for_encoder)
+    motion, camera = np.split(out.reshape(-1, *CLIP_SHAPE), [len(orders[0]) // CLIP_FRAMES])
+    return sampling, found, [motion, camera, frames]
 
 
-def frame_differences(found: Frames, expected: Frames) -> NDArray[np.float64]:
+def frame_differences(found: Pixels, expected: Pixels) -> NDArray[np.float64]:
     """(frames,) mean absolute difference of each frame, from 0 to 255."""
     return np.array([np.abs(a.astype(np.int16) - b).mean() for a, b in zip(found, expected, strict=True)])
 
 
-def _on_cpu(output: Any) -> Frames:
+def _on_cpu(output: Any) -> Pixels:
     return np.array((output.as_cpu() if hasattr(output, "as_cpu") else output)[0])
 
 

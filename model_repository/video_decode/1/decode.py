@@ -11,8 +11,8 @@ from video.clips import FRAME_BYTES
 from video.decoder import Decoder
 from video.frame_form import FrameForm
 from video.gpu_decoder import positive
-from video.nvdec_model import MODEL, NvdecFailed, decode_on_gpu
-from video.orders import ORDERS, check_orders, check_stripped
+from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
+from video.orders import FRAME_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
@@ -57,7 +57,7 @@ class TritonPythonModel(VideoModel):
         video = input_values(request, "VIDEO").data
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
-        frame_order = optional_input_values(request, "FRAME_ORDER", np.int32)
+        frame_order = optional_input_values(request, FRAME_ORDER, np.int32)
         check_orders(frame_indices, motion_order, camera_order, frame_order)
         record.count_wanted(len(frame_indices), len(motion_order), len(camera_order), len(frame_order))
         stripped_video = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
@@ -112,12 +112,15 @@ class TritonPythonModel(VideoModel):
     ) -> dict[str, Any] | None:
         """The clips from NVDEC; None if it fails, and `record` then says why."""
         inputs = {"VIDEO": stripped_video[None], "FRAME_INDICES": stripped_indices[None]}
-        for name in ("MOTION_ORDER", "CAMERA_ORDER", "FRAME_SIZE", "ORIENTATION"):
+        for name in ("FRAME_SIZE", "ORIENTATION"):
             inputs[name] = input_values(request, name)[None]
+        orders = {name: optional_input_values(request, name, np.int32) for name in (*ORDERS[1:], FRAME_ORDER)}
+        inputs |= {name: for_dali(order)[None] for name, order in orders.items()}
         try:
             clips = decode_on_gpu(inputs, self.nvdec_seconds, request_id(request))
         except NvdecFailed as error:
             record.nvdec_error = str(error)
             return None
         record.decoder = Decoder.NVDEC
-        return clips | {"DECODER": text(Decoder.NVDEC)}
+        wanted = [clips[name] for name, order in zip(CLIPS, orders.values(), strict=True) if len(order)]
+        return {tensor.name(): tensor for tensor in wanted} | {"DECODER": text(Decoder.NVDEC)}

@@ -1,11 +1,13 @@
-"""VIDEO and the frames that `video_sampling` chose, to clips: decoded once, resized in two ways, put in order.
+"""VIDEO and the frames that `video_sampling` chose, to clips: decoded once, resized as asked for, put in order.
 
 Triton's dali backend serves this file as it is. `device` is where frames are decoded and resized: `mixed` (the GPU) or
-`cpu`.
+`cpu`. An order that begins with -1 means that nothing of its kind is wanted; its output is then one clip, or one frame,
+of zeros.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.data_node import DataNode
@@ -19,21 +21,71 @@ MANIFEST = Path(__file__).parents[2] / "weights.json"
 
 
 @autoserialize
-@pipeline_def(batch_size=1, num_threads=2, device_id=0, output_dtype=[types.UINT8] * 2, output_ndim=[5] * 2)
-def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode]:
-    """MOTION_CLIPS and CAMERA_CLIPS, each (clips, 16, 224, 224, 3) uint8 RGB."""
+@pipeline_def(
+    batch_size=1,
+    num_threads=2,
+    device_id=0,
+    output_dtype=[types.UINT8] * 3,
+    output_ndim=[5, 5, 4],
+    enable_conditionals=True,
+)
+def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode, DataNode]:
+    """MOTION_CLIPS and CAMERA_CLIPS (clips, 16, 224, 224, 3), FRAME_CLIPS (frames, height, width, 3); uint8 RGB."""
     video = fn.external_source(name="VIDEO", dtype=types.UINT8, ndim=1)
     frame_indices = fn.external_source(name="FRAME_INDICES", dtype=types.INT32, ndim=1)
     motion_order = fn.external_source(name="MOTION_ORDER", dtype=types.INT32, ndim=1)
     camera_order = fn.external_source(name="CAMERA_ORDER", dtype=types.INT32, ndim=1)
+    frame_order = fn.external_source(name="FRAME_ORDER", dtype=types.INT32, ndim=1)
     # An input, because reading it off the frames would need a copy from the GPU, which the native executor does not do.
     height_and_width = fn.external_source(name="FRAME_SIZE", dtype=types.INT32, ndim=1)
     orientation = fn.external_source(name="ORIENTATION", dtype=types.INT32, ndim=1)
 
     frames = fn.decoders.video(video, frames=frame_indices, device=device)
-    motion = clips(turn(stretch(frames), orientation), motion_order, "MOTION_CLIPS")
-    camera = clips(turn(crop(frames, height_and_width, orientation), orientation), camera_order, "CAMERA_CLIPS")
-    return motion, camera
+    if motion_order[0] >= 0:
+        motion = clips(turn(stretch(frames), orientation), motion_order)
+    else:
+        motion = nothing([1, FRAMES_OF_CLIP, SIZE, SIZE, 3], device)
+    if camera_order[0] >= 0:
+        camera = clips(turn(crop(frames, height_and_width, orientation), orientation), camera_order)
+    else:
+        camera = nothing([1, FRAMES_OF_CLIP, SIZE, SIZE, 3], device)
+    if frame_order[0] >= 0:
+        chosen = fn.sequence_rearrange(frames, new_order=frame_order)
+        encoder_frames = fn.reshape(turn(prepare(chosen, height_and_width, orientation), orientation), layout="")
+    else:
+        encoder_frames = nothing([1, *frame_size(), 3], device)
+    return motion, camera, encoder_frames
+
+
+def nothing(shape: list[int], device: str) -> DataNode:
+    """Zeros."""
+    return fn.zeros(shape=shape, dtype=types.UINT8, device="cpu" if device == "cpu" else "gpu")
+
+
+def preprocessing() -> dict[str, Any]:
+    """How the image encoder wants its frames; without one, no frames are asked for."""
+    default = {"resize": {"height": 1, "width": 1}, "resample": "bilinear", "crop": None}
+    return json.loads(MANIFEST.read_text()).get("frames", {"preprocessing": default})["preprocessing"]
+
+
+def frame_size() -> tuple[int, int]:
+    """Height and width of a frame for the image encoder."""
+    form = preprocessing()
+    size = form["crop"] or form["resize"]
+    return size["height"], size["width"]
+
+
+def prepare(frames: DataNode, height_and_width: DataNode, orientation: DataNode) -> DataNode:
+    """Frames for the image encoder: resized with antialiasing, then a center crop, as its checkpoint says.
+
+    A video that is shown turned by 90 or 270 degrees comes here only if these frames are square.
+    """
+    form, (height, width) = preprocessing(), frame_size()
+    if "shortest_edge" in form["resize"]:
+        resized = height_and_width * form["resize"]["shortest_edge"] // fn.reductions.min(height_and_width)
+    else:
+        resized = height_and_width * 0 + types.Constant([form["resize"]["height"], form["resize"]["width"]])
+    return resize_and_crop(frames, height_and_width, orientation, resized, (height, width), form["resample"])
 
 
 def stretch(frames: DataNode) -> DataNode:
@@ -55,19 +107,31 @@ def crop(frames: DataNode, height_and_width: DataNode, orientation: DataNode) ->
     shortest_edge = json.loads(MANIFEST.read_text())["shortest_edge"]
     # Truncated, as in the checkpoint's image processor.
     resized = height_and_width * shortest_edge // fn.reductions.min(height_and_width)
+    return resize_and_crop(frames, height_and_width, orientation, resized, (SIZE, SIZE), "bilinear")
+
+
+def resize_and_crop(
+    frames: DataNode,
+    height_and_width: DataNode,
+    orientation: DataNode,
+    resized: DataNode,
+    size: tuple[int, int],
+    resample: str,
+) -> DataNode:
+    """Frames resized to `resized`, height and width, of which only the `size` in the center is computed."""
     # An odd pixel is cut off at the right or bottom of the frame as displayed.
     rotation, mirrored = orientation[0], orientation[1]
     flipped = fn.stack((rotation == 90) | (rotation == 180), ((rotation == 180) | (rotation == 270)) ^ (mirrored == 1))
-    first = (resized - SIZE + fn.cast(flipped, dtype=types.INT32)) // 2
+    first = (resized - types.Constant(list(size)) + fn.cast(flipped, dtype=types.INT32)) // 2
     scale = height_and_width / resized
     return as_trained(
         fn.resize(
             frames,
-            size=[SIZE, SIZE],
+            size=list(size),
             roi_start=first * scale,
-            roi_end=(first + SIZE) * scale,
+            roi_end=(first + types.Constant(list(size))) * scale,
             dtype=types.FLOAT,
-            interp_type=types.INTERP_LINEAR,
+            interp_type=types.INTERP_CUBIC if resample == "bicubic" else types.INTERP_LINEAR,
             antialias=True,
         )
     )
@@ -78,7 +142,7 @@ def as_trained(frames: DataNode) -> DataNode:
     return fn.cast(frames - types.Constant(ROUNDED_DOWN), dtype=types.UINT8)
 
 
-def clips(frames: DataNode, order: DataNode, name: str) -> DataNode:
+def clips(frames: DataNode, order: DataNode) -> DataNode:
     """(frames, 224, 224, 3) in `order`, 16 per clip; the dali backend makes the clips the batch of the networks."""
     ordered = fn.sequence_rearrange(frames, new_order=order)
-    return fn.reshape(ordered, shape=[-1, FRAMES_OF_CLIP, SIZE, SIZE, 3], layout="", name=name)
+    return fn.reshape(ordered, shape=[-1, FRAMES_OF_CLIP, SIZE, SIZE, 3], layout="")

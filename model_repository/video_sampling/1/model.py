@@ -29,6 +29,8 @@ class TritonPythonModel(VideoModel):
         """Start the worker, and ask what NVDEC reads if this profile has it."""
         super().initialize(args)
         self.served = served_signals(self.manifest)
+        encoder = self.manifest.get("frames", {"height": 0, "width": 0})
+        self.square_frames = encoder["height"] == encoder["width"]
         try:
             self.nvdec = capabilities(self.parameters.get("NVDEC_READS"))
             if "NVDEC_READS" in self.parameters:
@@ -87,4 +89,5 @@ class TritonPythonModel(VideoModel):
         if "NVDEC_READS" not in self.parameters:
             return Choice(Decoder.FFMPEG)
         device = self.parameters.get("DALI_DEVICE", "mixed")
-        return choose(plan, file_bytes, self.nvdec, self.decoder.limits, self.max_decoded_bytes, device)
+        limits, most = self.decoder.limits, self.max_decoded_bytes
+        return choose(plan, file_bytes, self.nvdec, limits, most, device, square_frames=self.square_frames)
