@@ -25,7 +25,7 @@ from bench.markdown import number, table
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".bench" / "embeddings"
-GROWTH_MIB = 48.0
+GROWTH_MIB = 32.0
 """How much more memory many videos may take than few: the client lists the names, and SQLite its index."""
 _WEIGHTS = {
     **{"motion": "none", "camera": "none", "precision": "f32", "labels": ["still"]},

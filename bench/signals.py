@@ -43,8 +43,8 @@ class Costs:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print a table, and return the exit status: 1 if less is saved than the camera clips cost."""
     parser = argparse.ArgumentParser(prog="python -m bench.signals", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=8, metavar="N", help="of video (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=6, metavar="N", help="of video (default: %(default)s)")
     options = parser.parse_args(arguments)
     CACHE.mkdir(parents=True, exist_ok=True)
     video = encode(options.seconds, 320)
