@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from client import Client, InvalidRequest, ServerError, ServerUnavailable
+from client import Client, InvalidRequest, Parameters, ServerError, ServerUnavailable
 from fixtures.synthetic import encode, encode_audio
 from server import Server
 from server.local_http import open_local
@@ -48,7 +48,13 @@ def score_at_once(client: Client, video: bytes, count: int) -> None:
 def test_requests_are_counted_by_outcome_and_reason_in_every_process(server: Server, client: Client) -> None:
     before = scrape(server)
     score_at_once(client, GOOD, 6)
-    for bad, parameters in ((GOOD[:2000], {}), (encode_audio(), {}), (GOOD, {"fps": -1}), (GOOD, {"fps": 0})):
+    refused: list[tuple[bytes, Parameters]] = [
+        (GOOD[:2000], {}),
+        (encode_audio(), {}),
+        (GOOD, {"fps": -1}),
+        (GOOD, {"fps": 0}),
+    ]
+    for bad, parameters in refused:
         with pytest.raises(InvalidRequest):
             client.score(bad, **parameters)
     after = scrape(server)

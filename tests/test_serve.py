@@ -439,6 +439,9 @@ def test_a_given_flag_overrides_the_default() -> None:
         "--metrics-config=counter_latencies=true",
         "--grpc-http2-min-recv-ping-interval-without-data=5000",
         "--grpc-keepalive-permit-without-calls=false",
+        "--grpc-keepalive-time=1000",
+        "--grpc-keepalive-timeout=1000",
+        "--grpc-http2-max-pings-without-data=1",
     ]
     assert find_triton().command(given, "cpu")[1:] == given
 

@@ -54,6 +54,7 @@ def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     _require(_are_integers(frame_order, 0, MAX_FRAMES, below=len(frame_indices)))
     _require(isinstance(frame_seconds, list) and len(frame_seconds) == len(frame_order))
     _require(all(map(_is_finite, frame_seconds)))
+    _require(bool(said["motion_order"] or said["camera_order"] or frame_order))
     _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))

@@ -40,7 +40,6 @@ STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = (
     "scores.parquet --drop static --drop slideshow --kept kept.txt",
     "scores.parquet --learned filter.json --top 10000 --one-per video --kept kept.parquet",
-    "scores.parquet --static camera=0.4,object=0.3 --kept kept.parquet --failed failed.txt",
 )
 
 
