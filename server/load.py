@@ -18,6 +18,7 @@ from typing import Any
 from server.bytecode import compile_models
 from server.errors import ServerFailed
 from server.flags import KEY_NAME
+from server.heads import other_encoders
 from server.key import key_path
 from server.local_http import open_local
 from server.ports import LOOPBACK, in_url
@@ -179,10 +180,8 @@ def _check_same(served: dict[str, Any], manifest: dict[str, Any]) -> None:
     for name, before, now in pairs:
         if before != now:
             raise NotLoaded(f"the server has the {name} of {before}, and the repository that of {now}: restart it")
-    for head in manifest.get("heads", {}).values():
-        encoder = manifest.get("frames", {}).get("source") if head["on"] == "frames" else manifest.get("motion")
-        if head["encoder"] != encoder:
-            raise NotLoaded(f"{head['model']} learned from embeddings by {head['encoder']}, not by {encoder}")
+    if sentences := other_encoders(manifest):
+        raise NotLoaded("; ".join(sentences))
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from server.heads import other_encoders
 from server.ports import family
 from server.tls import ServerTls
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
@@ -52,7 +53,7 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
 
 def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, precision: str) -> list[str]:
     """Problems of the optional networks, which may have been exported for another profile than the first two."""
-    found = []
+    found = [f"{sentence}: train it again, or --remove it" for sentence in other_encoders(manifest)]
     for key in ("frames", "actions"):
         model = manifest.get(key, {}).get("model")
         if model is None:

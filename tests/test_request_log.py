@@ -100,6 +100,26 @@ def test_the_environment_selects_which_requests_are_logged(logged: str, expected
         assert [json.loads(text)["request_id"] for text in pipe] == expected
 
 
+def test_of_callers_that_have_gone_few_are_logged_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("video.request_log.time.monotonic", lambda: now)
+    reader, writer = os.pipe()
+    log = RequestLog.from_environment({})
+    log = RequestLog(log._logged, writer)
+    for second in (0, 1, 9.9, 10.1, 30):
+        now = 100.0 + second
+        record = RequestRecord("video_decode", str(second))
+        record.fail(Reason.ABANDONED, "the caller has gone")
+        log.write(record)
+        log.write(RequestRecord("video_decode", "good"))
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        said = [json.loads(text) for text in pipe]
+    abandoned = [(entry["request_id"], entry.get("more_abandoned")) for entry in said if entry["outcome"] != "ok"]
+    assert abandoned == [("0", None), ("10.1", 2), ("30", None)]
+    assert len(said) == len(abandoned) + 5
+
+
 def test_a_wrong_value_is_named() -> None:
     with pytest.raises(ValueError, match="REQUEST_LOG is 'yes', it must be all, errors or off"):
         RequestLog.from_environment({"REQUEST_LOG": "yes"})

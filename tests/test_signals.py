@@ -11,6 +11,7 @@ from tritonclient.grpc import model_config_pb2
 from export.configs import model_files
 from export.ensemble import ensemble_config, ensemble_files
 from export.plans import BATCHES, MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
+from server.heads import other_encoders
 from server.preflight import problems
 from tests.test_config import MODEL_REPOSITORY, full_shapes
 from tests.test_config import parse as parse_file
@@ -182,6 +183,32 @@ def test_the_files_of_video_signals() -> None:
         "embedding_copy/config.pbtxt",
         "embedding_copy/1/model.py",
     }
+
+
+def test_a_head_over_another_encoder_is_not_served() -> None:
+    heads = {
+        "a": {"model": "head_a", "on": "segments", "encoder": "motion@1"},
+        "b": {"model": "head_b", "on": "segments", "encoder": "motion@2"},
+        "c": {"model": "head_c", "on": "frames", "encoder": "frames@1"},
+        "d": {"model": "head_d", "on": "frames", "encoder": "motion@1"},
+    }
+    manifest = {"motion": "motion@1", "frames": {"source": "frames@1"}, "heads": heads}
+    assert other_encoders(manifest) == [
+        "head_b learned from embeddings by motion@2, not by motion@1",
+        "head_d learned from embeddings by motion@1, not by frames@1",
+    ]
+
+
+def test_a_server_with_such_a_head_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "video_motion").mkdir()
+    (tmp_path / "video_motion" / "config.pbtxt").touch()
+    for model in ("motion_backbone", "motion_head", "camera_classifier"):
+        (tmp_path / model / "1").mkdir(parents=True)
+        (tmp_path / model / "1" / "model.onnx").touch()
+    head = {"model": "head_b", "on": "segments", "encoder": "motion@2"}
+    (tmp_path / "weights.json").write_text(json.dumps({"motion": "motion@1", "camera": "c", "heads": {"b": head}}))
+    found = [problem for problem in problems(tmp_path, "127.0.0.1", {}) if "/dev/shm" not in problem]
+    assert found == ["head_b learned from embeddings by motion@2, not by motion@1: train it again, or --remove it"]
 
 
 @pytest.mark.parametrize(

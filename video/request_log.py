@@ -5,7 +5,9 @@ neither end a line nor control a terminal.
 """
 
 import json
+import math
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +20,8 @@ VARIABLE = "REQUEST_LOG"
 MAX_TEXT = 1500
 """Maximum length of a text as JSON; it keeps a line below 4096 bytes, which a pipe takes in one piece even if several
 processes write to it."""
+ABANDONED_SECONDS = 10.0
+"""Callers that cancel by the thousand must not fill a disk; metrics count each of them."""
 MAX_DETAIL = 250
 """Maximum length of what is said about NVDEC, in the same way."""
 
@@ -31,12 +35,14 @@ class Logged(StrEnum):
 
 
 class RequestLog:
-    """Logs requests."""
+    """Logs requests; of those whose callers have gone, one in `ABANDONED_SECONDS`, with how many more there were."""
 
     def __init__(self, logged: Logged, descriptor: int = STANDARD_ERROR) -> None:
         """`descriptor`: the open file to write to."""
         self._logged = logged
         self._descriptor = descriptor
+        self._abandoned_logged = -math.inf
+        self._abandoned_more = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RequestLog":
@@ -51,14 +57,21 @@ class RequestLog:
         went_well = record.outcome is RequestOutcome.OK and record.nvdec_error is None
         if self._logged is Logged.OFF or (self._logged is Logged.ERRORS and went_well):
             return
+        more = 0
+        if record.outcome is RequestOutcome.ABANDONED:
+            now = time.monotonic()
+            if now - self._abandoned_logged < ABANDONED_SECONDS:
+                self._abandoned_more += 1
+                return
+            self._abandoned_logged, more, self._abandoned_more = now, self._abandoned_more, 0
         try:
-            os.write(self._descriptor, line(record))
+            os.write(self._descriptor, line(record, more))
         except OSError:
             return
 
 
-def line(record: RequestRecord) -> bytes:
-    """The line of a request, without fields that are None."""
+def line(record: RequestRecord, more_abandoned: int = 0) -> bytes:
+    """The line of a request, without fields that are None; `more_abandoned` have no line of their own."""
     said = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": "request",
@@ -78,6 +91,7 @@ def line(record: RequestRecord) -> bytes:
         "why_not_nvdec": _shortened(record.why_not_nvdec, MAX_DETAIL),
         "nvdec_error": _shortened(record.nvdec_error, MAX_DETAIL),
         "restarts": dict(record.restarts) or None,
+        "more_abandoned": more_abandoned or None,
     }
     return json.dumps({name: value for name, value in said.items() if value is not None}).encode() + b"\n"
 
