@@ -15,6 +15,7 @@ COPY pyproject.toml LICENSE ./
 RUN python3 -m pip install --ignore-installed 'pip>=25.1' && \
     python3 -m pip install --group pyproject.toml:proxy
 COPY backends backends
+COPY client/_sdk/parameters.json client/_sdk/parameters.json
 COPY export export
 COPY server server
 COPY training/heads training/heads

@@ -22,9 +22,9 @@ from fixtures.synthetic import encode, encode_audio
 from server import Server
 from tests.processes import workers
 from tests.test_request_log import lines_of
+from video.clips import CLIP_FRAMES
 from video.formats import CONTAINERS
-from video.parameters import _INTEGERS as WHOLE
-from video.parameters import _RANGES as RANGES
+from video.parameters import MAX_SEGMENTS
 from video.parameters import Parameters as ServerParameters
 
 VIDEO = encode(130, width=240, height=136)
@@ -188,10 +188,13 @@ def test_answers_are_read_with_the_labels_of_the_checkpoint() -> None:
 
 
 def test_the_client_and_the_server_declare_the_same_parameters() -> None:
-    """Neither can import the other: the wheel has no folder `video`, the worker's sandbox no tritonclient."""
-    assert RANGES == client._sdk.parameters.RANGES
-    assert WHOLE == client._sdk.parameters.WHOLE
+    """Neither can import the other, but both read one file of ranges."""
     assert [field.name for field in dataclasses.fields(ServerParameters)] == [*client._sdk.parameters.NAMES]
+
+
+def test_the_most_frames_make_the_most_segments() -> None:
+    """A further segment is added to the whole ones."""
+    assert client._sdk.parameters.RANGES["max_frames"] == (1, (MAX_SEGMENTS - 1) * CLIP_FRAMES)
 
 
 def test_the_help_names_the_defaults_of_the_server() -> None:

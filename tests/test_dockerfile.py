@@ -42,6 +42,7 @@ def context(instructions: list[tuple[str, str]], tmp_path_factory: pytest.TempPa
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, directory / name)
     return directory
 

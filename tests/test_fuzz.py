@@ -87,7 +87,7 @@ def test_any_parameters_are_accepted_or_refused_in_one_sentence(asked: dict[str,
         check_sentence(error, 400)
     else:
         numbers = [value for name, value in vars(taken).items() if name != "signals" and value is not None]
-    assert all(map(math.isfinite, numbers))
+        assert all(map(math.isfinite, numbers))
 
 
 @pytest.fixture(scope="module")

@@ -1,32 +1,24 @@
 """The parameters of a request, and their ranges."""
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
 from video.signals import OF_VIDEO_MOTION, Signal, asked_signals
 
-MAX_SEGMENTS = 32
+_SHARED = Path(__file__).parents[1] / "client" / "_sdk" / "parameters.json"
+"""In the client's folder, because the wheel has no other; the image has this file of it alone."""
+_NUMBERS: dict[str, dict[str, float]] = json.loads(_SHARED.read_text())
+_RANGES = {name: (number["least"], number.get("most", math.inf)) for name, number in _NUMBERS.items()}
+_INTEGERS = tuple(name for name, number in _NUMBERS.items() if number.get("whole"))
+MAX_SEGMENTS = int(_RANGES["max_clips"][1])
 """The most clips of one video that either network takes: `max_batch_size` of the models."""
-MAX_FRAMES = 256
+MAX_FRAMES = int(_RANGES["frames"][1])
 """The most frames of one video that the image encoder takes."""
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "fps": (0.01, 240),
-    "max_frames": (1, (MAX_SEGMENTS - 1) * CLIP_FRAMES),
-    "clip_seconds": (0.01, 3600),
-    "clip_stride_seconds": (0.01, 3600),
-    "max_clips": (1, MAX_SEGMENTS),
-    "start_seconds": (0, math.inf),
-    "end_seconds": (0, math.inf),
-    "from_first_frame": (0, 1),
-    "allow_damaged": (0, 1),
-    "frames": (1, MAX_FRAMES),
-}
-_INTEGERS = ("max_frames", "max_clips", "from_first_frame", "allow_damaged", "frames")
 _SWITCHES = ("allow_damaged",)
 """Parameters that may also be true or false."""
 

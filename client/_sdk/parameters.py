@@ -1,7 +1,9 @@
 """The parameters of a request."""
 
+import json
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import TypedDict
 
 from ..errors import InvalidRequest
@@ -40,20 +42,11 @@ _LARGEST_WHOLE = 2**63
 NAMES = tuple(Parameters.__annotations__)
 TEXTS = ("signals",)
 """The parameters that are no numbers."""
-WHOLE = ("max_frames", "max_clips", "from_first_frame", "allow_damaged", "frames")
+_NUMBERS: dict[str, dict[str, float]] = json.loads(files(__package__).joinpath("parameters.json").read_text())
+"""The ranges of the parameters that are numbers: the server reads the same file."""
+WHOLE = tuple(name for name, number in _NUMBERS.items() if number.get("whole"))
 """The parameters that are whole numbers."""
-RANGES: dict[str, tuple[float, float]] = {
-    "fps": (0.01, 240),
-    "max_frames": (1, 496),
-    "clip_seconds": (0.01, 3600),
-    "clip_stride_seconds": (0.01, 3600),
-    "max_clips": (1, 32),
-    "start_seconds": (0, math.inf),
-    "end_seconds": (0, math.inf),
-    "from_first_frame": (0, 1),
-    "allow_damaged": (0, 1),
-    "frames": (1, 256),
-}
+RANGES = {name: (number["least"], number.get("most", math.inf)) for name, number in _NUMBERS.items()}
 """What the server accepts, so that a command line is checked before a million requests fail."""
 
 
