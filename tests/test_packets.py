@@ -12,9 +12,13 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.video.frame import PictureType
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fixtures.synthetic import encode, picture
+from video.bits import START_CODE
+from video.packet_notes import Notes
 from video.packets import beginning_test, shown_test
 
 ENCODERS = {
@@ -195,3 +199,21 @@ def test_no_packet_is_too_short_or_too_odd_to_be_looked_at(codec: str, extradata
         assert begins is not None
         assert begins(memoryview(content)) in (True, False)
         assert shown is None or shown(memoryview(content)) in (True, False)
+
+
+CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "prores")
+PIECES = st.one_of(
+    st.sampled_from([START_CODE, b"\0" + START_CODE, b"\0\0", b"\x65", b"\x06\x06"]), st.binary(max_size=5)
+)
+
+
+@given(
+    st.sampled_from(CODECS),
+    st.one_of(st.none(), st.lists(PIECES, max_size=12).map(b"".join)),
+    st.lists(PIECES, min_size=1, max_size=12).map(b"".join).filter(len),
+)
+def test_any_packet_has_an_answer(codec: str, extradata: bytes | None, packet: bytes) -> None:
+    """Two start codes in a row once had none: an empty unit between them."""
+    for test in (beginning_test(codec, extradata), shown_test(codec, extradata)):
+        assert test is None or isinstance(test(memoryview(packet)), bool)
+    Notes(codec, extradata).take(memoryview(packet), is_shown=True)

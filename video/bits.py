@@ -37,7 +37,7 @@ START_CODE = b"\0\0\1"
 
 
 def nal_units(packet: Packet, length_bytes: int) -> Iterator[tuple[int, Packet]]:
-    """Place and content of the NAL units of a packet of H.264 or HEVC, up to the first one that is cut off.
+    """Place and content of the NAL units of a packet of H.264 or HEVC with content, up to the first one cut off.
 
     Each has its length before it in `length_bytes`, or start codes separate them (Annex B) if that is 0.
     """
@@ -55,8 +55,8 @@ def nal_units(packet: Packet, length_bytes: int) -> Iterator[tuple[int, Packet]]
     while place >= 0:
         place += len(START_CODE)
         end = content.find(START_CODE, place)
-        if place < len(content):
-            yield place, content[place:] if end < 0 else content[place:end]
+        if unit := content[place:] if end < 0 else content[place:end]:
+            yield place, unit
         place = end
 
 
