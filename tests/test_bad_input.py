@@ -198,9 +198,9 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (to_decode(16, 0, 0), "both orders are empty: one of them must have a clip"),
-        (to_decode(0, 16, 16), "there are 0 frame indices; their number must be from 1 to 1024"),
-        (to_decode(2_000_000, 16, 16), "there are 2000000 frame indices; their number must be from 1 to 1024"),
+        (to_decode(16, 0, 0), "all orders are empty: one of them must have a frame"),
+        (to_decode(0, 16, 16), "there are 0 frame indices; their number must be from 1 to 1280"),
+        (to_decode(2_000_000, 16, 16), "there are 2000000 frame indices; their number must be from 1 to 1280"),
         (
             to_decode(16, 2_000_000, 16),
             "an order has 2000000 positions; their number must be a multiple of 16, at most",
@@ -210,6 +210,14 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
         (to_decode(8, 16, 16) | {"MOTION_ORDER": np.full((1, 16), 8, np.int32)}, "positions outside the 8 frames"),
         (to_decode(8, 16, 16) | {"CAMERA_ORDER": np.full((1, 16), -1, np.int32)}, "positions outside the 8 frames"),
         (to_decode(61, 16, 16), "frame indices must be ascending, from 0 to 59"),
+        (
+            to_decode(16, 16, 16, FRAME_ORDER=np.zeros((1, 257), np.int32)),
+            "FRAME_ORDER has 257 positions; their number must be at most 256",
+        ),
+        (
+            to_decode(16, 16, 16, FRAME_ORDER=np.zeros((1, 1), np.int32)),
+            "there is no image encoder to prepare frames for",
+        ),
         (to_decode(16, 16, 16, VIDEO=np.zeros((1, 0), np.uint8)), "the file is empty"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
