@@ -229,8 +229,8 @@ def test_a_small_file_with_too_much_to_decode_does_not_reach_dali(gpu: Client, c
 def test_what_no_plan_asks_for_does_not_reach_dali(
     frames: int, motion: int, camera: int, model: str, gpu_profile: Server
 ) -> None:
+    nothing = {"FRAME_ORDER": np.array([[-1]], np.int32)} if model == "video_decode_nvdec" else {}
     with pytest.raises(InferenceServerException, match=r"orders? |frame indices") as raised:
-        nothing = {"FRAME_ORDER": np.array([[-1]], np.int32)} if model == "video_decode_nvdec" else {}
         call(gpu_profile, model, to_decode(frames, motion, camera, **nothing), with_key=True)
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
     assert raised.value.message().strip().endswith(" [invalid_parameter]")
