@@ -30,6 +30,8 @@ from video.clips import CLIP_SHAPE, FRAME_SIZE
 from video.errors import Reason
 
 KEPT = Path(__file__).parent.parent / ".fuzz"
+REPORTED_EVERY = 1000
+"""Files between two lines of progress."""
 GOOD_EVERY = 100
 """Damaged files between two decodings of the valid video."""
 
@@ -129,6 +131,8 @@ class Fuzzer:
         with self._lock:
             self.outcomes[outcome] += 1
             self.slowest = max(self.slowest, (seconds, name))
+            if self.done % REPORTED_EVERY == 0:
+                print(f"{self.done} files, {len(self.unexpected)} unexpected", file=sys.stderr, flush=True)
 
     def _keep(self, what: str, video: bytes) -> None:
         KEPT.mkdir(exist_ok=True)
