@@ -122,7 +122,7 @@ def test_an_ipv6_address_is_listened_on(small_repository: Path) -> None:
 def test_the_decoder_is_open_if_a_setting_says_so(open_by: dict[str, bool], small_repository: Path) -> None:
     with running(Settings.on_free_ports(small_repository, precision="f32", **open_by)) as server:
         assert call(server, "video_decode", to_decode(16, 16, 16)).as_numpy("MOTION_CLIPS").shape[0] == 1
-        with pytest.raises(InferenceServerException, match="both orders are empty"):
+        with pytest.raises(InferenceServerException, match="all orders are empty"):
             call(server, "video_decode", to_decode(16, 0, 0))
 
 

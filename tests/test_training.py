@@ -201,7 +201,7 @@ def test_a_sample_is_what_the_server_decodes(shards: Path) -> None:
         indices, motion, camera = (np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order"))
         decoded = decoder.decode(video, indices, motion, camera, FRAME_SIZE)
     shard = Shard.load(shards, 0)
-    for stored, clips, labels in zip(shard.frames, decoded, shard.labels, strict=False):
+    for stored, clips, labels in zip(shard.frames, decoded[:2], shard.labels, strict=False):
         halved = clips[0].reshape(CLIP_FRAMES, 112, 2, 112, 2, 3).mean((2, 4))
         assert np.abs(stored - halved).max() <= 0.5
         assert {label for label, there in zip(LABELS, labels, strict=True) if there} == clip.moves.labels
