@@ -72,12 +72,15 @@ class HttpApi:
                 headers.append((b"transfer-encoding", b"chunked"))
             sent = body.chunks(MAX_BODY_BYTES)
         seconds = CLOSED_SECONDS if has_key else OPEN_SECONDS
-        change: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        change: contextlib.AbstractContextManager[Callable[[], None]] = contextlib.nullcontext(lambda: None)
         if has_key and self._control is not None:
             change = self._control.change(request.method, request.target)
         try:
-            with change:
-                return await exchange(self._triton(), request.method, request.target, headers, sent, seconds=seconds)
+            with change as succeeded:
+                answer = await exchange(self._triton(), request.method, request.target, headers, sent, seconds=seconds)
+                if answer.status == 200:
+                    succeeded()
+                return answer
         except NoAnswer as error:
             raise HttpError(503, f"tritonserver does not answer ({error}), retry later") from error
         except TimeoutError:

@@ -15,6 +15,7 @@ from server.http_api import HttpApi
 from server.installation import Triton, precision_environment
 from server.key import write_key
 from server.leftovers import new_prefix
+from server.loaded_files import LoadedFiles
 from server.metrics import Counts, MetricsEndpoint
 from server.model_control import ModelControl
 from server.ports import LOOPBACK, in_url
@@ -55,10 +56,11 @@ class Server:
         """ADDRESS:PORT of gRPC, for callers."""
         self._triton = triton
         self._endpoints = Endpoints.choose(settings)
-        self._export = self._export_stamp()
+        self.loaded_files = LoadedFiles(settings.model_repository)
+        """From which files the models were loaded."""
         self._shared_memory_prefix = new_prefix()
         precision = precision_environment(self.profile, settings.precision)
-        self.model_control = ModelControl(self._processes_of)
+        self.model_control = ModelControl(self._processes_of, self.loaded_files)
         """Models that holders of the key load and unload."""
         self._cpu_shares: CpuShares | None = None
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
@@ -170,18 +172,6 @@ class Server:
     def log(self) -> str:
         """The last lines that tritonserver wrote."""
         return self.triton_process.log
-
-    def exported_anew(self) -> bool | None:
-        """Whether the networks were exported again since the start; None while an export replaces them."""
-        stamp = self._export_stamp()
-        return None if stamp is None else stamp != self._export
-
-    def _export_stamp(self) -> tuple[int, int] | None:
-        try:
-            status = (self.settings.model_repository / "weights.json").stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns
 
     def wait_until_ready(self) -> None:
         """Return when all models are loaded; `ServerFailed` if that does not happen in time."""

@@ -27,16 +27,20 @@ from server.settings import Settings
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 DESCRIBING = ("video_sampling", "video_signals")
 """What names the networks that are served, in the order in which it is loaded again."""
+COPYING = "embedding_copy"
+"""A part of `video_signals` that the export writes, too."""
 TIMEOUT_SECONDS = 300.0
 INTERRUPTED = 130
 _EVERYWHERE = ("0.0.0.0", "::")
 
 EPILOG = """\
-The variables HTTP_PORT, GRPC_PORT and ADDRESS say which server, as they do for `python -m server`.
+The variables HTTP_PORT, GRPC_PORT and ADDRESS say which server, as they do for `python -m server`. --url says which
+tritonserver instead, if it runs by itself with --model-control-mode=explicit --load-model=*.
 
 examples:
   python -m export --head genre=heads/genre && python -m server.load head_genre
   python -m export --remove head_genre && python -m server.load --remove head_genre
+  python -m server.load head_genre --url http://127.0.0.1:8000
 
 exit status: 0 ready, 1 not, 2 wrong command line, 130 interrupted; a load that was begun goes on."""
 
@@ -46,20 +50,31 @@ class NotLoaded(Exception):
 
 
 class RunningServer:
-    """The HTTP API of a server of this user."""
+    """The HTTP API of a running server."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `NotLoaded` if there is none."""
-        path = key_path(settings.grpc_port)
+    def __init__(self, url: str, key: str | None = None, refused: str | None = None) -> None:
+        """`url` has no path; `key` opens the closed APIs; `refused` is what to say if it does not."""
+        self._url = f"{url}/v2"
+        self._headers = {} if key is None else {KEY_NAME: key}
+        self._refused = refused
+
+    @classmethod
+    def of_this_user(cls, settings: Settings) -> "RunningServer":
+        """The server of this user on the ports of `settings`. Raises `NotLoaded` if there is none."""
         try:
-            self._key = path.read_text()
+            key = key_path(settings.grpc_port).read_text()
         except OSError:
             raise NotLoaded(
                 f"no server of this user listens on gRPC port {settings.grpc_port}: start one with `make serve`, or "
                 "set GRPC_PORT and HTTP_PORT to its ports"
             ) from None
         is_local = settings.tls is not None or settings.address in _EVERYWHERE
-        self._url = f"http://{in_url(LOOPBACK if is_local else settings.address)}:{settings.http_port}/v2"
+        url = f"http://{in_url(LOOPBACK if is_local else settings.address)}:{settings.http_port}"
+        refused = (
+            f"the server on HTTP port {settings.http_port} is another one than that on gRPC port "
+            f"{settings.grpc_port}: set HTTP_PORT and GRPC_PORT to the ports of one server"
+        )
+        return cls(url, key, refused)
 
     def weights(self) -> dict[str, Any]:
         """What WEIGHTS says of the networks that are served."""
@@ -84,13 +99,13 @@ class RunningServer:
 
     def _ask(self, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         body = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(f"{self._url}/{path}", body, {KEY_NAME: self._key})
         try:
+            request = urllib.request.Request(f"{self._url}/{path}", body, self._headers)
             with open_local(request, TIMEOUT_SECONDS) as answer:
                 said: dict[str, Any] = json.loads(answer.read() or b"{}")
                 return said
         except urllib.error.HTTPError as error:
-            raise NotLoaded(_reason(error)) from error
+            raise NotLoaded(self._refused if error.code == 403 and self._refused else _reason(error)) from error
         except (OSError, HTTPException, ValueError) as error:
             raise NotLoaded(f"the server at {self._url} does not answer: {error}") from error
 
@@ -112,9 +127,17 @@ def main(arguments: list[str] | None = None) -> int:
         default=MODEL_REPOSITORY,
         help="the one that the server serves (default: model_repository in the project)",
     )
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        help="HTTP endpoint of a tritonserver without `python -m server`",
+    )
     options = parser.parse_args(arguments)
     try:
-        server = RunningServer(Settings.from_environment(options.model_repository, os.environ))
+        if options.url is None:
+            server = RunningServer.of_this_user(Settings.from_environment(options.model_repository, os.environ))
+        else:
+            server = RunningServer(options.url.rstrip("/"))
         change(server, options.model_repository, options.models, remove=options.remove)
     except (NotLoaded, ServerFailed) as error:
         print(f"server.load: {error}", file=sys.stderr)
@@ -139,7 +162,7 @@ def change(server: RunningServer, repository: Path, models: list[str], *, remove
     _check_same(server.weights(), manifest)
     compile_models(repository)
     # What names a model goes after it comes, and before it goes.
-    steps = [*DESCRIBING] if remove else [*models, "embedding_copy", *DESCRIBING]
+    steps = [*([] if remove else models), COPYING, *DESCRIBING]
     for model in steps:
         started = time.monotonic()
         if model == "video_sampling":

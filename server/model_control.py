@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from server.loaded_files import LoadedFiles
+
 _TARGET = re.compile(rb"/v2/repository/models/([^/%?#]+)/(load|unload)(?:\?[^#]*)?")
 
 
@@ -25,26 +27,34 @@ class Change:
 class ModelControl:
     """The changes that are made, and those that the supervisor has not seen yet; safe to use from several threads."""
 
-    def __init__(self, processes_of: Callable[[str], frozenset[int]]) -> None:
-        """`processes_of` returns the processes that serve a model now."""
+    def __init__(self, processes_of: Callable[[str], frozenset[int]], files: LoadedFiles) -> None:
+        """`processes_of` returns the processes that serve a model now; `files` learns what it was loaded from."""
         self._processes_of = processes_of
+        self._files = files
         self._lock = threading.Lock()
         self._busy: Counter[str] = Counter()
         self._made: list[Change] = []
 
     @contextmanager
-    def change(self, method: bytes, target: bytes) -> Iterator[None]:
-        """Around a request to tritonserver, which may load or unload a model."""
+    def change(self, method: bytes, target: bytes) -> Iterator[Callable[[], None]]:
+        """Around a request to tritonserver, which may load or unload a model; call the result if that succeeded."""
         found = _TARGET.fullmatch(target) if method == b"POST" else None
         if found is None:
-            yield
+            yield lambda: None
             return
         model, is_loaded = found[1].decode(errors="replace"), found[2] == b"load"
         with self._lock:
             self._busy[model] += 1
-        before = self._processes_of(model)
+        before, stamp = self._processes_of(model), self._files.stamp(model)
+
+        def succeeded() -> None:
+            if is_loaded:
+                self._files.loaded(model, stamp)
+            else:
+                self._files.unloaded(model)
+
         try:
-            yield
+            yield succeeded
         finally:
             with self._lock:
                 self._busy[model] -= 1

@@ -123,7 +123,7 @@ class Supervisor:
         return since
 
     def _reload(self, model: str, missing: int) -> None:
-        anew = self._server.exported_anew()
+        anew = self._server.loaded_files.replaced()
         if anew is None:
             return  # an export is replacing the files right now
         if anew:

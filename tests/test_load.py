@@ -1,9 +1,15 @@
 """`python -m server.load`: a head that is exported while the server runs."""
 
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +20,9 @@ from client import Client, ClientError
 from export.networks import export_networks
 from fixtures.synthetic import encode
 from server import Server, Settings, running
+from server.key import write_key
 from server.load import main
+from server.loaded_files import LoadedFiles
 from server.model_control import Change, ModelControl
 from server.supervisor import Supervisor
 from tests.processes import alive
@@ -111,6 +119,15 @@ def test_a_head_comes_and_goes_while_videos_are_scored(
         # It is watched like the others: neither taken for a process that was left, nor missed.
         assert supervisor._processes["head_moves"] == served_by
         assert reloads(served) == 0
+        # The export was loaded: a process that dies costs its model a reload, not the server a restart.
+        for pid in served_by:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not any(map(alive, served_by)))
+        supervisor.look()
+        assert (reloads(served), supervisor._restart) == (1, False)
+        served_by = stubs(served)["head_moves"]
+        with Client(served.url, timeout_seconds=60) as client:
+            assert client.score(VIDEO, signals="segments", heads="moves").heads == score_of_head.heads
 
         export_networks(None, None, repository, lambda _: None, target="cpu", remove=["head_moves"])
         assert load(served, "--remove", "head_moves") == 0
@@ -121,7 +138,8 @@ def test_a_head_comes_and_goes_while_videos_are_scored(
         with Client(served.url) as client:
             assert client.weights().heads == ()
         assert {model: stubs(served)[model] for model in networks} == networks
-        assert reloads(served) == 0
+        assert reloads(served) == 1
+        assert served.loaded_files.replaced() is False
     finally:
         ended.set()
         thread.join()
@@ -187,14 +205,96 @@ def test_without_a_server_there_is_a_sentence(
     assert error.startswith("server.load: no server of this user listens on gRPC port 9: start one with `make serve`")
 
 
+@pytest.mark.usefixtures("ports")
+def test_ports_of_two_servers_are_told_apart(
+    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("GRPC_PORT", "9")
+    write_key("of another server", 9)
+    assert load(served, "--remove", "head_moves") == 1
+    assert capsys.readouterr().err == (
+        f"server.load: the server on HTTP port {served.settings.http_port} is another one than that on gRPC port 9: "
+        "set HTTP_PORT and GRPC_PORT to the ports of one server\n"
+    )
+
+
+@pytest.mark.usefixtures("ports")
+def test_a_port_without_a_server_is_a_sentence(
+    served: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("HTTP_PORT", str(port))
+    assert load(served, "--remove", "head_moves") == 1
+    assert f"the server at http://127.0.0.1:{port}/v2 does not answer: " in capsys.readouterr().err
+    assert load(served, "--remove", "head_moves", "--url", "here") == 1
+    assert "the server at here/v2 does not answer: unknown url type" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ports")
+def test_ctrl_c_has_its_status(served: Server) -> None:
+    """While a server that never answers is asked."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        repository = served.settings.model_repository
+        command = (sys.executable, "-m", "server.load", "--remove", "head_moves", "--model-repository", str(repository))
+        environment = os.environ | {"HTTP_PORT": str(silent.getsockname()[1])}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as loading:
+            connection, _ = silent.accept()
+            with connection:
+                loading.send_signal(signal.SIGINT)
+                _, error = loading.communicate(timeout=30)
+    assert (loading.returncode, error) == (130, "")
+
+
+@pytest.mark.slow
+def test_a_tritonserver_by_itself_loads_a_head(
+    small_repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With explicit model control, as in a container without `python -m server`."""
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
+    head = save(tmp_path / "moves", json.loads((repository / "weights.json").read_text())["motion"])
+    with alone(repository) as (http, grpc):
+        export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": head})
+        assert main(["head_moves", "--model-repository", str(repository), "--url", f"http://{http}"]) == 0
+        assert capsys.readouterr().out.endswith("\nhead_moves: ready\n")
+        with Client(grpc, timeout_seconds=60) as client:
+            assert client.weights().heads[0].name == "moves"
+            found = client.score(VIDEO, signals="segments", heads="moves").heads
+        assert found is not None
+        assert set(found["moves"]) == set(LABELS)
+
+
+@contextmanager
+def alone(repository: Path) -> Iterator[tuple[str, str]]:
+    """A tritonserver with explicit model control, and its HTTP and gRPC addresses."""
+    settings = Settings.on_free_ports(repository, precision="f32")
+    http, grpc = (f"127.0.0.1:{port}" for port in (settings.http_port, settings.grpc_port))
+    command = (
+        *(str(Path(sys.executable).with_name("tritonserver")), f"--model-repository={repository}"),
+        *("--model-config-name=cpu", "--model-control-mode=explicit", "--load-model=*"),
+        *(f"--http-port={settings.http_port}", f"--grpc-port={settings.grpc_port}", "--allow-metrics=false"),
+    )
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            with Client(grpc) as client:
+                wait_for(client.is_ready, seconds=60)
+            yield http, grpc
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
 def test_a_wrong_port_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("GRPC_PORT", "x")
     assert main(["head_moves"]) == 1
     assert "GRPC_PORT" in capsys.readouterr().err
 
 
-def test_the_supervisor_learns_which_models_are_changed() -> None:
-    control = ModelControl(lambda model: frozenset({len(model)}))
+def test_the_supervisor_learns_which_models_are_changed(tmp_path: Path) -> None:
+    control = ModelControl(lambda model: frozenset({len(model)}), LoadedFiles(tmp_path))
     with control.change(b"POST", b"/v2/repository/models/head_moves/load"):
         assert control.busy() == {"head_moves"}
         assert control.made() == []
