@@ -1,0 +1,1 @@
+"""How often camera labels are right, on data sets that people have."""
