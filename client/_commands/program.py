@@ -13,6 +13,7 @@ COMMANDS = {
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
     "learn": "learn from yes and no which videos to keep",
+    "judge": "judge a video generator by the camera moves that its prompts ask for",
     "report": "write an HTML page for choosing thresholds",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
@@ -21,10 +22,11 @@ _NEEDS = {
     "filter": ("pyarrow",),
     "summary": ("pyarrow",),
     "learn": ("pyarrow", "xgboost", "sklearn"),
+    "judge": ("pyarrow", "av", "cv2"),
     "report": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"learn": "learn", "watch": "watch"}
+_EXTRAS = {"learn": "learn", "judge": "judge", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

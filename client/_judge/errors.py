@@ -1,0 +1,5 @@
+"""What ends a judgement."""
+
+
+class JudgeError(Exception):
+    """Prompts or scores cannot be used; the message says why."""

@@ -1,0 +1,96 @@
+"""The page of a judgement: one HTML file that needs no network and no script."""
+
+import html
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from string import Template
+
+from .._tables.presets import COLUMNS
+from .judgement import Comparison, Judgement
+from .statistics import Interval
+
+FAILURES_SHOWN = 20
+EXPLANATION = (
+    "Moving is the share of videos that the preset static does not take: do camera or subject move enough to train on? "
+    "Dynamic degree is VBench's rule: do the largest lengths of optical flow exceed a threshold in a quarter of the "
+    "pairs? A flicker is dynamic by that rule, and so are small, fast objects; slow moves of the picture are not. "
+    "VBench measures flow with RAFT, this page with Farneback's method, so compare the figure with others of this "
+    "command, not with published tables."
+)
+
+
+def page(judgements: Sequence[Judgement], comparisons: Sequence[Comparison], title: str) -> str:
+    """The page."""
+    parts = [_judgement(each) for each in judgements]
+    if comparisons:
+        parts.append(_comparison(judgements, comparisons))
+    template = Template(files(__package__).joinpath("page.html").read_text())
+    return template.substitute(title=html.escape(title), content="\n".join(parts))
+
+
+def _judgement(judgement: Judgement) -> str:
+    parts = [f"<h2>{html.escape(judgement.name)}</h2>"]
+    parts.append(f"<p>{judgement.videos} videos of {judgement.prompts} prompts.</p>")
+    if judgement.missing:
+        shown = "; ".join(html.escape(text) for text in judgement.missing[:FAILURES_SHOWN])
+        parts.append(f"<p>{len(judgement.missing)} prompts have no video: {shown}</p>")
+    if judgement.adherence:
+        rows = [[each.move, str(each.videos), _percent(each.share), _bar(each.share)] for each in judgement.adherence]
+        parts += ["<h3>Requested moves that are shown</h3>", _table(("move", "videos", "share (95 %)", ""), rows)]
+        parts += ["<h3>Requested (rows) and observed (columns) moves</h3>", _confusion(judgement)]
+    else:
+        parts.append("<p>No prompt asks for a camera move.</p>")
+    rows = [[name, *(_number(means[score]) for score in COLUMNS)] for name, means in judgement.scores.items()]
+    parts += ["<h3>Mean scores by category (95 %)</h3>", _table(("category", *COLUMNS), rows)]
+    figures = [["moving", _percent(judgement.moving)]]
+    if judgement.dynamic_degree is not None:
+        figures.append(["dynamic degree", _percent(judgement.dynamic_degree)])
+    parts += ["<h3>Movement at all</h3>", _table(("", "share of videos (95 %)"), figures)]
+    if judgement.agreement:
+        names = ("not moving", "moving")
+        rows = [[name, *map(str, row)] for name, row in zip(names, judgement.agreement, strict=True)]
+        parts += [_table(("", "not dynamic", "dynamic"), rows), f"<p>{EXPLANATION}</p>"]
+    if judgement.not_measured:
+        some = list(judgement.not_measured.items())[:FAILURES_SHOWN]
+        parts.append(f"<p>{len(judgement.not_measured)} videos could not be measured:</p>")
+        parts.append(_table(("video", "why"), [[video, why] for video, why in some]))
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _comparison(judgements: Sequence[Judgement], comparisons: Sequence[Comparison]) -> str:
+    first, second = (judgement.name for judgement in judgements)
+    rows = [[each.what, str(each.wins), str(each.losses), str(each.ties), f"{each.p:.3g}"] for each in comparisons]
+    header = ("", f"{first} has more", f"{second} has more", "the same", "p (sign test)")
+    return f"<section><h2>Prompt by prompt</h2>{_table(header, rows)}</section>"
+
+
+def _confusion(judgement: Judgement) -> str:
+    largest = max(max(row) for row in judgement.confusion) or 1
+    lines = []
+    for move, row in zip(judgement.requested, judgement.confusion, strict=True):
+        cells = "".join(f'<td style="--share:{count / largest:.3f}">{count}</td>' for count in row)
+        lines.append(f"<tr><th scope=row>{move}</th>{cells}</tr>")
+    header = "".join(f"<th scope=col>{column}</th>" for column in judgement.observed)
+    return f"<div class=scroll><table class=confusion><tr><td></td>{header}</tr>{''.join(lines)}</table></div>"
+
+
+def _table(header: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    titles = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in header)
+    lines = ["".join(_cell(cell) for cell in row) for row in rows]
+    return f"<div class=scroll><table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></div>"
+
+
+def _cell(cell: str) -> str:
+    return f"<td>{cell if cell.startswith('<i ') else html.escape(cell)}</td>"
+
+
+def _bar(share: Interval) -> str:
+    return f'<i class=bar style="--low:{share.low:.3f};--value:{share.value:.3f};--high:{share.high:.3f}"></i>'
+
+
+def _percent(share: Interval | None) -> str:
+    return "-" if share is None else f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
+
+
+def _number(value: Interval) -> str:
+    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"

@@ -1,0 +1,61 @@
+"""The prompts that a generator got."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import JudgeError
+from .requested import MOVES, moves_in
+
+SEPARATOR = ";"
+NO_CATEGORY = "all"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A row of the prompts."""
+
+    text: str
+    """The prompt."""
+    moves: tuple[str, ...]
+    """The camera moves that it asks for, keys of `MOVES`."""
+    category: str
+    """Its category."""
+    video: str | None
+    """The name of its video; None if the name is the prompt's."""
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """Read a CSV file with a column `prompt`, and perhaps `move`, `category` and `video`. Raises `JudgeError`.
+
+    `move` names camera moves with `;` between them; without the column, they are found in the prompt's words.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            names = reader.fieldnames or []
+            if "prompt" not in names:
+                raise JudgeError(f"{path} has no column 'prompt', only {', '.join(map(repr, names)) or 'nothing'}")
+            prompts = [_prompt(row, f"{path}, line {reader.line_num}", has_moves="move" in names) for row in reader]
+    except OSError as error:
+        raise JudgeError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise JudgeError(f"{path} is not a CSV file in UTF-8: {error}") from error
+    if not prompts:
+        raise JudgeError(f"{path} has no prompts: nothing follows its first line")
+    return prompts
+
+
+def _prompt(row: dict[str, str | None], where: str, *, has_moves: bool) -> Prompt:
+    text = (row["prompt"] or "").strip()
+    if not text:
+        raise JudgeError(f"{where}: the prompt is empty")
+    if has_moves:
+        moves = tuple(move.strip() for move in (row["move"] or "").split(SEPARATOR) if move.strip())
+        if unknown := [move for move in moves if move not in MOVES]:
+            raise JudgeError(f"{where}: there is no camera move {unknown[0]!r}, only {', '.join(MOVES)}")
+    else:
+        moves = moves_in(text)
+    return Prompt(
+        text, moves, (row.get("category") or "").strip() or NO_CATEGORY, (row.get("video") or "").strip() or None
+    )

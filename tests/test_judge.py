@@ -1,0 +1,343 @@
+"""The command `judge`."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from client._commands.judge import main
+from client._judge.errors import JudgeError
+from client._judge.flow import dynamic
+from client._judge.judgement import compare, judge
+from client._judge.measure_flow import is_dynamic
+from client._judge.observed import match, read_observed
+from client._judge.prompts import Prompt, read_prompts
+from client._judge.requested import MOVES, moves_in
+from client._judge.statistics import mean, sign_test, wilson
+from export.random_weights import CAMERA_LABELS
+from fixtures.browser import browser, missing
+from fixtures.score_tables import write_scores
+from fixtures.synthetic import encode
+from server import Server
+
+Clips = list[tuple[float, float, list[str]]]
+FAST, STILL = (1.5, 1.0, 0.2), (0.1, 0.1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "moves"),
+    [
+        ("A beach at dawn, pan left", ("pan_left",)),
+        ("The camera pans slowly to the right over a city", ("pan_right",)),
+        ("The camera pans across a city", ("pan",)),
+        ("a dog, zoom in", ("zoom_in",)),
+        ("slowly zooming out of a clock, handheld", ("zoom_out", "shake")),
+        ("the camera tilts up, then zooms in on the face", ("tilt_up", "zoom_in")),
+        ("dolly in on a door", ("dolly_in",)),
+        ("the camera pulls back from the table", ("dolly_out",)),
+        ("camera trucks to the left", ("truck_left",)),
+        ("crane up over the roofs", ("pedestal_up",)),
+        ("the camera rolls clockwise", ("roll_right",)),
+        ("the camera rolls counterclockwise", ("roll_left",)),
+        ("the camera orbits the statue", ("arc",)),
+        ("orbiting left around the statue", ("arc_left",)),
+        ("static shot of a lake", ("static",)),
+        ("the camera stays fixed on a lake", ("static",)),
+        ("a tracking shot of a car", ("track",)),
+        ("a boat, with an intense shaking effect", ("shake",)),
+        ("a frying pan on the left side of a stove", ()),
+        ("a man zooms with his bike through a static crowd", ()),
+        ("a dog turns left", ()),
+        ("rolling stones", ()),
+    ],
+)
+def test_moves_in_words(prompt: str, moves: tuple[str, ...]) -> None:
+    assert set(moves_in(prompt)) == set(moves)
+
+
+def test_moves_are_labels_of_the_classifier() -> None:
+    assert {label for labels in MOVES.values() for label in labels} <= set(CAMERA_LABELS)
+
+
+def write_prompts(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_prompts(tmp_path: Path) -> None:
+    path = write_prompts(tmp_path / "p.csv", 'prompt,move,category\n"a, zoom in",pan;static,nature\nb zoom in,,\n')
+    assert read_prompts(path) == [
+        Prompt("a, zoom in", ("pan", "static"), "nature", None),
+        Prompt("b zoom in", (), "all", None),
+    ]
+    path = write_prompts(tmp_path / "q.csv", "video,prompt\n1.mp4,b zoom in\n")
+    assert read_prompts(path) == [Prompt("b zoom in", ("zoom_in",), "all", "1.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "has no column 'prompt', only nothing"),
+        ("text\na\n", "has no column 'prompt', only 'text'"),
+        ("prompt\n", "has no prompts"),
+        ("prompt,move\na,spin\n", "line 2: there is no camera move 'spin', only arc_left"),
+        ("prompt,move\n,pan\n", "line 2: the prompt is empty"),
+        ('prompt\n"a', "is not a CSV file"),
+    ],
+)
+def test_prompts_that_cannot_be_used_are_a_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(JudgeError, match=sentence):
+        read_prompts(write_prompts(tmp_path / "p.csv", text))
+    with pytest.raises(JudgeError, match="cannot read"):
+        read_prompts(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 5), (5, 5), (3, 10), (70, 100)])
+def test_intervals_of_shares_are_those_of_scipy(successes: int, trials: int) -> None:
+    found = wilson(successes, trials)
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((successes / trials, *expected))
+    assert wilson(0, 0) is None
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (1, 0), (5, 5), (9, 1), (40, 60)])
+def test_the_sign_test_is_that_of_scipy(wins: int, losses: int) -> None:
+    expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1
+    assert sign_test(wins, losses) == pytest.approx(expected)
+
+
+def test_means_have_intervals() -> None:
+    found = mean([1.0, 2.0, 3.0] * 30)
+    assert found is not None
+    assert found.value == 2
+    assert 1.75 < found.low < 2 < found.high < 2.25
+    assert mean([]) is None
+
+
+def scores(path: Path, videos: dict[str, tuple[tuple[float, float, float] | str, Clips]]) -> Path:
+    return write_scores(
+        path,
+        [motion for motion, _ in videos.values()],
+        videos=list(videos),
+        clips=[clips for _, clips in videos.values()],
+    )
+
+
+def clips(*labels: list[str]) -> Clips:
+    return [(2.0 * index, 2.0 * index + 2, each) for index, each in enumerate(labels)]
+
+
+@pytest.fixture
+def prompts() -> list[Prompt]:
+    return [
+        Prompt("one", ("pan_left",), "nature", None),
+        Prompt("two", ("static",), "nature", "second.mp4"),
+        Prompt("three", ("zoom",), "city", None),
+        Prompt("four", (), "city", None),
+        Prompt("five", ("pan_left", "zoom_in"), "city", None),
+    ]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return scores(
+        tmp_path / "scores.parquet",
+        {
+            "v/one-0.mp4": (FAST, clips(["pan_left", "pov"], ["pan_left"], ["zoom_in"])),
+            "v/one-1.mp4": (FAST, clips(["tilt_up"], [])),
+            "v/second.mp4": (STILL, clips(["static"], ["static", "undefined"])),
+            "v/three.mp4": (FAST, clips(["zoom_out"], ["static"], ["static"])),
+            "v/four.mp4": (STILL, clips(["undefined"])),
+            "v/five.mp4": ("the file is empty", []),
+        },
+    )
+
+
+def test_what_was_asked_and_what_is_shown(prompts: list[Prompt], table: Path) -> None:
+    observed, failed = read_observed(table)
+    assert failed == 1
+    found = judge("ours", prompts, match(prompts, observed))
+    assert (found.prompts, found.videos, found.missing) == (4, 5, ["five"])
+    shares = {each.move: (each.videos, each.share.value) for each in found.adherence}
+    assert shares == {"pan_left": (2, 0.5), "static": (1, 1.0), "zoom": (1, 1.0), "all": (4, 0.75)}
+    assert found.requested == ["pan_left", "static", "zoom"]
+    assert found.observed == ["pan_left", "tilt_up", "static", "none"]
+    assert found.confusion == [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]]
+    assert found.scores["nature"]["camera"].value == pytest.approx((1.5 + 1.5 + 0.1) / 3)
+    assert set(found.scores) == {"nature", "city", "all"}
+    assert found.moving is not None
+    assert found.moving.value == pytest.approx(3 / 5)
+    assert found.dynamic_degree is None
+
+
+def test_static_must_hold_for_every_clip(tmp_path: Path) -> None:
+    table = scores(tmp_path / "s.parquet", {"a.mp4": (STILL, clips(["static"], []))})
+    observed, _ = read_observed(table)
+    assert not observed["a.mp4"].fulfils("static")
+    assert observed["a.mp4"].longest == "static"
+
+
+def test_vbenchs_rule_stands_beside_ours(prompts: list[Prompt], table: Path) -> None:
+    observed, _ = read_observed(table)
+    flow: dict[str, bool | str] = {video: "one" in video for video in observed}
+    flow["v/four.mp4"] = "the decoder crashed"
+    found = judge("ours", prompts, match(prompts, observed), flow)
+    assert found.dynamic_degree is not None
+    assert found.dynamic_degree.value == 0.5
+    assert found.agreement == [[1, 0], [1, 2]]
+    assert found.not_measured == {"v/four.mp4": "the decoder crashed"}
+
+
+def test_two_generators_are_compared_prompt_by_prompt(prompts: list[Prompt], table: Path, tmp_path: Path) -> None:
+    other = scores(
+        tmp_path / "other.parquet",
+        {
+            "w/one.mp4": (FAST, clips(["pan_left"])),
+            "w/second.mp4": (FAST, clips(["pan_left"])),
+            "w/three.mp4": (FAST, clips(["zoom_in"])),
+            "w/five.mp4": (FAST, clips(["zoom_in"])),
+        },
+    )
+    first, second = (match(prompts, read_observed(path)[0]) for path in (table, other))
+    found = {each.what: (each.wins, each.losses, each.ties, each.p) for each in compare(prompts, first, second)}
+    assert found["adherence"] == (1, 1, 1, 1.0)  # of one.mp4's two videos, one shows the pan
+    assert found["camera"] == (0, 1, 2, 1.0)
+    assert set(found) == {"adherence", "camera", "object", "dynamics"}
+
+
+def moving_square(frames: int, pixels: int, size: int = 256) -> list[NDArray[np.uint8]]:
+    """A textured picture that moves so many pixels a frame."""
+    wide = np.random.default_rng(0).integers(0, 256, (size, size + frames * pixels), np.uint8)
+    wide = cv2.GaussianBlur(wide, (0, 0), 3)
+    wide = cv2.normalize(wide, wide, 0, 255, cv2.NORM_MINMAX)
+    return [np.repeat(wide[:, pixels * i : pixels * i + size, None], 3, 2) for i in range(frames)]
+
+
+def write_video(path: Path, frames: list[NDArray[np.uint8]], rate: int) -> Path:
+    import av
+
+    with av.open(path, "w") as output:
+        stream = output.add_stream("libx264", rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "18", "preset": "ultrafast"}
+        for frame in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(0, False), (3, False), (10, True)])
+def test_vbenchs_rule(pixels: int, expected: bool, tmp_path: Path) -> None:
+    """At 8 frames per second and a side of 256, pairs move from 6 pixels on."""
+    path = write_video(tmp_path / "v.mp4", moving_square(16, pixels), 8)
+    assert is_dynamic(str(path)) is expected
+
+
+def test_vbenchs_rule_skips_frames_of_a_faster_video(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", moving_square(48, 3), 24)  # 9 pixels between frames at 8 per second
+    assert is_dynamic(str(path)) is True
+
+
+def test_a_quarter_of_the_pairs_must_move(tmp_path: Path) -> None:
+    moving = moving_square(16, 10)
+    few, enough = moving[:4] + [moving[3]] * 12, moving[:5] + [moving[4]] * 11
+    assert is_dynamic(str(write_video(tmp_path / "few.mp4", few, 8))) is False
+    assert is_dynamic(str(write_video(tmp_path / "enough.mp4", enough, 8))) is True
+
+
+def test_a_video_that_cannot_be_measured_has_a_reason(tmp_path: Path) -> None:
+    broken, short = tmp_path / "broken.mp4", tmp_path / "short.mp4"
+    broken.write_bytes(b"no video")
+    write_video(short, moving_square(1, 1), 8)
+    found = dynamic([str(broken), str(short), str(tmp_path / "absent.mp4")])
+    assert found == {
+        str(broken): "it cannot be decoded: Invalid data found when processing input",
+        str(short): "the video has fewer than two frames at 8 per second",
+        str(tmp_path / "absent.mp4"): "it cannot be decoded: No such file or directory",
+    }
+
+
+def test_the_command_writes_page_and_json(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompts = write_prompts(
+        tmp_path / "p.csv", "prompt,move,video\none,pan_left,\n<b>two</b>,static,second.mp4\nfive,zoom,\n"
+    )
+    output, content = tmp_path / "judge.html", tmp_path / "judge.json"
+    assert main([str(prompts), str(table), "--output", str(output), "--json", str(content)]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"video-motion judge: {table}: 1 of 3 prompts have no video, 1 videos have no scores\n"
+    assert said.out.startswith(f"{table}: 3 videos of 2 prompts\n")
+    (generator,) = json.loads(content.read_text())["generators"]
+    assert [each["move"] for each in generator["adherence"]] == ["pan_left", "static", "all"]
+    text = output.read_text()
+    assert "<td>pan_left</td><td>2</td><td>50.0% (9.5% to 90.5%)</td>" in text
+    assert "http" not in text.replace("http-equiv", "")
+    # What a prompt says is text.
+    prompts.write_text("prompt,move\n<script>x</script>,pan\none,pan\n")
+    assert main([str(prompts), str(table), "--output", str(output)]) == 1
+    assert "1 prompts have no video: &lt;script&gt;x&lt;/script&gt;" in output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("{prompts}", "{table}", "{table}"), 2, "both generators are the same"),
+        (("{prompts}", "a", "b", "c"), 2, "name one or two generators"),
+        (("{prompts}", "{prompts}"), 1, "is not a table of scores"),
+        (("{prompts}", "absent"), 1, "absent is neither a folder nor a table"),
+        (("{table}", "{table}"), 1, "is not a CSV file in UTF-8"),
+    ],
+)
+def test_what_cannot_be_judged_is_a_sentence(
+    arguments: tuple[str, ...],
+    status: int,
+    sentence: str,
+    table: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prompts = write_prompts(tmp_path / "p.csv", "prompt\nnobody made this\n")
+    named = [argument.format(prompts=prompts, table=table) for argument in arguments]
+    command = [*named, "--output", str(tmp_path / "judge.html")]
+    if status == 2:
+        with pytest.raises(SystemExit):
+            main(command)
+    else:
+        assert main(command) == 1
+    assert sentence in capsys.readouterr().err
+    assert main([str(prompts), str(table), "--output", str(tmp_path / "judge.html")]) == 1
+    assert "has no video of any prompt" in capsys.readouterr().err
+
+
+def test_a_folder_is_scored_first(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    for name in ("a dog runs-0", "a dog runs-1", "a cat, zoom in"):
+        (folder / f"{name}.mp4").write_bytes(encode(20, width=64, height=48))
+    prompts = write_prompts(tmp_path / "p.csv", 'prompt\na dog runs\n"a cat, zoom in"\n')
+    command = [str(prompts), str(folder), "--output", str(tmp_path / "judge.html"), "--url", server.url]
+    assert main(command) == 0
+    assert f"{folder}: 3 videos of 2 prompts" in capsys.readouterr().out
+    assert (tmp_path / "ours.scores.parquet").exists()
+    assert main(command) == 0  # from the table
+
+
+@pytest.mark.heavy
+def test_the_page_in_a_browser(table: Path, tmp_path: Path) -> None:
+    if sentence := missing():
+        pytest.skip(sentence)
+    file = write_prompts(tmp_path / "p.csv", "prompt,move,video\none,pan_left,\ntwo,static,second.mp4\nthree,zoom,\n")
+    output = tmp_path / "judge.html"
+    assert main([str(file), str(table), "--output", str(output)]) == 0
+    with browser() as opened:
+        for width in (1280, 400):
+            opened.open(output, width=width)
+            assert opened.find("h1").text == "What was asked and what is shown"
+            assert opened.run("return document.querySelectorAll('.confusion tr').length") == 4
+            assert opened.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert opened.errors() == []
