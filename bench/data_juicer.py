@@ -1,8 +1,9 @@
 """What Data-Juicer's `video_motion_score_filter` does with a video, restated from its source, to measure its time.
 
-Data-Juicer itself would bring dozens of packages. What takes its time is here as it is in `_compute_motion_scores_from_video`
-of data_juicer/ops/filter/video_motion_score_filter.py in py-data-juicer 1.6.1 (Apache-2.0): OpenCV reads two frames a second,
-seeks to each, resizes it and computes Farneback's flow; in the end, all flows become lists of Python's numbers.
+Data-Juicer itself would bring dozens of packages. What takes its time is here as it is in
+`_compute_motion_scores_from_video` of data_juicer/ops/filter/video_motion_score_filter.py in py-data-juicer 1.6.1
+(Apache-2.0): OpenCV reads two frames a second, seeks to each, resizes it and computes Farneback's flow; in the end, all
+flows become lists of Python's numbers.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
 
 def motion_score(path: Path, size: int | None) -> float:
     """The mean over pairs of frames of the mean length of the flow; the shorter side is resized to `size`, if given."""
-    flows = []
+    flows: list[np.ndarray] = []
     capture = cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS)
     frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))

@@ -26,7 +26,7 @@ from video.signals import Signal
 from video.strip import Strip
 
 EVERY = tuple(Signal)
-FARNEBACK = {"pyr_scale": 0.5, "levels": 3, "winsize": 15, "iterations": 3, "poly_n": 5, "poly_sigma": 1.2, "flags": 0}
+FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,8 @@ def measure(
 
 def frames_by_definition(path: Path) -> list[Picture]:
     """For each k the first frame at least k * 0.25 s after the first one, each once; OpenCV reads the file."""
-    capture, chosen, k = cv2.VideoCapture(str(path)), [], 0
+    capture, k = cv2.VideoCapture(str(path)), 0
+    chosen: list[Picture] = []
     first = None
     while True:
         read, frame = capture.read()
@@ -72,14 +73,20 @@ def frames_by_definition(path: Path) -> list[Picture]:
                 k += 1
 
 
+def square_of(frame: Picture) -> Picture:
+    return np.asarray(Image.fromarray(frame).resize((240, 320), Image.Resampling.BILINEAR))[40:280]
+
+
 def by_definition(frames: list[Picture]) -> dict[str, float]:
     """The rgb and flow measures of frames, without this project's code."""
-    squares = [np.asarray(Image.fromarray(frame).resize((240, 320), Image.BILINEAR))[40:280] for frame in frames]
+    squares = [
+        np.asarray(Image.fromarray(frame).resize((240, 320), Image.Resampling.BILINEAR))[40:280] for frame in frames
+    ]
     differences, velocities = [], []
     for first, second in itertools.pairwise(squares):
         differences.append(np.mean((second.astype(np.float32) - first.astype(np.float32)) ** 2))
-        greys = [cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) for square in (first, second)]
-        flow = cv2.calcOpticalFlowFarneback(*greys, None, **FARNEBACK)
+        one, two = (cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) for square in (first, second))
+        flow = cv2.calcOpticalFlowFarneback(one, two, None, *FARNEBACK)
         velocities.append(np.mean(np.sqrt(flow[..., 0] ** 2 + flow[..., 1] ** 2)))
     return {
         "max_rgb_diff": float(np.max(differences)),
@@ -99,7 +106,9 @@ def test_measures_of_real_videos_are_those_of_an_opencv_script(
     expected = by_definition(frames)
     assert {measure: getattr(found, measure) for measure in expected} == pytest.approx(expected, rel=0.001)
     greys = [
-        cv2.cvtColor(np.asarray(Image.fromarray(frame).resize((240, 320), Image.BILINEAR))[40:280], cv2.COLOR_RGB2GRAY)
+        cv2.cvtColor(
+            np.asarray(Image.fromarray(frame).resize((240, 320), Image.Resampling.BILINEAR))[40:280], cv2.COLOR_RGB2GRAY
+        )
         for frame in frames
     ]
     assert found.brightness == pytest.approx(np.mean(greys), rel=0.001)
@@ -309,7 +318,7 @@ def test_decoding_may_begin_again() -> None:
     assert once.result().frames == 3
 
 
-GOOD = {name: (3 if name in ("frames", "cuts") else 0.5) for name in NAMES}
+GOOD: dict[str, Any] = {name: (3 if name in ("frames", "cuts") else 0.5) for name in NAMES}
 
 
 @pytest.mark.parametrize(

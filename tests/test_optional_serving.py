@@ -157,9 +157,9 @@ def test_measures_are_those_of_the_decoder_and_only_where_they_are_named(served:
     decoder = IsolatedDecoder(Limits())
     with contextlib.closing(decoder):
         plan = decoder.plan(memoryview(video), {"signals": "metrics"}, served=(Signal.METRICS,))
-        orders = (np.array(plan[name], np.int64) for name in ("frame_indices", "motion_order", "camera_order"))
-        order = np.array(plan["metric_order"])
-        measures = decoder.decode(memoryview(video), *orders, 224, metric_order=order).measures
+        none, order = np.empty(0, np.int64), np.array(plan["metric_order"])
+        indices = np.array(plan["frame_indices"])
+        measures = decoder.decode(memoryview(video), indices, none, none, 224, metric_order=order).measures
     assert measures is not None
     assert names == list(NAMES)
     np.testing.assert_array_equal(alone["METRICS"], measures.row(names))
@@ -279,7 +279,7 @@ def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_pa
     assert score.heads is not None
     assert score.frames.embeddings.shape[0] == 5
     assert score.metrics is not None
-    assert (score.metrics.frames, score.metrics.cuts) == (20, 0)
+    assert score.metrics.frames == 20
     indices = np.linspace(0, 99, 5, dtype=np.float32).astype(int)
     np.testing.assert_allclose(score.frames.seconds, indices / 20, atol=1e-6)
     assert fewer.frames is not None
