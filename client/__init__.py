@@ -2,6 +2,7 @@
 
 from ._sdk.async_client import AsyncClient
 from ._sdk.client import Client
+from ._sdk.metrics import Metrics
 from ._sdk.parameters import Parameters
 from ._sdk.result import CameraClip, MotionScores, Score, ServedHead, VideoInfo, Weights
 from ._sdk.signal_results import Action, ActionClip, Actions, Frames
@@ -30,6 +31,7 @@ __all__ = [
     "DeadlineExceeded",
     "Frames",
     "InvalidRequest",
+    "Metrics",
     "MotionScores",
     "Parameters",
     "Score",

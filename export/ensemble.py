@@ -14,7 +14,7 @@ from export.manifest import ACTIONS_MODEL, FRAMES_MODEL, HEAD_MODEL, Manifest
 ENSEMBLE = "video_signals"
 COPY_MODEL = "embedding_copy"
 PLANNED = (
-    *("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER", "FRAME_SIZE", "ORIENTATION"),
+    *("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER", "METRIC_ORDER", "FRAME_SIZE", "ORIENTATION"),
     *("STRIPPED_VIDEO", "STRIPPED_INDICES", "PLANNED_DECODER"),
 )
 """What `video_decode` gets from `video_sampling`."""
@@ -100,6 +100,8 @@ def ensemble_outputs(manifest: Manifest) -> Iterator[Output]:
         yield Output("FRAME_SECONDS", "FP32", (-1,))
     if "actions" in manifest:
         yield Output("ACTION_PROBABILITIES", "FP32", (-1, -1))
+    if "metrics" in manifest:
+        yield Output("METRICS", "FP32", (-1, -1))
     for name in manifest.get("heads", {}):
         yield Output(_head_output(name), "FP32", (1, -1))
 
@@ -109,8 +111,10 @@ def ensemble_steps(manifest: Manifest) -> Iterator[Step]:
     frames, heads = "frames" in manifest, manifest.get("heads", {})
     frame_heads = any(head["on"] == "frames" for head in heads.values())
     seconds, clips = (("FRAME_SECONDS",), ("FRAME_CLIPS",)) if frames else ((), ())
+    metrics = ("METRICS",) if "metrics" in manifest else ()
+    decoded = ("MOTION_CLIPS", "CAMERA_CLIPS", "DECODER", *clips, *metrics)
     yield Step("video_sampling", _same("VIDEO"), _same(*PLANNED, *DESCRIBED, *seconds))
-    yield Step("video_decode", _same("VIDEO", *PLANNED), _same("MOTION_CLIPS", "CAMERA_CLIPS", "DECODER", *clips))
+    yield Step("video_decode", _same("VIDEO", *PLANNED), _same(*decoded))
     yield Step("motion_backbone", _same("MOTION_CLIPS"), {"SEGMENT_EMBEDDINGS": "segment_embeddings"})
     yield Step("motion_head", {"SEGMENT_EMBEDDINGS": "segment_embeddings"}, _same("MOTION_SCORES", "VIDEO_EMBEDDING"))
     yield Step("camera_classifier", _same("CAMERA_CLIPS"), _same("CAMERA_PROBABILITIES"))

@@ -1,7 +1,8 @@
 """`weights.json`: what a model repository serves, and where each network's weights come from.
 
 `motion`, `camera`, `labels` and `shortest_edge` are the two networks of `video_motion`. The optional networks have one
-key each, only while they are there: `frames`, `actions`, and `heads`, an object with a key for each head.
+key each, only while they are there: `frames`, `actions`, and `heads`, an object with a key for each head. `metrics`
+names the measures, in the order of the columns of METRICS.
 """
 
 import json

@@ -21,6 +21,7 @@ from export.repository import MANIFEST, Transaction
 from export.source import Checkpoint, open_source
 from export.targets import DEFAULT_TARGET, includes
 from video.clips import CLIP_SHAPE, FRAME_SIZE
+from video.measures.measures import NAMES
 
 if TYPE_CHECKING:
     from export.quantization import Clips
@@ -104,6 +105,7 @@ def export_networks(
                 transaction.remove_model(model)
                 report(f"{model}: removed")
             if not missing_networks(manifest):
+                manifest["metrics"] = list(NAMES)
                 for name, content in ensemble_files(manifest).items():
                     transaction.stage_text(name, content)
             # weights.json comes last: it says that the other files belong together.

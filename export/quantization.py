@@ -35,7 +35,7 @@ def read_clips(videos: Sequence[Path], shortest_edge: int) -> tuple[Clips, Clips
                 frames, motion_order, camera_order = (
                     np.array(plan[name]) for name in ("frame_indices", "motion_order", "camera_order")
                 )
-                segments, clips, _ = decoder.decode(video, frames, motion_order, camera_order, shortest_edge)
+                segments, clips, *_ = decoder.decode(video, frames, motion_order, camera_order, shortest_edge)
             except (OSError, VideoError) as error:
                 raise ExportError(f"cannot calibrate on {path}: {error}") from error
             motion.append(segments)

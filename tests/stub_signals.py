@@ -24,6 +24,7 @@ WEIGHTS: dict[str, Any] = {
         "genre": {"source": "directory /heads/genre", "on": "frames", "encoder": "c@3", "labels": HEAD_LABELS},
         "shot": {"source": "directory /heads/shot", "on": "segments", "encoder": "a@1", "labels": ["still", "moving"]},
     },
+    "metrics": ["frames", "mean_velocity", "motion_vectors"],
 }
 """As the server's model says, in the form of `weights.json`."""
 FRAME_EMBEDDINGS = (np.arange(12, dtype=np.float32).reshape(3, 4) - 5) / np.float32(7)
@@ -38,6 +39,7 @@ SIGNAL_OUTPUTS: dict[str, NDArray[Any]] = OUTPUTS | {
     "FRAME_SECONDS": np.array([0, 1.75, 3.4583333], np.float32),
     "SEGMENT_EMBEDDINGS": SEGMENT_EMBEDDINGS,
     "ACTION_PROBABILITIES": ACTION_PROBABILITIES,
+    "METRICS": np.array([[12, 0.75, np.nan]], np.float32),
     "HEAD_GENRE": np.array([[0.125, 0.75, 0.125]], np.float32),
     "HEAD_SHOT": np.array([[0.25, 0.75]], np.float32),
 }

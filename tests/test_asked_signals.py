@@ -49,8 +49,9 @@ def test_frames_are_those_of_the_part_asked_for() -> None:
         ((Signal.CAMERA,), {"camera_order", "clip_seconds"}),
         ((Signal.ACTIONS,), {"camera_order", "clip_seconds"}),
         ((Signal.FRAMES,), {"frame_order", "frame_seconds"}),
+        ((Signal.METRICS,), {"metric_order"}),
         (OF_VIDEO_MOTION, {"motion_order", "camera_order", "clip_seconds"}),
-        (EVERY, {"motion_order", "camera_order", "clip_seconds", "frame_order", "frame_seconds"}),
+        (EVERY, {"motion_order", "camera_order", "clip_seconds", "frame_order", "frame_seconds", "metric_order"}),
     ],
 )
 def test_what_no_signal_needs_is_not_decoded(signals: tuple[Signal, ...], filled: set[str]) -> None:
@@ -77,7 +78,11 @@ def test_names_are_separated_by_commas_and_have_a_fixed_order() -> None:
         ("Motion", OF_VIDEO_MOTION, "signals names 'Motion', it must be"),
         ("frames", OF_VIDEO_MOTION, "signals names 'frames', it must be names out of motion, camera, with commas"),
         ("x" * 100, EVERY, f"signals names '{'x' * 40}', it must be"),
-        (3, EVERY, "signals is '3', it must be names out of motion, camera, segments, frames, actions, with commas"),
+        (
+            3,
+            EVERY,
+            "signals is '3', it must be names out of motion, camera, segments, frames, actions, metrics, with commas",
+        ),
         (True, EVERY, "signals is 'True', it must be names"),
     ],
 )
@@ -90,12 +95,14 @@ def test_other_values_have_a_sentence(value: object, served: tuple[Signal, ...],
 def test_what_is_served_follows_from_what_was_exported() -> None:
     assert served_signals(MANIFEST) == (Signal.MOTION, Signal.CAMERA, Signal.SEGMENTS)
     assert served_signals(MANIFEST | {"actions": {}}) == (Signal.MOTION, Signal.CAMERA, Signal.SEGMENTS, Signal.ACTIONS)
-    assert served_signals(MANIFEST | {"actions": {}, "frames": {}}) == EVERY
+    assert served_signals(MANIFEST | {"metrics": ["cuts"]})[-1] == Signal.METRICS
+    assert served_signals(MANIFEST | {"actions": {}, "frames": {}, "metrics": ["cuts"]}) == EVERY
 
 
-def test_without_signals_all_that_is_served_is_prepared() -> None:
+def test_without_signals_all_that_is_served_is_prepared_but_no_measures() -> None:
     assert Parameters.from_request({}).signals == OF_VIDEO_MOTION
-    assert Parameters.from_request({}, EVERY).signals == EVERY
+    assert Parameters.from_request({}, EVERY).signals == EVERY[:-1]
+    assert Parameters.from_request({"signals": "metrics"}, EVERY).signals == (Signal.METRICS,)
 
 
 def test_callers_learn_labels_and_encoders_but_not_how_frames_are_prepared() -> None:
@@ -113,6 +120,7 @@ def test_callers_learn_labels_and_encoders_but_not_how_frames_are_prepared() -> 
         "genre": {"source": "directory /h", "on": "frames", "encoder": "made@3", "labels": ["a", "b"]}
     }
     assert described(MANIFEST) == MANIFEST
+    assert described(MANIFEST | {"metrics": ["frames", "cuts"]})["metrics"] == ["frames", "cuts"]
 
 
 @pytest.mark.parametrize("size", [(360, 640), (640, 360), (97, 31), (31, 97), (32, 32), (20, 3000)])

@@ -199,8 +199,8 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
     ("inputs", "message"),
     [
         (to_decode(16, 0, 0), "all orders are empty: one of them must have a frame"),
-        (to_decode(0, 16, 16), "there are 0 frame indices; their number must be from 1 to 1280"),
-        (to_decode(2_000_000, 16, 16), "there are 2000000 frame indices; their number must be from 1 to 1280"),
+        (to_decode(0, 16, 16), "there are 0 frame indices; their number must be from 1 to 6080"),
+        (to_decode(2_000_000, 16, 16), "there are 2000000 frame indices; their number must be from 1 to 6080"),
         (
             to_decode(16, 2_000_000, 16),
             "an order has 2000000 positions; their number must be a multiple of 16, at most",
@@ -217,6 +217,10 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
         (
             to_decode(16, 16, 16, FRAME_ORDER=np.zeros((1, 1), np.int32)),
             "there is no image encoder to prepare frames for",
+        ),
+        (
+            to_decode(16, 16, 16, METRIC_ORDER=np.array([[3, 2]], np.int32)),
+            "the positions in METRIC_ORDER must ascend",
         ),
         (to_decode(16, 16, 16, VIDEO=np.zeros((1, 0), np.uint8)), "the file is empty"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client import Action, AsyncClient, Client, InvalidRequest, Score, ServedHead, ServerError
+from client import Action, AsyncClient, Client, InvalidRequest, Metrics, Score, ServedHead, ServerError
 from client._sdk.signals import SIGNALS
 from tests.fake_triton import FakeTriton, fake_triton
 from tests.stub_server import answer_everything
@@ -34,7 +34,7 @@ def test_all_signals_of_one_request(connection: SignalsConnection) -> None:
         score = client.score(b"a video", signals=ALL, frames=3)
     assert connection.models == ["video_sampling", "video_signals"]
     assert connection.videos == [b"a video"]
-    assert connection.parameters == [{"frames": 3, "signals": "motion,camera,segments,frames,actions"}]
+    assert connection.parameters == [{"frames": 3, "signals": "motion,camera,segments,frames,actions,metrics"}]
     assert {*connection.asked[0]} == {*SIGNAL_OUTPUTS}
     assert score.frames is not None
     assert score.segments is not None
@@ -53,6 +53,7 @@ def test_all_signals_of_one_request(connection: SignalsConnection) -> None:
         "genre": {"sport": 0.125, "news": 0.75, "other": 0.125},
         "shot": {"still": 0.25, "moving": 0.75},
     }
+    assert score.metrics == Metrics(frames=12, mean_velocity=0.75)
     assert score.motion.dynamics_score == 2.5
     assert [clip.labels for clip in score.camera] == [["right"], ["right", "left"]]
 
@@ -147,7 +148,7 @@ def test_scores_compare_their_arrays(connection: SignalsConnection) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"signals": ()}, "no signals are named; the signals are motion, camera, segments, frames, actions"),
+        ({"signals": ()}, "no signals are named; the signals are motion, camera, segments, frames, actions, metrics"),
         ({"signals": " , "}, "no signals are named"),
         ({"signals": ("motion", "sound")}, "there is no signal 'sound'; the signals are motion, camera,"),
         ({"signals": 5}, "signals must be names, or a text with commas"),

@@ -25,6 +25,7 @@ PLAN: dict[str, Any] = {
     "info": [10.0, 250, 25.0, 1920, 1080],
     "orientation": [0, False],
     "frame_order": [0],
+    "metric_order": [],
     "decoded_share": 1.0,
     "stripped_video": np.zeros(100, np.uint8),
     "frames_to_decode": 250,
@@ -51,13 +52,14 @@ def test_nvdec_gets_what_it_reads() -> None:
         ({"decoder": "theora"}, "NVDEC does not read theora 4:2:0 of 8 bits"),
         ({"full_range": True}, "DALI may convert its colors (yuv420p, full range) otherwise"),
         ({"decoded_share": 0.874}, "the file is damaged: 87% of it decodes"),
+        ({"metric_order": [0]}, "measures are asked for, which are computed where FFmpeg decodes"),
         ({"stripped_video": np.zeros(0, np.uint8)}, "the file cannot be stripped for certain"),
         (
             {"max_decoded_bytes": 600_000_000},
             "the 100 wanted frames of 1920 x 1080 take 0.62 GB when decoded, more than 0.60 GB (MAX_DECODED_BYTES)",
         ),
     ],
-    ids=["av1", "10 bits", "theora", "full range", "damaged", "not stripped", "too much memory"],
+    ids=["av1", "10 bits", "theora", "full range", "damaged", "measured", "not stripped", "too much memory"],
 )
 def test_ffmpeg_gets_everything_else_and_the_reason_is_said(changed: dict[str, Any], why: str) -> None:
     assert choice(**changed) == (Decoder.FFMPEG, why)

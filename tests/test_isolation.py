@@ -46,7 +46,7 @@ def orders_of(plan: dict[str, Any]) -> tuple[NDArray[np.int_], NDArray[np.int_],
 def test_clips_come_back_as_decoded(decoder: IsolatedDecoder) -> None:
     plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
     orders = orders_of(plan)
-    motion, camera, _ = decoder.decode(memoryview(VIDEO), *orders, 224)
+    motion, camera, *_ = decoder.decode(memoryview(VIDEO), *orders, 224)
     assert 16 <= decoder.frames_decoded <= 30
     assert motion.shape == (1, 16, 224, 224, 3)
     assert camera.shape == (1, 16, 224, 224, 3)

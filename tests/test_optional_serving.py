@@ -1,5 +1,6 @@
 """The optional networks and `video_signals` in a real server."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -26,8 +27,12 @@ from tests.waiting import wait_for
 from training.heads.kinds import KINDS
 from training.heads.saved import HeadConfig, load_head, save_head
 from training.heads.tables import read_rows
+from video.isolation import IsolatedDecoder
+from video.limits import Limits
+from video.measures.measures import NAMES
 from video.resize import crop
 from video.sampling import evenly_spread
+from video.signals import Signal
 
 LABELS = ("jump", "run", "sit still")
 
@@ -143,6 +148,29 @@ def test_action_probabilities_are_those_of_transformers(served: Server) -> None:
     np.testing.assert_allclose(answer["ACTION_PROBABILITIES"], expected, atol=1e-3)
 
 
+def test_measures_are_those_of_the_decoder_and_only_where_they_are_named(served: Server) -> None:
+    video = encode(100, rate=20)
+    outputs = ("METRICS", "WEIGHTS", "DECODER", "VIDEO_INFO", "MOTION_SCORES")
+    both = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, signals="motion,metrics")
+    alone = infer(served, "video_signals", "VIDEO", encoded(video), *outputs[:-1], signals="metrics")
+    names = json.loads(alone["WEIGHTS"][0])["metrics"]
+    decoder = IsolatedDecoder(Limits())
+    with contextlib.closing(decoder):
+        plan = decoder.plan(memoryview(video), {"signals": "metrics"}, served=(Signal.METRICS,))
+        none, order = np.empty(0, np.int64), np.array(plan["metric_order"])
+        indices = np.array(plan["frame_indices"])
+        measures = decoder.decode(memoryview(video), indices, none, none, 224, metric_order=order).measures
+    assert measures is not None
+    assert names == list(NAMES)
+    np.testing.assert_array_equal(alone["METRICS"], measures.row(names))
+    np.testing.assert_array_equal(both["METRICS"], alone["METRICS"])
+    assert alone["METRICS"][0, 0] == 20
+    for parameters in ({"signals": "motion"}, {}):
+        answer = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, **parameters)
+        assert answer["METRICS"].shape == (0, len(NAMES))
+        np.testing.assert_array_equal(answer["MOTION_SCORES"], both["MOTION_SCORES"])
+
+
 def counts(server: Server) -> dict[str, int]:
     with grpc.InferenceServerClient(server.url) as client:
         statistics = client.get_inference_statistics().model_stats
@@ -162,6 +190,7 @@ def counts(server: Server) -> dict[str, int]:
         ("frames", ("FRAME_EMBEDDINGS",), {"frame_encoder"}),
         ("actions", ("ACTION_PROBABILITIES",), {"action_classifier"}),
         ("segments", ("SEGMENT_EMBEDDINGS",), {"motion_backbone", "embedding_copy"}),
+        ("metrics", ("METRICS",), set()),
     ],
 )
 def test_one_upload_is_decoded_once_and_nothing_else_is_computed(
@@ -236,7 +265,7 @@ def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_pa
     video = tmp_path / "a.mp4"
     video.write_bytes(encode(100, rate=20))
     output = tmp_path / "scores.parquet"
-    signals = ("motion", "camera", "segments", "frames", "actions")
+    signals = ("motion", "camera", "segments", "frames", "actions", "metrics")
     with Client(served.url) as client:
         plain = client.score(video)
         score = client.score(video, signals=signals, frames=5)
@@ -249,6 +278,8 @@ def test_the_client_asks_for_every_signal_with_one_upload(served: Server, tmp_pa
     assert score.actions is not None
     assert score.heads is not None
     assert score.frames.embeddings.shape[0] == 5
+    assert score.metrics is not None
+    assert score.metrics.frames == 20
     indices = np.linspace(0, 99, 5, dtype=np.float32).astype(int)
     np.testing.assert_allclose(score.frames.seconds, indices / 20, atol=1e-6)
     assert fewer.frames is not None

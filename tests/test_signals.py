@@ -27,7 +27,8 @@ MANIFESTS: list[dict[str, Any]] = [
     {},
     {"actions": {}},
     {"frames": {}},
-    {"frames": {}, "actions": {}, "heads": HEADS},
+    {"metrics": ["frames", "cuts"]},
+    {"frames": {}, "actions": {}, "heads": HEADS, "metrics": ["frames"]},
     {"heads": {"static_pan": {"on": "segments"}}},
 ]
 
@@ -121,13 +122,15 @@ def test_video_signals_has_everything_of_video_motion_and_what_is_there(manifest
         expected["FRAME_SECONDS"] = (types.TYPE_FP32, [-1])
     if "actions" in manifest:
         expected["ACTION_PROBABILITIES"] = (types.TYPE_FP32, [-1, -1])
+    if "metrics" in manifest:
+        expected["METRICS"] = (types.TYPE_FP32, [-1, -1])
     for name in manifest.get("heads", {}):
         expected[f"HEAD_{name.upper()}"] = (types.TYPE_FP32, [1, -1])
     assert full_shapes(ensemble) == full_shapes(base) | expected
     steps = {step.model_name: step for step in ensemble.ensemble_scheduling.step}
     for step in base.ensemble_scheduling.step:
         added = set(steps[step.model_name].input_map) - set(step.input_map)
-        assert added == ({"FRAME_ORDER"} if step.model_name == "video_decode" else set())
+        assert added == ({"FRAME_ORDER", "METRIC_ORDER"} if step.model_name == "video_decode" else set())
         assert set(step.input_map) <= set(steps[step.model_name].input_map)
         assert set(step.output_map) <= set(steps[step.model_name].output_map)
 
@@ -157,7 +160,7 @@ def test_every_tensor_of_video_signals_has_one_source_and_no_output_is_an_input_
 
 
 def test_the_steps_of_video_signals_name_the_tensors_of_their_models() -> None:
-    manifest = MANIFESTS[3]
+    manifest = MANIFESTS[4]
     copy = parse(model_files("embedding_copy")["config.pbtxt"])
     added = {"video_sampling": {"FRAME_SECONDS"}, "video_decode": {"FRAME_CLIPS"}}
     """What these two do not have yet."""

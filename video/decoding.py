@@ -22,6 +22,8 @@ from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, 
 from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.frame_form import FrameForm
 from video.limits import Limits
+from video.measures.measuring import MeasuredFrames
+from video.measures.vectors import export_vectors, exports_vectors
 from video.orientation import displayed, orientation_of
 from video.resize import crop, stretch
 from video.skipping import UNREFERENCED_ARE_MARKED, PacketUse, packet_uses
@@ -59,6 +61,7 @@ def decode(
     allow_damaged: bool = False,
     stripped: tuple[BinaryIO, Order] | None = None,
     frames: "Frames | None" = None,
+    measured: MeasuredFrames | None = None,
 ) -> int:
     """Decode the frames `frame_indices` (ascending) of `video` into `out`.
 
@@ -67,8 +70,8 @@ def decode(
     mirrored as they are displayed. Returns the number of frames decoded; `total` counts them even if decoding fails.
     With `allow_damaged`, the frames may be those that are left of a damaged file. With `stripped`, a file of
     `video.stripping` and the wanted frames in it, they are decoded from there if all of them are found. `frames` are
-    those for the image encoder. Raises `InvalidVideo` if a wanted frame cannot be decoded, `InvalidParameter` for bad
-    indices.
+    those for the image encoder, `measured` those that are measured. Raises `InvalidVideo` if a wanted frame cannot be
+    decoded, `InvalidParameter` for bad indices.
     """
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     # One for all frames: each reformatter sets up the conversion and starts threads.
@@ -84,12 +87,14 @@ def decode(
             camera[for_camera] = crop(picture, shortest_edge)
         if frames is not None and (for_frames := frames.order == position).any():
             frames.out[for_frames] = frames.form.prepare(picture)
+        if measured is not None and position in measured:
+            measured.take(position, picture, frame)
 
     file_bytes = video.seek(0, os.SEEK_END)
     from_stripped, quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(3))
     if stripped is not None:
         try:
-            if _place_stripped(*stripped, limits, from_stripped, place):
+            if _place_stripped(*stripped, limits, from_stripped, place, with_vectors=measured is not None):
                 return from_stripped.frames
         finally:
             if total is not None:
@@ -104,10 +109,14 @@ def decode(
         if table.pts is not None and table.packet_pts is not None:
             uses = packet_uses(table.packet_pts, table.packet_is_keyframe, table.pts[wanted])
             with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
+                if measured is not None:
+                    export_vectors(stream)
                 if _place_frames(_frames_of(container, stream, table, quick, uses), wanted, place):
                     return from_stripped.frames + quick.frames
         # A wanted frame is missing or not identifiable: decode every packet, which also finds out what is wrong.
         with open_video(video, limits, allow_damaged=allow_damaged) as (container, stream):
+            if measured is not None:
+                export_vectors(stream)
             _place_or_repeat_frames(container, stream, table, thorough, wanted, place)
     finally:
         if total is not None:
@@ -137,10 +146,14 @@ Place = Callable[[int, VideoFrame], None]
 """Writes the wanted frame at a position into the clips that it belongs to."""
 
 
-def _place_stripped(stripped: BinaryIO, indices: Order, limits: Limits, decoded: "Decoded", place: Place) -> bool:
+def _place_stripped(
+    stripped: BinaryIO, indices: Order, limits: Limits, decoded: "Decoded", place: Place, *, with_vectors: bool
+) -> bool:
     """Place all frames of a stripped file that are wanted; False if one of them is missing or cannot be decoded."""
     try:
         with open_video(stripped, limits) as (container, stream):
+            if with_vectors:
+                export_vectors(stream)
             _use_threads(stream)
             frames = (frame for packet in container.demux(stream) for frame in packet.decode())
             return _place_frames(_numbered(frames, decoded), [int(index) for index in indices], place)
@@ -275,7 +288,8 @@ def _frames_of(
 
 
 def _use_threads(stream: VideoStream) -> None:
-    stream.thread_type = "AUTO"
+    # Threads for whole frames attach the vectors of frames that another thread has not decoded yet.
+    stream.thread_type = "SLICE" if exports_vectors(stream) else "AUTO"
     stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 

@@ -53,6 +53,8 @@ def _why_not(
     max_decoded_bytes: float,
     dali_device: str,
 ) -> str | None:
+    if plan["metric_order"]:
+        return "measures are asked for, which are computed where FFmpeg decodes"
     height, width = decoded_size(plan)
     why = capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
     if why is not None:

@@ -32,6 +32,7 @@ from video.errors import Abandoned, Busy, DecoderFailed, InvalidParameter, Inval
 from video.frame_form import FrameForm
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
+from video.measures.measures import Measures
 from video.orders import NO_FRAMES, check_orders, check_stripped
 from video.parameters import Parameters
 from video.plan import checked, max_stripped_bytes
@@ -39,7 +40,7 @@ from video.signals import OF_VIDEO_MOTION, Signal
 from video.strip import Strip
 
 MESSAGE_BYTES = 1 << 20
-"""Size of the largest message; a request names a thousand frames at most."""
+"""Size of the largest message; a request names some thousand frames at most."""
 TAKEN = b"taken"
 """A worker's acknowledgement of a request, before it processes it."""
 FAILURES: dict[str, type[VideoError]] = {
@@ -92,6 +93,8 @@ class Clips(NamedTuple):
     """(clips, 16, 224, 224, 3)"""
     frames: NDArray[np.uint8]
     """(frames, height, width, 3), for the image encoder."""
+    measures: Measures | None = None
+    """The measures; None if no frames were to be measured."""
 
 
 class IsolatedDecoder:
@@ -201,14 +204,17 @@ class IsolatedDecoder:
         stripped_indices: NDArray[np.integer] | None = None,
         frame_order: NDArray[np.integer] = NO_FRAMES,
         frame_form: FrameForm | None = None,
+        metric_order: NDArray[np.integer] = NO_FRAMES,
     ) -> Clips:
         """The clips of an encoded `video`, and the frames at `frame_order` in the form of the image encoder.
+
+        The frames at `metric_order`, ascending, are measured.
 
         The arguments are those of `video.decoding.decode`; `share` is as in `plan`. With `stripped_video` and
         `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are all found; empty ones
         are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
-        check_orders(frame_indices, motion_order, camera_order, frame_order)
+        check_orders(frame_indices, motion_order, camera_order, frame_order, metric_order)
         if len(frame_order) and frame_form is None:
             raise InvalidParameter("there is no image encoder to prepare frames for")
         self._check_bytes(video)
@@ -220,6 +226,7 @@ class IsolatedDecoder:
             "motion_order": motion_order.tolist(),
             "camera_order": camera_order.tolist(),
             "frame_order": frame_order.tolist(),
+            "metric_order": metric_order.tolist(),
             "shortest_edge": shortest_edge,
             "frame_form": frame_form.as_dict() if frame_form else None,
             "allow_damaged": allow_damaged,
@@ -227,7 +234,8 @@ class IsolatedDecoder:
         }
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_memory("video", video))
-            out = stack.enter_context(_memory("clips", size=clip_bytes + frame_bytes))
+            # Nothing can be mapped of no bytes, which measures alone need.
+            out = stack.enter_context(_memory("clips", size=max(clip_bytes + frame_bytes, 1)))
             descriptors = [file, out]
             if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
                 check_stripped(frame_indices, stripped_indices)
@@ -235,13 +243,20 @@ class IsolatedDecoder:
                 self._check_bytes(content)
                 descriptors.append(stack.enter_context(_memory("stripped", content)))
                 arguments["stripped_indices"] = stripped_indices.tolist()
-            self._ask("decode", arguments, descriptors, lambda said: said)
-            memory = np.frombuffer(mmap.mmap(out, 0), np.uint8)
+
+            def check(said: dict[str, Any]) -> Measures | None:
+                measures = None if said["measures"] is None else Measures.checked(said["measures"])
+                if (measures is None) != (not len(metric_order)):
+                    raise ValueError("measures of no frames, or none of some")
+                return measures
+
+            measures = self._ask("decode", arguments, descriptors, check)
+            memory = np.frombuffer(mmap.mmap(out, 0), np.uint8)[: clip_bytes + frame_bytes]
         clips = memory[:clip_bytes].reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         size = (frame_form.height, frame_form.width) if frame_form else (0, 0)
         frames = memory[clip_bytes:].reshape(len(frame_order), *size, 3)
         segments = len(motion_order) // CLIP_FRAMES
-        return Clips(clips[:segments], clips[segments:], frames)
+        return Clips(clips[:segments], clips[segments:], frames, measures)
 
     def _serve(self, video: memoryview, share: Callable[[], float]) -> None:
         """Prepare for a request; raises `Abandoned` if its caller has gone already."""

@@ -5,18 +5,21 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
+from video.measures.frames import MAX_MEASURED
 from video.parameters import MAX_FRAMES, MAX_SEGMENTS
 
 MAX_PLACES = MAX_SEGMENTS * CLIP_FRAMES
 """Positions in an order: the frames of the most clips that a network takes."""
-MAX_WANTED = 2 * MAX_PLACES + MAX_FRAMES
+MAX_WANTED = 2 * MAX_PLACES + MAX_FRAMES + MAX_MEASURED
 """Distinct frames in all orders together."""
 ORDERS = ("FRAME_INDICES", "MOTION_ORDER", "CAMERA_ORDER")
 """The inputs with the wanted frames, and for each kind of clip the positions of its frames among them."""
 FRAME_ORDER = "FRAME_ORDER"
 """The input with the positions of the frames for the image encoder."""
+METRIC_ORDER = "METRIC_ORDER"
+"""The input with the positions of the frames that are measured."""
 NO_FRAMES: NDArray[np.int32] = np.empty(0, np.int32)
-"""A FRAME_ORDER without frames."""
+"""A FRAME_ORDER or METRIC_ORDER without frames."""
 
 
 def check_orders(
@@ -24,8 +27,9 @@ def check_orders(
     motion_order: NDArray[np.integer],
     camera_order: NDArray[np.integer],
     frame_order: NDArray[np.integer] = NO_FRAMES,
+    metric_order: NDArray[np.integer] = NO_FRAMES,
 ) -> None:
-    """Raise `InvalidParameter` unless the flat arrays can be FRAME_INDICES and the three orders.
+    """Raise `InvalidParameter` unless the flat arrays can be FRAME_INDICES and the orders.
 
     Sizes come first: nothing is allocated for a request that is too large. Whether the indices ascend and whether the
     video has these frames is for the decoder to find out.
@@ -41,11 +45,18 @@ def check_orders(
         raise InvalidParameter(
             f"FRAME_ORDER has {len(frame_order)} positions; their number must be at most {MAX_FRAMES}"
         )
-    if not len(motion_order) and not len(camera_order) and not len(frame_order):
+    if len(metric_order) > MAX_MEASURED:
+        raise InvalidParameter(
+            f"METRIC_ORDER has {len(metric_order)} positions; their number must be at most {MAX_MEASURED}"
+        )
+    orders = (motion_order, camera_order, frame_order, metric_order)
+    if not any(map(len, orders)):
         raise InvalidParameter("all orders are empty: one of them must have a frame")
-    for order in (motion_order, camera_order, frame_order):
+    for order in orders:
         if len(order) and not (order.min() >= 0 and order.max() < len(frame_indices)):
             raise InvalidParameter(f"an order has positions outside the {len(frame_indices)} frames to decode")
+    if (np.diff(metric_order) <= 0).any():
+        raise InvalidParameter("the positions in METRIC_ORDER must ascend")
 
 
 def for_dali(order: NDArray[np.integer]) -> NDArray[np.int32]:

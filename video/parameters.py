@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from video.errors import InvalidParameter
-from video.signals import OF_VIDEO_MOTION, Signal, asked_signals
+from video.signals import OF_VIDEO_MOTION, Signal, asked_signals, without_a_choice
 
 _SHARED = Path(__file__).parents[1] / "client" / "_sdk" / "parameters.json"
 """In the client's folder, because the wheel has no other; the image has this file of it alone."""
@@ -57,12 +57,13 @@ class Parameters:
 
     @classmethod
     def from_request(cls, request: Mapping[str, object], served: Collection[Signal] = OF_VIDEO_MOTION) -> "Parameters":
-        """Check a request's parameters: numbers, or text that contains one, and `signals`, by default all of `served`.
+        """Check a request's parameters: numbers, or text that contains one, and `signals`.
 
+        `signals` may name what is `served`; without it, it is all of that but for `metrics`.
         Raises `InvalidParameter` that names the parameter, its value and its range.
         """
         known = [field.name for field in fields(cls)]
-        values: dict[str, Any] = {"signals": tuple(served)}
+        values: dict[str, Any] = {"signals": without_a_choice(served)}
         for name, value in request.items():
             if name not in known:
                 raise InvalidParameter(f"unknown parameter {name[:40]!r}; the parameters are {', '.join(known)}")

@@ -7,11 +7,13 @@ from typing import Any
 from video.clips import CLIP_FRAMES
 from video.formats import DECODERS, DEMUXERS
 from video.limits import Limits
+from video.measures.frames import MAX_MEASURED
 from video.orders import MAX_PLACES, MAX_WANTED
 from video.parameters import MAX_FRAMES
 
 FIELDS = {
     *("frame_indices", "motion_order", "camera_order", "frame_order", "frame_seconds", "clip_seconds"),
+    "metric_order",
     *("info", "header_duration_seconds", "orientation", "frames_to_decode"),
     *("demuxer", "decoder", "profile", "pixel_format", "full_range", "range_in_bitstream", "decoded_share"),
     *("stripped_bytes", "stripped_indices"),
@@ -54,7 +56,10 @@ def checked(said: object, limits: Limits, file_bytes: int) -> dict[str, Any]:
     _require(_are_integers(frame_order, 0, MAX_FRAMES, below=len(frame_indices)))
     _require(isinstance(frame_seconds, list) and len(frame_seconds) == len(frame_order))
     _require(all(map(_is_finite, frame_seconds)))
-    _require(bool(said["motion_order"] or said["camera_order"] or frame_order))
+    metric_order = said["metric_order"]
+    _require(_are_integers(metric_order, 0, MAX_MEASURED, below=len(frame_indices)))
+    _require(all(first < second for first, second in pairwise(metric_order)))
+    _require(bool(said["motion_order"] or said["camera_order"] or frame_order or metric_order))
     _require(isinstance(clip_seconds, list) and len(clip_seconds) * CLIP_FRAMES == len(said["camera_order"]))
     for clip in clip_seconds:
         _require(isinstance(clip, list) and len(clip) == 2 and all(map(_is_finite, clip)))

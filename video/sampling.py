@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES
 from video.errors import InvalidParameter
+from video.measures.frames import measured_frames
 from video.parameters import Parameters
 from video.signals import ON_CAMERA_CLIPS, ON_MOTION_CLIPS, Signal
 
@@ -53,13 +54,16 @@ class Sampling:
     """(frames,) when each of those is shown."""
     clip_seconds: NDArray[np.float64]
     """(clips, 2) start and end of each camera clip."""
+    metric_order: Indices
+    """(measured,) positions in `frame_indices`, ascending, of the frames that are measured."""
 
 
 def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters: Parameters) -> Sampling:
     """Choose the frames of a video, for the signals that `parameters` names.
 
     `timestamps` (frames,) are in seconds, ascending, at least one. What no signal needs is empty. Raises
-    `InvalidParameter` if no frame lies between `start_seconds` and `end_seconds`.
+    `InvalidParameter` if no frame lies between `start_seconds` and `end_seconds`, and `InvalidVideo` if too many are to
+    be measured.
     """
     asked_from = -math.inf if parameters.start_seconds is None else parameters.start_seconds
     asked_to = math.inf if parameters.end_seconds is None else parameters.end_seconds
@@ -78,7 +82,7 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
         # Rounded, because (0.1 + 4) - 0.1 is not exactly 4 and the motion rule counts whole seconds.
         part_seconds = round(max(0.0, min(timestamps[0] + duration_seconds, wanted_to) - part[0]), 6)
     signals = frozenset(parameters.signals)
-    motion, camera, frames = (np.empty(0, np.int64) for _ in range(3))
+    motion, camera, frames, measured = (np.empty(0, np.int64) for _ in range(4))
     clip_seconds = np.empty((0, 2))
     if signals & ON_MOTION_CLIPS:
         motion = first + motion_frame_indices(len(part), part_seconds, parameters.fps, parameters.max_frames)
@@ -87,9 +91,13 @@ def sample(timestamps: NDArray[np.float64], duration_seconds: float, parameters:
         camera = first + np.concatenate([camera_frame_indices(part, start, stop) for start, stop in clip_seconds])
     if Signal.FRAMES in signals:
         frames = first + evenly_spread(0, len(part) - 1, parameters.frames)
-    frame_indices, order = np.unique(np.concatenate([motion, camera, frames]), return_inverse=True)
-    motion_order, camera_order, frame_order = np.split(order, np.cumsum([len(motion), len(camera)]))
-    return Sampling(frame_indices, motion_order, camera_order, frame_order, timestamps[frames], clip_seconds)
+    if Signal.METRICS in signals:
+        measured = first + measured_frames(part, TOLERANCE_SECONDS)
+    chosen = [motion, camera, frames, measured]
+    frame_indices, order = np.unique(np.concatenate(chosen), return_inverse=True)
+    motion_order, camera_order, frame_order, metric_order = np.split(order, np.cumsum([*map(len, chosen[:-1])]))
+    seconds = timestamps[frames]
+    return Sampling(frame_indices, motion_order, camera_order, frame_order, seconds, clip_seconds, metric_order)
 
 
 def motion_frame_indices(frames: int, duration_seconds: float, fps: float, max_frames: int) -> Indices:

@@ -20,6 +20,8 @@ class Signal(StrEnum):
     """Embeddings of frames."""
     ACTIONS = "actions"
     """Probabilities of actions."""
+    METRICS = "metrics"
+    """Cheap measures of how the pixels change; only computed where they are named."""
 
 
 OF_VIDEO_MOTION = (Signal.MOTION, Signal.CAMERA)
@@ -28,13 +30,21 @@ ON_MOTION_CLIPS = frozenset({Signal.MOTION, Signal.SEGMENTS})
 """Need the motion clips."""
 ON_CAMERA_CLIPS = frozenset({Signal.CAMERA, Signal.ACTIONS})
 """Need the camera clips."""
-_NETWORKS = {Signal.FRAMES: "frames", Signal.ACTIONS: "actions"}
-"""The key in `weights.json` of the network behind an optional signal."""
+_KEYS = {Signal.FRAMES: "frames", Signal.ACTIONS: "actions", Signal.METRICS: "metrics"}
+"""The key in `weights.json` of an optional signal: of its network, or of the names of the measures."""
 
 
 def served_signals(manifest: Mapping[str, Any]) -> tuple[Signal, ...]:
     """What the ensemble `video_signals` serves, given the content of `weights.json`."""
-    return tuple(signal for signal in Signal if _NETWORKS.get(signal, "motion") in manifest)
+    return tuple(signal for signal in Signal if _KEYS.get(signal, "motion") in manifest)
+
+
+def without_a_choice(served: Collection[Signal]) -> tuple[Signal, ...]:
+    """The signals of a request that names none: all that are served but for `metrics`.
+
+    Measures are computed on the CPU, so that a GPU would not decode a request's video any more.
+    """
+    return tuple(signal for signal in served if signal != Signal.METRICS)
 
 
 def asked_signals(value: object, served: Collection[Signal]) -> tuple[Signal, ...]:

@@ -20,6 +20,8 @@ def described(manifest: Mapping[str, Any]) -> dict[str, Any]:
     for network, fields in OF_OPTIONAL.items():
         if network in manifest:
             content[network] = {field: manifest[network][field] for field in fields}
+    if "metrics" in manifest:
+        content["metrics"] = manifest["metrics"]  # the columns of METRICS
     if heads := manifest.get("heads"):
         content["heads"] = {name: {field: head.get(field) for field in OF_HEAD} for name, head in heads.items()}
     return content

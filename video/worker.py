@@ -37,6 +37,8 @@ from video.frame_form import FrameForm
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
 from video.malloc_trim import give_back
+from video.measures import measuring
+from video.measures.measuring import MeasuredFrames
 from video.parameters import Parameters
 from video.resize import crop, stretch
 from video.salvage import sample_what_decodes
@@ -86,6 +88,7 @@ def plan(
         "frame_order": sampling.frame_order.tolist(),
         "frame_seconds": sampling.frame_seconds.tolist(),
         "clip_seconds": sampling.clip_seconds.tolist(),
+        "metric_order": sampling.metric_order.tolist(),
         "info": list(astuple(table.info)),
         "header_duration_seconds": table.header_duration_seconds,
         "orientation": list(table.orientation),
@@ -113,12 +116,16 @@ def decode_into(
     motion_order: list[int],
     camera_order: list[int],
     frame_order: list[int],
+    metric_order: list[int],
     shortest_edge: int,
     frame_form: dict[str, Any] | None,
     allow_damaged: bool,
     stripped_indices: list[int],
 ) -> dict[str, Any]:
-    """Decode the wanted frames into the shared memory `clips_descriptor`, from the stripped file if there is one."""
+    """Decode the wanted frames into the shared memory `clips_descriptor`, from the stripped file if there is one.
+
+    Returns `measures`, None if no frames are to be measured: the fields of `Measures`.
+    """
     # Unmapped when nothing refers to it any more; a traceback still may.
     memory = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8)
     clip_bytes = (len(motion_order) + len(camera_order)) * FRAME_BYTES
@@ -131,6 +138,9 @@ def decode_into(
         if stripped_descriptor is not None:
             file = stack.enter_context(open(stripped_descriptor, "rb", buffering=0, closefd=False))
             stripped = file, np.array(stripped_indices)
+        measured = MeasuredFrames(metric_order) if metric_order else None
+        if measured is not None:
+            stack.callback(measured.close)
         decode(
             video,
             np.array(frame_indices),
@@ -143,8 +153,9 @@ def decode_into(
             allow_damaged=allow_damaged,
             stripped=stripped,
             frames=frames,
+            measured=measured,
         )
-    return {}
+        return {"measures": None if measured is None else measured.result().as_dict()}
 
 
 OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": decode_into}
@@ -213,6 +224,7 @@ def prepare() -> None:
     picture = np.zeros((FRAME_SIZE * 2, FRAME_SIZE * 2, 3), np.uint8)
     stretch(picture)
     crop(picture, FRAME_SIZE)
+    measuring.prepare()
 
 
 def limit(limits: Limits) -> None:

@@ -12,6 +12,7 @@ from .._runs.run import Run, scoring
 from .._runs.signal_options import SignalOptions
 from .._runs.table_run import notice_for
 from .._sdk.client import Client
+from .._sdk.metrics import Metrics
 from .._sdk.result import CameraClip, Score
 from .._sdk.signal_results import Action
 from .._sdk.signals import NotServed
@@ -92,10 +93,16 @@ def table(video: str, score: Score) -> str:
             f"  acts  {clip.start_seconds:7.2f} - {clip.end_seconds:7.2f} s   {_ranked(clip.actions[:2])}"
             for clip in actions.clips
         ]
+    if score.metrics is not None:
+        lines.append(f"  metrics   {_measures(score.metrics)}")
     for name, probabilities in (score.heads or {}).items():
         entries = sorted(probabilities.items(), key=lambda item: -item[1])[:3]
         lines.append(f"  head {name}   {', '.join(f'{label} {value:.2f}' for label, value in entries)}")
     return "\n".join(lines)
+
+
+def _measures(metrics: Metrics) -> str:
+    return "   ".join(f"{name} {value:.4g}" for name, value in vars(metrics).items() if value is not None)
 
 
 def _labels(clip: CameraClip) -> str:

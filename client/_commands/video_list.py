@@ -20,11 +20,13 @@ from .._tables.row import (
     EMBEDDING_COLUMNS,
     HEAD_COLUMN,
     INFO_COLUMNS,
+    METRIC_COLUMNS,
     NO_SCORES,
     PART_COLUMNS,
     SECONDS_COLUMN,
     Row,
     is_signal_column,
+    metrics_from,
 )
 from .._tables.table import Metadata
 
@@ -164,7 +166,12 @@ def _signals(row: dict[str, Any]) -> Row:
             content[name] = {"video": _ranked(value["video"]), "clips": [_clip_times(clip) for clip in clips]}
         elif name.startswith(HEAD_COLUMN):
             content[name] = {entry["label"]: _rounded(entry["probability"]) for entry in value}
-    return content
+    return content | metrics_from({name: _shortest(row.get(name)) for name in METRIC_COLUMNS})
+
+
+def _shortest(value: Any) -> Any:
+    """A number that was float32 with as few digits as tell it apart."""
+    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def _ranked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

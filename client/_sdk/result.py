@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .metrics import METRICS_OUTPUT, Metrics, metrics_of
 from .signal_results import Actions, Frames, actions_of, embedding_matrix, frames_of
 
 LABEL_THRESHOLD = 0.5
@@ -115,12 +116,15 @@ class Weights:
     """The labels of the action classifier, in the order of the server's probabilities."""
     heads: tuple[ServedHead, ...] = ()
     """The heads."""
+    metrics: tuple[str, ...] = ()
+    """The measures, in the order of the server's columns; empty if it measures nothing."""
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals that the server serves, if it has the model `video_signals`."""
         optional = {"frames": self.frames, "actions": self.actions}
-        return ("motion", "camera", "segments", *(name for name, weights in optional.items() if weights is not None))
+        networks = (name for name, weights in optional.items() if weights is not None)
+        return ("motion", "camera", "segments", *networks, *(("metrics",) if self.metrics else ()))
 
     @property
     def stand_in(self) -> bool:
@@ -184,6 +188,8 @@ class Score:
     """The most probable actions of the video and of each clip; None if not asked for."""
     heads: dict[str, dict[str, float]] | None = None
     """For each head by its name, the probability of each of its labels; None if there is none."""
+    metrics: Metrics | None = None
+    """Cheap measures of how the pixels change; None if not asked for."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Score):
@@ -219,6 +225,8 @@ class Score:
             content |= {"frame_embeddings": self.frames.embeddings, "frame_seconds": self.frames.seconds}
         if self.actions is not None:
             content["actions"] = self.actions.as_dict()
+        if self.metrics is not None:
+            content["metrics"] = vars(self.metrics)
         content |= {f"head_{name}": probabilities for name, probabilities in (self.heads or {}).items()}
         content["info"] = self.info.as_dict()
         names = {"motion": self.weights.motion, "camera": self.weights.camera, "precision": self.weights.precision}
@@ -271,6 +279,7 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
         None if actions is None else actions["source"],
         () if actions is None else tuple(actions["labels"]),
         tuple(heads),
+        tuple(content.get("metrics", ())),
     )
 
 
@@ -300,6 +309,7 @@ def parse_signals(outputs: Mapping[str, NDArray[Any]], signals: Collection[str],
         else None,
         heads={name: _probabilities(served[name].labels, outputs[output].reshape(-1)) for name, output in heads.items()}
         or None,
+        metrics=metrics_of(outputs[METRICS_OUTPUT], weights.metrics) if "metrics" in signals else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import InvalidRequest
+from .metrics import METRICS_OUTPUT
 from .parameters import REASON
 from .result import Weights
 
@@ -13,6 +14,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {
     "segments": ("SEGMENT_EMBEDDINGS",),
     "frames": ("FRAME_EMBEDDINGS", "FRAME_SECONDS"),
     "actions": ("ACTION_PROBABILITIES", "CLIP_SECONDS"),
+    "metrics": (METRICS_OUTPUT,),
 }
 """The outputs of each signal that this client reads."""
 COMMON = ("VIDEO_INFO", "HEADER_DURATION_SECONDS", "WEIGHTS", "DECODER")

@@ -12,7 +12,18 @@ from .._optional import missing
 from .journal import Journal, Position
 from .records import Terms
 from .replace import replacing
-from .row import ACTIONS_COLUMN, FLAT_COLUMNS, HEAD_COLUMN, PARAMETERS_OF_A_ROW, Row, as_json, flat
+from .row import (
+    ACTIONS_COLUMN,
+    FLAT_COLUMNS,
+    HEAD_COLUMN,
+    METRIC_COLUMNS,
+    METRICS,
+    PARAMETERS_OF_A_ROW,
+    Row,
+    as_json,
+    flat,
+    metric_values,
+)
 
 FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of outputs."""
@@ -175,7 +186,7 @@ class JsonLinesOutput(TextOutput):
 
 
 class CsvOutput(TextOutput):
-    """The columns with a single value, then the clips, the actions and what heads say as JSON."""
+    """The columns with a single value, then the clips, the actions and what heads say as JSON, and the measures."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         super().__init__(path, journal)
@@ -229,7 +240,8 @@ def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
     if terms is None or terms.signals is None:
         return ()
     actions = (ACTIONS_COLUMN,) if "actions" in terms.signals else ()
-    return (*actions, *(HEAD_COLUMN + name for name in terms.heads or ()))
+    metrics = tuple(METRIC_COLUMNS) if METRICS in terms.signals else ()
+    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()))
 
 
 def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
@@ -238,9 +250,13 @@ def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
 
 
 def as_csv_row(row: Row, signal_columns: tuple[str, ...] = ()) -> str:
-    """A row as CSV: the columns with a single value, then the clips and those of signals as JSON."""
-    nested = ("camera", *signal_columns)
-    return _csv([*flat(row).values(), *(json.dumps(row[name]) if name in row else None for name in nested)])
+    """A row as CSV: the columns with a single value, the clips and those of signals as JSON, measures as numbers."""
+    measures = metric_values(row)
+    added = (
+        measures[name] if name in measures else json.dumps(row[name]) if name in row else None
+        for name in ("camera", *signal_columns)
+    )
+    return _csv([*flat(row).values(), *added])
 
 
 def _csv(values: list[object]) -> str:

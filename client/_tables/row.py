@@ -1,10 +1,12 @@
 """A row of a table as a JSON object: the one form that every output format is written from."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from .._sdk.metrics import Metrics
 from .._sdk.result import Score, exact_floats
 from ..errors import ClientError
 
@@ -49,6 +51,10 @@ EMBEDDING_COLUMNS = {"segments": "segment_embeddings", "frames": "frame_embeddin
 """The columns of embeddings, by their signal."""
 SECONDS_COLUMN = "frame_seconds"
 ACTIONS_COLUMN = "actions"
+METRICS = "metrics"
+"""The key of a row's measures, an object; a table has a column for each of them."""
+METRIC_COLUMNS = {"measured_frames" if each.name == "frames" else each.name: each.name for each in fields(Metrics)}
+"""The measure of each column; `frames` is a column already, of how many the video has."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
 NO_SCORES = "it has no scores"
@@ -68,8 +74,20 @@ def failed_row(video: str, error: ClientError, parameters: Mapping[str, float] |
 
 def is_signal_column(name: str) -> bool:
     """Whether a column or a key of a row is one of a signal beside motion and camera, or of a head."""
-    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN)
+    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
+
+
+def metric_values(row: Row) -> dict[str, Any]:
+    """The measures of a row by their columns; None for those that it lacks."""
+    measures = row.get(METRICS) or {}
+    return {column: measures.get(name) for column, name in METRIC_COLUMNS.items()}
+
+
+def metrics_from(columns: Mapping[str, Any]) -> Row:
+    """The opposite: `metrics` of a row with these columns, whose values may be None; nothing if all are."""
+    measures = {name: columns.get(column) for column, name in METRIC_COLUMNS.items()}
+    return {METRICS: measures} if any(value is not None for value in measures.values()) else {}
 
 
 def as_json(row: Row) -> Row:

@@ -1,4 +1,4 @@
-"""The columns of signals beside motion and camera: embeddings, actions and what heads say, as Arrow arrays.
+"""The columns of signals beside motion and camera: embeddings, actions, measures and what heads say, as Arrow arrays.
 
 Embeddings are lists of fixed-size lists, built from numpy arrays: Python numbers would take ten times the memory.
 """
@@ -10,8 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .._sdk.metrics import WHOLE
 from .records import Terms
-from .row import ACTIONS_COLUMN, EMBEDDING_COLUMNS, HEAD_COLUMN, SECONDS_COLUMN, Row, is_signal_column
+from .row import (
+    ACTIONS_COLUMN,
+    EMBEDDING_COLUMNS,
+    HEAD_COLUMN,
+    METRIC_COLUMNS,
+    METRICS,
+    SECONDS_COLUMN,
+    Row,
+    is_signal_column,
+    metric_values,
+)
 
 RANKED = pa.list_(pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())]))
 """Labels with their probabilities, most probable first."""
@@ -53,7 +64,14 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
         fields.append(pa.field(SECONDS_COLUMN, pa.list_(pa.float32())))
     if "actions" in signals:
         fields.append(pa.field(ACTIONS_COLUMN, ACTIONS))
+    if METRICS in signals:
+        fields += metric_fields()
     return fields + [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
+
+
+def metric_fields() -> list[pa.Field]:
+    """A column for each measure."""
+    return [pa.field(column, pa.int32() if name in WHOLE else pa.float32()) for column, name in METRIC_COLUMNS.items()]
 
 
 def fields_of_row(row: Row) -> list[pa.Field]:
@@ -64,6 +82,8 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields.append(pa.field(name, embeddings_type(len(row[name][0]))))
         elif name == SECONDS_COLUMN:
             fields.append(pa.field(name, pa.list_(pa.float32())))
+        elif name == METRICS:
+            fields += metric_fields()
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
     return fields
@@ -73,6 +93,8 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     """The column of these rows. Raises ValueError, KeyError or TypeError if a row does not fit."""
     if field.name in _EMBEDDINGS:
         return _embeddings(rows, field)
+    if field.name in METRIC_COLUMNS:
+        return pa.array([metric_values(row)[field.name] for row in rows], field.type)
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)

@@ -22,12 +22,15 @@ from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
     FLAT_COLUMNS,
+    METRIC_COLUMNS,
+    METRICS,
     PARAMETERS_OF_A_ROW,
     PART_COLUMNS,
     SECONDS_COLUMN,
     Row,
     flat,
     is_signal_column,
+    metrics_from,
 )
 from .signal_columns import array_of, fields_of_row
 
@@ -325,6 +328,7 @@ def _signals_of(row: Row) -> tuple[str, ...] | None:
         "segments": "segment_embeddings" in row,
         "frames": SECONDS_COLUMN in row,
         "actions": "actions" in row,
+        "metrics": METRICS in row,
     }
     if present["motion"] and present["camera"] and not any(map(is_signal_column, row)):
         return None
@@ -363,7 +367,8 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
             row["parameters"] = part
         if cells["clips"]:
             row["camera"] = json.loads(cells["clips"])
-        row |= {name: json.loads(text) for name, text in cells.items() if name and is_signal_column(name) and text}
+        added = {name: json.loads(text) for name, text in cells.items() if name and is_signal_column(name) and text}
+        row |= {name: value for name, value in added.items() if name not in METRIC_COLUMNS} | metrics_from(added)
         yield row
 
 

@@ -11,8 +11,9 @@ from video.clips import FRAME_BYTES
 from video.decoder import Decoder
 from video.frame_form import FrameForm
 from video.gpu_decoder import positive
+from video.measures.measures import NAMES, Measures
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
-from video.orders import FRAME_ORDER, ORDERS, check_orders, check_stripped, for_dali
+from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
 from video.request_record import RequestRecord
 from video.shared_memory import check_room, free_bytes, pools_beside_this_process
@@ -39,6 +40,9 @@ class TritonPythonModel(VideoModel):
         super().initialize(args)
         encoder = self.manifest.get("frames")
         self.frame_form = FrameForm.of(encoder["preprocessing"]) if encoder else None
+        self.metrics_names: tuple[str, ...] = tuple(self.manifest.get("metrics", ()))
+        if unknown := [name for name in self.metrics_names if name not in NAMES]:
+            raise pb_utils.TritonModelException(f"weights.json names the measure {unknown[0]!r}: export again")
         # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
         self.nvdec_seconds = 0.0
         if "NVDEC_SECONDS" in self.parameters:
@@ -58,14 +62,21 @@ class TritonPythonModel(VideoModel):
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
         frame_order = optional_input_values(request, FRAME_ORDER, np.int32)
-        check_orders(frame_indices, motion_order, camera_order, frame_order)
+        metric_order = optional_input_values(request, METRIC_ORDER, np.int32)
+        check_orders(frame_indices, motion_order, camera_order, frame_order, metric_order)
         record.count_wanted(len(frame_indices), len(motion_order), len(camera_order), len(frame_order))
         stripped_video = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
         stripped_indices = optional_input_values(request, "STRIPPED_INDICES", np.int32)
         if len(stripped_indices):
             check_stripped(frame_indices, stripped_indices)
         planned = optional_input_text(request, "PLANNED_DECODER")
-        on_gpu = bool(planned == Decoder.NVDEC and self.nvdec_seconds and len(stripped_video) and len(stripped_indices))
+        on_gpu = bool(
+            planned == Decoder.NVDEC
+            and self.nvdec_seconds
+            and len(stripped_video)
+            and len(stripped_indices)
+            and not len(metric_order)  # measures are computed where FFmpeg decodes
+        )
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         frame_bytes = len(frame_order) * self.frame_form.frame_bytes if self.frame_form else 0
         ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
@@ -96,12 +107,22 @@ class TritonPythonModel(VideoModel):
                 stripped_indices=None if record.nvdec_error else stripped_indices,
                 frame_order=frame_order,
                 frame_form=self.frame_form,
+                metric_order=metric_order,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
         outputs = {"MOTION_CLIPS": clips.motion, "CAMERA_CLIPS": clips.camera, "FRAME_CLIPS": clips.frames}
         # A step without its input is not run: so nothing is computed that `signals` leaves out.
-        return {name: rows for name, rows in outputs.items() if len(rows)} | {"DECODER": text(Decoder.FFMPEG)}
+        return {
+            **{name: rows for name, rows in outputs.items() if len(rows)},
+            "METRICS": self._metrics(clips.measures),
+            "DECODER": text(Decoder.FFMPEG),
+        }
+
+    def _metrics(self, measures: Measures | None = None) -> NDArray[np.float32]:
+        """(1, measures) float32, or (0, measures) if none were asked for."""
+        names = self.metrics_names
+        return np.empty((0, len(names)), np.float32) if measures is None else measures.row(names)
 
     def _on_gpu(
         self,
@@ -123,4 +144,5 @@ class TritonPythonModel(VideoModel):
             return None
         record.decoder = Decoder.NVDEC
         wanted = [clips[name] for name, order in zip(CLIPS, orders.values(), strict=True) if len(order)]
-        return {tensor.name(): tensor for tensor in wanted} | {"DECODER": text(Decoder.NVDEC)}
+        clips_there = {tensor.name(): tensor for tensor in wanted}
+        return clips_there | {"METRICS": self._metrics(), "DECODER": text(Decoder.NVDEC)}

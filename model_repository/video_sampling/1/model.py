@@ -74,6 +74,7 @@ class TritonPythonModel(VideoModel):
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
             "FRAME_ORDER": np.array([plan["frame_order"]], np.int32),
             "FRAME_SECONDS": np.array(plan["frame_seconds"], np.float32),
+            "METRIC_ORDER": np.array([plan["metric_order"]], np.int32),
             "FRAME_SIZE": np.array([decoded_size(plan)], np.int32),
             "ORIENTATION": np.array([plan["orientation"]], np.int32),
             "STRIPPED_VIDEO": plan["stripped_video"][None],
