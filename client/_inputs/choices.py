@@ -98,8 +98,8 @@ class Choices:
         return {**row, **{name: row.get(column) if column else None for name, column in self.columns.items()}}
 
     def kept(self, values: Mapping[str, object]) -> dict[str, str]:
-        """The values for the table, as text: what is not text is JSON. Without those that are missing."""
-        return {name: _as_text(value) for name in self.keep if (value := values.get(name)) is not None}
+        """The values for the table, as text: what is not text is JSON. Without those that are missing or empty."""
+        return {name: _as_text(value) for name in self.keep if (value := values.get(name)) not in (None, "")}
 
 
 def is_kinetics(names: Collection[str]) -> bool:
