@@ -431,7 +431,7 @@ def test_what_is_kept_is_in_the_table_for_failures_too_and_survives_a_retry_and_
         assert read_metadata(path).kept == ("caption", "id", "tags")
         return {row["video"]: {name: row[name] for name in kept[0]} for row in read_rows.to_pylist()}
 
-    expected = dict(zip(["a.mp4", "b.mp4", "empty.mp4"], kept, strict=True))
+    expected: dict[str, dict[str, str | None]] = dict(zip(["a.mp4", "b.mp4", "empty.mp4"], kept, strict=True))
     assert rows(table) == expected
     lists = [f"--{what}={what}{suffix}" for what in ("kept", "failed") for suffix in (".parquet",)]
     assert filter_command.main([table, "--drop", "chaotic", *lists]) == 0
@@ -446,6 +446,11 @@ def test_what_is_kept_is_in_the_table_for_failures_too_and_survives_a_retry_and_
     assert score.main(["--retry-failed", "--output", table]) == 0
     assert rows(table) == expected
     assert read_table(table).column("error").null_count == 3
+    # So does one of a video that is named without the list.
+    assert score.main(["empty.mp4", "--retry-failed", "--keep", "caption,id,tags", "--output", table]) == 0
+    Path("new.mp4").write_text("new")
+    assert score.main(["new.mp4", "--keep", "caption,id,tags", "--output", table]) == 0
+    assert rows(table) == expected | {"new.mp4": dict.fromkeys(kept[0])}
     # Another run must keep the same.
     capsys.readouterr()
     assert score.main(["--manifest", "list.jsonl", "--output", table]) == 2

@@ -205,8 +205,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _choices(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Choices:
     """Which columns of manifests mean what. Raises `InputError`."""
     choices = choices_from(options, options.keep)
-    retries_all = options.retry_failed and not options.videos
-    if choices and not (options.manifest or STANDARD_INPUT in options.videos or retries_all):
+    has_list = options.manifest or STANDARD_INPUT in options.videos
+    # A table that keeps columns also takes videos that no list names.
+    goes_on = bool(options.output and options.output.exists())
+    if not has_list and (choices.columns or choices.template or (choices.keep and not goes_on)):
         parser.error("--columns, --path-template and --keep are for the columns of a --manifest")
     for name in filter(is_own_column, choices.keep):
         parser.error(
