@@ -1,6 +1,7 @@
 """Scenes of footage: where they begin, what becomes of videos that have none, and that a killed run resumes."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -25,17 +26,19 @@ from client._inputs.item import Item
 from client._scenes import workers
 from client._scenes.flashes import Flashes
 from client._scenes.journal import Entry, Journal
+from client._scenes.progress import ProgressBar
 from client._scenes.run import journal_of, run_scenes
 from client._scenes.settings import DEFAULT_DETECTORS, THRESHOLDS, Settings
 from client._scenes.worker import find_scenes
 from client._scenes.write import COLUMNS, write_scenes
 from client._tables.journal import JournalError, OtherTerms
 from client._tables.table import read_table
-from fixtures.joined import Joined, joined
+from fixtures.joined import RATES, Joined, joined
 from fixtures.real_videos import real_videos
 from fixtures.synthetic import encode, encode_audio
 from tests.stub_server import answer_everything
 from tests.waiting import wait_for
+from video.sampling import _frames_between
 
 pytestmark = pytest.mark.heavy  # OpenCV, and a process for each test
 
@@ -178,6 +181,14 @@ def test_times_count_from_the_first_frame_also_where_the_rate_varies() -> None:
     found = find_scenes("a.mkv", Settings(("threshold",)))
     assert [start for start, _ in found] == [0]
     assert found[0][1] == pytest.approx((pts[-1] - pts[0] + 1) / 25, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_times_of_a_scene_select_its_frames_on_the_server(rate: Fraction) -> None:
+    times = np.array([float(index / rate) + 0.033 for index in range(4000)])
+    for first in range(3990):
+        start, end = (round(float(index / rate), 6) for index in (first, first + 7))
+        assert _frames_between(times, times[0] + start, times[0] + end) == (first, first + 7)
 
 
 def test_a_flash_is_a_picture_that_comes_back() -> None:
@@ -432,6 +443,30 @@ def test_outputs_and_journals_that_cannot_be_used_are_refused(capsys: pytest.Cap
     Path("d.csv.journal").write_text("\n".join([text[0], "{}", *text[1:], ""]))
     with pytest.raises(JournalError, match=r"d\.csv\.journal is damaged \(line 2\)"):
         run_scenes(Inputs(["a.mp4"], []), Path("d.csv"), Settings(), jobs=1, threads=1)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_terminal_moves_within_a_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = ProgressBar()
+    progress.count(["a.mp4", "b.mp4"])
+    wait_for(lambda: "0.0/2 videos" in terminal.getvalue())
+    for share, shown in ((0.25, "0.2/2 videos"), (0.5, "0.5/2 videos"), (0.4, None)):
+        progress.share(b"a", share)
+        progress._bar.refresh()
+        assert shown is None or shown in terminal.getvalue()
+    progress.done(b"a", 3)
+    progress.done(b"b", 0)
+    progress.close()
+    last = terminal.getvalue().rstrip().rpartition("\r")[2]
+    assert "100% |" in last
+    assert "2.0/2 videos" in last
+    assert "3 scenes, 1 failed" in last
 
 
 def test_two_runs_do_not_write_one_journal() -> None:
