@@ -167,6 +167,8 @@ def _scenes(key: str | None, video: dict[str, Any], number: int, listing: Listin
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row; those of our own tables have the part among the parameters, and what was kept in an object of its own."""
+    if not row.keys() & {"parameters", "kept"}:
+        return row
     parameters, kept = row.get("parameters"), row.get("kept")
     part = {name: parameters[name] for name in PART if name in parameters} if isinstance(parameters, dict) else {}
     return {**(kept if isinstance(kept, dict) else {}), **part, **row}
