@@ -41,7 +41,7 @@ $(READY): pyproject.toml Makefile
 	@echo "setup: 1/4 a virtual environment in $(VENV), with the client"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) 'pip>=25.1'
-	@$(PIP) --editable '.[report,learn]'
+	@$(PIP) --editable '.[report,learn,scenes]' 'numpy<2' 'opencv-python-headless<4.12' # as the groups below have them
 	@echo "setup: 2/4 the server: Triton, OpenVINO, ONNX Runtime, PyAV"
 	@$(PIP) --group server
 	@$(PIP) --no-deps --group triton --group videos --group photographs

@@ -2,7 +2,13 @@
 
 from importlib.util import find_spec
 
-_PACKAGE = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
+_PACKAGE = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "scenedetect": "scenedetect-headless",
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost-cpu",
+}
 """The names of packages that are not the names of their modules."""
 
 

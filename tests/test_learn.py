@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +295,20 @@ def test_one_part_of_each_video_is_kept(
     assert [row["video"] for row in rows] == [f"{group}.mp4" for group in range(ROWS // 4)]
     motion = whole["camera_movement_score"].to_numpy()[expected]
     assert [row["motion"]["camera_movement_score"] for row in rows] == pytest.approx(motion.tolist(), abs=1e-6)
+
+
+def test_one_of_each_value_of_a_kept_column_is_kept(
+    learned: tuple[Path, Path, NDArray[np.bool_]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, scores, _ = learned
+    whole = read_table(scores)
+    several, kept = tmp_path / "several.parquet", tmp_path / "kept.parquet"
+    with_ids = whole.append_column("id", array([str(index // 4) for index in range(ROWS)]))
+    schema = replace(METADATA, kept=("id",)).schema()
+    parquet.write_table(with_ids.replace_schema_metadata(schema.metadata), several)
+    arguments = ("--learned", path, "--at", "0", "--one-per", "id", "--kept", kept)
+    assert run(capsys, "filter", several, *arguments)[0] == 0
+    assert read_table(kept)["id"].to_pylist() == [str(group) for group in range(ROWS // 4)]
 
 
 def test_what_selection_drops_has_one_reason_each() -> None:

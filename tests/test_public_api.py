@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
     "_watch": {"_sdk", "_inputs"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_watch"},
+    "_scenes": {"_inputs", "_tables", "_runs", "_watch"},
+    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_scenes", "_watch"},
 }
 """Which folder of the package may import from which others."""
 

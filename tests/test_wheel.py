@@ -97,6 +97,11 @@ def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewher
     watch = run(environment, elsewhere, "video-motion", "watch", "video.mp4")
     assert watch.returncode == 1
     assert watch.stderr.startswith("video-motion watch needs av and pillow: pip install av pillow (the extra 'watch'")
+    scenes = run(environment, elsewhere, "video-motion", "scenes", "video.mp4", "--output", "scenes.csv")
+    assert scenes.returncode == 1
+    assert scenes.stderr.startswith(
+        "video-motion scenes needs scenedetect-headless and opencv-python-headless and av: pip install "
+    )
     client = run(environment, elsewhere, "python", "-c", "import client")
     assert client.returncode == 1
     assert "No module named 'client'" in client.stderr

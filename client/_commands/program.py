@@ -10,6 +10,7 @@ from .parser import INTERRUPTED
 
 COMMANDS = {
     "score": "score videos: print the scores, or write them into a table",
+    "scenes": "find the scenes of footage: a list of parts to score",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
     "learn": "learn from yes and no which videos to keep",
@@ -21,12 +22,14 @@ COMMANDS = {
 _NEEDS = {
     "filter": ("pyarrow",),
     "summary": ("pyarrow",),
+    "scenes": ("scenedetect", "cv2", "av"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "judge": ("pyarrow", "av", "cv2"),
     "report": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
 _EXTRAS = {"learn": "learn", "judge": "judge", "watch": "watch"}
+_EXTRAS = {"learn": "learn", "scenes": "scenes", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

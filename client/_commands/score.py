@@ -6,8 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+from .._inputs.choices import Choices
 from .._inputs.errors import InputError
-from .._inputs.inputs import Inputs
+from .._inputs.inputs import STANDARD_INPUT, Inputs
 from .._runs.part_times import ORIGIN
 from .._runs.signal_options import SignalOptions
 from .._runs.table_run import run_table
@@ -17,8 +18,10 @@ from .._sdk.result import LABEL_THRESHOLD
 from .._sdk.signals import SIGNALS, asked_for
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
+from .._tables.row import is_own_column
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
+from .list_arguments import add_list_arguments, choices_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
@@ -49,7 +52,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
     try:
         parameters = _parameters(parser, options)
         signals = _signals(parser, options, parameters)
-        inputs = _inputs(parser, options)
+        choices = _choices(parser, options)
+        inputs = _inputs(parser, options, choices)
         with Client(
             options.url or "localhost:8001",
             timeout_seconds=options.timeout,
@@ -67,11 +71,18 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     in_flight=options.in_flight,
                     retry_failed=options.retry_failed,
                     signals=signals,
+                    kept=choices.keep,
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
             return show_scores(
-                client, inputs, parameters, in_flight=options.in_flight, as_table=as_table, signals=signals
+                client,
+                inputs,
+                parameters,
+                in_flight=options.in_flight,
+                as_table=as_table,
+                signals=signals,
+                kept=choices.keep,
             )
     except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -104,7 +115,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="file with one video per line, CSV, TSV, JSON lines, a JSON array or Parquet with path or video "
-        "(start_seconds and end_seconds select a part); - for standard input",
+        "(start_seconds and end_seconds select a part), or a list of Kinetics, HD-VG or HD-VILA; - for standard input",
+    )
+    add_list_arguments(parser)
+    parser.add_argument(
+        "--keep", metavar="NAMES", help="columns of the manifest that go into the table, with commas between them"
     )
     parser.add_argument(
         "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
@@ -187,7 +202,23 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inputs | None:
+def _choices(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Choices:
+    """Which columns of manifests mean what. Raises `InputError`."""
+    choices = choices_from(options, options.keep)
+    has_list = options.manifest or STANDARD_INPUT in options.videos
+    # A table that keeps columns also takes videos that no list names.
+    goes_on = bool(options.output and options.output.exists())
+    if not has_list and (choices.columns or choices.template or (choices.keep and not goes_on)):
+        parser.error("--columns, --path-template and --keep are for the columns of a --manifest")
+    for name in filter(is_own_column, choices.keep):
+        parser.error(
+            f"--keep {name}: tables have a column of this name; give yours another one, "
+            f"--columns my_{name}={name} --keep my_{name}"
+        )
+    return choices
+
+
+def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace, choices: Choices) -> Inputs | None:
     """What to score; None for every failure in the table."""
     if options.retry_failed and not options.output:
         parser.error("--retry-failed needs an --output to take the failures from")
@@ -199,7 +230,10 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Inp
     if not options.away >= 0:
         parser.error(f"--away is {options.away:g}, it must be at least 0")
     if options.videos or options.manifest:
-        return Inputs(options.videos, options.manifest, any_name=options.any, output=options.output)
+        inputs = Inputs(options.videos, options.manifest, any_name=options.any, output=options.output, choices=choices)
+        for sentence in inputs.read_as:
+            print(sentence, file=sys.stderr)
+        return inputs
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None

@@ -28,6 +28,7 @@ def show_scores(
     in_flight: int,
     as_table: bool,
     signals: SignalOptions | None = None,
+    kept: tuple[str, ...] = (),
 ) -> int:
     """Score videos and print the results in the order of the inputs; returns the exit status.
 
@@ -54,7 +55,8 @@ def show_scores(
             if (notice := notice_for(result.weights, signals)) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            row = scored_row(video.item.video, result, item_parameters(parameters, video.item))
+            of_manifest = {name: video.item.kept.get(name) for name in kept}
+            row = scored_row(video.item.video, result, item_parameters(parameters, video.item), of_manifest)
             print(table(video.item.shown, result) if as_table else json.dumps(as_json(row)), flush=True)
     for sentence in skipped.sentences():
         _say(sentence)

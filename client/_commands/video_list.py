@@ -20,6 +20,7 @@ from .._tables.row import (
     EMBEDDING_COLUMNS,
     HEAD_COLUMN,
     INFO_COLUMNS,
+    KEPT_KEY,
     METRIC_COLUMNS,
     NO_SCORES,
     PART_COLUMNS,
@@ -129,6 +130,8 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
     part = {name: row[name] for name in PART_COLUMNS if row[name] is not None}
     parameters = metadata.parameters | part
     content: Row = {"video": row["video"]} | ({"parameters": parameters} if parameters else {})
+    if metadata.kept:
+        content[KEPT_KEY] = {name: row[name] for name in metadata.kept}
     if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
         failure = {"error": row["error"] or NO_SCORES, "error_kind": row["error_kind"], "reason": row["reason"]}
         return content | failure

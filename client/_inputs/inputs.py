@@ -9,15 +9,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .choices import Choices
 from .errors import InputError
 from .item import Item
 from .listing import Listing
+from .longest import LONGEST_LINE
 from .manifest import Manifest, line_items
 from .names import shown
 from .places import real_path
 from .skipped import Skipped
 from .suffixes import SUFFIXES
-from .text_lists import LONGEST_LINE
 from .walk import Choice, Walk
 
 STANDARD_INPUT = "-"
@@ -42,21 +43,28 @@ class Inputs:
         *,
         any_name: bool = False,
         output: Path | None = None,
+        choices: Choices = Choices(),  # noqa: B008 - it cannot change
     ) -> None:
-        """any_name: take every file of a folder; output: the run's table, which is no input of it."""
+        """any_name: take every file of a folder; output: the run's table, which is no input of it.
+
+        choices: which columns of the manifests, and of standard input, mean what.
+        """
+        self.read_as: list[str] = []
+        """What each manifest was read as: a sentence each; standard input and pipes say it at their end."""
         self.can_be_counted = STANDARD_INPUT not in (*arguments, *manifests)
         """Whether it is possible to iterate twice, and quick to count."""
         own = {real_path(f"{output}{ending}") for ending in _RUN_FILES} if output else set()
         self._choice = Choice(any_name, frozenset(path for path in own if path))
         self._sources: list[Source] = []
         for argument in arguments:
-            self._sources.append(_standard_input if argument == STANDARD_INPUT else self._named(argument))
+            self._sources.append(_standard_input(choices) if argument == STANDARD_INPUT else self._named(argument))
         for path in manifests:
             if path == STANDARD_INPUT:
-                self._sources.append(_standard_input)
+                self._sources.append(_standard_input(choices))
                 continue
-            manifest = Manifest(path)
+            manifest = Manifest(path, choices)
             self._sources.append(manifest.items)
+            self.read_as += manifest.read_as
             self.can_be_counted &= manifest.can_be_counted
 
     def __iter__(self) -> Iterator[Item]:
@@ -95,8 +103,8 @@ class Inputs:
         return found
 
 
-def _standard_input(skipped: Skipped) -> Iterator[Item]:
-    return line_items(_lines_of_standard_input(), Listing(None, skipped))
+def _standard_input(choices: Choices) -> Source:
+    return lambda skipped: line_items(_lines_of_standard_input(), Listing(None, skipped, choices))
 
 
 def _lines_of_standard_input() -> Iterator[str]:

@@ -1,5 +1,6 @@
 """One video to score, or a part of one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -40,6 +41,8 @@ class Item:
     """The encoded file, if a manifest holds it."""
     problem: ClientError | None = field(default=None, compare=False)
     """Why it cannot be scored, if its row in a manifest is wrong."""
+    kept: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """What else its row in a manifest has that goes into the table."""
 
     @property
     def video(self) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._optional import missing
+from .choices import COLUMNS
 from .errors import InputError
 from .item import Item
-from .listing import COLUMNS, PART, Listing
+from .listing import Listing
 from .names import shown
 
 _NAMES_AT_ONCE = 1024
@@ -24,26 +25,40 @@ def parquet_items(path: str, listing: Listing) -> Iterator[Item]:
     try:
         with parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
             schema = file.schema_arrow
-            column = _column(schema, listing)
-            rows = _FILES_AT_ONCE if _holds_files(schema.field(column).type) else _NAMES_AT_ONCE
-            wanted = [column, *(name for name in PART if name in schema.names)]
+            holding = [name for name in schema.names if _holds_files(schema.field(name).type)]
+            listing = listing.settled(
+                "Parquet", schema.names, _columns_shown(schema), by=f"in {holding[0]!r}" if holding else ""
+            )
+            choices = listing.choices
+            column = None if choices.template else _column(schema, listing, holding)
+            holds_files = column is not None and _holds_files(schema.field(column).type)
+            further = [name for name in schema.names if name in choices.used and name != column]
             number = 0
-            for batch in file.iter_batches(rows, columns=wanted):
-                parts = [batch.column(name).to_pylist() if name in wanted else [None] * len(batch) for name in PART]
-                for name, data, *part in zip(*_names_and_files(batch.column(column)), *parts, strict=True):
+            for batch in file.iter_batches(
+                _FILES_AT_ONCE if holds_files else _NAMES_AT_ONCE, columns=[*([column] if column else []), *further]
+            ):
+                columns = [_values(batch.column(name)) for name in further]
+                rows = [dict(zip(further, row, strict=True)) for row in zip(*columns, strict=True)] or [{}] * len(batch)
+                if column is None:
+                    names: list[Any] = [None] * len(rows)
+                    files = names
+                else:
+                    names, files = _names_and_files(batch.column(column))
+                for name, data, row in zip(names, files, rows, strict=True):
                     number += 1
+                    values = row if column is None else choices.values({column: name, **row})
                     if data is not None:
-                        yield listing.content(data, name, number, *part)
-                    elif item := listing.item(name, number, *part):
+                        yield listing.content(data, name, number, values)
+                    elif item := listing.row(row, number) if column is None else listing.named(name, values, number):
                         yield item
     except ArrowException as error:
         raise InputError(f"{listing.shown}: cannot read the manifest: {error}") from error
 
 
-def _column(schema: Any, listing: Listing) -> str:
-    """The column that holds files, else the first of `COLUMNS` that names them."""
-    names = [name for name in COLUMNS if name in schema.names]
-    holding = [name for name in schema.names if _holds_files(schema.field(name).type)]
+def _column(schema: Any, listing: Listing, holding: list[str]) -> str:
+    """The column that was chosen, else one that holds files, else the first of `COLUMNS` that names them."""
+    chosen = listing.choices.columns.get("path")
+    names = [name for name in ((chosen,) if chosen else COLUMNS) if name in schema.names]
     for name in names:
         if name in holding:
             return name
@@ -59,9 +74,16 @@ def _column(schema: Any, listing: Listing) -> str:
             f"{listing.shown}: the column {names[0]!r} of the manifest has type {shown(str(held), 80)}, "
             "not names or encoded files"
         )
-    raise InputError(
-        f"{listing.shown}: the manifest has no column 'path' or 'video'; it has {shown(', '.join(schema.names), 80)}"
-    )
+    raise InputError(f"{listing.shown}: the manifest has no column 'path' or 'video'; {_columns_shown(schema)}")
+
+
+def _columns_shown(schema: Any) -> str:
+    return f"it has {shown(', '.join(schema.names), 80)}"
+
+
+def _values(array: Any) -> list[Any]:
+    """(rows,) the values of a column that names no file."""
+    return _texts(array) if _is_text(array.type) else array.to_pylist()
 
 
 def _is_text(kind: Any) -> bool:

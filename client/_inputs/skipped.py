@@ -23,6 +23,8 @@ class Skipped:
         """The first folders and manifests that cannot be read, or not to their end: a sentence each."""
         self.trouble_count = 0
         """How many there are."""
+        self.read_as: list[str] = []
+        """What each list was read as, where nothing said so before: a sentence each."""
 
     def file(self, name: str, count: int = 1) -> None:
         """Count a file that is no video by its name; a count of -1 takes one back."""
@@ -51,7 +53,7 @@ class Skipped:
 
     def sentences(self) -> list[str]:
         """What to say at the end of a run, a line each."""
-        said = list(self.troubles)
+        said = [*self.read_as, *self.troubles]
         if more := self.trouble_count - len(self.troubles):
             said.append(f"... and {more:,} more folders or manifests that cannot be read")
         if self.rows:

@@ -1,4 +1,4 @@
-"""Manifests of one row per line: names, CSV and TSV, JSON lines; and JSON arrays."""
+"""Manifests of one row per line: names, CSV and TSV, JSON lines; JSON arrays, and objects of videos with clips."""
 
 import csv
 import itertools
@@ -8,13 +8,18 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
+from .choices import LINE, PART, Choices
 from .item import Item
-from .listing import COLUMNS, PART, Listing
+from .json_stream import elements, members
+from .listing import Listing
+from .longest import LONGEST_LINE
+from .names import shown
+from .nested import is_video, rows_of
 
-LONGEST_LINE = 2**24
-"""Characters of the longest line, and of the longest element of an array."""
-_FIRST_READ = 2**16
+DELIMITERS = (",", "\t", ";")
+_LINE_SHOWN = 80
 _QUOTED = re.compile(r'".*"', re.DOTALL)
+_KEY = re.compile(r'"([^"\\]{1,100})"\s*:')
 
 
 def lines_of(file: TextIO) -> Iterator[str]:
@@ -32,22 +37,26 @@ def named_items(lines: Iterable[str], listing: Listing) -> Iterator[Item]:
         before, tab, _ = name.partition("\t")
         if tab and not os.path.lexists(name):
             name = before
-        if name and (item := listing.item(name, number)):
+        if name and (item := listing.text(name, number)):
             yield item
 
 
-def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterator[Item]:
-    """A row per line, with a header that has one of `COLUMNS`. Quotes mean nothing in TSV: captions there have them."""
+def csv_items(lines: Iterator[str], listing: Listing, delimiter: str) -> Iterator[Item]:
+    """A row per line, with a header that names videos. Quotes mean nothing in TSV: captions there have them."""
+    first = next(lines)
+    lines = itertools.chain([first], lines)
     is_tsv = delimiter == "\t"
     if is_tsv:
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = [name.strip() for name in next(reader)]
-    column = next((name for name in COLUMNS if name in header), "")
+    listing = listing.settled("TSV" if is_tsv else "CSV", header, beginning(first))
+    unquoted = _naming_columns(listing.choices, header) if is_tsv else set()
+    empty = dict.fromkeys(header)
     while True:
         try:
-            row = dict(zip(header, next(reader), strict=False))
+            cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -56,23 +65,29 @@ def csv_items(lines: Iterable[str], listing: Listing, delimiter: str) -> Iterato
                 return
             yield listing.wrong(reader.line_num, f"line {reader.line_num} is not CSV: {error}")
             continue
-        name = row.get(column)
-        if name and is_tsv and _QUOTED.fullmatch(name):
-            name = name[1:-1].replace('""', '"')
-        if row and (item := listing.item(name, reader.line_num, *map(row.get, PART))):
+        row: dict[str, Any] = {**empty, **dict(zip(header, cells, strict=False))}
+        for column in unquoted:
+            cell = row[column]
+            if cell and _QUOTED.fullmatch(cell):
+                row[column] = cell[1:-1].replace('""', '"')
+        if cells and (item := listing.row(row, reader.line_num)):
             yield item
 
 
-def delimiter_of(line: str) -> str | None:
-    """What separates the columns of a header that names one of `COLUMNS`; None if it is no such header."""
-    for delimiter in (",", "\t", ";"):
-        try:
-            header = next(csv.reader([line], delimiter=delimiter), [])
-        except csv.Error:
-            continue
-        if {name.strip() for name in header} & {*COLUMNS}:
+def delimiter_of(line: str, choices: Choices) -> str | None:
+    """What separates the columns of a header that names videos; None if it is no such header."""
+    for delimiter in DELIMITERS:
+        if choices.fit(header_of(line, delimiter)):
             return delimiter
     return None
+
+
+def header_of(line: str, delimiter: str) -> list[str]:
+    """The columns of a header; none if it is not CSV."""
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
 
 
 def json_line_items(lines: Iterable[str], listing: Listing) -> Iterator[Item]:
@@ -85,57 +100,81 @@ def json_line_items(lines: Iterable[str], listing: Listing) -> Iterator[Item]:
         except (ValueError, RecursionError):
             yield listing.wrong(number, f"line {number} is not JSON")
             continue
-        if item := _json_item(value, number, listing):
-            yield item
+        yield from _json_items(value, number, listing)
 
 
 def json_array_items(file: TextIO, listing: Listing) -> Iterator[Item]:
     """The elements of one JSON array: objects or strings."""
     numbers = itertools.count(1)
     try:
-        for value in _elements(file):
-            if item := _json_item(value, next(numbers), listing):
-                yield item
+        for value in elements(file):
+            yield from _json_items(value, next(numbers), listing)
     except (ValueError, RecursionError):
         listing.trouble(f"cannot read the manifest: element {next(numbers)} of the array is not whole JSON")
 
 
-def names_a_video(value: object) -> bool:
-    """Whether a JSON value can be a row of a manifest."""
-    return isinstance(value, str) or (isinstance(value, dict) and any(column in value for column in COLUMNS))
+def json_object_items(file: TextIO, listing: Listing) -> Iterator[Item]:
+    """The scenes of the videos that are the values of one JSON object."""
+    number = 0
+    try:
+        for number, (key, value) in enumerate(members(file), 1):
+            if isinstance(value, dict):
+                yield from _scenes(key, value, number, listing)
+            else:
+                yield listing.wrong(number, f"the value of '{shown(key, _LINE_SHOWN)}' is no object with clips")
+    except (ValueError, RecursionError):
+        listing.trouble(f"cannot read the manifest: video {number + 1} of the object is not whole JSON")
 
 
-def _json_item(value: Any, number: int, listing: Listing) -> Item | None:
-    if isinstance(value, str):
-        return listing.item(value, number)
-    if not names_a_video(value):
-        return listing.wrong(number, f"row {number} has none of {', '.join(COLUMNS)}")
-    name = next(value[column] for column in COLUMNS if column in value)
-    if isinstance(name, dict):  # as Hugging Face writes files in a data set
-        name = name.get("path")
-    # The rows of our own tables have the part among the parameters.
-    parameters = value.get("parameters")
-    part = (parameters if isinstance(parameters, dict) else {}) | value
-    return listing.item(name, number, *map(part.get, PART))
+def columns_of(values: Iterable[object], head: str) -> set[str]:
+    """The columns of JSON rows; `LINE` if any is a text. Without a row, what looks like keys in the list's head."""
+    columns: set[str] = set()
+    nothing = True
+    for value in values:
+        nothing = False
+        if isinstance(value, str):
+            columns.add(LINE)
+        elif is_video(value):
+            columns |= {name for row, _ in rows_of(None, value) for name in row}  # type: ignore[arg-type]
+        elif isinstance(value, dict):
+            columns |= _flat(value).keys()
+    return set(_KEY.findall(head)) if nothing else columns
 
 
-def _elements(file: TextIO) -> Iterator[Any]:
-    """The elements of an array, without holding all of it. Raises ValueError, RecursionError."""
-    decoder = json.JSONDecoder()
-    text = file.read(_FIRST_READ).lstrip().removeprefix("[")
-    more = _FIRST_READ
-    while True:
-        text = text.lstrip(" \t\r\n,")
-        if text.startswith("]"):
-            return
-        try:
-            value, end = decoder.raw_decode(text)
-        except ValueError:
-            value, end = None, len(text)
-        if end == len(text):  # a number may go on, everything else is not whole
-            if len(text) > LONGEST_LINE or not (read := file.read(more)):
-                raise ValueError("the array does not end")
-            text, more = text + read, min(more * 2, LONGEST_LINE)
-            continue
-        yield value
-        text, more = text[end:], _FIRST_READ
+def beginning(head: str) -> str:
+    """What a list begins with, for messages."""
+    first = next((line for line in head.splitlines() if line.strip()), "")
+    return f"its first line is '{shown(first, _LINE_SHOWN)}'"
+
+
+def _json_items(value: Any, number: int, listing: Listing) -> Iterator[Item]:
+    if is_video(value):
+        yield from _scenes(None, value, number, listing)
+        return
+    if not isinstance(value, str | dict):
+        yield listing.wrong(number, f"row {number} is neither an object nor a text")
+        return
+    item = listing.text(value, number) if isinstance(value, str) else listing.row(_flat(value), number)
+    if item:
+        yield item
+
+
+def _scenes(key: str | None, video: dict[str, Any], number: int, listing: Listing) -> Iterator[Item]:
+    for row, problem in rows_of(key, video):
+        if item := listing.row(row, number, problem):
+            yield item
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row; those of our own tables have the part among the parameters, and what was kept in an object of its own."""
+    if not row.keys() & {"parameters", "kept"}:
+        return row
+    parameters, kept = row.get("parameters"), row.get("kept")
+    part = {name: parameters[name] for name in PART if name in parameters} if isinstance(parameters, dict) else {}
+    return {**(kept if isinstance(kept, dict) else {}), **part, **row}
+
+
+def _naming_columns(choices: Choices, header: list[str]) -> set[str]:
+    """The columns that name the video and its part."""
+    names = {choices.source(name) for name in (*PART, *(choices.template.fields if choices.template else ()))}
+    return {column for column in (*names, choices.name_column(header)) if column in header}

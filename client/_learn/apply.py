@@ -29,7 +29,7 @@ def selection(
     """
     learned_filter = LearnedFilter.load(learned)
     learned_filter.check(metadata.schema(), metadata, table)
-    if one_per is not None and one_per not in metadata.schema().names:
+    if one_per is not None and one_per not in (*metadata.schema().names, *metadata.kept):
         raise LearnError(f"{table} has no column {one_per!r} to keep one row of each value of")
     numbers = Sources()
     probabilities = [np.empty(0, np.float32)]

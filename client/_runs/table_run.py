@@ -39,11 +39,13 @@ def run_table(
     in_flight: int,
     retry_failed: bool = False,
     signals: SignalOptions | None = None,
+    kept: tuple[str, ...] = (),
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
     inputs: None with `retry_failed` means every failure in the table.
     signals: None for motion and camera. If heads are not named, a run that resumes asks for those of the table.
+    kept: columns of manifests that go into the table; a retry of all failures keeps what they have.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -60,14 +62,19 @@ def run_table(
         older = begun_with_timestamps(journal)
         if signals is not None:
             signals = signals.settled(weights, None if journal.terms is None else journal.terms.heads)
-        terms = _terms(weights, parameters, None if older else times_of(parameters), signals)
+        if inputs is None and journal.terms is not None:
+            kept = journal.terms.kept or ()
+        terms = replace(
+            _terms(weights, parameters, None if older else times_of(parameters), signals), kept=kept or None
+        )
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
             if older:
                 if parameters.get(ORIGIN):
                     progress.say(f"NOTE: {OLDER}")
                 parameters = terms.parameters
-            run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters, signals)
+            table = output_for(output, journal)
+            run = TableRun(client, journal, table, progress, weights, parameters, signals, kept)
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -83,6 +90,7 @@ class TableRun:
         weights: Weights,
         parameters: dict[str, float],
         signals: SignalOptions | None = None,
+        kept: tuple[str, ...] = (),
     ) -> None:
         self.client = client
         self.journal = journal
@@ -91,6 +99,7 @@ class TableRun:
         self.weights = weights
         self.parameters = parameters
         self.signals = signals
+        self.kept = kept
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -151,11 +160,13 @@ class TableRun:
             run.stop()
             return
         parameters = item_parameters(self.parameters, item)
+        known = item.kept or (self.journal.kept(item) if retry_failed and self.kept else {})
+        kept = {name: known.get(name) for name in self.kept}
         if isinstance(result, ClientError):
-            row = failed_row(item.video, result, parameters)
+            row = failed_row(item.video, result, parameters, kept)
             self.progress.say(f"{item.shown}: {result}")
         else:
-            row = scored_row(item.video, result, parameters)
+            row = scored_row(item.video, result, parameters, kept)
         if retry_failed:
             self.journal.replace(item, row)
         else:

@@ -17,11 +17,12 @@ from typing import Any
 from .._inputs.item import UNNAMED, Item
 from .._inputs.names import LONGEST_PATH, as_bytes
 from .records import Damaged, Position, Terms, pack_row, unpack_position, unpack_row, unpack_terms
-from .row import Row
+from .row import KEPT_KEY, Row
 
 VERSION = 3
-"""SQLite's `user_version` of a journal. Before version 3, `Terms` have no `signals`, and records no arrays. Before
-version 2, there are no `places`, and `Terms` have no `times`. Version 0 is from before journals had a version."""
+"""SQLite's `user_version` of a journal. Before version 3, `Terms` have neither `signals` nor `kept`, and records no
+arrays. Before version 2, there are no `places`, and `Terms` have no `times`. Version 0 is from before journals
+had a version."""
 _PLACES_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
@@ -43,7 +44,7 @@ _COLUMNS_1 = {
     "facts": ["name", "value"],
 }
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
-_SIGNAL_TERMS = ("signals", "heads", "embeddings")
+_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept")
 
 
 class JournalError(Exception):
@@ -165,6 +166,12 @@ class Journal:
             self._set_position(Position())
             update = "UPDATE videos SET failed = ?, record = ? WHERE id = ?"
             self._database.execute(update, (*_packed(row), found.row_id))
+
+    def kept(self, item: Item) -> dict[str, str | None]:
+        """What the row of the video keeps of a manifest."""
+        found = self.find(item)
+        row = next((row for _, row in self.rows(found.row_id - 1)), {}) if found else {}
+        return dict(row.get(KEPT_KEY, {}))
 
     def rows(self, after: int = 0) -> Iterator[tuple[int, Row]]:
         """Ids and rows with an id above `after`, in the order in which they were added."""

@@ -16,6 +16,7 @@ from .row import (
     ACTIONS_COLUMN,
     FLAT_COLUMNS,
     HEAD_COLUMN,
+    KEPT_KEY,
     METRIC_COLUMNS,
     METRICS,
     PARAMETERS_OF_A_ROW,
@@ -74,7 +75,7 @@ class ParquetOutput(Output):
         terms = self.journal.terms
         assert terms is not None
         parameters = {name: value for name, value in terms.parameters.items() if name not in PARAMETERS_OF_A_ROW}
-        metadata = Metadata(terms.weights, terms.labels, parameters, terms.signals)
+        metadata = Metadata(terms.weights, terms.labels, parameters, terms.signals, terms.kept or ())
         try:
             fields = signal_fields(terms, self._first_scored() if terms.signals is not None else None)
             write_parquet(self.path, (row for _, row in self.journal.rows()), metadata, fields)
@@ -186,15 +187,16 @@ class JsonLinesOutput(TextOutput):
 
 
 class CsvOutput(TextOutput):
-    """The columns with a single value, then the clips, the actions and what heads say as JSON, and the measures."""
+    """The columns with a single value, the clips, actions and heads as JSON, the measures, and what is kept."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         super().__init__(path, journal)
         self.columns = csv_signal_columns(journal.terms)
-        self.header = csv_header(self.columns)
+        self.kept = (journal.terms.kept if journal.terms else None) or ()
+        self.header = csv_header(self.columns, self.kept)
 
     def text(self, row: Row) -> str:
-        return as_csv_row(row, self.columns)
+        return as_csv_row(row, self.columns, self.kept)
 
 
 def output_for(path: Path, journal: Journal) -> Output:
@@ -244,19 +246,19 @@ def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
     return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()))
 
 
-def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
+def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
     """The first line of a CSV table."""
-    return _csv([*FLAT_COLUMNS, "clips", *signal_columns])
+    return _csv([*FLAT_COLUMNS, "clips", *signal_columns, *kept])
 
 
-def as_csv_row(row: Row, signal_columns: tuple[str, ...] = ()) -> str:
-    """A row as CSV: the columns with a single value, the clips and those of signals as JSON, measures as numbers."""
+def as_csv_row(row: Row, signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
+    """A row as CSV: columns with a single value, clips and signals as JSON, measures as numbers, then what is kept."""
     measures = metric_values(row)
     added = (
         measures[name] if name in measures else json.dumps(row[name]) if name in row else None
         for name in ("camera", *signal_columns)
     )
-    return _csv([*flat(row).values(), *added])
+    return _csv([*flat(row).values(), *added, *map(row.get(KEPT_KEY, {}).get, kept)])
 
 
 def _csv(values: list[object]) -> str:

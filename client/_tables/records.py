@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .row import Row, is_signal_column
+from .row import KEPT_KEY, Row, is_signal_column
 
 
 class Damaged(ValueError):
@@ -33,6 +33,8 @@ class Terms:
     """The heads, if there are `signals`."""
     embeddings: str | None = None
     """The type of embeddings, if there are any: `float32` or `float16`."""
+    kept: tuple[str, ...] | None = None
+    """The columns of manifests that go into the table; None for none."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def unpack_row(record: object) -> Row:
         raise Damaged("it is not the row of a video")
     if not isinstance(row.get("parameters", {}), dict):
         raise Damaged("its parameters have another form")
+    kept = row.get(KEPT_KEY, {})
+    if not (isinstance(kept, dict) and all(isinstance(value, str | None) for value in kept.values())):
+        raise Damaged("what it keeps of a manifest has another form")
     kinds = {"motion": dict, "camera": list}
     scored = (
         isinstance(row.get("info"), dict)
@@ -133,14 +138,14 @@ def unpack_terms(text: object) -> Terms:
     try:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
-        signals, heads = (content.get(name) for name in ("signals", "heads"))
+        signals, heads, kept = (content.get(name) for name in ("signals", "heads", "kept"))
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
             and all(isinstance(value, int | float) for value in parameters.values())
             and isinstance(times, str | None)
             and isinstance(embeddings, str | None)
-            and all(names is None or _are_texts(names) for names in (signals, heads))
+            and all(names is None or _are_texts(names) for names in (signals, heads, kept))
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise Damaged("they have another form") from error
@@ -154,6 +159,7 @@ def unpack_terms(text: object) -> Terms:
         None if signals is None else tuple(signals),
         None if heads is None else tuple(heads),
         embeddings,
+        None if kept is None else tuple(kept),
     )
 
 

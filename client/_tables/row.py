@@ -11,7 +11,7 @@ from .._sdk.result import Score, exact_floats
 from ..errors import ClientError
 
 Row = dict[str, Any]
-"""`video`, `parameters` if any, then `error`, `error_kind` and `reason`, or what `Score.as_row()` returns.
+"""`video`, `parameters` and `kept` if any, then `error`, `error_kind` and `reason`, or what `Score.as_row()` returns.
 
 Embeddings and their times are arrays; `as_json` makes them lists."""
 
@@ -57,19 +57,31 @@ METRIC_COLUMNS = {"measured_frames" if each.name == "frames" else each.name: eac
 """The measure of each column; `frames` is a column already, of how many the video has."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
+KEPT_KEY = "kept"
+"""The key of what `--keep` takes from a manifest: an object of texts, null where the manifest has nothing."""
 NO_SCORES = "it has no scores"
 """The error of a row that has neither scores nor an error."""
 
 
-def scored_row(video: str, score: Score, parameters: Mapping[str, float] | None = None) -> Row:
-    """The row of a video that was scored with these parameters."""
-    return {"video": video} | _given(parameters) | score.as_row()
+def scored_row(
+    video: str,
+    score: Score,
+    parameters: Mapping[str, float] | None = None,
+    kept: Mapping[str, str | None] | None = None,
+) -> Row:
+    """The row of a video that was scored with these parameters, with what is kept of a manifest."""
+    return {"video": video} | _given(parameters, kept) | score.as_row()
 
 
-def failed_row(video: str, error: ClientError, parameters: Mapping[str, float] | None = None) -> Row:
+def failed_row(
+    video: str,
+    error: ClientError,
+    parameters: Mapping[str, float] | None = None,
+    kept: Mapping[str, str | None] | None = None,
+) -> Row:
     """The row of a video that was not scored."""
     failure = {"error": str(error), "error_kind": type(error).__name__, "reason": error.reason}
-    return {"video": video} | _given(parameters) | failure
+    return {"video": video} | _given(parameters, kept) | failure
 
 
 def is_signal_column(name: str) -> bool:
@@ -90,6 +102,11 @@ def metrics_from(columns: Mapping[str, Any]) -> Row:
     return {METRICS: measures} if any(value is not None for value in measures.values()) else {}
 
 
+def is_own_column(name: str) -> bool:
+    """Whether a table has a column of this name of its own, or would be read otherwise as a manifest with one."""
+    return name in (*FLAT_COLUMNS, "clips", "dropped_by", "path") or is_signal_column(name)
+
+
 def as_json(row: Row) -> Row:
     """The row with lists for arrays: the JSON object of the documentation."""
     return {
@@ -105,5 +122,5 @@ def flat(row: Row) -> Row:
     return {name: values.get(name) for name in FLAT_COLUMNS}
 
 
-def _given(parameters: Mapping[str, float] | None) -> Row:
-    return {"parameters": dict(parameters)} if parameters else {}
+def _given(parameters: Mapping[str, float] | None, kept: Mapping[str, str | None] | None) -> Row:
+    return ({"parameters": dict(parameters)} if parameters else {}) | ({KEPT_KEY: dict(kept)} if kept else {})

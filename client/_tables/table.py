@@ -22,6 +22,7 @@ from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
     FLAT_COLUMNS,
+    KEPT_KEY,
     METRIC_COLUMNS,
     METRICS,
     PARAMETERS_OF_A_ROW,
@@ -121,6 +122,8 @@ class Metadata:
     """The request parameters except the part of the video, which is in the columns."""
     signals: tuple[str, ...] | None = None
     """The signals that were asked for; None for motion and camera, without any being named."""
+    kept: tuple[str, ...] = ()
+    """The columns that were kept of manifests; they are text, and the last ones of the table."""
 
     @property
     def has_motion(self) -> bool:
@@ -129,7 +132,10 @@ class Metadata:
 
     def schema(self) -> pa.Schema:
         """`SCHEMA` with this metadata."""
-        content = {name: value for name, value in asdict(self).items() if name != "signals" or value is not None}
+        optional = {"signals": None, "kept": ()}
+        content = {
+            name: value for name, value in asdict(self).items() if name not in optional or value != optional[name]
+        }
         return SCHEMA.with_metadata({METADATA_KEY: json.dumps(content)})
 
     @classmethod
@@ -143,13 +149,15 @@ class Metadata:
             tuple(content.get("labels", ())),
             content.get("parameters", {}),
             None if signals is None else tuple(signals),
+            tuple(content.get("kept", ())),
         )
 
 
 def read_table(path: str | PathLike[str]) -> pa.Table:
     """A whole table, in memory. Raises `TableError`.
 
-    Its columns are those of `SCHEMA` for every format; then those of signals beside motion and camera, if it has any.
+    Its columns are those of `SCHEMA` for every format; then those of signals beside motion and camera, if it has any;
+    then those that were kept of manifests.
     """
     metadata = read_metadata(path)
     return pa.Table.from_batches(read_batches(path, metadata), table_schema(path, metadata))
@@ -157,7 +165,7 @@ def read_table(path: str | PathLike[str]) -> pa.Table:
 
 def table_schema(path: str | PathLike[str], metadata: Metadata, *, signals: bool = True) -> pa.Schema:
     """The columns of the batches that `read_batches` gives. Raises `TableError`."""
-    return _schema(metadata, signal_columns(path) if signals else [])
+    return _schema(metadata, _further_columns(path, metadata) if signals else [])
 
 
 def read_batches(
@@ -165,11 +173,12 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """A table in batches, for tables larger than memory; same columns as `read_table`. Raises `TableError`.
 
-    signals: False leaves out the columns of signals beside motion and camera, of which embeddings are large.
+    signals: False leaves out the columns of signals beside motion and camera, of which embeddings are large, and
+    those that were kept of manifests.
     """
     path = Path(path)
     metadata = metadata or read_metadata(path)
-    fields = signal_columns(path) if signals else []
+    fields = _further_columns(path, metadata) if signals else []
     schema = _schema(metadata, fields)
     if _format(path) == ".parquet":
         with _reading(path), parquet.ParquetFile(path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
@@ -193,12 +202,13 @@ def read_metadata(path: str | PathLike[str]) -> Metadata:
         if missing := set(SCHEMA.names) - set(schema.names) - set(ADDED_COLUMNS):
             raise TableError(f"{path} is not a table of scores: it has no column {sorted(missing)[0]!r}")
         return Metadata.of(schema)
+    kept = tuple(next(_read_rows(path), {}).get(KEPT_KEY, {}))
     row = _first_scored(path)
     if row is None:
-        return Metadata()
+        return Metadata(kept=kept)
     parameters = {k: v for k, v in row.get("parameters", {}).items() if k not in PARAMETERS_OF_A_ROW}
     labels = tuple(row["camera"][0]["probabilities"]) if row.get("camera") else ()
-    return Metadata(row.get("weights", {}), labels, parameters, _signals_of(row))
+    return Metadata(row.get("weights", {}), labels, parameters, _signals_of(row), kept)
 
 
 def signal_columns(path: str | PathLike[str]) -> list[pa.Field]:
@@ -217,6 +227,7 @@ def write_parquet(path: Path, rows: Iterable[Row], metadata: Metadata, fields: S
 
     fields: the columns of signals beside motion and camera.
     """
+    fields = [*fields, *_kept_columns(metadata)]
     schema = _schema(metadata, fields)
     with (
         replacing(path) as partial,
@@ -252,6 +263,14 @@ def _in_batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
         yield some, size
 
 
+def _further_columns(path: str | PathLike[str], metadata: Metadata) -> list[pa.Field]:
+    return [*signal_columns(path), *_kept_columns(metadata)]
+
+
+def _kept_columns(metadata: Metadata) -> list[pa.Field]:
+    return [pa.field(name, pa.string()) for name in metadata.kept]
+
+
 def _schema(metadata: Metadata, fields: Sequence[pa.Field]) -> pa.Schema:
     base = metadata.schema()
     return pa.schema([*base, *fields], base.metadata)
@@ -285,8 +304,14 @@ def _as_batch(rows: list[Row], metadata: Metadata, fields: Sequence[pa.Field] = 
     base = pa.RecordBatch.from_pylist(content, schema=metadata.schema())
     if not fields:
         return base
-    columns = [*base.columns, *(array_of(rows, field) for field in fields)]
+    columns = [*base.columns, *(_array(rows, field, metadata) for field in fields)]
     return pa.RecordBatch.from_arrays(columns, schema=_schema(metadata, fields))
+
+
+def _array(rows: list[Row], field: pa.Field, metadata: Metadata) -> pa.Array:
+    if field.name in metadata.kept:
+        return pa.array([row.get(KEPT_KEY, {}).get(field.name) for row in rows], field.type)
+    return array_of(rows, field)
 
 
 def _clips(row: Row, labels: tuple[str, ...]) -> list[dict[str, Any]] | None:
@@ -356,6 +381,8 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
         raise ValueError(f"it has no column {sorted(missing)[0]!r}")
     whole = ("frames", "width", "height", "from_first_frame")
     text = ("video", "error", "error_kind", "reason", "decoder")
+    own = {*FLAT_COLUMNS, "clips"}
+    kept = [name for name in reader.fieldnames or () if name and name not in own and not is_signal_column(name)]
     for cells in reader:
         row: Row = {
             name: value if name in text else (int if name in whole else float)(value)
@@ -369,6 +396,8 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
             row["camera"] = json.loads(cells["clips"])
         added = {name: json.loads(text) for name, text in cells.items() if name and is_signal_column(name) and text}
         row |= {name: value for name, value in added.items() if name not in METRIC_COLUMNS} | metrics_from(added)
+        if kept:
+            row[KEPT_KEY] = {name: cells[name] or None for name in kept}
         yield row
 
 

@@ -1,0 +1,25 @@
+"""Arguments that say which columns of a manifest mean what."""
+
+import argparse
+
+from .._inputs.choices import Choices
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--columns` and `--path-template`."""
+    parser.add_argument(
+        "--columns",
+        metavar="NAME=COLUMN,...",
+        help="columns of the manifest by the names that they get: path, start_seconds, end_seconds or any other; "
+        "an empty COLUMN of a part selects none",
+    )
+    parser.add_argument(
+        "--path-template",
+        metavar="TEXT",
+        help="where each video is, with columns of the manifest in braces: 'videos/{youtube_id}.mp4'",
+    )
+
+
+def choices_from(options: argparse.Namespace, keep: str | None = None) -> Choices:
+    """What the command line says about columns. Raises `InputError`."""
+    return Choices.of(options.columns, options.path_template, keep)
