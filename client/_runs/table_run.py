@@ -18,6 +18,7 @@ from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
+from .phrases import phrases_of
 from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 from .signal_options import SignalOptions
@@ -39,11 +40,13 @@ def run_table(
     in_flight: int,
     retry_failed: bool = False,
     signals: SignalOptions | None = None,
+    phrases: bool = False,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
     inputs: None with `retry_failed` means every failure in the table.
     signals: None for motion and camera. If heads are not named, a run that resumes asks for those of the table.
+    phrases: whether rows say in words how the video moves.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -61,6 +64,7 @@ def run_table(
         if signals is not None:
             signals = signals.settled(weights, None if journal.terms is None else journal.terms.heads)
         terms = _terms(weights, parameters, None if older else times_of(parameters), signals)
+        terms = replace(terms, phrases=phrases or None)
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
             if older:
@@ -68,6 +72,7 @@ def run_table(
                     progress.say(f"NOTE: {OLDER}")
                 parameters = terms.parameters
             run = TableRun(client, journal, output_for(output, journal), progress, weights, parameters, signals)
+            run.phrases = phrases
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -91,6 +96,8 @@ class TableRun:
         self.weights = weights
         self.parameters = parameters
         self.signals = signals
+        self.phrases = False
+        """Whether rows say in words how the video moves."""
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -155,7 +162,7 @@ class TableRun:
             row = failed_row(item.video, result, parameters)
             self.progress.say(f"{item.shown}: {result}")
         else:
-            row = scored_row(item.video, result, parameters)
+            row = scored_row(item.video, result, parameters) | (phrases_of(result) if self.phrases else {})
         if retry_failed:
             self.journal.replace(item, row)
         else:

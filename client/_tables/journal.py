@@ -43,7 +43,7 @@ _COLUMNS_1 = {
     "facts": ["name", "value"],
 }
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
-_SIGNAL_TERMS = ("signals", "heads", "embeddings")
+_SIGNAL_TERMS = ("signals", "heads", "embeddings", "phrases")
 
 
 class JournalError(Exception):

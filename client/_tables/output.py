@@ -12,7 +12,7 @@ from .._optional import missing
 from .journal import Journal, Position
 from .records import Terms
 from .replace import replacing
-from .row import ACTIONS_COLUMN, FLAT_COLUMNS, HEAD_COLUMN, PARAMETERS_OF_A_ROW, Row, as_json, flat
+from .row import ACTIONS_COLUMN, FLAT_COLUMNS, HEAD_COLUMN, PARAMETERS_OF_A_ROW, PHRASE_COLUMNS, Row, as_json, flat
 
 FORMATS = (".parquet", ".jsonl", ".csv")
 """Suffixes of outputs."""
@@ -225,11 +225,12 @@ def as_json_line(row: Row) -> str:
 
 
 def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
-    """The columns of signals beside motion and camera in a CSV table, which has no embeddings."""
-    if terms is None or terms.signals is None:
+    """The columns beside motion and camera in a CSV table, which has no embeddings."""
+    if terms is None:
         return ()
-    actions = (ACTIONS_COLUMN,) if "actions" in terms.signals else ()
-    return (*actions, *(HEAD_COLUMN + name for name in terms.heads or ()))
+    actions = (ACTIONS_COLUMN,) if "actions" in (terms.signals or ()) else ()
+    phrases = PHRASE_COLUMNS if terms.phrases else ()
+    return (*actions, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases)
 
 
 def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
@@ -238,9 +239,13 @@ def csv_header(signal_columns: tuple[str, ...] = ()) -> str:
 
 
 def as_csv_row(row: Row, signal_columns: tuple[str, ...] = ()) -> str:
-    """A row as CSV: the columns with a single value, then the clips and those of signals as JSON."""
+    """A row as CSV: the columns with a single value, then the clips and those of signals as JSON, and phrases."""
     nested = ("camera", *signal_columns)
-    return _csv([*flat(row).values(), *(json.dumps(row[name]) if name in row else None for name in nested)])
+    return _csv([*flat(row).values(), *(_cell(name, row[name]) if name in row else None for name in nested)])
+
+
+def _cell(name: str, value: object) -> object:
+    return value if name in PHRASE_COLUMNS else json.dumps(value)
 
 
 def _csv(values: list[object]) -> str:

@@ -33,6 +33,8 @@ class Terms:
     """The heads, if there are `signals`."""
     embeddings: str | None = None
     """The type of embeddings, if there are any: `float32` or `float16`."""
+    phrases: bool | None = None
+    """Whether rows have phrases; None for no."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,14 @@ def unpack_terms(text: object) -> Terms:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
         signals, heads = (content.get(name) for name in ("signals", "heads"))
+        phrases = content.get("phrases")
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
             and all(isinstance(value, int | float) for value in parameters.values())
             and isinstance(times, str | None)
             and isinstance(embeddings, str | None)
+            and isinstance(phrases, bool | None)
             and all(names is None or _are_texts(names) for names in (signals, heads))
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -154,6 +158,7 @@ def unpack_terms(text: object) -> Terms:
         None if signals is None else tuple(signals),
         None if heads is None else tuple(heads),
         embeddings,
+        phrases,
     )
 
 

@@ -49,6 +49,8 @@ EMBEDDING_COLUMNS = {"segments": "segment_embeddings", "frames": "frame_embeddin
 """The columns of embeddings, by their signal."""
 SECONDS_COLUMN = "frame_seconds"
 ACTIONS_COLUMN = "actions"
+PHRASE_COLUMNS = ("motion_phrase", "motion_phrase_short")
+"""The columns of `--phrases`: a sentence, and the short form."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
 NO_SCORES = "it has no scores"
@@ -67,8 +69,8 @@ def failed_row(video: str, error: ClientError, parameters: Mapping[str, float] |
 
 
 def is_signal_column(name: str) -> bool:
-    """Whether a column or a key of a row is one of a signal beside motion and camera, or of a head."""
-    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN)
+    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, or of phrases."""
+    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, *PHRASE_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
 
 

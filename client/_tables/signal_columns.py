@@ -1,4 +1,4 @@
-"""The columns of signals beside motion and camera: embeddings, actions and what heads say, as Arrow arrays.
+"""The columns beside motion and camera: embeddings, actions, what heads say, and phrases, as Arrow arrays.
 
 Embeddings are lists of fixed-size lists, built from numpy arrays: Python numbers would take ten times the memory.
 """
@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from .records import Terms
-from .row import ACTIONS_COLUMN, EMBEDDING_COLUMNS, HEAD_COLUMN, SECONDS_COLUMN, Row, is_signal_column
+from .row import ACTIONS_COLUMN, EMBEDDING_COLUMNS, HEAD_COLUMN, PHRASE_COLUMNS, SECONDS_COLUMN, Row, is_signal_column
 
 RANKED = pa.list_(pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())]))
 """Labels with their probabilities, most probable first."""
@@ -32,6 +32,7 @@ ACTIONS = pa.struct(
         ),
     ]
 )
+PHRASES = tuple(pa.field(name, pa.string()) for name in PHRASE_COLUMNS)
 _EMBEDDINGS = tuple(EMBEDDING_COLUMNS.values())
 
 
@@ -53,7 +54,8 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
         fields.append(pa.field(SECONDS_COLUMN, pa.list_(pa.float32())))
     if "actions" in signals:
         fields.append(pa.field(ACTIONS_COLUMN, ACTIONS))
-    return fields + [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
+    fields += [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
+    return [*fields, *PHRASES] if terms.phrases else fields
 
 
 def fields_of_row(row: Row) -> list[pa.Field]:
@@ -64,6 +66,8 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields.append(pa.field(name, embeddings_type(len(row[name][0]))))
         elif name == SECONDS_COLUMN:
             fields.append(pa.field(name, pa.list_(pa.float32())))
+        elif name in PHRASE_COLUMNS:
+            fields.append(pa.field(name, pa.string()))
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
     return fields
@@ -76,7 +80,7 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)
-    if field.name != ACTIONS_COLUMN:
+    if field.name not in (ACTIONS_COLUMN, *PHRASE_COLUMNS):
         values = [None if value is None else ranked(value) for value in values]
     return pa.array(values, field.type)
 
