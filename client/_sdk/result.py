@@ -115,6 +115,8 @@ class Weights:
     """The labels of the action classifier, in the order of the server's probabilities."""
     heads: tuple[ServedHead, ...] = ()
     """The heads."""
+    text: str | None = None
+    """Weights of the text encoder, which are those of the image encoder; None if there is none."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -271,6 +273,7 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
         None if actions is None else actions["source"],
         () if actions is None else tuple(actions["labels"]),
         tuple(heads),
+        content["text"]["source"] if "text" in content else None,
     )
 
 
