@@ -12,6 +12,8 @@ COMMANDS = {
     "score": "score videos: print the scores, or write them into a table",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
+    "search": "find the videos of a table that show what a sentence says",
+    "evaluate": "how well frames and captions fit: compare sets of videos, or captions of one set",
     "learn": "learn from yes and no which videos to keep",
     "report": "write an HTML page for choosing thresholds",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
@@ -20,11 +22,13 @@ COMMANDS = {
 _NEEDS = {
     "filter": ("pyarrow",),
     "summary": ("pyarrow",),
+    "search": ("pyarrow",),
+    "evaluate": ("pyarrow", "scipy"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "report": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"learn": "learn", "watch": "watch"}
+_EXTRAS = {"evaluate": "evaluate", "learn": "learn", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
