@@ -22,9 +22,12 @@ MAY_IMPORT = {
     "_report": {"_tables"},
     "_search": {"_sdk", "_tables", "_report"},
     "_evaluate": {"_sdk", "_tables", "_search"},
+    "_captions": {"_tables", "_phrases", "_evaluate"},
     "_runs": {"_sdk", "_inputs", "_tables", "_phrases"},
     "_watch": {"_sdk", "_inputs"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_search", "_evaluate", "_runs", "_watch"},
+    "_commands": {
+        *("_sdk", "_inputs", "_tables", "_learn", "_report", "_search", "_evaluate", "_captions", "_runs", "_watch"),
+    },
 }
 """Which folder of the package may import from which others."""
 

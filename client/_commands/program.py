@@ -14,6 +14,7 @@ COMMANDS = {
     "summary": "summarize a table of scores, or compare two",
     "search": "find the videos of a table that show what a sentence says",
     "evaluate": "how well frames and captions fit: compare sets of videos, or captions of one set",
+    "caption": "caption videos by a vision-language model behind the OpenAI chat API",
     "learn": "learn from yes and no which videos to keep",
     "report": "write an HTML page for choosing thresholds",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
@@ -24,11 +25,12 @@ _NEEDS = {
     "summary": ("pyarrow",),
     "search": ("pyarrow",),
     "evaluate": ("pyarrow", "scipy"),
+    "caption": ("pyarrow", "openai", "av", "PIL"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "report": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"evaluate": "evaluate", "learn": "learn", "watch": "watch"}
+_EXTRAS = {"caption": "caption", "evaluate": "evaluate", "learn": "learn", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

@@ -46,7 +46,7 @@ class FrameRows:
 
     def mean(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, queries): their mean."""
-        return np.add.reduceat(cosines, self.starts) / self.counts[:, None].astype(np.float32)
+        return (np.add.reduceat(cosines, self.starts) / self.counts[:, None]).astype(np.float32)
 
 
 def check_frames(path: Path) -> None:
