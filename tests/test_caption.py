@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -310,6 +312,29 @@ def test_a_budget_of_tokens_holds_for_all_runs(tmp_path: Path, capfd: pytest.Cap
         assert server.count() == 5
         assert command.main(arguments(server, tmp_path, 20, "--max-cost-tokens", 1000)) == 0
     assert len(rows_of(tmp_path)) == 20
+
+
+def test_ctrl_c_writes_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[str] = []
+
+    def pictures(row: dict[str, Any], *_: object) -> list[bytes]:
+        begun.append(row["video"])
+        if len(begun) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return [b"picture"]
+
+    monkeypatch.setattr(command, "pictures_of", pictures)
+    with chat_server(always(GOOD)) as server:
+        line = arguments(server, tmp_path, 30, "--in-flight", 2)
+        assert command.main(line) == 130
+        count = len(rows_of(tmp_path))
+        assert 3 <= count == len(begun) <= 5  # what was in flight came
+        said = f"{count} videos, 0 failed; {count * TOKENS} tokens; run the same command again to resume\n"
+        assert said in capfd.readouterr().err
+        assert command.main(line) == 0
+    assert len(begun) == len(set(begun)) == len(rows_of(tmp_path)) == 30
 
 
 def killed_and_resumed(directory: Path, count: int, kills: int) -> None:

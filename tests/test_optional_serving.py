@@ -19,7 +19,7 @@ from tritonclient.utils import InferenceServerException
 from client import AsyncClient, Client, InvalidRequest
 from client._commands import score as score_command
 from export.networks import export_networks
-from export.random_networks import write_actions_checkpoint
+from export.random_networks import write_actions_checkpoint, write_text_checkpoint
 from fixtures.encoders import SENTENCES, embed_text_with_transformers, embed_with_transformers, write_text_encoder
 from fixtures.synthetic import decode_all, encode
 from server import Server, Settings, running
@@ -153,6 +153,25 @@ def test_texts_and_frames_are_as_far_apart_as_in_transformers(served: Server) ->
 def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other))
     return one @ other.T
+
+
+@pytest.mark.slow
+def test_random_weights_of_the_published_size_answer_as_in_transformers(small_repository: Path, tmp_path: Path) -> None:
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
+    export_networks(None, None, repository, lambda _: None, frames="random:3", text=True, target="cpu")
+    encoder = tmp_path / "random"
+    write_text_checkpoint(encoder, 3)
+    video = encode(100, rate=20, width=192, height=108)
+    with running(Settings.on_free_ports(repository, precision="f32")) as started, Client(started.url) as client:
+        found = np.stack([client.embed_text(sentence).embedding for sentence in SENTENCES])
+        frames = client.score(video, signals="frames", frames=20).frames
+    assert frames is not None
+    expected = embed_text_with_transformers(encoder, SENTENCES)
+    assert found.shape == expected.shape == (50, 512)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    decoded = decode_all(video)
+    pictures = embed_with_transformers(encoder, [decoded[index] for index in evenly_spread(0, 99, 20)])
+    np.testing.assert_allclose(cosines(found, frames.embeddings), cosines(expected, pictures), atol=1e-3)
 
 
 def test_a_text_that_is_too_long_is_cut_and_counted_by_both_clients(served: Server) -> None:
