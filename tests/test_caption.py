@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -314,6 +315,17 @@ def test_a_budget_of_tokens_holds_for_all_runs(tmp_path: Path, capfd: pytest.Cap
     assert len(rows_of(tmp_path)) == 20
 
 
+@pytest.mark.usefixtures("without_videos")
+def test_a_video_that_is_in_the_table_twice_is_asked_for_once(tmp_path: Path) -> None:
+    with chat_server(always(GOOD)) as server:
+        line = arguments(server, tmp_path, 3)
+        content = parquet.read_table(tmp_path / "kept.parquet")
+        parquet.write_table(pa.concat_tables([content] * 2), tmp_path / "kept.parquet")
+        assert command.main([*line, "--in-flight", "6"]) == 0
+        assert server.count() == 3
+    assert len(rows_of(tmp_path)) == 3
+
+
 def test_ctrl_c_writes_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -380,6 +392,7 @@ def killed_and_resumed(directory: Path, count: int, kills: int) -> None:
     assert_no_key(directory, *said)
 
 
+@pytest.mark.heavy
 def test_a_run_that_was_killed_resumes(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, 40, 1)
 

@@ -16,7 +16,7 @@ from client._commands.evaluate import main
 from client._evaluate.statistics import compare_pairs, compare_sets, figures
 from fixtures.frame_tables import write_frames
 from tests.stub_signals import answer_with_signals
-from tests.stub_text import answer_with_text, embedding_of
+from tests.stub_text import TextConnection, answer_with_text, embedding_of
 
 WIDTH = 16
 Matrices = dict[str, NDArray[np.floating] | None]
@@ -27,7 +27,7 @@ def embed(text: str) -> NDArray[np.float32]:
 
 
 @pytest.fixture(autouse=True)
-def server(monkeypatch: pytest.MonkeyPatch) -> Any:
+def connection(monkeypatch: pytest.MonkeyPatch) -> TextConnection:
     return answer_with_text(monkeypatch, embed)
 
 
@@ -114,6 +114,7 @@ def test_the_figures_are_those_of_the_definition(
     assert of_captions[0]["effect_size"] > 0.3
 
 
+@pytest.mark.heavy
 def test_the_truth_is_found_in_twenty_repetitions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Captions that fit against the same ones of other rows, and against others that fit as well."""
     false_alarms = 0
@@ -223,11 +224,13 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.splitlines()[1].endswith("2 texts cut")
 
 
-def test_each_text_is_embedded_once_per_batch(server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_text_is_embedded_once_per_batch(
+    connection: TextConnection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     frames: Matrices = {name: np.ones((2, WIDTH), np.float32) for name in "abcd"}
     path = write_frames(tmp_path / "scores.parquet", frames, captions={"caption": ["x", "y", "x", "x"]})
     run(capsys, path)
-    assert sorted(server.texts) == ["x", "y"]
+    assert sorted(connection.texts) == ["x", "y"]
 
 
 def test_the_picture_shows_every_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
