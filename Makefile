@@ -117,4 +117,4 @@ gpu-bundle:
 		$(if $(PIECE_MIB),--piece-mib $(PIECE_MIB)) $(if $(HAS_PYTORCH),--has-pytorch) $(if $(OUTPUT),--output $(OUTPUT))
 
 clean:
-	rm -rf $(VENV) site model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/video_motion/.openvino model_repository/camera_classifier/labels.txt model_repository/frame_encoder model_repository/action_classifier model_repository/head_* model_repository/video_signals model_repository/embedding_copy
+	rm -rf $(VENV) site model_repository/weights.json model_repository/*/1/model.onnx model_repository/*/1/model_fp16.onnx model_repository/*/1/model.plan* model_repository/*/1/model_int8.* model_repository/*/1/.openvino model_repository/video_motion/.openvino model_repository/camera_classifier/labels.txt model_repository/frame_encoder model_repository/text_encoder model_repository/text_embedding model_repository/action_classifier model_repository/head_* model_repository/video_signals model_repository/embedding_copy

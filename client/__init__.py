@@ -6,6 +6,7 @@ from ._sdk.metrics import Metrics
 from ._sdk.parameters import Parameters
 from ._sdk.result import CameraClip, MotionScores, Score, ServedHead, VideoInfo, Weights
 from ._sdk.signal_results import Action, ActionClip, Actions, Frames
+from ._sdk.text import TextEmbedding
 from ._sdk.tls import Tls
 from .errors import (
     ClientError,
@@ -39,6 +40,7 @@ __all__ = [
     "ServerAway",
     "ServerError",
     "ServerUnavailable",
+    "TextEmbedding",
     "Tls",
     "UnreadableFile",
     "VideoInfo",

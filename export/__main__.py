@@ -37,6 +37,7 @@ examples:
   {command} --target cpu                        no fp16 networks: half the time
   {command} --int8 a.mp4 b.mp4                  8-bit networks as well
   {command} --frames --actions                  adds an image encoder and an action classifier
+  {command} --frames --text                     adds an image encoder and its text encoder
   {command} --head genre=heads/genre            adds a head of your own, head_genre
   {command} --remove actions                    takes the action classifier away
 
@@ -65,6 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="an image encoder: CLIP, SigLIP, DINOv2, ViT or ResNet (without a value: %(const)s)",
     )
     parser.add_argument(
+        "--text",
+        action="store_true",
+        help="with --frames: the text encoder of that CLIP or SigLIP as well, to search by a sentence",
+    )
+    parser.add_argument(
         "--actions",
         metavar="SOURCE",
         nargs="?",
@@ -84,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="NAME",
         action="append",
         default=[],
-        help="take an optional network away: frames, actions or head_NAME; may be repeated",
+        help="take an optional network away: frames, text, actions or head_NAME; may be repeated",
     )
     parser.add_argument(
         "--model-repository",
@@ -111,6 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     motion, camera = options.motion, options.camera
     heads = dict(options.head)
+    if options.text and options.frames is None:
+        parser.error("--text is the text encoder of an image encoder: give --frames [SOURCE], too")
     if len(heads) < len(options.head):
         parser.error("two heads have the same name")
     others = options.frames is not None or options.actions is not None or heads or options.remove
@@ -132,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
             target=options.target,
             calibration_videos=options.int8,
             frames=options.frames,
+            text=options.text,
             actions=options.actions,
             heads=heads,
             remove=options.remove,
@@ -164,6 +173,7 @@ def _head(argument: str) -> tuple[str, Path]:
 def _other_sources(options: argparse.Namespace) -> str:
     command = command_as_typed()
     optional = [f"--{name} DIRECTORY" for name in ("frames", "actions") if getattr(options, name)]
+    optional += ["--text"] if options.text else []
     if optional and not (options.motion or options.camera):
         return f"export: for checkpoints in local directories:\n    {command} {' '.join(optional)}"
     directories = " ".join(["--motion DIRECTORY", "--camera DIRECTORY", *optional])

@@ -33,19 +33,28 @@ class Exporter:
         self._plans = plans
 
     def write(
-        self, network: nn.Module, model: str, input_name: str, output_names: list[str], example: torch.Tensor
+        self,
+        network: nn.Module,
+        model: str,
+        input_name: str,
+        output_names: list[str],
+        example: torch.Tensor,
+        *,
+        lengths: tuple[int, int] | None = None,
     ) -> None:
         """Write `network` in all forms of the target, and remove other forms of an earlier export.
 
-        `example` is a batch of two or more. The network is converted in place: do not use it afterwards.
+        `example` is a batch of two or more. With `lengths`, the second axis of the input may have any length between
+        these two, and no plan is written. The network is converted in place: do not use it afterwards.
         """
+        plans_wanted = None if lengths else self._plans
         parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         self._report(f"{model}: writing {parameters:.1f} M parameters as ONNX")
         # One row, but graphs are traced with more: this also checks that the first axis is dynamic.
         expected = outputs_of(network, example[:1])
 
         def graph(path: Path) -> None:
-            write_graph(network, example, path, input_name=input_name, output_names=output_names)
+            write_graph(network, example, path, input_name=input_name, output_names=output_names, lengths=lengths)
 
         def checked(name: str, tolerance: float) -> None:
             started = time.monotonic()
@@ -57,7 +66,7 @@ class Exporter:
 
         checked(GRAPH, TOLERANCE)
         fp16 = network if self._fp16 and isinstance(network, Fp16Network) else None
-        plans = self._plans if fp16 else None
+        plans = plans_wanted if fp16 else None
         rows = outputs_of(network, example) if plans else []
         if fp16:
             fp16.to_fp16()

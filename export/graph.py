@@ -21,13 +21,22 @@ TOLERANCE = 1e-3
 
 
 def write_graph(
-    network: nn.Module, example: torch.Tensor, path: Path, *, input_name: str, output_names: list[str]
+    network: nn.Module,
+    example: torch.Tensor,
+    path: Path,
+    *,
+    input_name: str,
+    output_names: list[str],
+    lengths: tuple[int, int] | None = None,
 ) -> None:
     """Write `network` to `path` as one ONNX file whose first input axis is dynamic.
 
-    `example` needs two or more rows: torch.export treats a dimension of 1 as a constant.
+    `example` needs two or more rows: torch.export treats a dimension of 1 as a constant. With `lengths`, the second
+    axis is dynamic, too, between these two.
     """
-    rows = torch.export.Dim("rows", min=1)
+    axes = {0: torch.export.Dim("rows", min=1)}
+    if lengths is not None:
+        axes[1] = torch.export.Dim("length", min=lengths[0], max=lengths[1])
     with _quiet():
         program = torch.onnx.export(
             network,
@@ -35,7 +44,7 @@ def write_graph(
             dynamo=True,
             input_names=[input_name],
             output_names=output_names,
-            dynamic_shapes=({0: rows},),
+            dynamic_shapes=(axes,),
             external_data=False,
             verbose=False,
         )

@@ -1,8 +1,8 @@
 """`weights.json`: what a model repository serves, and where each network's weights come from.
 
 `motion`, `camera`, `labels` and `shortest_edge` are the two networks of `video_motion`. The optional networks have one
-key each, only while they are there: `frames`, `actions`, and `heads`, an object with a key for each head. `metrics`
-names the measures, in the order of the columns of METRICS.
+key each, only while they are there: `frames`, `text`, `actions`, and `heads`, an object with a key for each head.
+`metrics` names the measures, in the order of the columns of METRICS.
 """
 
 import json
@@ -13,10 +13,14 @@ from export.errors import ExportError
 from export.repository import MANIFEST
 
 FRAMES_MODEL = "frame_encoder"
+TEXT_ENCODER_MODEL, TEXT_MODEL = "text_encoder", "text_embedding"
+"""From token numbers, and from a sentence: the second tokenizes and asks the first."""
 ACTIONS_MODEL = "action_classifier"
 HEAD_MODEL = "head_"
 """What the name of a head's model begins with."""
-MODELS = {"frames": FRAMES_MODEL, "actions": ACTIONS_MODEL}
+MODELS = {"frames": FRAMES_MODEL, "text": TEXT_ENCODER_MODEL, "actions": ACTIONS_MODEL}
+COMPANIONS = {TEXT_ENCODER_MODEL: TEXT_MODEL}
+"""Models that come and go with another."""
 
 Manifest = dict[str, Any]
 
@@ -47,7 +51,7 @@ def optional_models(content: Manifest) -> list[str]:
 
 
 def remove_network(content: Manifest, name: str) -> str:
-    """Take the network `name` (`frames`, `actions`, `head_NAME` or a model's name) out, and return its model.
+    """Take the network `name` (`frames`, `text`, `actions`, `head_NAME` or a model's name) out, and return its model.
 
     `ExportError` names what is there if it is not there.
     """
@@ -77,8 +81,15 @@ def check_manifest(content: Manifest, root: Path, removed: list[str]) -> None:
         )
     for name, head in content.get("heads", {}).items():
         _check_head(content, HEAD_MODEL + name, head)
+    if "text" in content and content.get("frames", {}).get("source") != content["text"]["source"]:
+        image = content.get("frames", {}).get("source", "none")
+        raise ExportError(
+            f"the text encoder is that of {content['text']['source']}, the image encoder is {image}: export both "
+            "together (--frames SOURCE --text), or --remove text"
+        )
     known = {*optional_models(content), *removed}
-    optional = [*MODELS.values(), *(path.name for path in sorted(root.glob(f"{HEAD_MODEL}*")))]
+    known |= {COMPANIONS[model] for model in known if model in COMPANIONS}
+    optional = [*MODELS.values(), *COMPANIONS.values(), *(path.name for path in sorted(root.glob(f"{HEAD_MODEL}*")))]
     if unknown := [model for model in optional if (root / model).is_dir() and model not in known]:
         raise ExportError(
             f"{root} has {', '.join(unknown)}, which {MANIFEST} does not name: export it again, or delete the folder"

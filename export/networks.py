@@ -13,13 +13,14 @@ from export.ensemble import ensemble_files
 from export.errors import ExportError
 from export.exporter import Exporter
 from export.heads import Head
-from export.manifest import Manifest, check_manifest, read_manifest, remove_network
+from export.manifest import COMPANIONS, Manifest, check_manifest, read_manifest, remove_network
 from export.motion_network import load_motion
 from export.optional import OPTIONAL, OptionalNetwork, noise
 from export.plans import Plans
 from export.repository import MANIFEST, Transaction
 from export.source import Checkpoint, open_source
 from export.targets import DEFAULT_TARGET, includes
+from export.text import Text
 from video.clips import CLIP_SHAPE, FRAME_SIZE
 from video.measures.measures import NAMES
 
@@ -41,6 +42,7 @@ def export_networks(
     target: str = DEFAULT_TARGET,
     calibration_videos: Sequence[Path] = (),
     frames: str | None = None,
+    text: bool = False,
     actions: str | None = None,
     heads: Mapping[str, Path] | None = None,
     remove: Sequence[str] = (),
@@ -49,12 +51,14 @@ def export_networks(
 
     `motion`, `camera`, `frames` and `actions` are a Hugging Face repository[@revision], a directory in that layout,
     `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion` and `camera`
-    are both given or both None. `heads` are directories of `python -m training.heads` by their names. `remove` names
-    optional networks to take away. `target` is one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit
-    networks are written as well. Files of an earlier export of the same networks that this one does not write are
-    removed. `report` gets progress lines, with each graph's difference from PyTorch. Raises `ExportError`; the
-    repository is then unchanged.
+    are both given or both None. With `text`, `frames` gives its text encoder as well. `heads` are directories of
+    `python -m training.heads` by their names. `remove` names optional networks to take away. `target` is one of
+    `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well. Files of an earlier export
+    of the same networks that this one does not write are removed. `report` gets progress lines, with each graph's
+    difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
     """
+    if text and frames is None:
+        raise ExportError("a text encoder comes with the image encoder of its checkpoint: give --frames SOURCE --text")
     with Transaction(model_repository) as transaction:
         try:
             # First: without TensorRT this fails at once, and the rest takes minutes.
@@ -68,7 +72,8 @@ def export_networks(
 
                 def read(network: str, source: str) -> Checkpoint:
                     report(f"{network}: reading {source}")
-                    return sources.enter_context(open_source(source, network))
+                    files = "text" if network == "frames" and text else network
+                    return sources.enter_context(open_source(source, files))
 
                 # Read all before exporting any: errors then cost seconds.
                 motion_checkpoint = camera_checkpoint = classifier = None
@@ -81,9 +86,9 @@ def export_networks(
                         "labels": classifier.labels,
                         "shortest_edge": classifier.shortest_edge,
                     }
-                optional: list[OptionalNetwork] = [
-                    OPTIONAL[key](read(key, source)) for key, source in given.items() if source is not None
-                ]
+                checkpoints = {key: read(key, source) for key, source in given.items() if source is not None}
+                optional: list[OptionalNetwork] = [OPTIONAL[key](each) for key, each in checkpoints.items()]
+                optional += [Text(checkpoints["frames"])] if text else []
                 optional += [Head(name, directory, report) for name, directory in (heads or {}).items()]
                 for network in optional:
                     if network.model in removed:
@@ -101,7 +106,7 @@ def export_networks(
                     network.write(exporter, transaction)
             quantized = QUANTIZED if motion is not None else ()
             _export_int8(clips, quantized, optional, transaction, report)
-            for model in removed:
+            for model in (name for each in removed for name in (each, COMPANIONS.get(each)) if name):
                 transaction.remove_model(model)
                 report(f"{model}: removed")
             if not missing_networks(manifest):

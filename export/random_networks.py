@@ -7,6 +7,9 @@ VideoMAE-base with 400 labels. What they compute means nothing.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from export.random_text import text_config, text_shapes, write_tokenizer
 from export.random_weights import (
     PREPROCESSOR,
     Shapes,
@@ -27,13 +30,21 @@ ACTIONS = tuple(f"action_{index}" for index in range(400))
 
 
 def write_frames_checkpoint(
-    directory: Path, seed: int = 0, *, width: int = 768, depth: int = 12, heads: int = 12, outputs: int = 512
+    directory: Path,
+    seed: int = 0,
+    *,
+    width: int = 768,
+    depth: int = 12,
+    heads: int = 12,
+    outputs: int = 512,
+    text_width: int | None = None,
 ) -> None:
     """Write the vision tower of a CLIP (`config.json`, `preprocessor_config.json`, `model.safetensors`).
 
+    With `text_width`, it is a whole CLIP with the same vision tower, whose text half has this width, and a tokenizer.
     The defaults are the size of `openai/clip-vit-base-patch32`, 87.8 M parameters.
     """
-    config = {
+    config: dict[str, Any] = {
         "architectures": ["CLIPVisionModelWithProjection"],
         "model_type": "clip_vision_model",
         "hidden_size": width,
@@ -53,8 +64,22 @@ def write_frames_checkpoint(
         "image_mean": CLIP_MEAN,
         "image_std": CLIP_STD,
     }
-    tensors = {name: draw(name, shape, seed) for name, shape in _vision_shapes(width, depth, outputs)}
+    shapes = dict(_vision_shapes(width, depth, outputs))
+    if text_width is not None:
+        text = text_config(width=text_width, depth=depth, heads=max(1, text_width // 64), outputs=outputs)
+        vision = {name: value for name, value in config.items() if name not in ("architectures", "model_type")}
+        config = {"architectures": ["CLIPModel"], "model_type": "clip", "projection_dim": outputs}
+        config |= {"text_config": text, "vision_config": vision}
+        shapes |= dict(text_shapes(text_width, depth, outputs))
+    tensors = {name: np.asarray(draw(name, shape, seed), np.float32) for name, shape in shapes.items()}
     write_checkpoint(directory, tensors, {"config.json": config, "preprocessor_config.json": preprocessor})
+    if text_width is not None:
+        write_tokenizer(directory)
+
+
+def write_text_checkpoint(directory: Path, seed: int = 0) -> None:
+    """Write a whole CLIP with a tokenizer: the size of `openai/clip-vit-base-patch32` but for the vocabulary."""
+    write_frames_checkpoint(directory, seed, text_width=512)
 
 
 def write_actions_checkpoint(

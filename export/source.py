@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import SourceUnavailable
-from export.random_networks import write_actions_checkpoint, write_frames_checkpoint
+from export.random_networks import write_actions_checkpoint, write_frames_checkpoint, write_text_checkpoint
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 
 MOTION_REPOSITORY = "ai-forever/kandinsky-video-motion-predictor"
@@ -22,12 +22,17 @@ FILES = {
     "motion": ("config.json", "model.safetensors"),
     "camera": ("config.json", "preprocessor_config.json", "model.safetensors"),
     "frames": ("config.json", "preprocessor_config.json", "model.safetensors"),
+    "text": (
+        *("config.json", "preprocessor_config.json", "model.safetensors"),
+        *("tokenizer.json", "tokenizer_config.json"),
+    ),
     "actions": ("config.json", "preprocessor_config.json", "model.safetensors"),
 }
 RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
     "motion": write_motion_checkpoint,
     "camera": write_camera_checkpoint,
     "frames": write_frames_checkpoint,
+    "text": write_text_checkpoint,
     "actions": write_actions_checkpoint,
 }
 DEMO = Path(__file__).parent / "demo"

@@ -180,8 +180,9 @@ def change(server: RunningServer, repository: Path, models: list[str], *, remove
 
 def optional_networks(manifest: dict[str, Any]) -> list[str]:
     """The models of optional networks that `weights.json` names."""
-    entries = [manifest[name] for name in ("frames", "actions") if name in manifest]
-    return [entry["model"] for entry in (*entries, *manifest.get("heads", {}).values())]
+    entries = [manifest[name] for name in ("frames", "text", "actions") if name in manifest]
+    models = [entry["model"] for entry in (*entries, *manifest.get("heads", {}).values())]
+    return [*models, "text_embedding"] if "text" in manifest else models
 
 
 def _manifest(repository: Path) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _check_same(served: dict[str, Any], manifest: dict[str, Any]) -> None:
     """Heads, and what is described, must be those of the networks that are served."""
     pairs = [("motion predictor", served.get("motion"), manifest.get("motion"))]
     pairs.append(("camera classifier", served.get("camera"), manifest.get("camera")))
-    for network in ("frames", "actions"):
+    for network in ("frames", "text", "actions"):
         if network in served and network in manifest:
             pairs.append((network, served[network]["source"], manifest[network]["source"]))
     for name, before, now in pairs:

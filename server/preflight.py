@@ -54,7 +54,9 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
 def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, precision: str) -> list[str]:
     """Problems of the optional networks, which may have been exported for another profile than the first two."""
     found = [f"{sentence}: train it again, or --remove it" for sentence in other_encoders(manifest)]
-    for key in ("frames", "actions"):
+    if "text" in manifest and _lacks(model_repository, "text_embedding", "tokenizer.json"):
+        found.append(f"{model_repository} has no text_embedding, which weights.json names: export it again (--text)")
+    for key in ("frames", "text", "actions"):
         model = manifest.get(key, {}).get("model")
         if model is None:
             continue
@@ -62,6 +64,8 @@ def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, pr
             found.append(f"{model_repository} has no {model}, which weights.json names: export it again (--{key})")
         elif profile == "gpu" and _lacks(model_repository, model, "model_fp16.onnx"):
             found.append(f"{model} has no fp16 network for the GPU: export it again (--{key}) without --target cpu")
+        elif key == "text":  # it has no 8-bit form
+            continue
         elif profile == "cpu" and precision == "int8" and _lacks(model_repository, model, "model_int8.xml"):
             found.append(f"PRECISION is int8, but {model} has no 8-bit network: export it again (--{key}) with --int8")
     return found

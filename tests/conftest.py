@@ -32,6 +32,8 @@ BUILT = (
     "*.partial",
     "__pycache__",
     "frame_encoder",
+    "text_encoder",
+    "text_embedding",
     "action_classifier",
     "head_*",
     "video_signals",

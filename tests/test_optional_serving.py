@@ -1,5 +1,6 @@
 """The optional networks and `video_signals` in a real server."""
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from client import Client
+from client import AsyncClient, Client, InvalidRequest
 from client._commands import score as score_command
 from export.networks import export_networks
-from export.random_networks import write_actions_checkpoint
-from fixtures.encoders import embed_with_transformers, write_encoder
+from export.random_networks import write_actions_checkpoint, write_text_checkpoint
+from fixtures.encoders import SENTENCES, embed_text_with_transformers, embed_with_transformers, write_text_encoder
 from fixtures.synthetic import decode_all, encode
 from server import Server, Settings, running
 from tests.waiting import wait_for
@@ -42,13 +43,13 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """A server with every optional network."""
     root = tmp_path_factory.mktemp("served")
     repository = Path(shutil.copytree(tiny_repository, root / "model_repository"))
-    encoder = write_encoder("clip", root / "encoder")
+    encoder = write_text_encoder("clip", root / "encoder")
     write_actions_checkpoint(root / "actions", width=48, depth=1, heads=3, labels=LABELS)
     motion = json.loads((repository / "weights.json").read_text())["motion"]
     config = HeadConfig("linear", "segments", motion, None, 16, 48, ("still", "pan"), multi_label=False)
     (root / "head").mkdir()
     save_head(KINDS["linear"](config.shape), config, root / "head")
-    sources: dict[str, Any] = {"frames": str(encoder), "actions": str(root / "actions")}
+    sources: dict[str, Any] = {"frames": str(encoder), "text": True, "actions": str(root / "actions")}
     export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
     with running(Settings.on_free_ports(repository, precision="f32")) as started:
         yield started
@@ -128,6 +129,89 @@ def test_frame_embeddings_are_those_of_transformers(served: Server) -> None:
     assert weights["frames"] == {"source": f"directory {encoder}", "architecture": "clip", "dimensions": 24}
     assert weights["actions"]["labels"] == list(LABELS)
     assert weights["heads"]["moves"]["encoder"] == weights["motion"]
+
+
+def test_texts_and_frames_are_as_far_apart_as_in_transformers(served: Server) -> None:
+    """50 sentences in four scripts, some longer than the encoder takes, and 20 frames."""
+    encoder = served.settings.model_repository.parent / "encoder"
+    video = encode(100, rate=20, width=192, height=108)
+    with Client(served.url) as client:
+        texts = [client.embed_text(sentence) for sentence in SENTENCES]
+        frames = client.score(video, signals="frames", frames=20).frames
+        assert client.weights().text == client.weights().frames == f"directory {encoder}"
+    assert frames is not None
+    found = np.stack([text.embedding for text in texts])
+    expected = embed_text_with_transformers(encoder, SENTENCES)
+    assert found.shape == expected.shape == (50, 24)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    decoded = decode_all(video)
+    pictures = embed_with_transformers(encoder, [decoded[index] for index in evenly_spread(0, 99, 20)])
+    np.testing.assert_allclose(frames.embeddings, pictures, atol=1e-3 * np.abs(pictures).max())
+    ours, theirs = (cosines(*pair) for pair in ((found, frames.embeddings), (expected, pictures)))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    assert theirs.std() > 1e-2  # or a wrong text would pass
+    # English has a token for each byte, `the` has one alone, and 77 is the most.
+    assert (texts[0].tokens, texts[0].tokens_cut) == (len("adogrunsonbeach") + 1 + 2, 0)
+    assert all(text.tokens == 77 or not text.tokens_cut for text in texts)
+
+
+def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other))
+    return one @ other.T
+
+
+@pytest.mark.slow
+def test_random_weights_of_the_published_size_answer_as_in_transformers(small_repository: Path, tmp_path: Path) -> None:
+    repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
+    export_networks(None, None, repository, lambda _: None, frames="random:3", text=True, target="cpu")
+    encoder = tmp_path / "random"
+    write_text_checkpoint(encoder, 3)
+    video = encode(100, rate=20, width=192, height=108)
+    with running(Settings.on_free_ports(repository, precision="f32")) as started, Client(started.url) as client:
+        found = np.stack([client.embed_text(sentence).embedding for sentence in SENTENCES])
+        frames = client.score(video, signals="frames", frames=20).frames
+    assert frames is not None
+    expected = embed_text_with_transformers(encoder, SENTENCES)
+    assert found.shape == expected.shape == (50, 512)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    decoded = decode_all(video)
+    pictures = embed_with_transformers(encoder, [decoded[index] for index in evenly_spread(0, 99, 20)])
+    np.testing.assert_allclose(cosines(found, frames.embeddings), cosines(expected, pictures), atol=1e-3)
+
+
+def test_a_text_that_is_too_long_is_cut_and_counted_by_both_clients(served: Server) -> None:
+    async def ask() -> Any:
+        async with AsyncClient(served.url) as client:
+            return await asyncio.gather(client.embed_text("word " * 200), client.embed_text("word " * 300))
+
+    one, other = asyncio.run(ask())
+    assert (one.tokens, one.tokens_cut) == (77, 200 * 4 + 2 - 77)
+    assert other.tokens_cut == 300 * 4 + 2 - 77
+    with Client(served.url) as client:
+        np.testing.assert_allclose(client.embed_text("word " * 20).embedding, one.embedding, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "TEXT is empty"),
+        (b" \n", "TEXT is empty"),
+        (b"caf\xe9", "TEXT is not UTF-8: unexpected end of data at byte 3"),
+        (b"x" * 10_001, "TEXT has 10001 characters, it may have 10000"),
+    ],
+)
+def test_a_text_that_cannot_be_embedded_has_a_sentence(text: bytes, sentence: str, served: Server) -> None:
+    tensor = grpc.InferInput("TEXT", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([text], object))
+    with grpc.InferenceServerClient(served.url) as client, pytest.raises(InferenceServerException) as raised:
+        client.infer("text_embedding", [tensor])
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert raised.value.message().endswith(f"{sentence} [invalid_parameter]")
+    if text == b"":
+        with Client(served.url) as connected:
+            with pytest.raises(InvalidRequest, match="TEXT is empty"):
+                connected.embed_text("")
+            assert connected.embed_text("the server goes on").tokens > 2
 
 
 def test_action_probabilities_are_those_of_transformers(served: Server) -> None:

@@ -20,10 +20,16 @@ MAY_IMPORT = {
     "_phrases": {"_sdk"},
     "_learn": {"_tables"},
     "_report": {"_tables"},
-    "_runs": {"_sdk", "_inputs", "_tables"},
+    "_search": {"_sdk", "_tables", "_report"},
+    "_evaluate": {"_sdk", "_tables", "_search"},
+    "_captions": {"_tables", "_phrases", "_evaluate"},
+    "_runs": {"_sdk", "_inputs", "_tables", "_phrases"},
     "_watch": {"_sdk", "_inputs"},
     "_scenes": {"_inputs", "_tables", "_runs", "_watch"},
     "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_scenes", "_watch"},
+    "_commands": {
+        *("_sdk", "_inputs", "_tables", "_learn", "_report", "_search", "_evaluate", "_captions", "_runs", "_watch"),
+    },
 }
 """Which folder of the package may import from which others."""
 

@@ -7,6 +7,7 @@ FIELDS = ("motion", "camera", "labels", "shortest_edge")
 """Of the motion predictor and the camera classifier."""
 OF_OPTIONAL = {
     "frames": ("source", "architecture", "dimensions"),
+    "text": ("source", "architecture", "dimensions", "max_tokens"),
     "actions": ("source", "labels"),
 }
 """Of the optional networks."""

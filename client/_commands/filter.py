@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
+from .._runs.phrases import phrases_of_row
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
-from .._tables.presets import Preset
-from .._tables.row import NO_SCORES
+from .._tables.presets import COLUMNS, Preset
+from .._tables.row import NO_SCORES, PHRASE_COLUMNS
+from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
@@ -95,6 +97,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     for what, path in paths.items():
         if path.suffix not in VideoList.SUFFIXES:
             parser.error(f"--{what} {path} must end in {', '.join(VideoList.SUFFIXES)}")
+    if options.phrases and not any(path.suffix in (".jsonl", ".parquet") for path in paths.values()):
+        parser.error("--phrases adds columns to lists: write one that is .jsonl or .parquet")
     inputs = [path for path in (options.scores, options.learned) if path]
     resolved = [path.resolve() for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
@@ -103,7 +107,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)
         selection = _selection(options, metadata, dropping) if options.learned else None
-        counts, failures = filter_table(options.scores, metadata, dropping, paths, selection)
+        counts, failures = filter_table(options.scores, metadata, dropping, paths, selection, phrases=options.phrases)
     except (TableError, LearnError, UnwritableList) as error:
         print(error, file=sys.stderr)
         return 1
@@ -154,6 +158,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
             f"--{what}", type=Path, metavar="FILE", help=f"write the {what} videos: .txt, .jsonl or .parquet"
         )
     parser.add_argument(
+        "--phrases", action="store_true", help="say in words how each video of a .jsonl or .parquet list moves"
+    )
+    parser.add_argument(
         "--format", choices=("table", "json"), help="format of the counts (default: table on a terminal, else JSON)"
     )
     return parser
@@ -180,6 +187,8 @@ def filter_table(
     presets: dict[str, Preset],
     paths: dict[str, Path],
     selection: Selection | None = None,
+    *,
+    phrases: bool = False,
 ) -> tuple[Counts, list[tuple[str, str]]]:
     """Count, and write the lists in `paths` (`kept`, `dropped`, `failed`); an error while writing leaves none.
 
@@ -191,6 +200,8 @@ def filter_table(
     with ExitStack() as stack:
         whole_rows = any(to.suffix != ".txt" for to in paths.values())
         schema = table_schema(path, metadata, signals=whole_rows)
+        if phrases:
+            schema = _with_phrases(schema)
         lists = {what: stack.enter_context(VideoList(to, what, metadata, schema)) for what, to in paths.items()}
         for batch in read_batches(path, metadata, signals=whole_rows):
             values = scores_of(batch)
@@ -206,6 +217,8 @@ def filter_table(
             for name, mask in taken.items():
                 assert counts.dropped_by is not None
                 counts.dropped_by[name] += int(mask.sum())
+            if phrases:
+                batch = _in_words(batch, failed, schema)
             masks = {"kept": ~failed & ~dropped, "dropped": dropped, "failed": failed}
             for what, video_list in lists.items():
                 video_list.add(batch.filter(pa.array(masks[what])), _names(taken, masks[what]))
@@ -216,6 +229,20 @@ def filter_table(
         for video_list in lists.values():
             video_list.finish()
     return counts, failures
+
+
+def _with_phrases(schema: pa.Schema) -> pa.Schema:
+    """The columns with those of phrases at the end, also if they were there."""
+    return pa.schema([*(field for field in schema if field.name not in PHRASE_COLUMNS), *PHRASES], schema.metadata)
+
+
+def _in_words(batch: pa.RecordBatch, failed: NDArray[np.bool_], schema: pa.Schema) -> pa.RecordBatch:
+    """The rows with the columns of phrases, null for videos without scores."""
+    rows = batch.select([*COLUMNS.values(), "clips"]).to_pylist()
+    words = [None if is_null else phrases_of_row(row) for row, is_null in zip(rows, failed.tolist(), strict=True)]
+    added = {name: pa.array([each and each[name] for each in words], pa.string()) for name in PHRASE_COLUMNS}
+    columns = [added[name] if name in added else batch.column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def table(counts: Counts) -> str:

@@ -13,6 +13,9 @@ COMMANDS = {
     "scenes": "find the scenes of footage: a list of parts to score",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
+    "search": "find the videos of a table that show what a sentence says",
+    "evaluate": "how well frames and captions fit: compare sets of videos, or captions of one set",
+    "caption": "caption videos by a vision-language model behind the OpenAI chat API",
     "learn": "learn from yes and no which videos to keep",
     "judge": "judge a video generator by the camera moves that its prompts ask for",
     "report": "write an HTML page for choosing thresholds",
@@ -23,6 +26,9 @@ _NEEDS = {
     "filter": ("pyarrow",),
     "summary": ("pyarrow",),
     "scenes": ("scenedetect", "cv2", "av"),
+    "search": ("pyarrow",),
+    "evaluate": ("pyarrow", "scipy"),
+    "caption": ("pyarrow", "openai", "av", "PIL"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "judge": ("pyarrow", "av", "cv2"),
     "report": ("pyarrow", "av"),
@@ -30,6 +36,7 @@ _NEEDS = {
 }
 _EXTRAS = {"learn": "learn", "judge": "judge", "watch": "watch"}
 _EXTRAS = {"learn": "learn", "scenes": "scenes", "watch": "watch"}
+_EXTRAS = {"caption": "caption", "evaluate": "evaluate", "learn": "learn", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

@@ -72,6 +72,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     retry_failed=options.retry_failed,
                     signals=signals,
                     kept=choices.keep,
+                    phrases=options.phrases,
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                 as_table=as_table,
                 signals=signals,
                 kept=choices.keep,
+                phrases=options.phrases,
             )
     except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -181,6 +183,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="type of embeddings in the output (default: float32); float16 halves it",
     )
     signals.add_argument(_flag("frames"), type=int, metavar="N", help=HELP["frames"])
+    signals.add_argument(
+        "--phrases", action="store_true", help="say in words how each video moves: a sentence, and a short form"
+    )
     parts = parser.add_argument_group("part of the video to score")
     parts.add_argument(
         "--start", type=float, metavar="SECONDS", help="ignore earlier frames; counts from the video's first frame"
@@ -250,6 +255,8 @@ def _signals(
     except InvalidRequest as error:
         parser.error(str(error))
     signals = None if asked is None else SignalOptions(asked, options.embeddings_dtype or "float32")
+    if options.phrases and asked is not None and not {"motion", "camera"} & {*asked.signals}:
+        parser.error("--phrases says what motion and camera do: name one of them among the --signals")
     if options.embeddings_dtype and not (signals and signals.has_embeddings):
         parser.error("--embeddings-dtype is for embeddings: name segments or frames among the --signals")
     return signals

@@ -8,6 +8,7 @@ from .._inputs.inputs import Inputs
 from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.part_times import item_parameters
+from .._runs.phrases import phrases_of
 from .._runs.run import Run, scoring
 from .._runs.signal_options import SignalOptions
 from .._runs.table_run import notice_for
@@ -29,6 +30,7 @@ def show_scores(
     as_table: bool,
     signals: SignalOptions | None = None,
     kept: tuple[str, ...] = (),
+    phrases: bool = False,
 ) -> int:
     """Score videos and print the results in the order of the inputs; returns the exit status.
 
@@ -57,12 +59,17 @@ def show_scores(
                 warned = True
             of_manifest = {name: video.item.kept.get(name) for name in kept}
             row = scored_row(video.item.video, result, item_parameters(parameters, video.item), of_manifest)
-            print(table(video.item.shown, result) if as_table else json.dumps(as_json(row)), flush=True)
+            words = phrases_of(result) if phrases else {}
+            print(_lines(video.item.shown, result, words) if as_table else json.dumps(as_json(row | words)), flush=True)
     for sentence in skipped.sentences():
         _say(sentence)
     if failed and videos > 1:
         _say(f"{failed} of {videos} videos failed")
     return interruption.status or (1 if failed or skipped.trouble_count else 0)
+
+
+def _lines(video: str, score: Score, words: dict[str, str]) -> str:
+    return "\n".join([table(video, score), *(f"  words     {text}" for text in words.values() if text)])
 
 
 def table(video: str, score: Score) -> str:

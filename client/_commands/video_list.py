@@ -24,6 +24,7 @@ from .._tables.row import (
     METRIC_COLUMNS,
     NO_SCORES,
     PART_COLUMNS,
+    PHRASE_COLUMNS,
     SECONDS_COLUMN,
     Row,
     is_signal_column,
@@ -167,6 +168,8 @@ def _signals(row: dict[str, Any]) -> Row:
         elif name == ACTIONS_COLUMN:
             clips = [clip | {"actions": _ranked(clip["actions"])} for clip in value["clips"]]
             content[name] = {"video": _ranked(value["video"]), "clips": [_clip_times(clip) for clip in clips]}
+        elif name in PHRASE_COLUMNS:
+            content[name] = value
         elif name.startswith(HEAD_COLUMN):
             content[name] = {entry["label"]: _rounded(entry["probability"]) for entry in value}
     return content | metrics_from({name: _shortest(row.get(name)) for name in METRIC_COLUMNS})

@@ -18,6 +18,7 @@ from .._tables.row import failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
+from .phrases import phrases_of
 from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 from .signal_options import SignalOptions
@@ -40,12 +41,14 @@ def run_table(
     retry_failed: bool = False,
     signals: SignalOptions | None = None,
     kept: tuple[str, ...] = (),
+    phrases: bool = False,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
     inputs: None with `retry_failed` means every failure in the table.
     signals: None for motion and camera. If heads are not named, a run that resumes asks for those of the table.
     kept: columns of manifests that go into the table; a retry of all failures keeps what they have.
+    phrases: whether rows say in words how the video moves.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -65,7 +68,9 @@ def run_table(
         if inputs is None and journal.terms is not None:
             kept = journal.terms.kept or ()
         terms = replace(
-            _terms(weights, parameters, None if older else times_of(parameters), signals), kept=kept or None
+            _terms(weights, parameters, None if older else times_of(parameters), signals),
+            kept=kept or None,
+            phrases=phrases or None,
         )
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
@@ -75,6 +80,7 @@ def run_table(
                 parameters = terms.parameters
             table = output_for(output, journal)
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept)
+            run.phrases = phrases
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -100,6 +106,8 @@ class TableRun:
         self.parameters = parameters
         self.signals = signals
         self.kept = kept
+        self.phrases = False
+        """Whether rows say in words how the video moves."""
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -166,7 +174,7 @@ class TableRun:
             row = failed_row(item.video, result, parameters, kept)
             self.progress.say(f"{item.shown}: {result}")
         else:
-            row = scored_row(item.video, result, parameters, kept)
+            row = scored_row(item.video, result, parameters, kept) | (phrases_of(result) if self.phrases else {})
         if retry_failed:
             self.journal.replace(item, row)
         else:

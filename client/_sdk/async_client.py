@@ -29,6 +29,7 @@ from .request import (
 )
 from .result import Score, Weights
 from .signals import asked_for
+from .text import TextEmbedding, text_answer, text_request, text_served
 from .triton_errors import from_triton, is_deadline
 
 
@@ -72,6 +73,17 @@ class AsyncClient(BaseClient):
         """Which weights the server serves; needs no video."""
         async with self._slots:
             return weights_answer(await self._ask(weights_request()))
+
+    async def embed_text(self, text: str) -> TextEmbedding:
+        """The embedding of a text by the text encoder of the server's image encoder.
+
+        Its cosine with an embedding of `Score.frames` says how well they fit. Raises `ClientError`; `InvalidRequest` if
+        the text is empty or there is no text encoder.
+        """
+        request = text_request(text)
+        async with self._slots:
+            with text_served():
+                return text_answer(await self._ask(request))
 
     async def is_ready(self) -> bool:
         """Whether any server answers and has loaded all models; does not raise."""

@@ -30,6 +30,7 @@ from .request import (
 )
 from .result import Score, Weights
 from .signals import asked_for
+from .text import TextEmbedding, text_answer, text_request, text_served
 from .triton_errors import from_triton, is_deadline
 
 
@@ -69,6 +70,16 @@ class Client(BaseClient):
         """Which weights the server serves; needs no video."""
         with self._slots:
             return weights_answer(self._ask(weights_request()))
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """The embedding of a text by the text encoder of the server's image encoder.
+
+        Its cosine with an embedding of `Score.frames` says how well they fit. Raises `ClientError`; `InvalidRequest` if
+        the text is empty or there is no text encoder.
+        """
+        request = text_request(text)
+        with self._slots, text_served():
+            return text_answer(self._ask(request))
 
     def is_ready(self) -> bool:
         """Whether any server answers and has loaded all models; does not raise."""

@@ -118,6 +118,8 @@ class Weights:
     """The heads."""
     metrics: tuple[str, ...] = ()
     """The measures, in the order of the server's columns; empty if it measures nothing."""
+    text: str | None = None
+    """Weights of the text encoder, which are those of the image encoder; None if there is none."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -280,6 +282,7 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
         () if actions is None else tuple(actions["labels"]),
         tuple(heads),
         tuple(content.get("metrics", ())),
+        content["text"]["source"] if "text" in content else None,
     )
 
 

@@ -20,6 +20,7 @@ from .row import (
     METRIC_COLUMNS,
     METRICS,
     PARAMETERS_OF_A_ROW,
+    PHRASE_COLUMNS,
     Row,
     as_json,
     flat,
@@ -238,12 +239,14 @@ def as_json_line(row: Row) -> str:
 
 
 def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
-    """The columns of signals beside motion and camera in a CSV table, which has no embeddings."""
-    if terms is None or terms.signals is None:
+    """The columns beside motion and camera in a CSV table, which has no embeddings."""
+    if terms is None:
         return ()
-    actions = (ACTIONS_COLUMN,) if "actions" in terms.signals else ()
-    metrics = tuple(METRIC_COLUMNS) if METRICS in terms.signals else ()
-    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()))
+    signals = terms.signals or ()
+    actions = (ACTIONS_COLUMN,) if "actions" in signals else ()
+    metrics = tuple(METRIC_COLUMNS) if METRICS in signals else ()
+    phrases = PHRASE_COLUMNS if terms.phrases else ()
+    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases)
 
 
 def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -252,13 +255,17 @@ def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ())
 
 
 def as_csv_row(row: Row, signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
-    """A row as CSV: columns with a single value, clips and signals as JSON, measures as numbers, then what is kept."""
+    """A row as CSV: single values, clips and signals as JSON, measures, phrases, and what is kept."""
     measures = metric_values(row)
     added = (
-        measures[name] if name in measures else json.dumps(row[name]) if name in row else None
+        measures[name] if name in measures else _cell(name, row[name]) if name in row else None
         for name in ("camera", *signal_columns)
     )
     return _csv([*flat(row).values(), *added, *map(row.get(KEPT_KEY, {}).get, kept)])
+
+
+def _cell(name: str, value: object) -> object:
+    return value if name in PHRASE_COLUMNS else json.dumps(value)
 
 
 def _csv(values: list[object]) -> str:

@@ -35,6 +35,8 @@ class Terms:
     """The type of embeddings, if there are any: `float32` or `float16`."""
     kept: tuple[str, ...] | None = None
     """The columns of manifests that go into the table; None for none."""
+    phrases: bool | None = None
+    """Whether rows have phrases; None for no."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,14 @@ def unpack_terms(text: object) -> Terms:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
         signals, heads, kept = (content.get(name) for name in ("signals", "heads", "kept"))
+        phrases = content.get("phrases")
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
             and all(isinstance(value, int | float) for value in parameters.values())
             and isinstance(times, str | None)
             and isinstance(embeddings, str | None)
+            and isinstance(phrases, bool | None)
             and all(names is None or _are_texts(names) for names in (signals, heads, kept))
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -160,6 +164,7 @@ def unpack_terms(text: object) -> Terms:
         None if heads is None else tuple(heads),
         embeddings,
         None if kept is None else tuple(kept),
+        phrases,
     )
 
 

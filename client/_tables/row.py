@@ -55,6 +55,8 @@ METRICS = "metrics"
 """The key of a row's measures, an object; a table has a column for each of them."""
 METRIC_COLUMNS = {"measured_frames" if each.name == "frames" else each.name: each.name for each in fields(Metrics)}
 """The measure of each column; `frames` is a column already, of how many the video has."""
+PHRASE_COLUMNS = ("motion_phrase", "motion_phrase_short")
+"""The columns of `--phrases`: a sentence, and the short form."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
 KEPT_KEY = "kept"
@@ -85,8 +87,8 @@ def failed_row(
 
 
 def is_signal_column(name: str) -> bool:
-    """Whether a column or a key of a row is one of a signal beside motion and camera, or of a head."""
-    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS)
+    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, or of phrases."""
+    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS, *PHRASE_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
 
 

@@ -1,4 +1,4 @@
-"""The columns of signals beside motion and camera: embeddings, actions, measures and what heads say, as Arrow arrays.
+"""The columns beside motion and camera: embeddings, actions, measures, what heads say, and phrases, as Arrow arrays.
 
 Embeddings are lists of fixed-size lists, built from numpy arrays: Python numbers would take ten times the memory.
 """
@@ -18,6 +18,7 @@ from .row import (
     HEAD_COLUMN,
     METRIC_COLUMNS,
     METRICS,
+    PHRASE_COLUMNS,
     SECONDS_COLUMN,
     Row,
     is_signal_column,
@@ -43,6 +44,7 @@ ACTIONS = pa.struct(
         ),
     ]
 )
+PHRASES = tuple(pa.field(name, pa.string()) for name in PHRASE_COLUMNS)
 _EMBEDDINGS = tuple(EMBEDDING_COLUMNS.values())
 
 
@@ -66,7 +68,8 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
         fields.append(pa.field(ACTIONS_COLUMN, ACTIONS))
     if METRICS in signals:
         fields += metric_fields()
-    return fields + [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
+    fields += [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
+    return [*fields, *PHRASES] if terms.phrases else fields
 
 
 def metric_fields() -> list[pa.Field]:
@@ -84,6 +87,8 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields.append(pa.field(name, pa.list_(pa.float32())))
         elif name == METRICS:
             fields += metric_fields()
+        elif name in PHRASE_COLUMNS:
+            fields.append(pa.field(name, pa.string()))
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
     return fields
@@ -98,7 +103,7 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)
-    if field.name != ACTIONS_COLUMN:
+    if field.name not in (ACTIONS_COLUMN, *PHRASE_COLUMNS):
         values = [None if value is None else ranked(value) for value in values]
     return pa.array(values, field.type)
 

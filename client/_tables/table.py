@@ -27,6 +27,7 @@ from .row import (
     METRICS,
     PARAMETERS_OF_A_ROW,
     PART_COLUMNS,
+    PHRASE_COLUMNS,
     SECONDS_COLUMN,
     Row,
     flat,
@@ -169,28 +170,41 @@ def table_schema(path: str | PathLike[str], metadata: Metadata, *, signals: bool
 
 
 def read_batches(
-    path: str | PathLike[str], metadata: Metadata | None = None, *, signals: bool = True
+    path: str | PathLike[str],
+    metadata: Metadata | None = None,
+    *,
+    signals: bool = True,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """A table in batches, for tables larger than memory; same columns as `read_table`. Raises `TableError`.
 
     signals: False leaves out the columns of signals beside motion and camera, of which embeddings are large, and
     those that were kept of manifests.
+    columns: the names of the only ones to read; KeyError if the table has no such column.
     """
     path = Path(path)
     metadata = metadata or read_metadata(path)
     fields = _further_columns(path, metadata) if signals else []
     schema = _schema(metadata, fields)
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
     if _format(path) == ".parquet":
-        with _reading(path), parquet.ParquetFile(path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
-            present = [name for name in schema.names if name in file.schema_arrow.names]
-            for batch in file.iter_batches(_rows_at_once(file.metadata, present), columns=present):
-                yield from _completed(batch, schema)
+        yield from parquet_batches(path, schema)
         return
     rows = _read_rows(path)
     while some := list(islice(rows, _BATCH_ROWS)):
         with _reading(path):
             batch = _as_batch(some, metadata, fields)
-        yield batch
+        yield batch if columns is None else batch.select(list(columns))
+
+
+def parquet_batches(path: Path, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+    """The columns of `schema` of a Parquet table, or of some row groups; null if it lacks one. Raises `TableError`."""
+    with _reading(path), parquet.ParquetFile(path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
+        present = [name for name in schema.names if name in file.schema_arrow.names]
+        rows = _rows_at_once(file.metadata, present)
+        for batch in file.iter_batches(rows, row_groups=row_groups, columns=present):
+            yield from _completed(batch, schema)
 
 
 def read_metadata(path: str | PathLike[str]) -> Metadata:
@@ -355,7 +369,7 @@ def _signals_of(row: Row) -> tuple[str, ...] | None:
         "actions": "actions" in row,
         "metrics": METRICS in row,
     }
-    if present["motion"] and present["camera"] and not any(map(is_signal_column, row)):
+    if present["motion"] and present["camera"] and not any(map(is_signal_column, row.keys() - {*PHRASE_COLUMNS})):
         return None
     return tuple(name for name, has in present.items() if has)
 
@@ -394,7 +408,11 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
             row["parameters"] = part
         if cells["clips"]:
             row["camera"] = json.loads(cells["clips"])
-        added = {name: json.loads(text) for name, text in cells.items() if name and is_signal_column(name) and text}
+        added = {
+            name: cell if name in PHRASE_COLUMNS else json.loads(cell)
+            for name, cell in cells.items()
+            if name and is_signal_column(name) and cell
+        }
         row |= {name: value for name, value in added.items() if name not in METRIC_COLUMNS} | metrics_from(added)
         if kept:
             row[KEPT_KEY] = {name: cells[name] or None for name in kept}

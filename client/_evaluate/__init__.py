@@ -1,0 +1,1 @@
+"""How well frames and captions fit."""

@@ -1,0 +1,83 @@
+"""Captions of videos from a list beside the table."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyarrow import ArrowException, parquet
+
+from .errors import EvaluationError
+
+PART = ("start_seconds", "end_seconds")
+Key = tuple[str, float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The captions of a list."""
+
+    columns: tuple[str, ...]
+    """The captions that it has, of those asked for."""
+    has_parts: bool
+    """Whether it has the columns of parts: a video may then have several rows."""
+    texts: dict[Key, dict[str, str]]
+    """Caption by its column, for each video or part."""
+
+    def of(self, video: str, start_seconds: float | None, end_seconds: float | None) -> dict[str, str]:
+        """The captions of a row; empty if the list has none."""
+        return self.texts.get((video, start_seconds, end_seconds) if self.has_parts else (video, None, None), {})
+
+
+def read_texts(path: Path, captions: Sequence[str]) -> Texts:
+    """Captions from a list with the column `video`: .csv, .jsonl or .parquet. Raises `EvaluationError`."""
+    try:
+        rows, names = _rows(path, captions)
+    except OSError as error:
+        raise EvaluationError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, csv.Error, ArrowException) as error:
+        raise EvaluationError(f"{path} is not a list of captions: {error}") from error
+    if "video" not in names:
+        raise EvaluationError(f"{path} is not a list of captions: it has no column 'video'")
+    columns = tuple(name for name in captions if name in names)
+    if not columns:
+        raise EvaluationError(f"{path} has none of the columns {', '.join(captions)}")
+    has_parts = any(name in names for name in PART)
+    texts: dict[Key, dict[str, str]] = {}
+    for row in rows:
+        video = row.get("video")
+        if not isinstance(video, str):
+            continue
+        start, end = (_seconds(path, row.get(name)) for name in PART) if has_parts else (None, None)
+        content = {name: row[name] for name in columns if isinstance(row.get(name), str) and row[name].strip()}
+        texts[video, start, end] = content
+    return Texts(columns, has_parts, texts)
+
+
+def _rows(path: Path, captions: Sequence[str]) -> tuple[Iterable[dict[str, Any]], set[str]]:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        present = set(parquet.read_schema(path).names)
+        wanted = [name for name in ("video", *PART, *captions) if name in present]
+        return parquet.read_table(path, columns=wanted).to_pylist(), present
+    if suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a line is not a JSON object")
+        return rows, {name for row in rows for name in row}
+    if suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            return list(reader), set(reader.fieldnames or ())
+    raise EvaluationError(f"{path} is not a list of captions: its name must end in .csv, .jsonl or .parquet")
+
+
+def _seconds(path: Path, value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"{path}: {str(value)[:40]!r} is not a time in seconds") from error
