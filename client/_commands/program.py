@@ -14,6 +14,7 @@ COMMANDS = {
     "summary": "summarize a table of scores, or compare two",
     "learn": "learn from yes and no which videos to keep",
     "report": "write an HTML page for choosing thresholds",
+    "cut": "write each part of a list as a file, or as a sample of a WebDataset shard",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
 """What each command does, in the order of use."""
@@ -22,9 +23,10 @@ _NEEDS = {
     "summary": ("pyarrow",),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "report": ("pyarrow", "av"),
+    "cut": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"learn": "learn", "watch": "watch"}
+_EXTRAS = {"learn": "learn", "cut": "cut", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
