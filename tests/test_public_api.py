@@ -20,10 +20,11 @@ MAY_IMPORT = {
     "_phrases": {"_sdk"},
     "_learn": {"_tables"},
     "_cut": set(),
+    "_annotate": {"_tables", "_learn", "_report"},
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
     "_watch": {"_sdk", "_inputs"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_cut", "_report", "_runs", "_watch"},
+    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_runs", "_watch"},
 }
 """Which folder of the package may import from which others."""
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "score": "score videos: print the scores, or write them into a table",
     "filter": "split a table of scores into videos to keep and videos to drop",
     "summary": "summarize a table of scores, or compare two",
+    "annotate": "say yes or no, one video after the other, or compare two people's answers",
     "learn": "learn from yes and no which videos to keep",
     "report": "write an HTML page for choosing thresholds",
     "cut": "write each part of a list as a file, or as a sample of a WebDataset shard",
@@ -21,6 +22,7 @@ COMMANDS = {
 _NEEDS = {
     "filter": ("pyarrow",),
     "summary": ("pyarrow",),
+    "annotate": ("pyarrow", "av"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "report": ("pyarrow", "av"),
     "cut": ("pyarrow", "av"),
