@@ -28,7 +28,7 @@ _NEEDS = {
     "cut": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"learn": "learn", "cut": "cut", "watch": "watch"}
+_EXTRAS = {"annotate": "report", "learn": "learn", "cut": "cut", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.found import find_video
-from .._tables.presets import COLUMNS, PRESETS, Preset
+from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
 from .._tables.table import read_batches, read_metadata
 from ..intervals import camera_intervals, table_clips
 from .examples import Candidate, NearestRows
+from .learned_score import DEFAULT_AT, LearnedScore
+from .learned_score import NAME as LEARNED
 from .previews import Preview, Segment, make_previews, segment_of
 from .template import json_text, page_of
 
@@ -71,28 +73,33 @@ def write_report(
     presets: Mapping[str, Preset] = PRESETS,
     drop: Sequence[str] = (),
     examples: int = 3,
+    learned: LearnedScore | None = None,
     filter_command: str = "video-motion filter",
     report_command: str = "video-motion report",
 ) -> Report:
     """Write the page for a table of scores atomically: on an error the old file, if any, stays.
 
     presets: by name, with the initial cut-offs; drop: names of the presets that are on initially, all if empty;
-    examples: videos on each side of each threshold; filter_command, report_command: how the page's command lines
+    examples: videos on each side of each threshold; learned: a learned filter, whose score and threshold the page
+    shows beside the others; filter_command, report_command: how the page's command lines
     start. Raises TableError, OSError.
     """
     metadata = read_metadata(table)
     check_motion(table, metadata)
-    nearest = [NearestRows(preset, limit, examples) for preset in presets.values() for limit in preset.limits]
-    rows = _Rows({name: [] for name in COLUMNS}, [])
+    shown_presets = [*presets.values(), *([learned.preset] if learned else [])]
+    nearest = [NearestRows(preset, limit, examples) for preset in shown_presets for limit in preset.limits]
+    rows = _Rows({name: [] for name in (*COLUMNS, *([LEARNED] if learned else []))}, [])
     labels: dict[str, int] = {label: index for index, label in enumerate(metadata.labels)}
     kinds: Counter[str] = Counter()
     failures: list[dict[str, str]] = []
-    for batch in read_batches(table, metadata, signals=False):
+    for batch in read_batches(table, metadata, signals=learned is not None):
         scores = scores_of(batch)
+        if learned:
+            scores[LEARNED] = learned.probabilities(batch, metadata)
         failed = is_failed(batch, scores)
         scored = batch.filter(pa.array(~failed))
         scored_values = {name: values[~failed] for name, values in scores.items()}
-        for name in COLUMNS:
+        for name in rows.scores:
             rows.scores[name].append(scored_values[name])
         rows.label_bits.append(_label_bits(scored.column("clips"), labels))
         rows.has_parts |= any(
@@ -122,7 +129,9 @@ def write_report(
         "randomWeights": from_stand_ins(metadata),
         "failures": failures,
         "failureKinds": kinds.most_common(8),
-        "presets": [_preset(preset, preset.name in (drop or presets)) for preset in presets.values()],
+        "presets": [_preset(preset, preset.name in (LEARNED, *(drop or presets))) for preset in shown_presets],
+        "learnedArgument": shlex.quote(str(learned.path)) if learned else None,
+        "scores": list(rows.scores),
         "labels": list(labels),
         "gallery": gallery,
     }
@@ -165,7 +174,12 @@ def _joined(parts: Sequence[NDArray[Any]], dtype: str) -> bytes:
 
 
 def _preset(preset: Preset, on: bool) -> dict[str, Any]:
-    published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
+    if preset.name == LEARNED:
+        published = {LEARNED: DEFAULT_AT}
+        ends = [0.0, 1.0]
+    else:
+        published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
+        ends = [-LARGEST_CUTOFF, LARGEST_CUTOFF]
     return {
         "name": preset.name,
         "meaning": preset.meaning,
@@ -176,6 +190,7 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
                 "side": limit.side,
                 "cutoff": limit.cutoff,
                 "published": published[limit.score],
+                "ends": ends,
             }
             for limit in preset.limits
         ],
