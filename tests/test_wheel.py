@@ -97,6 +97,10 @@ def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewher
     watch = run(environment, elsewhere, "video-motion", "watch", "video.mp4")
     assert watch.returncode == 1
     assert watch.stderr.startswith("video-motion watch needs av and pillow: pip install av pillow (the extra 'watch'")
+    for command, packages, extra in (("annotate", "pyarrow and av", "report"), ("cut", "pyarrow and av", "cut")):
+        needs = run(environment, elsewhere, "video-motion", command, "scores.parquet")
+        install = f"pip install {packages.replace(' and', '')} (the extra {extra!r} of the wheel has them)"
+        assert (needs.returncode, needs.stderr) == (1, f"video-motion {command} needs {packages}: {install}\n")
     client = run(environment, elsewhere, "python", "-c", "import client")
     assert client.returncode == 1
     assert "No module named 'client'" in client.stderr

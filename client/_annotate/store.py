@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .._learn.answers import COLUMNS, Answer, Part, read_answers
@@ -19,7 +20,9 @@ class Store:
         self.annotator = annotator
         """Who answers."""
         self._parts = parts
-        self._found = read_answers(path) if path.exists() else []
+        # Answers without a name are of whoever takes up the file.
+        found = read_answers(path) if path.exists() else []
+        self._found = [replace(each, annotator=annotator) if each.annotator == str(path) else each for each in found]
 
     def answered(self) -> dict[Part, bool]:
         """What this person has answered before: the last answer to each part."""
@@ -39,9 +42,7 @@ class Store:
         writer.writerow(COLUMNS)
         for answer in (*others, *own):
             video, start, end = answer.part
-            # A file without names takes that of the file: it stays without.
-            annotator = "" if answer.annotator == str(self.path) else answer.annotator
             seconds = ["" if value is None else repr(value) for value in (start, end)]
-            writer.writerow([video, "yes" if answer.keep else "no", *seconds, annotator])
+            writer.writerow([video, "yes" if answer.keep else "no", *seconds, answer.annotator])
         with replacing(self.path) as partial:
             partial.write_text(text.getvalue(), "utf-8", "surrogateescape")

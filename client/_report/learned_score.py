@@ -31,4 +31,4 @@ class LearnedScore:
     @property
     def preset(self) -> Preset:
         """What the page shows like a preset, although `filter` takes it as `--learned` and `--at`."""
-        return Preset(NAME, "the learned filter does not want them", (Limit(NAME, "below", self.at),))
+        return Preset(NAME, "the filter that learned from answers does not want them", (Limit(NAME, "below", self.at),))
