@@ -192,6 +192,7 @@ class _Parts:
                 path,
                 item.start_seconds,
                 item.end_seconds,
+                from_first_frame=True,  # as score takes the times of a manifest
                 problem=problem,
                 values={"video": item.video, **item.part},
                 row=row.copy,

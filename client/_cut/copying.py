@@ -8,7 +8,7 @@ from av.packet import Packet
 
 from .errors import PartError
 from .facts import Facts
-from .opening import TOLERANCE_SECONDS, Source, packets_from
+from .opening import INTERLEAVED_SECONDS, TOLERANCE_SECONDS, Source, packets_from
 
 
 def copy_part(
@@ -30,6 +30,7 @@ def copy_part(
         raise PartError(f"it has no frame before {end_seconds:g} s: the first is at {float(zero):g} s")
     frames = 0
     last_end = zero
+    video_done, sound_done = False, source.audio is None
     late: list[Packet] = []
     with av.open(target, "w") as output:
         streams = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
@@ -55,13 +56,19 @@ def copy_part(
             assert base is not None
             time = packet.pts * base
             after = end_seconds is not None and float(time) >= end_seconds - TOLERANCE_SECONDS
+            decode_time = time if packet.dts is None else packet.dts * base
+            if end_seconds is not None and float(decode_time) >= end_seconds + INTERLEAVED_SECONDS:
+                break
             if not is_video:
+                sound_done = after
                 if not after and time + (packet.duration or 0) * base > zero:
                     write(packet)
-                continue
-            decode_time = time if packet.dts is None else packet.dts * base
-            if end_seconds is not None and float(decode_time) >= end_seconds - TOLERANCE_SECONDS:
+            elif end_seconds is not None and float(decode_time) >= end_seconds - TOLERANCE_SECONDS:
+                video_done = True
+            if video_done and sound_done:
                 break
+            if not is_video or video_done:
+                continue
             if not packet.is_keyframe and time < zero:
                 continue  # refers to frames before the keyframe
             if after:

@@ -14,15 +14,13 @@ from av.video.stream import VideoStream
 
 from .errors import PartError
 from .facts import Facts
-from .opening import TOLERANCE_SECONDS, Source, packets_from
+from .opening import INTERLEAVED_SECONDS, TOLERANCE_SECONDS, Source, packets_from
 from .settings import CODECS, Settings, Size, even
 from .sound import Sound
 
 PIXEL_FORMAT = "yuv420p"
 """What every player and loader takes."""
 _QUARTER_DEGREES = 90
-_INTERLEAVED_SECONDS = 10.0
-"""Sound is expected in the file no later than the frames that are so much later."""
 
 
 class _Clip:
@@ -172,7 +170,7 @@ def _is_late(source: Source, packet: Packet, end_seconds: float | None) -> bool:
     base = source.container.streams[packet.stream_index].time_base
     if packet.dts is None or base is None or end_seconds is None:
         return False
-    return float(packet.dts * base) > end_seconds + _INTERLEAVED_SECONDS
+    return float(packet.dts * base) > end_seconds + INTERLEAVED_SECONDS
 
 
 def _nothing(start_seconds: float | None, end_seconds: float | None, seen_seconds: float | None) -> str:

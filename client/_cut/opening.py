@@ -17,6 +17,8 @@ from .errors import PartError
 
 TOLERANCE_SECONDS = 0.0005
 """A frame is in the part from so much before its start on, and to so much before its end: times are often rounded."""
+INTERLEAVED_SECONDS = 10.0
+"""Sound is expected in the file no later than the frames that are so much later."""
 _STEPS_BACK = (0.0, 1.0, 5.0, 30.0)
 """Seconds; where seeking overshoots or lands between keyframes, try from further back."""
 _DEFAULT_PIXELS, _PACKETS_PIXELS = 5_000_000, 100_000_000
@@ -39,7 +41,7 @@ class Source:
         return (self.video,) if self.audio is None else (self.video, self.audio)
 
     def first_seconds(self) -> float:
-        """The timestamp of the first frame."""
+        """The timestamp of the first frame, as far as the container states it."""
         start, unit = self.video.start_time, self.video.time_base
         return float(start * unit) if start is not None and unit else 0.0
 
@@ -60,6 +62,20 @@ def opened(path: str, *, sound: bool) -> Iterator[Source]:
         if audio is not None and audio.codec_context is None:
             raise PartError("its sound has a codec that is not supported: cut it with --no-sound")
         yield Source(container, video, audio)
+
+
+def first_frame_seconds(path: str) -> float:
+    """The timestamp of the first frame that can be decoded. Raises `PartError` and PyAV's exceptions.
+
+    Some containers state another start.
+    """
+    with opened(path, sound=False) as source:
+        base = source.video.time_base
+        for frame in source.container.decode(source.video):
+            ticks = frame.pts if frame.pts is not None else frame.dts
+            if ticks is not None and base is not None:
+                return float(ticks * base)
+    raise PartError("no frame could be decoded")
 
 
 def packets_from(source: Source, start_seconds: float | None) -> Iterator[Packet]:

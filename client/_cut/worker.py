@@ -20,7 +20,7 @@ import av
 from .copying import copy_part
 from .encoding import encode_part
 from .errors import PartError
-from .opening import opened
+from .opening import first_frame_seconds, opened
 from .settings import Settings
 
 ALIVE_SECONDS = 1.0
@@ -66,11 +66,11 @@ def _answer(request: dict[str, Any], alive: Any) -> dict[str, Any]:
 
 def _cut(request: dict[str, Any], alive: Any) -> Any:
     settings = Settings(**request["settings"])
+    start, end = request["start_seconds"], request["end_seconds"]
+    if request["from_first_frame"] and (start is not None or end is not None):
+        first = first_frame_seconds(request["source"])
+        start, end = (None if seconds is None else seconds + first for seconds in (start, end))
     with opened(request["source"], sound=settings.sound) as source:
-        start, end = request["start_seconds"], request["end_seconds"]
-        if request["from_first_frame"]:
-            first = source.first_seconds()
-            start, end = (None if seconds is None else seconds + first for seconds in (start, end))
         if settings.copy:
             return copy_part(source, request["target"], start, end, alive)
         return encode_part(source, request["target"], start, end, settings, request["threads"], alive)
