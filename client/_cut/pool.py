@@ -12,10 +12,19 @@ STALL_SECONDS = 120.0
 """A worker that says nothing for so long hangs."""
 _END_SECONDS = 5.0
 PACKAGE = (__package__ or "").split(".")[0]
-PARENT = Path(__file__).resolve().parents[2]
-# -I keeps modules in the current directory from shadowing imports; the package has to be found all the same.
-PROGRAM = "import sys; sys.path.insert(0, {parent!r}); from {package}._cut.worker import main; main()"
-COMMAND = (sys.executable, "-I", "-c", PROGRAM.format(parent=str(PARENT), package=PACKAGE))
+# -I keeps modules in the current directory from shadowing imports. The package is found by its folder, and without what
+# it imports itself: a worker needs no client, which takes most of a second to import.
+PROGRAM = """\
+import sys, types
+package = sys.modules[{package!r}] = types.ModuleType({package!r})
+package.__path__ = [{folder!r}]
+from {package}._cut.worker import main
+main()
+"""
+COMMAND = (
+    *(sys.executable, "-I", "-c"),
+    PROGRAM.format(package=PACKAGE, folder=str(Path(__file__).resolve().parents[1])),
+)
 
 
 class Worker:
