@@ -582,3 +582,19 @@ def test_sound_that_comes_late_in_the_file_is_not_lost(
     assert run(capsys, parts, "--output", tmp_path / "clips", *how)[0] == 0
     with av.open(tmp_path / "clips" / "000000_late.mp4") as container:
         assert seconds_of(container.streams.audio[0]) > 0.75
+
+
+def test_a_damaged_list_of_clips_is_refused(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = list_of(tmp_path / "list.csv", [(str(video), 0.2, 0.4)])
+    folder = tmp_path / "clips"
+    assert run(capsys, parts, "--output", folder, *FAST)[0] == 0
+    (folder / "clips.jsonl").write_text("nonsense\n")
+    status, _, err = run(capsys, parts, "--output", folder, *FAST)
+    assert (status, err) == (
+        1,
+        f"{folder / 'clips.jsonl'} is damaged: 'nonsense' is no line of it; remove that line\n",
+    )
+    assert (folder / "clips.jsonl").read_text() == "nonsense\n"
+    (folder / ".cut" / "run.json").write_text("{")
+    status, _, err = run(capsys, parts, "--output", folder, *FAST)
+    assert (status, err) == (1, f"{folder / '.cut' / 'run.json'} is damaged: remove {folder}, and start again\n")

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pyarrow as pa
+
 from .._cut.errors import CutError
 from .._cut.names import DEFAULT
 from .._cut.part import Part
@@ -27,6 +29,7 @@ from .program import sibling
 from .video_list import as_row
 
 SHARD_SIZE = 1000
+_ROWS_AT_ONCE = 128
 _PLAIN = (str, int, float, bool)
 NOTES = (
     "A clip has the frames with start <= timestamp < end, and the sound of that time. --copy does not encode: the clip "
@@ -154,14 +157,18 @@ class _Parts:
         if self._metadata is None:
             self._manifest = Manifest(str(path))
 
-    def __call__(self) -> Iterator[Part]:
+    def __call__(self, *, whole: bool) -> Iterator[Part]:
+        """The parts; whole: whether their `row` is wanted, if it is at all."""
         self.without_scores = 0
-        return self._of_table(self._metadata) if self._metadata is not None else self._of_manifest()
+        if self._metadata is None:
+            return self._of_manifest()
+        return self._of_table(self._metadata, whole=whole and self._whole_rows)
 
-    def _of_table(self, metadata: Metadata) -> Iterator[Part]:
+    def _of_table(self, metadata: Metadata, *, whole: bool) -> Iterator[Part]:
         index = 0
-        for batch in read_batches(self._path, metadata, signals=self._whole_rows):
-            for row in batch.to_pylist():
+        for batch in read_batches(self._path, metadata, signals=whole):
+            plain = [field.name for field in batch.schema if not pa.types.is_nested(field.type)]
+            for row in _rows(batch if whole else batch.select(plain)):
                 if row["error"] is not None:
                     self.without_scores += 1
                     continue
@@ -206,6 +213,12 @@ class _Parts:
                 self._places.clear()
             self._places[video] = find_video(video, self._path)
         return self._places[video]
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows as Python objects, few at a time: they take a hundred times the memory of Arrow's."""
+    for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
+        yield from batch.slice(first, _ROWS_AT_ONCE).to_pylist()
 
 
 def _count(text: str) -> int:

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from .errors import CutError
 from .facts import Facts
 from .part import Part
 from .place import Place, settle
@@ -17,7 +18,7 @@ class Files:
     """Writes clips into a folder; a clip is finished once its line is in the list."""
 
     def __init__(self, place: Place) -> None:
-        """Takes up what is there. Raises OSError."""
+        """Takes up what is there. Raises `CutError` and OSError."""
         self._place = place
         self._lock = threading.Lock()
         self._path = place.root / LIST
@@ -59,7 +60,11 @@ def _read(path: Path) -> set[str]:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            done.add(json.loads(line)["path"])
+            try:
+                done.add(json.loads(line)["path"])
+            except (ValueError, KeyError, TypeError) as error:
+                shown = line.decode(errors="replace").rstrip()[:80]
+                raise CutError(f"{path} is damaged: {shown!r} is no line of it; remove that line") from error
         file.truncate(whole)
     return done
 

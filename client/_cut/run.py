@@ -4,7 +4,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,13 @@ from .place import Digest, Place, taken
 from .pool import Worker
 from .settings import Settings
 from .shards import Shards
+
+
+class Parts(Protocol):
+    """A list of parts."""
+
+    def __call__(self, *, whole: bool) -> Iterator[Part]:
+        """Read it; whole: whether the rows of the list are wanted, too."""
 
 
 class Output(Protocol):
@@ -91,7 +98,7 @@ class Outcome:
 class Run:
     """Cuts the parts of a list into a folder."""
 
-    def __init__(self, root: Path, settings: Settings, parts: Callable[[], Iterator[Part]], jobs: int) -> None:
+    def __init__(self, root: Path, settings: Settings, parts: Parts, jobs: int) -> None:
         """parts: reads the list, which is done twice; jobs: parts at once."""
         self._root, self._settings, self._parts = root, settings, parts
         self._names = Names(settings.name, copy=settings.copy)
@@ -122,7 +129,7 @@ class Run:
         """Read the list once: names must differ. Returns its digest."""
         digest = Digest()
         seen: dict[bytes, int] = {}
-        for part in self._parts():
+        for part in self._parts(whole=False):
             name = self._names.of(part)
             self._settings.check(os.path.splitext(name)[1].lower())
             shown = name if self._settings.shard_size is None else key_of(name)
@@ -153,7 +160,7 @@ class Run:
         running: set[Future[Outcome]] = set()
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
-                for part in self._parts():
+                for part in self._parts(whole=True):
                     if self._stopped.is_set():
                         break
                     name = self._names.of(part)
