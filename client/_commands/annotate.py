@@ -36,7 +36,6 @@ NOTES = (
 STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = (
     "scores.parquet --output annotations.csv",
-    "scores.parquet --output bob.csv --annotator bob --page for_bob.html",
     "--compare ann.csv bob.csv",
 )
 

@@ -41,7 +41,6 @@ NOTES = (
 STATUSES = {0: "done", 1: "parts cannot be cut, or a file cannot be read or written"}
 EXAMPLES = (
     "kept.parquet --output clips/",
-    "kept.parquet --output clips/ --copy",
     "kept.parquet --shards shards/ --size 480 --codec hevc --crf 22",
 )
 
