@@ -2,7 +2,7 @@
 // Counts the tables of standard input, a JSON list of pages as tests/test_counting.py writes it, with the page's code.
 const path = require("node:path");
 const page = (name) => require(path.join(__dirname, "..", "client", "_report", "page", name));
-const { SCORES, Counts } = page("counting.js");
+const { Counts } = page("counting.js");
 const { bin } = page("binning.js");
 const commands = page("commands.js");
 
@@ -12,7 +12,8 @@ function buffer(base64) {
 
 /** The counts for each choice of presets in turn, from one `Counts`, as the user of one page makes them. */
 function count({ content, arrays, choices }) {
-  const values = Object.fromEntries(SCORES.map((score) => [score, new Float32Array(buffer(arrays[`values-${score}`]))]));
+  const names = content.scores;
+  const values = Object.fromEntries(names.map((score) => [score, new Float32Array(buffer(arrays[`values-${score}`]))]));
   const labelBits = new Uint32Array(buffer(arrays["label-bits"]));
   const { presets, labels } = content;
   const binned = bin(values, presets);
@@ -31,11 +32,12 @@ function count({ content, arrays, choices }) {
       isDropped: Array.from({ length: counts.scored }, (_, i) => counts.isDropped(i)),
       labelTotal: Array.from(counts.labelTotal),
       labelKept: Array.from(counts.labelKept),
-      total: Object.fromEntries(SCORES.map((score) => [score, Array.from(binned.histograms[score].total)])),
-      keptInBin: Object.fromEntries(SCORES.map((score) => [score, Array.from(counts.keptInBin[score])])),
+      total: Object.fromEntries(names.map((score) => [score, Array.from(binned.histograms[score].total)])),
+      keptInBin: Object.fromEntries(names.map((score) => [score, Array.from(counts.keptInBin[score])])),
       cells: binned.grid.total.reduce((sum, number) => sum + number, 0),
       keptInCells: counts.keptInCell.reduce((sum, number) => sum + number, 0),
       filterCommand: commands.filter(content, presets),
+      reportCommand: commands.report(content, presets),
     };
   });
 }

@@ -39,6 +39,7 @@ SHELL = ("bash", "console", "sh")
 TIMEOUT_SECONDS = 120
 MUST_RUN = bool(os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"))
 README = ROOT / "README.md"
+COMMANDS = "score|filter|summary|report|watch|learn|annotate|cut"
 RUN_PYTHON = """\
 import ast, asyncio, inspect, pathlib, sys
 code = compile(pathlib.Path(sys.argv[1]).read_text(), sys.argv[2], "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -189,7 +190,7 @@ def test_a_shell_block_that_is_not_run_names_what_exists(block: Block) -> None:
                 continue
             if module != "server.launcher":  # whose flags are tritonserver's
                 _check_flags(block, [sys.executable, "-m", module], arguments)
-        for arguments in re.findall(r"video-motion (score|filter|summary|report|watch)\b([^|&;]*)", line):
+        for arguments in re.findall(rf"video-motion ({COMMANDS})\b([^|&;]*)", line):
             _check_flags(block, [str(BIN / "video-motion"), arguments[0]], arguments[1])
 
 

@@ -16,7 +16,7 @@ from client import Client, InvalidRequest, Score
 from client._commands import filter as filter_command
 from client._commands import score as score_command
 from client._commands import summary as summary_command
-from client._report.write import _segment
+from client._report.previews import segment_of
 from client._runs.part_times import FIRST_FRAME, TIMESTAMPS
 from client._runs.table_run import journal_of
 from client._sdk.parameters import given
@@ -212,7 +212,7 @@ def test_a_preview_shows_the_part_that_was_scored(
     part: tuple[float | None, float | None, int | None], expected: tuple[float, float]
 ) -> None:
     row = dict(zip(("start_seconds", "end_seconds", "from_first_frame"), part, strict=True))
-    segment = _segment(row | {"duration_seconds": 8.0, "clips": [{"start_seconds": 600.0}]}, Path("a.mkv"))
+    segment = segment_of(row | {"duration_seconds": 8.0, "clips": [{"start_seconds": 600.0}]}, Path("a.mkv"))
     assert segment is not None
     assert (segment.start_seconds, segment.end_seconds) == expected
 

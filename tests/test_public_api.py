@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "_tables": {"_sdk", "_inputs"},
     "_phrases": {"_sdk"},
     "_learn": {"_tables"},
+    "_cut": set(),
+    "_annotate": {"_tables", "_learn", "_report"},
     "_report": {"_tables"},
     "_search": {"_sdk", "_tables", "_report"},
     "_evaluate": {"_sdk", "_tables", "_search"},
@@ -26,9 +28,10 @@ MAY_IMPORT = {
     "_runs": {"_sdk", "_inputs", "_tables", "_phrases"},
     "_watch": {"_sdk", "_inputs"},
     "_scenes": {"_inputs", "_tables", "_runs", "_watch"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_scenes", "_watch"},
+    "_judge": {"_tables"},
     "_commands": {
-        *("_sdk", "_inputs", "_tables", "_learn", "_report", "_search", "_evaluate", "_captions", "_runs", "_watch"),
+        *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
+        *("_judge", "_runs", "_scenes", "_watch"),
     },
 }
 """Which folder of the package may import from which others."""

@@ -102,6 +102,10 @@ def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewher
     assert scenes.stderr.startswith(
         "video-motion scenes needs scenedetect-headless and opencv-python-headless and av: pip install "
     )
+    for command, packages, extra in (("annotate", "pyarrow and av", "report"), ("cut", "pyarrow and av", "cut")):
+        needs = run(environment, elsewhere, "video-motion", command, "scores.parquet")
+        install = f"pip install {packages.replace(' and', '')} (the extra {extra!r} of the wheel has them)"
+        assert (needs.returncode, needs.stderr) == (1, f"video-motion {command} needs {packages}: {install}\n")
     client = run(environment, elsewhere, "python", "-c", "import client")
     assert client.returncode == 1
     assert "No module named 'client'" in client.stderr

@@ -21,7 +21,7 @@ from .._tables.row import NO_SCORES, PHRASE_COLUMNS
 from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
-from .preset_arguments import add_preset_arguments, dropped_presets, presets_from
+from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
 from .program import sibling
 from .video_list import UnwritableList, VideoList
 
@@ -145,7 +145,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help=f"drop what a filter that `{sibling(program, 'learn')}` wrote does not want",
     )
     group.add_argument(
-        "--at", type=_probability, metavar="P", help="keep from this probability on (default: 0.5; 0 keeps all)"
+        "--at", type=probability, metavar="P", help="keep from this probability on (default: 0.5; 0 keeps all)"
     )
     group.add_argument("--top", type=_count, metavar="N", help="keep the N most probable at most")
     group.add_argument(
@@ -256,14 +256,6 @@ def table(counts: Counts) -> str:
         rows.append((f"  {name}", count, f"{count / scored:.1%}   {why}"))
     width = max(len(f"{count:,}") for _, count, _ in rows)
     return "\n".join(f"{name:12} {count:>{width},}  {note}".rstrip() for name, count, note in rows)
-
-
-def _probability(text: str) -> float:
-    """A number from 0 to 1."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return number
 
 
 def _count(text: str) -> int:

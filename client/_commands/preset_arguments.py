@@ -5,10 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._tables.presets import PRESETS, Preset
-
-LARGEST_CUTOFF = 1000.0
-"""Largest absolute value; scores are nominally 0 to 3."""
+from .._tables.presets import LARGEST_CUTOFF, PRESETS, Preset
 
 
 def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +41,14 @@ def presets_from(options: argparse.Namespace) -> dict[str, Preset]:
 def dropped_presets(options: argparse.Namespace) -> list[str]:
     """The presets that `--drop` names, and those with cut-offs on the command line."""
     return [name for name in PRESETS if name in options.drop or getattr(options, name)]
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
 
 
 class _Cutoffs:

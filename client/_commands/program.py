@@ -16,9 +16,11 @@ COMMANDS = {
     "search": "find the videos of a table that show what a sentence says",
     "evaluate": "how well frames and captions fit: compare sets of videos, or captions of one set",
     "caption": "caption videos by a vision-language model behind the OpenAI chat API",
+    "annotate": "say yes or no, one video after the other, or compare two people's answers",
     "learn": "learn from yes and no which videos to keep",
     "judge": "judge a video generator by the camera moves that its prompts ask for",
     "report": "write an HTML page for choosing thresholds",
+    "cut": "write each part of a list as a file, or as a sample of a WebDataset shard",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
 """What each command does, in the order of use."""
@@ -29,14 +31,17 @@ _NEEDS = {
     "search": ("pyarrow",),
     "evaluate": ("pyarrow", "scipy"),
     "caption": ("pyarrow", "openai", "av", "PIL"),
+    "annotate": ("pyarrow", "av"),
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "judge": ("pyarrow", "av", "cv2"),
     "report": ("pyarrow", "av"),
+    "cut": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
 _EXTRAS = {"learn": "learn", "judge": "judge", "watch": "watch"}
 _EXTRAS = {"learn": "learn", "scenes": "scenes", "watch": "watch"}
 _EXTRAS = {"caption": "caption", "evaluate": "evaluate", "learn": "learn", "watch": "watch"}
+_EXTRAS = {"annotate": "report", "learn": "learn", "cut": "cut", "watch": "watch"}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:

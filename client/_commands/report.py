@@ -1,12 +1,16 @@
 """`video-motion report SCORES`: write one HTML page for choosing thresholds."""
 
+import argparse
 import sys
 from pathlib import Path
 
+from .._learn.errors import LearnError
+from .._optional import missing
+from .._report.learned_score import DEFAULT_AT, LearnedScore
 from .._report.write import write_report
-from .._tables.table import TableError
+from .._tables.table import TableError, read_metadata
 from .parser import command_parser
-from .preset_arguments import add_preset_arguments, presets_from
+from .preset_arguments import add_preset_arguments, presets_from, probability
 from .program import sibling
 
 NOTES = (
@@ -40,12 +44,27 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         metavar="N",
         help="videos on each side of each threshold; 0: no gallery (default: %(default)s)",
     )
+    parser.add_argument(
+        "--learned",
+        type=Path,
+        metavar="FILE",
+        help=f"show the score of a filter that `{sibling(program, 'learn')}` wrote, and its threshold",
+    )
+    parser.add_argument(
+        "--at", type=probability, metavar="P", help="threshold of --learned (default: 0.5, as in the command filter)"
+    )
     add_preset_arguments(parser)
     options = parser.parse_args(arguments)
     if not 0 <= options.examples <= 50:
         parser.error(f"--examples is {options.examples}, it must be between 0 and 50")
-    if options.output.resolve() == options.scores.resolve():
-        parser.error("--output would overwrite the table")
+    inputs = [path.resolve() for path in (options.scores, options.learned) if path]
+    if options.output.resolve() in inputs:
+        parser.error(f"--output would overwrite the {'table' if options.output.resolve() == inputs[0] else 'filter'}")
+    if options.at is not None and not options.learned:
+        parser.error("--at is for --learned FILE")
+    if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
+        print(sentence, file=sys.stderr)
+        return 1
     try:
         report = write_report(
             options.scores,
@@ -53,10 +72,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
             presets=presets_from(options),
             drop=options.drop,
             examples=options.examples,
+            learned=_learned(options) if options.learned else None,
             filter_command=sibling(program, "filter"),
             report_command=program,
         )
-    except TableError as error:
+    except (TableError, LearnError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -67,3 +87,14 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         f"{report.without_preview} without a preview; {report.size_bytes / 1e6:.1f} MB"
     )
     return 0
+
+
+def _learned(options: argparse.Namespace) -> LearnedScore:
+    """The filter, if it fits the table. Raises `LearnError` and `TableError`."""
+    from .._learn.learned_filter import LearnedFilter  # xgboost takes a second to import
+
+    learned_filter = LearnedFilter.load(options.learned)
+    metadata = read_metadata(options.scores)
+    learned_filter.check(metadata.schema(), metadata, options.scores)
+    at = DEFAULT_AT if options.at is None else options.at
+    return LearnedScore(options.learned, at, learned_filter.probabilities)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PREVIEW_SECONDS = 4.0
 TIMEOUT_SECONDS = 20.0
@@ -39,6 +40,25 @@ def middle(path: Path, start_seconds: float, end_seconds: float) -> Segment:
     """The middle `PREVIEW_SECONDS` of the scored part, or all of it if it is shorter."""
     spare = max(0.0, end_seconds - start_seconds - PREVIEW_SECONDS)
     return Segment(path, round(start_seconds + spare / 2, 3), round(end_seconds - spare / 2, 3))
+
+
+def segment_of(row: dict[str, Any], path: Path | None) -> Segment | None:
+    """What to show of a row of a table, as pyarrow gives it, whose file this is."""
+    if path is None:
+        return None
+    start_seconds = row["start_seconds"] or 0.0
+    length_seconds = row["duration_seconds"] or 0.0
+    end_seconds = row["end_seconds"] or start_seconds + length_seconds
+    clips = row["clips"] or ()
+    if row["from_first_frame"] and clips:
+        # The first clip starts at the part's first frame; its time is a timestamp.
+        end_seconds += clips[0]["start_seconds"] - start_seconds
+        start_seconds = clips[0]["start_seconds"]
+    elif row["start_seconds"] is None and clips:
+        # Timestamps need not start at 0: take the start of the first clip.
+        start_seconds = clips[0]["start_seconds"]
+        end_seconds = row["end_seconds"] or start_seconds + length_seconds
+    return middle(path, start_seconds, max(end_seconds, start_seconds))
 
 
 def make_previews(segments: Iterable[Segment]) -> dict[Segment, Preview]:

@@ -1,7 +1,6 @@
 """Read a table of scores, choose examples, and write the page."""
 
 import base64
-import json
 import re
 import shlex
 from collections import Counter
@@ -17,13 +16,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
-from .._tables.presets import COLUMNS, PRESETS, Preset
+from .._tables.found import find_video
+from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
 from .._tables.table import read_batches, read_metadata
 from ..intervals import camera_intervals, table_clips
 from .examples import Candidate, NearestRows
-from .previews import Preview, Segment, make_previews, middle
+from .learned_score import DEFAULT_AT, LearnedScore
+from .learned_score import NAME as LEARNED
+from .previews import Preview, Segment, make_previews, segment_of
+from .template import json_text, page_of
 
 FAILURES_SHOWN = 20
 LABELS_PER_WORD = 32
@@ -70,28 +73,33 @@ def write_report(
     presets: Mapping[str, Preset] = PRESETS,
     drop: Sequence[str] = (),
     examples: int = 3,
+    learned: LearnedScore | None = None,
     filter_command: str = "video-motion filter",
     report_command: str = "video-motion report",
 ) -> Report:
     """Write the page for a table of scores atomically: on an error the old file, if any, stays.
 
     presets: by name, with the initial cut-offs; drop: names of the presets that are on initially, all if empty;
-    examples: videos on each side of each threshold; filter_command, report_command: how the page's command lines
+    examples: videos on each side of each threshold; learned: a learned filter, whose score and threshold the page
+    shows beside the others; filter_command, report_command: how the page's command lines
     start. Raises TableError, OSError.
     """
     metadata = read_metadata(table)
     check_motion(table, metadata)
-    nearest = [NearestRows(preset, limit, examples) for preset in presets.values() for limit in preset.limits]
-    rows = _Rows({name: [] for name in COLUMNS}, [])
+    shown_presets = [*presets.values(), *([learned.preset] if learned else [])]
+    nearest = [NearestRows(preset, limit, examples) for preset in shown_presets for limit in preset.limits]
+    rows = _Rows({name: [] for name in (*COLUMNS, *([LEARNED] if learned else []))}, [])
     labels: dict[str, int] = {label: index for index, label in enumerate(metadata.labels)}
     kinds: Counter[str] = Counter()
     failures: list[dict[str, str]] = []
-    for batch in read_batches(table, metadata, signals=False):
+    for batch in read_batches(table, metadata, signals=learned is not None):
         scores = scores_of(batch)
+        if learned:
+            scores[LEARNED] = learned.probabilities(batch, metadata)
         failed = is_failed(batch, scores)
         scored = batch.filter(pa.array(~failed))
         scored_values = {name: values[~failed] for name, values in scores.items()}
-        for name in COLUMNS:
+        for name in rows.scores:
             rows.scores[name].append(scored_values[name])
         rows.label_bits.append(_label_bits(scored.column("clips"), labels))
         rows.has_parts |= any(
@@ -121,7 +129,9 @@ def write_report(
         "randomWeights": from_stand_ins(metadata),
         "failures": failures,
         "failureKinds": kinds.most_common(8),
-        "presets": [_preset(preset, preset.name in (drop or presets)) for preset in presets.values()],
+        "presets": [_preset(preset, preset.name in (LEARNED, *(drop or presets))) for preset in shown_presets],
+        "learnedArgument": shlex.quote(str(learned.path)) if learned else None,
+        "scores": list(rows.scores),
         "labels": list(labels),
         "gallery": gallery,
     }
@@ -164,7 +174,12 @@ def _joined(parts: Sequence[NDArray[Any]], dtype: str) -> bytes:
 
 
 def _preset(preset: Preset, on: bool) -> dict[str, Any]:
-    published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
+    if preset.name == LEARNED:
+        published = {LEARNED: DEFAULT_AT}
+        ends = [0.0, 1.0]
+    else:
+        published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
+        ends = [-LARGEST_CUTOFF, LARGEST_CUTOFF]
     return {
         "name": preset.name,
         "meaning": preset.meaning,
@@ -175,6 +190,7 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
                 "side": limit.side,
                 "cutoff": limit.cutoff,
                 "published": published[limit.score],
+                "ends": ends,
             }
             for limit in preset.limits
         ],
@@ -193,7 +209,7 @@ def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[
         for sides in chosen
         for side in sides
         for candidate in side
-        if (segment := _segment(candidate.row, places[candidate.row["video"]])) is not None
+        if (segment := segment_of(candidate.row, places[candidate.row["video"]])) is not None
     }
     previews = make_previews(segments.values())
     shown: dict[int, bool] = {}
@@ -222,35 +238,9 @@ def _prefer_found(
     for candidate in candidates:
         video = candidate.row["video"]
         if video not in places:
-            tries = (Path(video), table.parent / video)
-            places[video] = next((path for path in tries if _is_file(path)), None)
+            places[video] = find_video(video, table)
     found = sorted(candidates, key=lambda candidate: places[candidate.row["video"]] is None)  # stable
     return sorted(found[:count], key=lambda candidate: candidate.distance)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False
-
-
-def _segment(row: dict[str, Any], path: Path | None) -> Segment | None:
-    if path is None:
-        return None
-    start_seconds = row["start_seconds"] or 0.0
-    length_seconds = row["duration_seconds"] or 0.0
-    end_seconds = row["end_seconds"] or start_seconds + length_seconds
-    clips = row["clips"] or ()
-    if row["from_first_frame"] and clips:
-        # The first clip starts at the part's first frame; its time is a timestamp.
-        end_seconds += clips[0]["start_seconds"] - start_seconds
-        start_seconds = clips[0]["start_seconds"]
-    elif row["start_seconds"] is None and clips:
-        # Timestamps need not start at 0: take the start of the first clip.
-        start_seconds = clips[0]["start_seconds"]
-        end_seconds = row["end_seconds"] or start_seconds + length_seconds
-    return middle(path, start_seconds, max(end_seconds, start_seconds))
 
 
 def _preview(candidate: Candidate, segments: dict[int, Segment], previews: dict[Segment, Preview]) -> Preview:
@@ -281,15 +271,13 @@ def _write_page(output: Path, content: dict[str, Any], arrays: dict[str, bytes])
         "css": (package / "page" / "page.css").read_text("utf-8"),
         "uplot-js": (package / "uplot" / "uPlot.iife.min.js").read_text("utf-8"),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
-        # Escaped, so that a name in it cannot end its <script> element.
-        "content": json.dumps(content).replace("<", "\\u003c"),
+        "content": json_text(content),
         "arrays": "".join(
             f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>\n'
             for name, data in arrays.items()
         ),
     }
-    template = (package / "page" / "page.html").read_text("utf-8")
-    page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: texts[match[1]], template)
+    page = page_of((package / "page" / "page.html").read_text("utf-8"), texts)
     with replacing(output) as partial:
         partial.write_text(page, "utf-8")
     return output.stat().st_size

@@ -13,9 +13,9 @@ from .._inputs.errors import InputError
 class ProgressBar:
     """A bar that stays on the last line, and messages above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = " videos") -> None:
         self.failed = 0
-        self._bar = tqdm(unit=" videos", dynamic_ncols=True, disable=not sys.stderr.isatty(), file=sys.stderr)
+        self._bar = tqdm(unit=unit, dynamic_ncols=True, disable=not sys.stderr.isatty(), file=sys.stderr)
 
     @property
     def shown(self) -> bool:

@@ -16,6 +16,8 @@ COLUMNS = {
     "dynamics": "dynamics_score",
 }
 """The column of each score, by the score's short name."""
+LARGEST_CUTOFF = 1000.0
+"""Largest absolute value of a cut-off that may be given; scores are nominally 0 to 3."""
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,26 @@
 /** Which bin of a histogram, and which cell of the camera/object plane, each video falls into. Pure. */
 const binning = (() => {
   const BIN_WIDTH = 0.05; // cut-offs with one decimal fall between two bins
+  const NOMINAL = { learned: { high: 1, binWidth: 0.02 } }; // a probability
   const MOST_BINS = 240; // a bin's index fits a Uint8, a cell's index a Uint16
 
   /** The range of an axis: nominally 0 to 3, wider if a value or a cut-off is outside. */
-  function axisOf(column, cutoffs) {
+  function axisOf(column, cutoffs, { high: nominal = 3, binWidth = BIN_WIDTH } = {}) {
     let low = Math.min(0, ...cutoffs);
-    let high = Math.max(3, ...cutoffs);
+    let high = Math.max(nominal, ...cutoffs);
     for (let i = 0; i < column.length; i++) {
       if (column[i] < low) low = column[i];
       if (column[i] > high) high = column[i];
     }
     low = Math.floor(low * 10 + 1e-6) / 10;
     high = Math.ceil(high * 10 - 1e-6) / 10;
-    const bins = Math.min(MOST_BINS, Math.round((high - low) / BIN_WIDTH));
+    const bins = Math.min(MOST_BINS, Math.round((high - low) / binWidth));
     return { low, high, bins, width: (high - low) / bins };
   }
 
   /** A histogram of one score: its axis, the bin of each video (`index`) and the videos in each bin (`total`). */
-  function histogramOf(column, cutoffs) {
-    const axis = axisOf(column, cutoffs);
+  function histogramOf(column, cutoffs, nominal) {
+    const axis = axisOf(column, cutoffs, nominal);
     const { low, bins, width } = axis;
     const index = new Uint8Array(column.length);
     const total = new Uint32Array(bins);
@@ -52,7 +53,7 @@ const binning = (() => {
     const histograms = {};
     for (const score of Object.keys(values)) {
       const cutoffs = limits.filter((limit) => limit.score === score).map((limit) => limit.cutoff);
-      histograms[score] = histogramOf(values[score], cutoffs);
+      histograms[score] = histogramOf(values[score], cutoffs, NOMINAL[score]);
     }
     return { histograms, grid: gridOf(histograms.camera, histograms.object) };
   }

@@ -2,7 +2,7 @@
 /** The histogram of each score, with the thresholds of the presets above it. */
 const charts = (() => {
   const { byId, make } = dom;
-  const TITLES = { camera: "Camera movement", object: "Object movement", dynamics: "Dynamics" };
+  const TITLES = { camera: "Camera movement", object: "Object movement", dynamics: "Dynamics", learned: "Learned filter" };
   const PLOT_HEIGHT = 190;
   const AXIS_HEIGHT = 28;
   const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
@@ -83,7 +83,7 @@ const charts = (() => {
 
   /** Append a chart for each score. */
   function show(report) {
-    const all = counting.SCORES.map((score) => makeChart(report, score));
+    const all = report.content.scores.map((score) => makeChart(report, score));
     return { update: () => all.forEach((chart) => chart.update()) };
   }
   return { show };

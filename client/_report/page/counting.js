@@ -2,6 +2,7 @@
 /** Which preset matches which video, and the resulting counts: those of the command `filter`. Pure. */
 const counting = (() => {
   const SCORES = ["camera", "object", "dynamics"];
+  const LEARNED = "learned"; // the score of a learned filter, which not every page has
 
   const limitOf = (preset, score) => preset.limits.find((limit) => limit.score === score);
 
@@ -40,7 +41,7 @@ const counting = (() => {
       this.matches = presets.map(() => 0);
       /** Kept videos in each bin of each score, and in each cell of the grid. */
       this.keptInBin = {};
-      for (const score of SCORES) this.keptInBin[score] = new Uint32Array(table.histograms[score].bins);
+      for (const score of Object.keys(table.histograms)) this.keptInBin[score] = new Uint32Array(table.histograms[score].bins);
       this.keptInCell = new Uint32Array(table.grid.total.length);
       /** Videos with each label: all of them, and those kept. */
       this.labelTotal = new Uint32Array(table.labels.length);
@@ -79,6 +80,8 @@ const counting = (() => {
       const { histograms, grid } = this._table;
       const [cameraBin, objectBin, dynamicsBin] = SCORES.map((score) => histograms[score].index);
       const [camera, object, dynamics] = SCORES.map((score) => this.keptInBin[score].fill(0));
+      const learnedBin = histograms[LEARNED]?.index;
+      const learned = this.keptInBin[LEARNED]?.fill(0);
       const { _flags: flags, _on: on } = this;
       const cell = grid.cell;
       const inCell = this.keptInCell.fill(0);
@@ -90,6 +93,7 @@ const counting = (() => {
         camera[cameraBin[i]]++;
         object[objectBin[i]]++;
         dynamics[dynamicsBin[i]]++;
+        if (learned) learned[learnedBin[i]]++;
         inCell[cell[i]]++;
         this._addLabels(i, labels);
       }
@@ -109,6 +113,6 @@ const counting = (() => {
       }
     }
   }
-  return { SCORES, limitOf, Counts };
+  return { SCORES, LEARNED, limitOf, Counts };
 })();
 if (typeof module !== "undefined") module.exports = counting;

@@ -14,9 +14,10 @@ const data = (() => {
     for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
     return bytes.buffer;
   }
+  const content = JSON.parse(dom.byId("content").textContent);
   return {
-    content: JSON.parse(dom.byId("content").textContent),
-    values: Object.fromEntries(counting.SCORES.map((score) => [score, new Float32Array(decoded(`values-${score}`))])),
+    content,
+    values: Object.fromEntries(content.scores.map((score) => [score, new Float32Array(decoded(`values-${score}`))])),
     labelBits: new Uint32Array(decoded("label-bits")),
   };
 })();

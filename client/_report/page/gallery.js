@@ -45,8 +45,8 @@ const gallery = (() => {
     return make("div", { className: "preview" }, video, outcome);
   }
 
-  function makeExample({ values }, example, { score, cutoff }, preview) {
-    const scores = counting.SCORES.map((each) => make("div", { className: each === score ? "is-compared" : "" },
+  function makeExample({ content, values }, example, { score, cutoff }, preview) {
+    const scores = content.scores.map((each) => make("div", { className: each === score ? "is-compared" : "" },
       make("dt", { textContent: each }),
       make("dd", { textContent: format.score(values[each][example.index], each === score ? cutoff : null) })));
     const isPart = example.part.some((second) => second !== null);

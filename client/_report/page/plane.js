@@ -70,6 +70,9 @@ const plane = (() => {
     return hidden.length ? `* The preset also limits ${HIDDEN}: ${hidden.join(", ")}.` : "";
   }
 
+  /** Whether a preset limits what the plane shows at all; a learned filter does not. */
+  const hasRegion = (preset) => ["camera", "object"].some((score) => counting.limitOf(preset, score));
+
   function drawRegions({ presets, histograms }, ctx, bbox, x, y, ratio) {
     ctx.strokeStyle = REGION;
     ctx.fillStyle = REGION;
@@ -77,7 +80,7 @@ const plane = (() => {
     ctx.textAlign = "left";
     ctx.textBaseline = "alphabetic";
     ctx.lineJoin = "round";
-    for (const preset of presets.filter((each) => each.on)) {
+    for (const preset of presets.filter((each) => each.on && hasRegion(each))) {
       const edges = {};
       for (const score of ["camera", "object"]) {
         const { low, high } = histograms[score];

@@ -3,6 +3,8 @@
 const presetCards = (() => {
   const { byId, make } = dom;
 
+  const nameOf = ({ name }) => (name === counting.LEARNED ? "Use the learned filter" : `Drop ${name}`);
+
   function makeCard(report, preset) {
     const box = make("input", { type: "checkbox", checked: preset.on, dataset: { preset: preset.name } });
     box.setAttribute("role", "switch");
@@ -11,7 +13,7 @@ const presetCards = (() => {
     const matches = make("b", { dataset: { count: preset.name } });
     const share = make("span");
     const card = make("div", { className: "card preset" },
-      make("label", { className: "switch" }, box, `Drop ${preset.name}`),
+      make("label", { className: "switch" }, box, nameOf(preset)),
       make("p", { className: "meaning", textContent: `${format.capitalized(preset.meaning)}.` }),
       make("div", { className: "limits" }, ...preset.limits.map((limit, index) =>
         make("label", {}, `${limit.score} ${limit.side === "below" ? "<" : ">"}`, inputs[index]))),
@@ -32,7 +34,7 @@ const presetCards = (() => {
 
   function makeInput(report, preset, limit) {
     const input = make("input", {
-      type: "number", step: "any", min: "-1000", max: "1000", required: true,
+      type: "number", step: "any", min: limit.ends[0], max: limit.ends[1], required: true,
       dataset: { preset: preset.name, score: limit.score },
     });
     input.setAttribute("aria-label", `${preset.name}: ${limit.score} ${limit.side}`);

@@ -1,0 +1,15 @@
+"""Where the videos of a table are."""
+
+from pathlib import Path
+
+
+def find_video(video: str, table: Path) -> Path | None:
+    """The file of a row: from the current directory, else from the table's directory; None if there is none."""
+    return next((path for path in (Path(video), table.parent / video) if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
