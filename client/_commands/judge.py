@@ -14,6 +14,7 @@ from .._judge.judgement import Judgement, compare, judge
 from .._judge.observed import Observed, match, read_observed
 from .._judge.page import page
 from .._judge.prompts import Prompt, read_prompts
+from .._judge.statistics import Interval
 from .._runs.table_run import run_table
 from .._sdk.client import Client
 from .._tables.journal import JournalError
@@ -117,14 +118,15 @@ def _warn(program: str, name: Path, prompts: list[Prompt], videos: list[list[Obs
 def _summary(judgement: Judgement) -> str:
     lines = [f"{judgement.name}: {judgement.videos} videos of {judgement.prompts} prompts"]
     for each in judgement.adherence:
-        share = each.share
-        lines.append(
-            f"  {each.move:14} {each.videos:5} videos  {share.value:6.1%} ({share.low:.1%} to {share.high:.1%})"
-        )
+        lines.append(f"  {each.move:14} {each.videos:5} videos  {_percent(each.share)}")
     for name, share in (("moving", judgement.moving), ("dynamic degree", judgement.dynamic_degree)):
         if share is not None:
-            lines.append(f"  {name:27} {share.value:6.1%} ({share.low:.1%} to {share.high:.1%})")
+            lines.append(f"  {name:27} {_percent(share)}")
     return "\n".join(lines)
+
+
+def _percent(share: Interval) -> str:
+    return f"{share.value:6.1%} ({share.low:.1%} to {share.high:.1%})"
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

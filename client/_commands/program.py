@@ -38,10 +38,16 @@ _NEEDS = {
     "cut": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
-_EXTRAS = {"learn": "learn", "judge": "judge", "watch": "watch"}
-_EXTRAS = {"learn": "learn", "scenes": "scenes", "watch": "watch"}
-_EXTRAS = {"caption": "caption", "evaluate": "evaluate", "learn": "learn", "watch": "watch"}
-_EXTRAS = {"annotate": "report", "learn": "learn", "cut": "cut", "watch": "watch"}
+_EXTRAS = {
+    "scenes": "scenes",
+    "evaluate": "evaluate",
+    "caption": "caption",
+    "annotate": "report",
+    "learn": "learn",
+    "judge": "judge",
+    "cut": "cut",
+    "watch": "watch",
+}
 
 
 def run(command: str, program: str, arguments: list[str] | None = None) -> int:
