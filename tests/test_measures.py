@@ -179,6 +179,16 @@ def test_a_video_that_is_too_long_is_refused_with_what_to_do() -> None:
     assert "start_seconds" in str(raised.value)
 
 
+def test_the_worker_plans_the_longest_video_and_refuses_a_longer_one(decoder: IsolatedDecoder) -> None:
+    """Its plan is one message between the processes."""
+    black = np.zeros((16, 16, 3), np.uint8)
+    longest, longer = (encode_pictures([black] * (MAX_MEASURED + more), 4, "mpeg4") for more in (0, 1))
+    asked = {"signals": "metrics"}
+    assert len(decoder.plan(memoryview(longest), asked, served=EVERY)["metric_order"]) == MAX_MEASURED
+    with pytest.raises(InvalidVideo, match="its measures take 4801 frames"):
+        decoder.plan(memoryview(longer), asked, served=EVERY)
+
+
 def test_a_part_is_measured_from_its_first_frame_on() -> None:
     sampling = sample(np.arange(250) / 25, 10, Parameters(signals=(Signal.METRICS,), start_seconds=1, end_seconds=2))
     assert sampling.frame_indices.tolist() == [25, 32, 38, 44]
