@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import pytest
+
 from client import Client
 from fixtures.synthetic import encode
 from server import Server
@@ -77,6 +79,7 @@ def resident_kib(pid: int) -> int:
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
+@pytest.mark.slow
 def test_a_good_caller_goes_on_while_others_attack(server: Server) -> None:
     grpc_port, http_port, metrics_port = (
         server.settings.grpc_port,

@@ -174,6 +174,7 @@ def test_what_it_copies_runs_with_the_packages_of_its_group(
     assert "No module named 'numpy'" in imported("server.__main__", [context], tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_the_copied_sources_serve(context: Path, small_repository: Path, tmp_path: Path) -> None:
     settings = Settings.on_free_ports(small_repository)
     # The variables that the container has; no HOME.

@@ -157,6 +157,7 @@ def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server) -> None:
                 np.testing.assert_allclose(value, other[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_largest_request_is_served(server: Server) -> None:
     video = encode(1000, width=64, height=64, rate=10)
     outputs = infer(server, video, fps=10, max_frames=496, max_clips=32)

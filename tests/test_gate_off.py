@@ -37,6 +37,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return write(trustme.CA(), tmp_path_factory.mktemp("tls") / "others")
 
 
+@pytest.mark.slow
 def test_without_the_proxy_the_supervisor_and_the_closed_apis_stay(small_repository: Path) -> None:
     settings = Settings.on_free_ports(small_repository, precision="f32")
     url, http = f"127.0.0.1:{settings.grpc_port}", f"http://127.0.0.1:{settings.http_port}/v2"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ from video.errors import Reason
 from video.isolation import End
 
 VIDEO = encode(30)
+
+
+@cache
+def large_video() -> bytes:
+    """5 s of 1080p, which take a moment to decode."""
+    return encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
 
 
 @pytest.fixture
@@ -118,7 +125,7 @@ def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: Isolated
 
 @pytest.mark.heavy
 def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
+    video = memoryview(large_video())
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
@@ -144,7 +151,7 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
 
 @pytest.mark.heavy
 def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(encode(125, width=1920, height=1080, options={"preset": "ultrafast"}))
+    video = memoryview(large_video())
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))

@@ -124,6 +124,7 @@ def test_a_killed_run_resumes_and_no_video_is_lost_or_there_twice(
     assert_whole(output, folder)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_writes_its_table_and_resumes(server: Server, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
     arguments = (folder, "--output", output, "--url", server.url, "--max-clips", 1)

@@ -104,6 +104,7 @@ def test_the_first_of_several_streams_that_is_no_cover_is_scored(client: Client)
         assert (info.frames, info.width, info.height) == (20, 96, 64)
 
 
+@pytest.mark.slow
 def test_every_one_is_scored_by_the_server(client: Client) -> None:
     for kind, make in UNUSUAL.items():
         score = client.score(make())
