@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "client"
-PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "client.table", "client.watch")
+PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "client.ray", "client.table", "client.watch")
 """Modules to import."""
 RUNNABLE = ("client.filter", "client.report", "client.score", "client.summary")
 """Modules to run with `python -m`."""
@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "_report": {"_tables"},
     "_runs": {"_sdk", "_inputs", "_tables"},
     "_watch": {"_sdk", "_inputs"},
-    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_report", "_runs", "_watch"},
+    "_ray": {"_sdk", "_inputs", "_tables", "_runs"},
+    "_commands": {"_sdk", "_inputs", "_tables", "_learn", "_ray", "_report", "_runs", "_watch"},
 }
 """Which folder of the package may import from which others."""
 

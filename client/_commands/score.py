@@ -19,6 +19,7 @@ from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
+from .engines import add_engine_arguments, check_engine, engine_of
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         parameters = _parameters(parser, options)
         signals = _signals(parser, options, parameters)
         inputs = _inputs(parser, options)
+        check_engine(parser, options)
         with Client(
             options.url or "localhost:8001",
             timeout_seconds=options.timeout,
@@ -67,6 +69,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     in_flight=options.in_flight,
                     retry_failed=options.retry_failed,
                     signals=signals,
+                    engine=engine_of(options, client.urls, tls_from(parser, options)),
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
@@ -78,7 +81,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         return 2
     except BrokenPipeError:
         raise  # the reader of standard output closed it, as `head` does
-    except (ClientError, JournalError, OSError) as error:
+    except (ClientError, JournalError, ImportError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
 
@@ -143,6 +146,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--format", choices=("table", "json"), help="without --output (default: table on a terminal, else JSON lines)"
     )
     add_encryption_arguments(parser)
+    add_engine_arguments(parser)
     parser.add_argument(
         "--allow-damaged",
         action="store_true",
