@@ -79,7 +79,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: Any, context: Any) -> Any:
         video = request.raw_input_contents[0]
         number = 0
-        if request.model_name == "video_motion":
+        if request.model_name in ("video_motion", "video_signals"):
             number = await self._decode(video, context)
         answer = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="1")
         own = {"MOTION_SCORES": np.array([[number, 1, 1.5]], np.float32).tobytes(), "WEIGHTS": self._weights}

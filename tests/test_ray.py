@@ -27,7 +27,7 @@ from video.processes import command_line, descendants
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-CLUSTER_SECONDS = 120
+CLUSTER_SECONDS = 300
 """A cluster takes seconds to start; on a busy machine, many."""
 
 
