@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DALI := $(VENV)/.dali
 GPU := $(VENV)/.gpu
+RAY := $(VENV)/.ray
 # pip compiles to bytecode on one core, a third of its time: `setup` does it at the end, on all of them.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # The tests with a server run one after the other, and beside them, with less priority, those that need none.
@@ -70,6 +71,11 @@ $(DALI): $(READY)
 		astunparse gast libcst makefun nvtx optree packaging pyyaml six typing_extensions
 	touch $@
 
+# Ray, for the tests of scoring on a cluster.
+$(RAY): $(READY)
+	$(PIP) --group ray
+	touch $@
+
 export: setup
 	$(BIN)/python -m export $(if $(TARGET),--target $(TARGET))
 
@@ -85,7 +91,7 @@ test-quick: setup
 test: $(DALI)
 	@$(MAKE) $(BESIDE) SELECTED='not slow and not soak' tests-with-server tests-without-server
 
-test-all: lint test
+test-all: lint test $(RAY)
 	@$(MAKE) $(BESIDE) SELECTED='(slow or soak)' tests-with-server tests-without-server
 
 tests-with-server:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "client"
-PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "client.table", "client.watch")
+PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "client.ray", "client.table", "client.watch")
 """Modules to import."""
 RUNNABLE = ("client.filter", "client.report", "client.score", "client.summary")
 """Modules to run with `python -m`."""
@@ -31,8 +31,9 @@ MAY_IMPORT = {
     "_judge": {"_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
-        *("_judge", "_runs", "_scenes", "_watch"),
+        *("_judge", "_ray", "_runs", "_scenes", "_watch"),
     },
+    "_ray": {"_sdk", "_inputs", "_tables", "_runs"},
 }
 """Which folder of the package may import from which others."""
 

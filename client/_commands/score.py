@@ -21,6 +21,7 @@ from .._tables.output import OutputError
 from .._tables.row import is_own_column
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
+from .engines import add_engine_arguments, check_engine, engine_of
 from .list_arguments import add_list_arguments, choices_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         signals = _signals(parser, options, parameters)
         choices = _choices(parser, options)
         inputs = _inputs(parser, options, choices)
+        check_engine(parser, options)
         with Client(
             options.url or "localhost:8001",
             timeout_seconds=options.timeout,
@@ -73,6 +75,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     signals=signals,
                     kept=choices.keep,
                     phrases=options.phrases,
+                    engine=engine_of(options, client.urls, tls_from(parser, options)),
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
@@ -91,7 +94,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         return 2
     except BrokenPipeError:
         raise  # the reader of standard output closed it, as `head` does
-    except (ClientError, JournalError, OSError) as error:
+    except (ClientError, JournalError, ImportError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
 
@@ -160,6 +163,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--format", choices=("table", "json"), help="without --output (default: table on a terminal, else JSON lines)"
     )
     add_encryption_arguments(parser)
+    add_engine_arguments(parser)
     parser.add_argument(
         "--allow-damaged",
         action="store_true",

@@ -1,9 +1,10 @@
 """Scores videos into a table. A killed run can resume: no video is lost, none is in the table twice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
@@ -23,6 +24,18 @@ from .progress import ProgressBar
 from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
 from .signal_options import SignalOptions
 
+
+class Results(Protocol):
+    """The results of a run's items, in any order: `Run`, or what another engine has for it."""
+
+    def __iter__(self) -> Iterator[VideoResult]: ...
+
+    def stop(self) -> None:
+        """Take no more videos; signal handlers may call it."""
+
+
+Engine = Callable[[Iterator[Item], dict[str, float], SignalOptions | None], Results]
+"""Scores items with these parameters and these settled signals."""
 RESUME = "run the same command again to resume"
 
 
@@ -42,6 +55,7 @@ def run_table(
     signals: SignalOptions | None = None,
     kept: tuple[str, ...] = (),
     phrases: bool = False,
+    engine: Engine | None = None,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -49,6 +63,7 @@ def run_table(
     signals: None for motion and camera. If heads are not named, a run that resumes asks for those of the table.
     kept: columns of manifests that go into the table; a retry of all failures keeps what they have.
     phrases: whether rows say in words how the video moves.
+    engine: what scores; None: this process, with `in_flight` threads.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -79,7 +94,7 @@ def run_table(
                     progress.say(f"NOTE: {OLDER}")
                 parameters = terms.parameters
             table = output_for(output, journal)
-            run = TableRun(client, journal, table, progress, weights, parameters, signals, kept)
+            run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
             return run.score(inputs, in_flight, retry_failed)
 
@@ -97,6 +112,7 @@ class TableRun:
         parameters: dict[str, float],
         signals: SignalOptions | None = None,
         kept: tuple[str, ...] = (),
+        engine: Engine | None = None,
     ) -> None:
         self.client = client
         self.journal = journal
@@ -108,6 +124,7 @@ class TableRun:
         self.kept = kept
         self.phrases = False
         """Whether rows say in words how the video moves."""
+        self.engine = engine
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -125,7 +142,11 @@ class TableRun:
         self.output.open()
         items = self.journal.failures() if inputs is None else inputs.items(self.skipped)
         wanted = self._wanted(items, retry_failed)
-        run = Run(scoring(self.client, self.parameters, self.signals), wanted, in_flight=in_flight)
+        run: Results
+        if self.engine is None:
+            run = Run(scoring(self.client, self.parameters, self.signals), wanted, in_flight=in_flight)
+        else:
+            run = self.engine(wanted, self.parameters, self.signals)
         with interruptible(run.stop) as interruption:
             try:
                 for result in run:
@@ -161,7 +182,7 @@ class TableRun:
             found = self.journal.find_place(place)
         return found is None if not retry_failed else found is not None and found.failed
 
-    def _take(self, video: VideoResult, run: Run, retry_failed: bool) -> None:
+    def _take(self, video: VideoResult, run: Results, retry_failed: bool) -> None:
         item, result = video.item, video.result
         if why := self._reason_to_stop(result):
             self.stopped = self.stopped or why
@@ -189,9 +210,9 @@ class TableRun:
         if isinstance(result, ServerUnavailable | NotServed):
             return str(result)
         if isinstance(result, Score):
-            served, first = (_served(weights, self.signals) for weights in (result.weights, self.weights))
-            if served != first:
-                return f"a server has other weights than the first: {served}, not {first}"
+            now, first = (served(weights, self.signals) for weights in (result.weights, self.weights))
+            if now != first:
+                return f"a server has other weights than the first: {now}, not {first}"
         return ""
 
     def _conclude(self, interrupted: int) -> int:
@@ -219,11 +240,12 @@ def notice_for(weights: Weights, signals: SignalOptions | None) -> str | None:
     return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads).values())
 
 
-def _served(weights: Weights, signals: SignalOptions | None) -> dict[str, str]:
-    served = {"motion": weights.motion, "camera": weights.camera, "precision": weights.precision}
+def served(weights: Weights, signals: SignalOptions | None) -> dict[str, str]:
+    """The weights behind what is asked for, by the keys that tables have for them."""
+    names = {"motion": weights.motion, "camera": weights.camera, "precision": weights.precision}
     if signals is not None:
-        served |= weights_of_signals(weights, signals.asked.signals, signals.heads)
-    return served
+        names |= weights_of_signals(weights, signals.asked.signals, signals.heads)
+    return names
 
 
 def _terms(weights: Weights, parameters: dict[str, float], times: str | None, signals: SignalOptions | None) -> Terms:
@@ -232,7 +254,7 @@ def _terms(weights: Weights, parameters: dict[str, float], times: str | None, si
     Without `allow_damaged`, which changes no score of a good video: `--retry-failed` may add it.
     """
     fixed = {name: value for name, value in parameters.items() if name not in (ORIGIN, "allow_damaged")}
-    terms = Terms(_served(weights, signals), weights.labels, fixed, times)
+    terms = Terms(served(weights, signals), weights.labels, fixed, times)
     if signals is None:
         return terms
     embeddings = signals.embeddings if signals.has_embeddings else None

@@ -194,7 +194,7 @@ def read_batches(
     rows = _read_rows(path)
     while some := list(islice(rows, _BATCH_ROWS)):
         with _reading(path):
-            batch = _as_batch(some, metadata, fields)
+            batch = as_batch(some, metadata, fields)
         yield batch if columns is None else batch.select(list(columns))
 
 
@@ -250,7 +250,7 @@ def write_parquet(path: Path, rows: Iterable[Row], metadata: Metadata, fields: S
         waiting: list[pa.RecordBatch] = []
         waiting_rows = waiting_bytes = 0
         for some, size in _in_batches(rows):
-            waiting.append(_as_batch(some, metadata, fields))
+            waiting.append(as_batch(some, metadata, fields))
             waiting_rows += len(some)
             waiting_bytes += size
             if waiting_rows >= ROW_GROUP_ROWS or waiting_bytes >= _ROW_GROUP_BYTES:
@@ -313,7 +313,11 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBa
     yield from pa.table(columns, schema=schema).to_batches()
 
 
-def _as_batch(rows: list[Row], metadata: Metadata, fields: Sequence[pa.Field] = ()) -> pa.RecordBatch:
+def as_batch(rows: list[Row], metadata: Metadata, fields: Sequence[pa.Field] = ()) -> pa.RecordBatch:
+    """The rows as a batch with the columns of a table with this metadata and these columns of signals.
+
+    Raises ValueError, KeyError or TypeError if a row does not fit.
+    """
     content = [flat(row) | {"clips": _clips(row, metadata.labels)} for row in rows]
     base = pa.RecordBatch.from_pylist(content, schema=metadata.schema())
     if not fields:

@@ -1,0 +1,51 @@
+"""The options that choose what scores: this process, or a Ray cluster."""
+
+import argparse
+from collections.abc import Sequence
+
+from .._ray.engine import AUTO, Cluster, engine
+from .._ray.scorer import Servers
+from .._runs.table_run import Engine
+from .._sdk.tls import Tls
+
+LOCAL, RAY = "local", "ray"
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--engine` and the options of Ray."""
+    group = parser.add_argument_group("where the videos are read and sent from")
+    group.add_argument(
+        "--engine",
+        choices=(LOCAL, RAY),
+        default=LOCAL,
+        help="this process, or Ray Data, with --output (default: %(default)s)",
+    )
+    group.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help=f"the Ray cluster: {AUTO}, or HOST:PORT (default: RAY_ADDRESS, else one on this machine for this run)",
+    )
+    group.add_argument(
+        "--ray-actors", type=int, metavar="N", help="Ray actors, each with --in-flight videos at once (default: 1)"
+    )
+
+
+def check_engine(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exit if the options do not fit together."""
+    if options.engine != RAY:
+        for name, value in (("--ray-address", options.ray_address), ("--ray-actors", options.ray_actors)):
+            if value is not None:
+                parser.error(f"{name} is for --engine ray")
+        return
+    if not options.output:
+        parser.error("--engine ray needs an --output: Ray gives the scores in no order that could be printed")
+    if options.ray_actors is not None and options.ray_actors < 1:
+        parser.error(f"--ray-actors is {options.ray_actors}, it must be at least 1")
+
+
+def engine_of(options: argparse.Namespace, urls: Sequence[str], tls: Tls | None) -> Engine | None:
+    """The engine that the options choose; None for this process."""
+    if options.engine != RAY:
+        return None
+    servers = Servers(tuple(urls), options.timeout, options.away, tls, options.in_flight)
+    return engine(servers, Cluster(options.ray_address, options.ray_actors or 1))

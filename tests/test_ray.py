@@ -1,0 +1,259 @@
+"""Scoring on Ray itself, against servers in other processes: datasets, the command, dead nodes and dead servers.
+
+All are slow: `make test-all` installs Ray for them. Without Ray they fail, and are not skipped.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from client.errors import ServerAway
+from client.ray import score
+from client.table import read_metadata, read_table
+from tests.fake_server import FakeServer, content, fake_server
+from tests.waiting import wait_for
+from video.processes import command_line, descendants
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+CLUSTER_SECONDS = 300
+"""A cluster takes seconds to start; on a busy machine, many."""
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    """A cluster of one node with 4 CPUs, as far as Ray knows, and little memory for objects."""
+    import ray
+
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture
+def two_servers(tmp_path: Path) -> Iterator[tuple[FakeServer, FakeServer]]:
+    with (
+        fake_server(tmp_path / "one", "--seconds", 0.05) as one,
+        fake_server(tmp_path / "two", "--seconds", 0.05) as two,
+    ):
+        yield one, two
+
+
+def write(folder: Path, count: int, broken: int = 7) -> list[str]:
+    """So many videos, of which one is broken; their paths."""
+    folder.mkdir()
+    paths = [folder / f"{number:05}.mp4" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(b"broken" if number == broken else content(number))
+    return [str(path) for path in paths]
+
+
+def assert_one_row_each(table: pa.Table, paths: list[str], broken: int = 7) -> None:
+    assert Counter(table.column("video").to_pylist()) == Counter(paths)
+    rows = {row["video"]: row for row in table.to_pylist()}
+    numbers = {paths.index(path): row["camera_movement_score"] for path, row in rows.items() if not row["error"]}
+    assert numbers == {number: number for number in range(len(paths)) if number != broken}
+    failed = rows[paths[broken]]
+    assert (failed["error"], failed["error_kind"], failed["reason"]) == (
+        "the file is not a video",
+        "InvalidRequest",
+        "not_a_video",
+    )
+
+
+def urls(servers: tuple[FakeServer, ...]) -> list[str]:
+    return [server.url for server in servers]
+
+
+def test_a_dataset_of_paths_becomes_one_of_scores(
+    ray: Any, two_servers: tuple[FakeServer, FakeServer], tmp_path: Path
+) -> None:
+    paths = write(tmp_path / "videos", 300)
+    dataset = ray.data.from_arrow(pa.table({"path": paths, "id": range(300)}))
+    scores = score(dataset, urls(two_servers), keep=["id"], in_flight=24, max_clips=4)
+    scores.write_parquet(str(tmp_path / "scores"))
+    files = sorted((tmp_path / "scores").glob("*.parquet"))
+    assert len(files) == 5  # 300 videos in blocks of 64, whatever blocks the dataset had
+    assert {read_metadata(file).labels for file in files} == {("left", "right")}
+    assert read_metadata(files[0]).parameters == {"max_clips": 4}
+    table = pa.concat_tables([read_table(file) for file in files])
+    assert_one_row_each(table, paths)
+    ids = pa.concat_tables([pa.parquet.read_table(file) for file in files]).select(["video", "id"]).to_pylist()
+    assert {row["id"]: row["video"] for row in ids} == dict(enumerate(paths))
+    # One actor kept both servers at work, and no video was sent twice.
+    assert [server.most_in_flight > 8 for server in two_servers] == [True, True]
+    assert sorted(number for server in two_servers for number in server.asked("end")) == [
+        number for number in range(300) if number != 7
+    ]
+
+
+def test_a_dataset_of_encoded_files_is_scored_without_files(ray: Any, two_servers: tuple[FakeServer, ...]) -> None:
+    files = [content(number) for number in range(100)]
+    dataset = ray.data.from_arrow(pa.table({"data": files, "name": [f"v{number}" for number in range(100)]}))
+    rows = score(dataset, urls(two_servers), column="data", name="name").take_all()
+    assert {row["video"]: row["camera_movement_score"] for row in rows} == {
+        f"v{number}": number for number in range(100)
+    }
+
+
+def test_what_is_wrong_with_a_dataset_is_named(ray: Any, two_servers: tuple[FakeServer, ...]) -> None:
+    dataset = ray.data.from_arrow(pa.table({"file": ["a.mp4"]}))
+    with pytest.raises(ray.exceptions.RayTaskError, match="the dataset has no column 'path'; it has file"):
+        score(dataset, urls(two_servers)).take_all()
+
+
+def test_servers_with_other_weights_end_the_execution(ray: Any, tmp_path: Path) -> None:
+    with fake_server(tmp_path / "one") as one, fake_server(tmp_path / "two", "--motion", "c@3") as two:
+        dataset = ray.data.from_arrow(pa.table({"data": [content(number) for number in range(100)]}))
+        with pytest.raises(ray.exceptions.RayTaskError, match="a server has other weights than the first"):
+            score(dataset, [one.url, two.url], column="data").take_all()
+
+
+def test_no_server_is_an_error_before_anything_runs(ray: Any) -> None:
+    with pytest.raises(ServerAway, match="no server answers at localhost:1"):
+        score(ray.data.range(1), "localhost:1")
+
+
+def test_full_queues_hold_back_the_reading(ray: Any, tmp_path: Path) -> None:
+    """Of 240 MB, no more is read than the memory for objects has room for, as long as the servers take nothing."""
+    read = tmp_path / "read"
+    read.touch()
+
+    def note(row: dict[str, Any]) -> dict[str, Any]:
+        with read.open("a") as file:
+            file.write("x")
+        return {"data": content(int(row["id"])) + b" " * 2**20}
+
+    with fake_server(tmp_path / "notes", "--queue", 2, "--seconds", 600) as server:
+        dataset = ray.data.range(240, override_num_blocks=240).map(note)
+        result = score(dataset, server.url, column="data", rows_per_block=4, in_flight=4)
+        consumer = threading.Thread(target=lambda: _quietly(result), daemon=True)
+        consumer.start()
+        wait_for(lambda: len(server.asked("full")) > 5, CLUSTER_SECONDS)
+        assert server.most_in_flight == 2
+        last, since = -1, time.monotonic()
+
+        def quiet() -> bool:  # nothing was read for 5 seconds
+            nonlocal last, since
+            if read.stat().st_size != last:
+                last, since = read.stat().st_size, time.monotonic()
+            return time.monotonic() - since > 5
+
+        wait_for(quiet, CLUSTER_SECONDS)
+        assert 0 < last < 120
+
+
+def _quietly(dataset: Any) -> None:
+    try:
+        dataset.materialize()
+    except Exception as error:
+        print(error)
+
+
+def start_command(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "client.score", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_command_gives_the_same_table_and_a_killed_run_goes_on(
+    two_servers: tuple[FakeServer, FakeServer], tmp_path: Path
+) -> None:
+    paths = write(tmp_path / "videos", 1000)
+    servers = [argument for url in urls(two_servers) for argument in ("--url", url)]
+    output = tmp_path / "ray.parquet"
+    arguments = (tmp_path / "videos", *servers, "--engine", "ray", "--in-flight", 8, "--output", output)
+    journal = tmp_path / "ray.parquet.journal-wal"
+    with start_command(*arguments) as first:
+        # 64 KiB are more than the beginning of a journal, and fewer than all rows.
+        wait_for(lambda: journal.exists() and journal.stat().st_size > 65536, CLUSTER_SECONDS)
+        children = [process.pid for process in descendants(first.pid)]
+        first.kill()
+        assert first.wait() == -signal.SIGKILL
+    assert any("raylet" in " ".join(command_line(pid)) for pid in children) or children
+    wait_for(lambda: not any("MapWorker" in " ".join(command_line(pid)) for pid in children), CLUSTER_SECONDS)
+    before = [number for server in two_servers for number in server.asked("end")]
+    assert 0 < len(before) < 999
+    with start_command(*arguments) as second:
+        _, errors = second.communicate(timeout=CLUSTER_SECONDS)
+    assert second.returncode == 1  # one video is broken
+    assert "1,000 videos, 1 failed" in errors
+    assert_one_row_each(read_table(output), paths)
+    asked = Counter(number for server in two_servers for number in server.asked("end"))
+    assert max(asked.values()) <= 2  # what was in the journal was not asked again:
+    assert sum(asked.values()) < 999 + len(before)
+    with start_command(tmp_path / "videos", *servers, "--output", tmp_path / "local.parquet") as local:
+        local.communicate(timeout=CLUSTER_SECONDS)
+    ours, theirs = (read_table(tmp_path / name).sort_by("video") for name in ("ray.parquet", "local.parquet"))
+    assert ours.equals(theirs, check_metadata=True)
+
+
+def test_a_command_without_a_cluster_says_so(two_servers: tuple[FakeServer, ...], tmp_path: Path) -> None:
+    paths = write(tmp_path / "videos", 10)
+    output = tmp_path / "scores.csv"
+    arguments = (paths[0], "--url", two_servers[0].url, "--output", output, "--engine", "ray")
+    with start_command(*arguments, "--ray-address", "localhost:1") as command:
+        _, errors = command.communicate(timeout=CLUSTER_SECONDS)
+    assert command.returncode == 1
+    assert "no Ray cluster at localhost:1" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_dead_node_and_a_dead_server_lose_no_row_and_double_none(tmp_path: Path) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.shutdown()
+    paths = write(tmp_path / "videos", 2000)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        doomed = cluster.add_node(num_cpus=2)
+        ray.init(address=cluster.address, log_to_driver=False)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        with (
+            fake_server(tmp_path / "one", "--seconds", 0.1) as one,
+            fake_server(tmp_path / "two", "--seconds", 0.1) as two,
+        ):
+            dataset = ray.data.from_arrow(pa.table({"path": paths}))
+            scores = score(dataset, [one.url, two.url], concurrency=4, num_cpus=0.5, in_flight=4, rows_per_block=16)
+            tables = []
+            dead_node = dead_server = False
+            for number, table in enumerate(scores.iter_batches(batch_size=None, batch_format="pyarrow")):
+                tables.append(table)
+                if number == 20:
+                    workers = [
+                        p.pid for raylet in doomed.all_processes["raylet"] for p in descendants(raylet.process.pid)
+                    ]
+                    assert any("MapWorker" in " ".join(command_line(pid)) for pid in workers)
+                    cluster.remove_node(doomed, allow_graceful=False)
+                    dead_node = True
+                if number == 40:
+                    assert two.process.poll() is None
+                    two.process.kill()
+                    dead_server = True
+            assert dead_node
+            assert dead_server
+            again = [number for number, times in Counter(one.asked() + two.asked()).items() if times > 1]
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert len(tables) == 125
+    assert_one_row_each(pa.concat_tables(tables), paths)
+    assert again  # what the node and the server held was asked again
+
+
+def test_no_process_of_ray_is_left() -> None:
+    """The last test of this file."""
+    own = [process.pid for process in descendants(os.getpid())]
+    assert not [pid for pid in own if "raylet" in " ".join(command_line(pid))]
