@@ -285,6 +285,13 @@ def test_the_clients_own_error_is_found_behind_rays() -> None:
     assert str(engine._cause(RayLike("long\nlines\nRayOutOfDisk: full"))) == "Ray failed: RayOutOfDisk: full"
 
 
+@pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1"])
+def test_an_address_where_nothing_listens_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ClientError, match=f"^no Ray cluster at {address}: Connection refused$"):
+        engine._check_address(address)
+    engine._check_address("auto")
+
+
 class FakeDataset:
     """Scores the blocks of a wave in this process, and loses or repeats some."""
 

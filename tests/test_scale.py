@@ -22,8 +22,8 @@ def machines(**others: float) -> Machines:
     return Machines(**(numbers | others))  # type: ignore[arg-type]  # numbers of servers are whole
 
 
-def run(videos: int = 3000, **others: float) -> Outcome:
-    return Simulation(CLIP, machines(**others), videos).run()
+def run(**others: float) -> Outcome:
+    return Simulation(CLIP, machines(**others), 3000).run()
 
 
 @pytest.mark.parametrize(

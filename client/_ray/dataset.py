@@ -139,8 +139,8 @@ class Work:
                 self.check(result)
                 rows.append(scored_row(one.item.video, result, parameters))
         table = self.columns.table(rows)
-        for one in self.keep:
-            table = table.append_column(block.schema.field(one), block.column(one))
+        for kept in self.keep:
+            table = table.append_column(block.schema.field(kept), block.column(kept))
         return table
 
     def check(self, result: Any) -> None:

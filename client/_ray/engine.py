@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from .pool import Actors, map_blocks
 from .scorer import Job, Scorer, Servers
 
 WHAT = "--engine ray"
+CONNECT_SECONDS = 10.0
 AUTO = "auto"
 """The address of the cluster that this machine is a node of."""
 
@@ -119,6 +121,8 @@ class RayRun:
             raise ClusterError(f"Ray ended without the results of {len(waiting):,} videos")
 
     def _connect(self) -> None:
+        if self._cluster.address is not None:
+            _check_address(self._cluster.address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray sends statistics to its makers
         try:
             self._ray.init(
@@ -134,6 +138,19 @@ class RayRun:
         context = self._ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _check_address(address: str) -> None:
+    """Raise `ClusterError` if nothing listens there: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return  # `auto`, or what Ray refuses at once
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS):
+            pass
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ClusterError(f"no Ray cluster at {address}: {why}") from error
 
 
 def engine(servers: Servers, cluster: Cluster) -> Any:

@@ -99,10 +99,11 @@ class Scorer:
 
     async def _one(self, job: Job) -> "_Outcome":
         rounds = 0
+        arguments: dict[str, Any] = {**job.parameters, **self._named}
         async with self._slots:
             while True:
                 try:
-                    score = await self._client.score(job.video, **job.parameters, **self._named)
+                    score = await self._client.score(job.video, **arguments)
                     return _Outcome(score if self._signals is None else self._signals.kept(score))
                 except NotServed:
                     raise
