@@ -1,6 +1,5 @@
 """The model of many GPUs: where the answer is known by other means, it gives that answer."""
 
-
 import pytest
 
 from bench.scale.__main__ import main
