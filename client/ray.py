@@ -1,4 +1,4 @@
-"""Score the videos of a Ray dataset on a cluster. Needs Ray (`pip install 'video-motion[ray]'`)."""
+"""Score the videos of a Ray dataset on a cluster. Needs Ray (`pip install 'ray[data]'`)."""
 
 from ._ray.dataset import OtherWeights, score
 

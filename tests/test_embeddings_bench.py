@@ -13,6 +13,7 @@ MIB_OF_EMBEDDINGS = MANY * FRAMES * WIDTH * 4 / 2**20
 
 
 @pytest.mark.heavy
+@pytest.mark.slow
 def test_memory_stays_where_it_is_while_tables_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     peaks = []
     with embeddings.embedder(FRAMES, WIDTH) as url:

@@ -85,6 +85,7 @@ def test_the_plan_of_an_action_classifier(repository: Path, tmp_path: Path, mach
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_slow_or_wrong_plan_of_an_image_encoder_is_not_served(
     options: dict[str, object], sentence: str, repository: Path, tmp_path: Path, machine: Machine
 ) -> None:

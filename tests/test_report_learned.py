@@ -126,7 +126,7 @@ def test_a_page_without_a_filter_has_no_such_score(table: Path, tmp_path: Path) 
     assert data["content"]["learnedArgument"] is None
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.slow)])
 def test_the_threshold_is_dragged_and_typed(
     width: int, window: Browser, table: Path, learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
