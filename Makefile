@@ -89,7 +89,8 @@ test-quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
-	@$(MAKE) $(BESIDE) SELECTED='not slow and not soak' tests-with-server tests-without-server
+	@$(MAKE) $(BESIDE) SELECTED='not slow and not soak' WORKERS='-n 2 --dist worksteal' \
+		tests-with-server tests-without-server
 
 test-all: lint test $(RAY)
 	@$(MAKE) $(BESIDE) SELECTED='(slow or soak)' tests-with-server tests-without-server
@@ -98,7 +99,7 @@ tests-with-server:
 	$(BIN)/python -m pytest -m 'server and $(SELECTED)' --durations=30
 
 tests-without-server:
-	nice -n 5 $(BIN)/python -m pytest -m 'not server and $(SELECTED)' --durations=30
+	nice -n 5 $(BIN)/python -m pytest $(WORKERS) -m 'not server and $(SELECTED)' --durations=30
 
 lint: setup
 	$(BIN)/ruff check .

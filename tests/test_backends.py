@@ -268,6 +268,7 @@ def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path) -> 
     assert len(remade) == 1
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "model" / "1" / "model.onnx"
     write_product(path)

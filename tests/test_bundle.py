@@ -154,6 +154,7 @@ def offline(command: str, directory: Path, **variables: str) -> subprocess.Compl
 
 
 @pytest.mark.heavy
+@pytest.mark.slow
 def test_a_bundle_in_pieces_is_joined_and_started_without_network(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,9 +53,18 @@ def definition(directory: Path, shortest_edge: int, form: dict[str, Any] | None 
     return pipeline_definition(path)
 
 
+SOME_ORIENTATIONS = [
+    pytest.param(corner, marks=[pytest.mark.slow] * (number % 3 != 1)) for number, corner in enumerate(ORIENTATIONS)
+]
+"""Turned, mirrored, and both; the others are slow."""
+
+
 @pytest.mark.parametrize(
     ("codec", "container", "width", "height", "rate", "shortest_edge"),
-    [*((*kind, 224) for kind in KINDS), (*KINDS[1], 256)],
+    [
+        *(pytest.param(*kind, 224, marks=[pytest.mark.slow] * (number % 2)) for number, kind in enumerate(KINDS)),
+        (*KINDS[1], 256),
+    ],
 )
 def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     codec: str,
@@ -98,7 +107,7 @@ def test_frames_of_the_image_encoder_are_those_of_the_cpu_profile(
     assert differences.max() < 1
 
 
-@pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize("corner", SOME_ORIENTATIONS, ids=str)
 def test_frames_of_a_turned_or_mirrored_video_are_shown_as_in_the_cpu_profile(
     corner: tuple[int, ...], tmp_path: Path
 ) -> None:
@@ -122,7 +131,7 @@ def test_what_is_asked_for_alone_is_that_of_the_whole(signal: Signal, tmp_path: 
     np.testing.assert_array_equal(found[index], whole[index])
 
 
-@pytest.mark.parametrize("corner", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize("corner", SOME_ORIENTATIONS, ids=str)
 def test_a_turned_or_mirrored_video_is_shown_as_in_the_cpu_profile(corner: tuple[int, ...], tmp_path: Path) -> None:
     # 398 pixels wide when its height is 224: 174 are cropped away, and of 399 it would be an odd number.
     for width in (320, 322):

@@ -70,7 +70,7 @@ def test_the_wanted_frames_arrive_in_every_format(codec: str, container: str) ->
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(426, 240), (64, 360), (16, 16), pytest.param(1280, 720, marks=pytest.mark.heavy)]
+    ("width", "height"), [(426, 240), (64, 360), (16, 16), pytest.param(1280, 720, marks=pytest.mark.slow)]
 )
 def test_sizes(width: int, height: int) -> None:
     found, plain = clips(encode(30, width=width, height=height))

@@ -144,6 +144,7 @@ def test_a_part_of_the_outputs_has_the_values_of_all(server: Server) -> None:
         np.testing.assert_array_equal(infer(server, outputs=[name])[name], everything[name])
 
 
+@pytest.mark.slow
 def test_eight_at_once_get_the_answers_of_one_at_a_time(server: Server) -> None:
     videos = [encode(30 + 25 * index, width=96 + 32 * index, height=96, rate=20 + index) for index in range(8)]
     alone = [infer(server, video) for video in videos]

@@ -115,6 +115,7 @@ def test_the_figures_are_those_of_the_definition(
 
 
 @pytest.mark.heavy
+@pytest.mark.slow
 def test_the_truth_is_found_in_twenty_repetitions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Captions that fit against the same ones of other rows, and against others that fit as well."""
     false_alarms = 0

@@ -29,7 +29,7 @@ def test_a_worker_that_dies_costs_the_request_it_holds(server: Server, client: C
     assert client.score(GOOD) == before
 
 
-@pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
+@pytest.mark.parametrize("model", [pytest.param("video_sampling", marks=pytest.mark.slow), "video_decode"])
 def test_workers_that_hang_are_killed_in_time(server: Server, client: Client, model: str) -> None:
     before = client.score(GOOD)
     stopped = workers(server.process.pid, model)

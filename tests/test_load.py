@@ -242,7 +242,11 @@ def test_ctrl_c_has_its_status(served: Server) -> None:
         repository = served.settings.model_repository
         command = (sys.executable, "-m", "server.load", "--remove", "head_moves", "--model-repository", str(repository))
         environment = os.environ | {"HTTP_PORT": str(silent.getsockname()[1])}
-        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as loading:
+        # A shell starts background jobs with SIGINT ignored, which children inherit.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        loading = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGINT, before)
+        with loading:
             connection, _ = silent.accept()
             with connection:
                 loading.send_signal(signal.SIGINT)

@@ -48,6 +48,7 @@ def check_profile(repository: Path, model: str, tensor: str, shape: list[int]) -
 @pytest.mark.parametrize(
     "kind", ["clip", pytest.param("siglip", marks=pytest.mark.slow), pytest.param("resnet", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_the_plan_of_an_image_encoder(kind: str, repository: Path, tmp_path: Path, machine: Machine) -> None:
     fused = 0 if kind == "resnet" else LAYERS
     machine.python_package("10.13.3.9", fused=fused)

@@ -163,6 +163,7 @@ def test_rates_are_those_of_camera_objects_and_light(textures: TexturePool) -> N
     assert (magnitudes(np.full(3, 1e3)) <= 3).all()
 
 
+@pytest.mark.slow
 def test_only_moving_surfaces_count_as_objects(textures: TexturePool) -> None:
     rng = np.random.default_rng(2)
     clips = [draw_clip(rng, textures, kind="static", frames_per_second=8, size=SIZE) for _ in range(25)]

@@ -260,6 +260,7 @@ def test_a_table_with_few_or_no_scores_gives_a_page_too(window: Browser, rows: l
     assert window.errors() == []
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_counted_as_the_filter_counts_them(
     window: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

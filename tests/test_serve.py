@@ -228,6 +228,7 @@ def test_without_an_export_the_command_for_it_is_named(tmp_path: Path) -> None:
     assert "has no networks yet: run `make export` first" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_network_is_named(small_repository: Path, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
     network = repository / "motion_head" / "1" / "model.onnx"

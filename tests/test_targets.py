@@ -80,6 +80,7 @@ def test_each_target_includes_those_before_it(
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
+@pytest.mark.slow
 def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: str, fp16_repository: Path) -> None:
     graph = onnx.load(fp16_repository / model / "1" / "model_fp16.onnx").graph
     fp16 = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
@@ -98,6 +99,7 @@ def test_an_fp16_graph_computes_in_fp16_except_where_it_loses_too_much(model: st
 
 
 @pytest.mark.parametrize("model", list(LAYERS))
+@pytest.mark.slow
 def test_fp16_outputs_are_close_to_float32(
     model: str, fp16_repository: Path, tiny_checkpoints: tuple[Path, Path]
 ) -> None:

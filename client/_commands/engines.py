@@ -1,11 +1,11 @@
 """The options that choose what scores: this process, or a Ray cluster."""
 
 import argparse
-from collections.abc import Sequence
 
 from .._ray.engine import AUTO, Cluster, engine
 from .._ray.scorer import Servers
 from .._runs.table_run import Engine
+from .._sdk.client import Client
 from .._sdk.tls import Tls
 
 LOCAL, RAY = "local", "ray"
@@ -43,9 +43,9 @@ def check_engine(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error(f"--ray-actors is {options.ray_actors}, it must be at least 1")
 
 
-def engine_of(options: argparse.Namespace, urls: Sequence[str], tls: Tls | None) -> Engine | None:
-    """The engine that the options choose; None for this process."""
+def engine_of(options: argparse.Namespace, client: Client, tls: Tls | None) -> Engine | None:
+    """The engine that the options choose, for the servers of `client`; None for this process."""
     if options.engine != RAY:
         return None
-    servers = Servers(tuple(urls), options.timeout, options.away, tls, options.in_flight)
+    servers = Servers(tuple(client.urls), options.timeout, options.away, tls, options.in_flight)
     return engine(servers, Cluster(options.ray_address, options.ray_actors or 1))

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     signals=signals,
                     kept=choices.keep,
                     phrases=options.phrases,
-                    engine=engine_of(options, client.urls, tls_from(parser, options)),
+                    engine=engine_of(options, client, tls_from(parser, options)),
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
