@@ -41,7 +41,7 @@ BUILT = (
 )
 DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
-SHORT = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
+SHORT = settings(deadline=None, derandomize=True, max_examples=100, suppress_health_check=list(HealthCheck))
 HEAVY = re.compile(
     r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|backends\.dali|export\.(?!random_weights))",
     re.MULTILINE,

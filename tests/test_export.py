@@ -55,6 +55,7 @@ def run_export(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "export", *arguments], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_networks_match_pytorch_on_other_batches_than_the_exported_one(
     tiny_repository: Path, tiny_checkpoints: tuple[Path, Path]
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_failed_export_changes_nothing(
     assert snapshot(repository) == before
 
 
+@pytest.mark.slow
 def test_an_unreadable_source_has_its_own_status_and_names_other_sources(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     result = run_export("--motion", str(tmp_path), "--camera", "random", "--model-repository", str(repository))

@@ -266,6 +266,7 @@ def test_a_server_that_comes_later_is_taken_and_a_run_stops_where_none_is_left(
     assert_whole(output, folder)
 
 
+@pytest.mark.slow
 def test_the_client_for_asyncio_says_what_the_other_one_does(server: Server, client: Client, folder: Path) -> None:
     videos = [folder / f"{index:03}.mp4" for index in range(20)]
     expected = client.score(videos[0])
