@@ -5,10 +5,12 @@ a server or are marked `heavy` are left out. `make test` leaves out what is mark
 runs everything.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf import text_format
@@ -18,6 +20,9 @@ from tritonclient.grpc import model_config_pb2
 from client import Client
 from fixtures.real_videos import real_videos
 from server import Server, Settings, running
+
+if TYPE_CHECKING:
+    from fixtures.browser import Browser
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 REFERENCE = Path(__file__).parent / "reference"
@@ -155,3 +160,17 @@ def client(server: Server) -> Iterator[Client]:
     """A client of that server."""
     with Client(server.url, timeout_seconds=60) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator["Browser"]:
+    """A browser, which CI must have; elsewhere tests that need it are skipped without one."""
+    from fixtures.browser import browser, missing
+
+    reason = missing()
+    if reason and os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with browser() as opened:
+        yield opened

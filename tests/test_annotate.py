@@ -11,7 +11,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from client._commands.annotate import main
 from client._learn import figures
 from client._learn.answers import Part, read_answers
 from client._tables.table import read_metadata
-from fixtures.browser import Browser, browser, missing
+from fixtures.browser import Browser
 from fixtures.score_tables import write_scores
 from fixtures.synthetic import encode
 from tests.waiting import wait_for
@@ -52,17 +51,6 @@ def node(task: str, **content: object) -> Any:
     result = subprocess.run([path, SCRIPT], input=given, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    reason = missing()
-    if reason and os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

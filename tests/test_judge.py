@@ -19,7 +19,7 @@ from client._judge.prompts import Prompt, read_prompts
 from client._judge.requested import MOVES, moves_in
 from client._judge.statistics import mean, sign_test, wilson
 from export.random_weights import CAMERA_LABELS
-from fixtures.browser import browser, missing
+from fixtures.browser import Browser
 from fixtures.score_tables import write_scores
 from fixtures.synthetic import encode
 from server import Server
@@ -328,16 +328,13 @@ def test_a_folder_is_scored_first(server: Server, tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.heavy
-def test_the_page_in_a_browser(table: Path, tmp_path: Path) -> None:
-    if sentence := missing():
-        pytest.skip(sentence)
+def test_the_page_in_a_browser(window: Browser, table: Path, tmp_path: Path) -> None:
     file = write_prompts(tmp_path / "p.csv", "prompt,move,video\none,pan_left,\ntwo,static,second.mp4\nthree,zoom,\n")
     output = tmp_path / "judge.html"
     assert main([str(file), str(table), "--output", str(output)]) == 0
-    with browser() as opened:
-        for width in (1280, 400):
-            opened.open(output, width=width)
-            assert opened.find("h1").text == "What was asked and what is shown"
-            assert opened.run("return document.querySelectorAll('.confusion tr').length") == 4
-            assert opened.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
-        assert opened.errors() == []
+    for width in (1280, 400):
+        window.open(output, width=width)
+        assert window.find("h1").text == "What was asked and what is shown"
+        assert window.run("return document.querySelectorAll('.confusion tr').length") == 4
+        assert window.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert window.errors() == []

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from client._report.previews import Segment, make_previews, middle
 from client._report.write import _label_bits, write_report
 from client._tables.presets import PRESETS
 from client._tables.table import Metadata, read_table
-from fixtures.browser import Browser, browser, missing
+from fixtures.browser import Browser
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 from fixtures.synthetic import encode, encode_audio
 
@@ -32,17 +31,6 @@ EDGES = tuple(
     for at in [np.float32(cutoff)]
     for edge in (np.nextafter(at, np.float32(-9)), at, np.nextafter(at, np.float32(9)))
 )
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    reason = missing()
-    if reason and os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """A learned filter in the report page: its score and threshold count as `filter --learned` does."""
 
 import json
-import os
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from client._learn.features import feature_names, features_of
 from client._learn.learned_filter import LearnedFilter, Origin
 from client._tables.presets import PRESETS
 from client._tables.table import Metadata, read_batches, read_metadata
-from fixtures.browser import Browser, browser, missing
+from fixtures.browser import Browser
 from fixtures.score_tables import METADATA, write_scores
 from tests.test_counting import SCRIPT, node, page_data
 
@@ -28,17 +26,6 @@ __all__ = ["node"]  # a fixture
 pytestmark = pytest.mark.heavy
 
 ROWS = 400
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    reason = missing()
-    if reason and os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
