@@ -1,6 +1,6 @@
 """Scoring on Ray itself, against servers in other processes: datasets, the command, dead nodes and dead servers.
 
-All are slow: `make test-all` installs Ray for them. Without Ray they fail, and are not skipped.
+`make test-ray` installs Ray and runs them; no other target does. Without Ray they fail, and are not skipped.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.fake_server import FakeServer, content, fake_server
 from tests.waiting import wait_for
 from video.processes import command_line, descendants
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 ROOT = Path(__file__).parent.parent
 CLUSTER_SECONDS = 300
@@ -211,46 +211,12 @@ def test_a_command_without_a_cluster_says_so(two_servers: tuple[FakeServer, ...]
 
 
 def test_a_dead_node_and_a_dead_server_lose_no_row_and_double_none(tmp_path: Path) -> None:
-    import ray
-    from ray.cluster_utils import Cluster
-
-    ray.shutdown()
+    """In a process of its own: Ray ends the one whose cluster it is if that was another cluster's before."""
     paths = write(tmp_path / "videos", 2000)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    try:
-        doomed = cluster.add_node(num_cpus=2)
-        ray.init(address=cluster.address, log_to_driver=False)
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        with (
-            fake_server(tmp_path / "one", "--seconds", 0.1) as one,
-            fake_server(tmp_path / "two", "--seconds", 0.1) as two,
-        ):
-            dataset = ray.data.from_arrow(pa.table({"path": paths}))
-            scores = score(dataset, [one.url, two.url], concurrency=4, num_cpus=0.5, in_flight=4, rows_per_block=16)
-            tables = []
-            dead_node = dead_server = False
-            for number, table in enumerate(scores.iter_batches(batch_size=None, batch_format="pyarrow")):
-                tables.append(table)
-                if number == 20:
-                    workers = [
-                        p.pid for raylet in doomed.all_processes["raylet"] for p in descendants(raylet.process.pid)
-                    ]
-                    assert any("MapWorker" in " ".join(command_line(pid)) for pid in workers)
-                    cluster.remove_node(doomed, allow_graceful=False)
-                    dead_node = True
-                if number == 40:
-                    assert two.process.poll() is None
-                    two.process.kill()
-                    dead_server = True
-            assert dead_node
-            assert dead_server
-            again = [number for number, times in Counter(one.asked() + two.asked()).items() if times > 1]
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-    assert len(tables) == 125
-    assert_one_row_each(pa.concat_tables(tables), paths)
-    assert again  # what the node and the server held was asked again
+    command = (sys.executable, "-m", "tests.ray_losses", str(tmp_path))
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * CLUSTER_SECONDS)
+    assert ended.returncode == 0, ended.stderr
+    assert_one_row_each(pa.parquet.read_table(tmp_path / "scores.parquet"), paths)
 
 
 def test_no_process_of_ray_is_left() -> None:
