@@ -211,7 +211,7 @@ def test_a_command_without_a_cluster_says_so(two_servers: tuple[FakeServer, ...]
 
 
 def test_a_dead_node_and_a_dead_server_lose_no_row_and_double_none(tmp_path: Path) -> None:
-    """In a process of its own: Ray ends the one whose cluster it is if that was another cluster's before."""
+    """In a process of its own: one that had another cluster before ended without a word."""
     paths = write(tmp_path / "videos", 2000)
     command = (sys.executable, "-m", "tests.ray_losses", str(tmp_path))
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * CLUSTER_SECONDS)
