@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             weights = client.weights()
         dataset = read_dataset(options.dataset, weights.labels)
         parameters = ("--clip-seconds", f"{options.clip_seconds:g}", *options.rest)
-        # Whatever changes the scores is in the name: a table of other scores is not gone on with.
+        # The name depends on everything that changes the scores, so that a run never resumes a table of other scores.
         terms = json.dumps([weights.camera, *parameters]).encode()
         scores_file = options.output / f"scores-{hashlib.sha256(terms).hexdigest()[:12]}.jsonl"
         scores, errors = score(list(dataset.truth), scores_file, ("--url", options.url, *parameters))

@@ -1,8 +1,19 @@
-"""Arguments that say which columns of a manifest mean what."""
+"""Arguments that say which videos: their names, and which columns of a manifest mean what."""
 
 import argparse
 
 from .._inputs.choices import Choices
+
+
+def add_videos(parser: argparse.ArgumentParser) -> None:
+    """Add the names of videos."""
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        metavar="VIDEO",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
+        "line on standard input",
+    )
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:

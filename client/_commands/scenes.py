@@ -11,7 +11,7 @@ from .._scenes.run import run_scenes
 from .._scenes.settings import DEFAULT_DETECTORS, SHORTEST_SCENE_SECONDS, THRESHOLDS, Settings
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
-from .list_arguments import add_list_arguments, choices_from
+from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
 from .program import sibling
 
@@ -70,13 +70,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    parser.add_argument(
-        "videos",
-        nargs="*",
-        metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
-        "line on standard input",
-    )
+    add_videos(parser)
     parser.add_argument(
         "--manifest", action="append", default=[], metavar="FILE", help="list of videos, as for score (repeatable)"
     )

@@ -22,7 +22,7 @@ from .._tables.row import is_own_column
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
 from .engines import add_engine_arguments, check_engine, engine_of
-from .list_arguments import add_list_arguments, choices_from
+from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
@@ -107,13 +107,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    parser.add_argument(
-        "videos",
-        nargs="*",
-        metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
-        "line on standard input",
-    )
+    add_videos(parser)
     parser.add_argument(
         "--manifest",
         action="append",

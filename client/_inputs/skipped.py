@@ -24,7 +24,7 @@ class Skipped:
         self.trouble_count = 0
         """How many there are."""
         self.read_as: list[str] = []
-        """What each list was read as, where nothing said so before: a sentence each."""
+        """A sentence for each list that says what it was read as, unless it was said before."""
 
     def file(self, name: str, count: int = 1) -> None:
         """Count a file that is no video by its name; a count of -1 takes one back."""

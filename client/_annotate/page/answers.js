@@ -8,7 +8,7 @@ const answering = (() => {
     constructor(rows, answered = []) {
       this.rows = rows;
       this._answers = new Map(answered);
-      this._history = []; // rows in the order of the answers and skips of this session
+      this._history = []; // rows in the order in which they were answered or put off since the page was opened
       this._skipped = new Set();
       this._choose();
     }
