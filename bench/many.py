@@ -26,7 +26,6 @@ from backends.compute_lock import shared_path
 from bench.memory import cpu_seconds
 from client import AsyncClient, Client, ClientError
 from client._tables.table import read_table
-from export.networks import export_networks
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from server import Server, Settings, running
 
@@ -107,6 +106,8 @@ def repository(name: str, *, width: int, depth: int) -> Path:
             (target / model.name / "1").mkdir(parents=True, exist_ok=True)
         write_motion_checkpoint(directory / "motion", width=width, depth=depth, head_depth=1, use_sigmoid=True)
         write_camera_checkpoint(directory / "camera", width=width, depth=depth, heads=width // 16)
+        from export.networks import export_networks  # PyTorch takes seconds to import
+
         export_networks(str(directory / "motion"), str(directory / "camera"), target, target="cpu")
     return target
 

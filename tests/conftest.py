@@ -2,7 +2,7 @@
 
 `make test-quick` passes --quick: files that import what takes seconds to import are not collected, and tests that need
 a server or are marked `heavy` are left out. `make test` leaves out what is marked `slow` or `soak`; `make test-all`
-runs everything.
+runs everything. Both run one process a group (--group), each of which imports only the files that its tests are in.
 """
 
 import os
@@ -48,25 +48,43 @@ DECODE_TIMEOUT_SECONDS = 8
 # Short, with a fixed seed, unless the command line has `--hypothesis-profile=hours`.
 SHORT = settings(deadline=None, derandomize=True, max_examples=100, suppress_health_check=list(HealthCheck))
 HEAVY = re.compile(
-    r"^(?:from|import) (?:torch|transformers|openvino|onnx|training|backends\.dali|export\.(?!random_weights))",
+    r"^(?:from|import) "
+    r"(?:torch|transformers|openvino|onnx|training|backends\.dali|tests\.test_dali|export\.(?!random_weights))",
     re.MULTILINE,
 )
 """Matches a test file that imports PyTorch, OpenVINO or DALI, which takes seconds."""
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
+USES_SERVER = re.compile(r"\b(?:server|client)\b[,:)]")
+"""Matches every test file that has the fixture `server` or `client` as a parameter, and a few others."""
+EXPORTED = ("tiny_repository", "small_repository")
 settings.register_profile("short", SHORT)
 settings.register_profile("hours", SHORT, derandomize=False, max_examples=10_000_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only tests without a server and without PyTorch")
+    parser.addoption(
+        "--group",
+        choices=("server", "networks", "rest"),
+        help="only tests with a server; tests without one that import PyTorch, OpenVINO or DALI, or need an export; "
+        "all others",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import files that --quick leaves out."""
-    if not config.getoption("--quick") or not collection_path.name.startswith("test_"):
+    """Do not import files in which --quick or --group has no test."""
+    quick, group = config.getoption("--quick"), config.getoption("--group")
+    if not (quick or group) or not collection_path.name.startswith("test_"):
         return None
     source = collection_path.read_text()
-    return True if HEAVY.search(source) else None
+    heavy = bool(HEAVY.search(source))
+    wanted = {
+        None: True,
+        "server": bool(STARTS_SERVER.search(source) or USES_SERVER.search(source)),
+        "networks": heavy or any(name in source for name in EXPORTED),
+        "rest": not heavy,
+    }[group]
+    return None if wanted and not (quick and heavy) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,10 +95,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.server)
         elif "tiny_repository" in fixtures:
             item.add_marker(pytest.mark.heavy)
+    left_out = []
     if config.getoption("--quick"):
-        left_out = [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
+        left_out += [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
+    if group := config.getoption("--group"):
+        left_out += [item for item in items if _group_of(item) != group]
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _group_of(item: pytest.Item) -> str:
+    if item.get_closest_marker("server"):
+        return "server"
+    exported = any(name in EXPORTED for name in getattr(item, "fixturenames", ()))
+    return "networks" if exported or HEAVY.search(item.path.read_text()) else "rest"
 
 
 @pytest.fixture(scope="session")

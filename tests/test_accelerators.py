@@ -12,8 +12,8 @@ import onnxruntime
 import pytest
 from google.protobuf import json_format
 
+from tests.configs import config_of
 from tests.conftest import MODEL_REPOSITORY
-from tests.test_config import config_of
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from google.protobuf import json_format, text_format
+from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2
 
 from backends.accelerators import accelerator_settings
 from export.plans import MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from server.proxy import MAX_IN_FLIGHT
+from tests.configs import config_of, full_shapes, parse
 from tests.conftest import BUILT, MODEL_REPOSITORY
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 from video.decoding import decode
@@ -31,23 +32,6 @@ CONFIGS = [
     for pattern in ("config.pbtxt", "configs/*.pbtxt")
     for path in sorted((MODEL_REPOSITORY / model).glob(pattern))
 ]
-
-
-def parse(path: Path) -> model_config_pb2.ModelConfig:
-    return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-
-
-def config_of(model: str, profile: str) -> model_config_pb2.ModelConfig:
-    """The configuration that Triton uses for a profile: the default if the model has none of that name."""
-    path = MODEL_REPOSITORY / model / "configs" / f"{profile}.pbtxt"
-    return parse(path if path.is_file() else MODEL_REPOSITORY / model / "config.pbtxt")
-
-
-def full_shapes(config: model_config_pb2.ModelConfig) -> dict[str, tuple[int, list[int]]]:
-    """Type and shape of every tensor that has a shape in the configuration, its batch axis included."""
-    leading = [-1] if config.max_batch_size else []
-    tensors = [tensor for tensor in [*config.input, *config.output] if tensor.dims]
-    return {tensor.name: (tensor.data_type, leading + list(tensor.dims)) for tensor in tensors}
 
 
 def test_the_repository_has_exactly_the_seven_models() -> None:

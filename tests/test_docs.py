@@ -53,6 +53,18 @@ def _named(found: list[Block], *languages: str) -> list:
     return [pytest.param(block, id=block.place) for block in found if block.language in languages]
 
 
+def _quick_and_slow(found: list[Block], *languages: str) -> list:
+    """All blocks of these languages; all but the README's and the first of each page are slow."""
+    pages, params = set(), []
+    for block in found:
+        if block.language in languages:
+            page = block.place.split(":")[0]
+            slow = page != "README.md" and page in pages
+            pages.add(page)
+            params.append(pytest.param(block, id=block.place, marks=[pytest.mark.slow] * slow))
+    return params
+
+
 @pytest.fixture(scope="session")
 def scored(server: Server, reference_videos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that the documented commands name."""
@@ -99,7 +111,7 @@ def _for(server: Server, text: str) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("block", _named(RUN, *SHELL))
+@pytest.mark.parametrize("block", _quick_and_slow(RUN, *SHELL))
 def test_a_shell_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path) -> None:
     if "npm install" in block.text:
         _need_npm()
@@ -108,7 +120,7 @@ def test_a_shell_block_runs(block: Block, scored: Path, server: Server, tmp_path
     assert run.returncode == 0, f"{block.place}: status {run.returncode}\n{run.stdout}\n{run.stderr}"
 
 
-@pytest.mark.parametrize("block", _named(RUN, "python"))
+@pytest.mark.parametrize("block", _quick_and_slow(RUN, "python"))
 def test_a_python_block_runs(block: Block, scored: Path, server: Server, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(scored, tmp_path / "work"))
     (tmp_path / "block.py").write_text(_for(server, block.text))

@@ -19,9 +19,9 @@ from fixtures.bombs import bomb
 from fixtures.synthetic import encode
 from server import Server, Settings, running
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU
+from tests.configs import config_of
 from tests.conftest import DECODE_TIMEOUT_SECONDS
 from tests.processes import cpu_seconds, workers
-from tests.test_config import config_of
 from tests.test_proxy import OWN_CONNECTION, ask
 from tests.waiting import wait_for
 

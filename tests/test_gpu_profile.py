@@ -33,6 +33,7 @@ FAST_VP9: dict[str, Any] = {"codec": "libvpx-vp9", "container": "webm", "options
 CHOKES: dict[str, Any] = {"codec": "libx265", "pixel_format": "yuv420p10le", "options": {"preset": "ultrafast"}}
 """HEVC of 10 bits."""
 NVDEC_READS = "vp8,vp9,mjpeg,hevc/10"
+pytestmark = pytest.mark.slow  # the server alone takes a minute; its parts have quick tests
 LOGS_OF_STARTS: list[str] = []
 """Of that server, which keeps only its last lines."""
 
@@ -138,14 +139,12 @@ def two_streams() -> bytes:
             "ffmpeg",
             "NVDEC does not read prores 4:2:2 of 10 bits",
             id="prores",
-            marks=pytest.mark.slow,
         ),
         pytest.param(
             FAST_VP9 | {"pixel_format": "yuv444p"},
             "ffmpeg",
             "NVDEC does not read vp9 4:4:4 of 8 bits",
             id="vp9 4:4:4",
-            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -278,7 +277,6 @@ def test_the_log_says_once_what_nvdec_reads() -> None:
     assert lines[0].endswith(f"(NVDEC_READS is {NVDEC_READS})")
 
 
-@pytest.mark.slow
 def test_a_video_whose_frames_are_more_than_the_gpu_may_hold_goes_to_ffmpeg(gpu: Client) -> None:
     large = encode(80, width=1920, height=1080, **FAST_VP9)
     assert gpu.score(large).decoder == "ffmpeg"

@@ -220,6 +220,7 @@ def kill(server: Server) -> None:
     server.process.wait()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_costs_no_video_while_there_is_another(
     server: Server, small_repository: Path, folder: Path, tmp_path: Path
 ) -> None:

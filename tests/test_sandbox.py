@@ -88,7 +88,7 @@ def test_a_missing_barrier_is_named() -> None:
     assert [name.partition(" (")[0] for name in missing] == ["the system call filter"]
 
 
-@pytest.mark.parametrize("model", ["video_sampling", "video_decode"])
+@pytest.mark.parametrize("model", [pytest.param("video_sampling", marks=pytest.mark.slow), "video_decode"])
 def test_the_workers_of_a_server_are_in_the_sandbox(model: str, server: Server, client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:  # so many that each worker gets one, and so has started
         list(pool.map(client.score, [encode(20)] * 16))

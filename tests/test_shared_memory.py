@@ -36,10 +36,10 @@ def full(server: Server) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
 
 
-def test_a_video_without_room_fails_and_others_are_answered(tiny_repository: Path) -> None:
+def test_a_video_without_room_fails_and_others_are_answered(small_repository: Path) -> None:
     # A server that has had no large file yet, because pools never shrink.
     with (
-        running(Settings.on_free_ports(tiny_repository, precision="f32")) as server,
+        running(Settings.on_free_ports(small_repository, precision="f32")) as server,
         Client(server.url, retries=0) as client,
     ):
         expected = client.score(SHORT)

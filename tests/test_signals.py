@@ -13,8 +13,9 @@ from export.ensemble import ensemble_config, ensemble_files
 from export.plans import BATCHES, MAXIMUM_BATCH, OPTIMUM_BATCH, PLAN
 from server.heads import other_encoders
 from server.preflight import problems
-from tests.test_config import MODEL_REPOSITORY, full_shapes
-from tests.test_config import parse as parse_file
+from tests.configs import full_shapes
+from tests.configs import parse as parse_file
+from tests.conftest import MODEL_REPOSITORY
 from video.clips import CLIP_FRAMES, FRAME_SIZE
 
 VALUES: dict[str, dict[str, object]] = {

@@ -115,12 +115,15 @@ def load(url: str, expected: Score, callers: int = 3) -> Iterator[list[object]]:
     assert len(answers) >= callers
 
 
-# Each model once, and each signal: all pairs take a minute.
+# A decoder and a network, and each signal: all pairs take minutes.
+QUICK = {("video_decode", signal.SIGSTOP), ("motion_backbone", signal.SIGKILL)}
+
+
 @pytest.mark.parametrize(
     ("model", "how"),
     [
-        pytest.param(model, how, marks=[pytest.mark.slow] * ((number % 2 == 0) != (how == signal.SIGKILL)))
-        for number, model in enumerate(PROCESSES)
+        pytest.param(model, how, marks=[pytest.mark.slow] * ((model, how) not in QUICK))
+        for model in PROCESSES
         for how in (signal.SIGKILL, signal.SIGSTOP)
     ],
 )

@@ -36,8 +36,8 @@ from fixtures.encoders import (
 )
 from server.load import optional_networks
 from server.preflight import problems
+from tests.configs import full_shapes
 from tests.conftest import MODEL_REPOSITORY
-from tests.test_config import full_shapes
 from video.weights import described
 
 KINDS = ("clip", "siglip", "random")

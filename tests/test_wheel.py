@@ -80,6 +80,7 @@ def test_the_wheel_is_the_client_alone_and_all_of_it(wheel: Path) -> None:
     assert wheel.stat().st_size < LARGEST_BYTES
 
 
+@pytest.mark.slow
 def test_it_works_from_anywhere_without_the_checkout(environment: Path, elsewhere: Path) -> None:
     version = run(environment, elsewhere, "video-motion", "--version")
     assert version.stdout == f"video-motion {__version__}\n"

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Return when `condition` holds; fails if it does not within so long."""
+def wait_for(condition: Callable[[], object], seconds: float = 30, *, every: float = 0.01) -> None:
+    """Return when `condition` holds, which is asked every so many seconds; fails if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the state did not come"
-        time.sleep(0.01)
+        time.sleep(every)
