@@ -1,15 +1,21 @@
-"""Hostile callers, for `python -m bench.soak --attackers`: each kind wastes another resource of a server."""
+"""Hostile callers, for `python -m bench.soak --attackers`: each kind wastes another resource of a server.
+
+They run in a process of their own with little priority, so that the good callers' latencies are those of the server and
+not of Python threads beside them, and come from an address of their own, as another machine's would.
+"""
 
 import asyncio
+import os
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +28,9 @@ from client import Client, ClientError
 from server import Settings
 from server.ports import LOOPBACK
 
+ADDRESS = "127.0.0.2"
+"""What the server sees as theirs."""
+NICENESS = 10
 IDLE_CONNECTIONS = 100
 """To each of the three ports."""
 SLOW_CONNECTIONS = 4
@@ -54,25 +63,30 @@ class Attackers:
     """What they have done so far, by kind."""
 
     def run(self, seconds: float) -> None:
-        """Attack for so long, then close everything."""
-        end = time.monotonic() + seconds
-        threads: Sequence[Callable[[float], None]] = [self._send_bombs] * BOMBS + [self._cancel] * CANCELLERS
-        with ThreadPoolExecutor(len(threads)) as pool:
-            running = [pool.submit(attack, end) for attack in threads]
-            asyncio.run(self._attack_with_sockets(seconds))
-            for one in running:
-                one.result()
+        """Attack for so long from another process, then close everything."""
+        with ProcessPoolExecutor(1, get_context("spawn"), os.nice, (NICENESS,)) as process:
+            self.counts.update(process.submit(self.attack, seconds).result())
 
-    async def _attack_with_sockets(self, seconds: float) -> None:
+    def attack(self, seconds: float) -> Counter[str]:
+        """The same in this process; returns what was done."""
+        asyncio.run(self._attack(seconds))
+        return self.counts
+
+    async def _attack(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
         settings = self.settings
         ports = (settings.grpc_port, settings.http_port, settings.metrics_port)
-        attacks: list[Awaitable[None]] = [
+        with_sockets: list[Awaitable[None]] = [
             *(self._again(port, self._idle) for port in ports for _ in range(IDLE_CONNECTIONS)),
             *(self._again(settings.grpc_port, self._send_slowly) for _ in range(SLOW_CONNECTIONS)),
             *(self._again(settings.http_port, self._send_without_end) for _ in range(ENDLESS_BODIES)),
         ]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*attacks), seconds)
+        async with _relay(settings.grpc_port) as url:
+            with_clients = [self._send_bombs] * BOMBS + [self._cancel] * CANCELLERS
+            threads = [asyncio.create_task(asyncio.to_thread(attack, url, end)) for attack in with_clients]
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*with_sockets), seconds)
+            await asyncio.gather(*threads)
 
     async def _again(
         self, port: int, attack: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -80,7 +94,7 @@ class Attackers:
         """Connect and attack, again when the server ends the connection."""
         while True:
             with suppress(OSError):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                reader, writer = await asyncio.open_connection(LOOPBACK, port, local_addr=(ADDRESS, 0))
                 try:
                     await attack(reader, writer)
                 finally:
@@ -121,8 +135,8 @@ class Attackers:
             self.counts["bytes in endless bodies"] += len(CHUNK)
             await asyncio.sleep(CHUNK_SECONDS)
 
-    def _send_bombs(self, end: float) -> None:
-        with Client(self._url, retries=0) as client:
+    def _send_bombs(self, url: str, end: float) -> None:
+        with Client(url, retries=0) as client:
             while (left := end - time.monotonic()) > 0:
                 client.timeout_seconds = left
                 self.counts["bombs"] += 1
@@ -132,22 +146,18 @@ class Attackers:
                     self.counts[f"bombs: {error.reason}"] += 1
                     time.sleep(0.1)
 
-    def _cancel(self, end: float) -> None:
+    def _cancel(self, url: str, end: float) -> None:
         choose = random.Random()
         tensor = grpc.InferInput("VIDEO", [1, len(self.good)], "UINT8")
         tensor.set_data_from_numpy(np.frombuffer(self.good, np.uint8)[None])
         while time.monotonic() < end:
             own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-            with grpc.InferenceServerClient(self._url, channel_args=own) as triton:
+            with grpc.InferenceServerClient(url, channel_args=own) as triton:
                 calls = [triton.async_infer("video_motion", [tensor], _ignore) for _ in range(CALLS_TO_CANCEL)]
                 time.sleep(choose.random() * 0.4)
                 for call in calls:
                     call.cancel()
                 self.counts["cancelled calls"] += len(calls)
-
-    @property
-    def _url(self) -> str:
-        return f"{LOOPBACK}:{self.settings.grpc_port}"
 
 
 def bomb(cache: Path) -> bytes:
@@ -168,6 +178,30 @@ def bomb(cache: Path) -> bytes:
         partial.write_bytes(file.getvalue())
         partial.rename(cache)
     return cache.read_bytes()
+
+
+@asynccontextmanager
+async def _relay(port: int) -> AsyncIterator[str]:
+    """Where gRPC's clients, which cannot choose their address, reach the server from that of the attackers."""
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            there, back = await asyncio.open_connection(LOOPBACK, port, local_addr=(ADDRESS, 0))
+            await asyncio.gather(pump(reader, back), pump(there, writer))
+        writer.close()
+
+    server = await asyncio.start_server(relay, ADDRESS, 0)
+    try:
+        yield f"{ADDRESS}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
 
 
 async def _until_end(reader: asyncio.StreamReader) -> None:

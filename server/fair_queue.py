@@ -1,4 +1,8 @@
-"""Which request goes to Triton next: callers take turns, and the numbers in flight and waiting are bounded."""
+"""Which request goes to Triton next, and how many are in flight and waiting.
+
+An address with fewer requests in flight comes first, so that connections without number, or videos that take long, buy
+nobody more than a share. The callers of one address take turns.
+"""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -11,7 +15,7 @@ class QueueFull(Exception):
 
 
 class FairQueue:
-    """Gives slots to callers in turn, so that no caller waits behind everything that another has sent.
+    """Gives slots to addresses evenly and to their callers in turn: none waits behind everything of another one.
 
     For one event loop. A request that is cancelled while it waits never gets a slot.
     """
@@ -28,68 +32,96 @@ class FairQueue:
         self.cancelled = 0
         """Requests that were cancelled while they waited, so far."""
         self._in_flight_of: Counter[str] = Counter()
-        # By caller, the one whose turn is next first.
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._in_flight_from: Counter[str] = Counter()
+        # By address and caller, the one whose turn is next first.
+        self._waiting: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
 
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return sum(map(len, self._waiting.values()))
+        return sum(len(places) for callers in self._waiting.values() for places in callers.values())
 
     @asynccontextmanager
-    async def slot(self, caller: str) -> AsyncIterator[None]:
-        """Wait for a slot and hold it for the length of the block; raises `QueueFull` at once if the queue is full."""
+    async def slot(self, caller: str, address: str = "") -> AsyncIterator[None]:
+        """Wait for a slot and hold it for the length of the block; raises `QueueFull` at once if the queue is full.
+
+        `caller` is one connection from `address`.
+        """
         if self.in_flight < self.max_in_flight and self._below_limit(caller):
-            self._acquire(caller)
+            self._acquire(caller, address)
         else:
-            await self._wait(caller)
+            await self._wait(caller, address)
         try:
             yield
         finally:
-            self._release(caller)
+            self._release(caller, address)
 
     def _below_limit(self, caller: str) -> bool:
         return self._in_flight_of[caller] < self.max_per_caller
 
-    def _acquire(self, caller: str) -> None:
+    def _acquire(self, caller: str, address: str) -> None:
         self.in_flight += 1
         self._in_flight_of[caller] += 1
+        self._in_flight_from[address] += 1
 
-    async def _wait(self, caller: str) -> None:
+    async def _wait(self, caller: str, address: str) -> None:
         if self.waiting >= self.max_waiting:
             self.refused += 1
             raise QueueFull(f"the queue is full: {self.waiting} requests waiting, {self.in_flight} in flight")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(caller, deque()).append(place)
+        self._waiting.setdefault(address, OrderedDict()).setdefault(caller, deque()).append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._release(caller)  # it got a slot at the same moment
+                self._release(caller, address)  # it got a slot at the same moment
             else:
-                self._forget(caller, place)
+                self._forget(caller, address, place)
             self.cancelled += 1
             raise
 
-    def _forget(self, caller: str, place: asyncio.Future[None]) -> None:
-        places = self._waiting.get(caller, deque())
+    def _forget(self, caller: str, address: str, place: asyncio.Future[None]) -> None:
+        callers = self._waiting.get(address, OrderedDict())
+        places = callers.get(caller, deque())
         if place in places:
             places.remove(place)
         if not places:
-            self._waiting.pop(caller, None)
+            callers.pop(caller, None)
+        if not callers:
+            self._waiting.pop(address, None)
 
-    def _release(self, caller: str) -> None:
-        """Pass the slot on to the caller that has waited longest for its turn and is below its limit."""
+    def _release(self, caller: str, address: str) -> None:
+        """Pass the slot on."""
         self.in_flight -= 1
-        self._in_flight_of[caller] -= 1
-        if not self._in_flight_of[caller]:
-            del self._in_flight_of[caller]
-        while (following := next(filter(self._below_limit, self._waiting), None)) is not None:
-            places = self._waiting.pop(following)
-            place = places.popleft()
-            if places:
-                self._waiting[following] = places  # its next turn comes last
+        for counter, name in ((self._in_flight_of, caller), (self._in_flight_from, address)):
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
+        while (following := self._following()) is not None:
+            caller, address = following
+            place = self._take(caller, address)
             if not place.done():  # a cancelled one stays here until its task runs
-                self._acquire(following)
+                self._acquire(caller, address)
                 place.set_result(None)
                 return
+
+    def _following(self) -> tuple[str, str] | None:
+        """The caller whose turn is next, and its address: of those that wait, the one with the fewest in flight."""
+        able = (
+            (self._in_flight_from[address], caller, address)
+            for address, callers in self._waiting.items()
+            if (caller := next(filter(self._below_limit, callers), None)) is not None
+        )
+        found = min(able, key=lambda one: one[0], default=None)
+        return None if found is None else found[1:]
+
+    def _take(self, caller: str, address: str) -> asyncio.Future[None]:
+        """The next request of a caller; the turns of the caller and of its address come last then."""
+        callers = self._waiting.pop(address)
+        places = callers.pop(caller)
+        place = places.popleft()
+        if places:
+            callers[caller] = places
+        if callers:
+            self._waiting[address] = callers
+        return place

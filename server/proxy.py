@@ -219,16 +219,16 @@ class Proxy:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a message about health has {sizes}")
         connection.begin_answering()
         try:
-            return await self._forward(method, request, context)
+            return await self._forward(method, request, connection.group, context)
         finally:
             connection.end_answering()
 
-    async def _forward(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def _forward(self, method: str, request: bytes, address: str, context: grpc.aio.ServicerContext) -> bytes:
         try:
             if method in HEALTH:
                 return await self._call(method, request, context)
             if method != INFER:
-                async with self._others.slot(context.peer()):
+                async with self._others.slot(context.peer(), address):
                     return await self._call(method, request, context)
             if self._closed is not None and (refusal := self._closed.refusal(request, _metadata(context))):
                 await context.abort(*refusal)
@@ -238,7 +238,7 @@ class Proxy:
                 number: int | None = None
                 if self._cpu_shares is not None:
                     stack.enter_context(self._cpu_shares.presence(caller))
-                await stack.enter_async_context(self.queue.slot(caller))
+                await stack.enter_async_context(self.queue.slot(caller, address))
                 if self._cpu_shares is not None:
                     number = stack.enter_context(self._cpu_shares.call(caller))
                     added = [(CALL, str(number))]

@@ -33,14 +33,14 @@ class Stage:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, *names: str) -> None:
-        """Each name is the letter of a caller and the number of a request."""
+        """Each name is the letter of a caller and the number of a request, and its address after an @."""
         for name in names:
             self._leave[name] = asyncio.Event()
             self.tasks[name] = asyncio.create_task(self._stay(name))
             await asyncio.sleep(0)
 
     async def _stay(self, name: str) -> None:
-        async with self._queue.slot(name[0]):
+        async with self._queue.slot(name[0], name.partition("@")[2]):
             self.entered.append(name)
             await self._leave[name].wait()
 
@@ -80,6 +80,37 @@ def test_one_caller_leaves_room_for_others() -> None:
         await stage.leave("a1", "c1", "a2", "b2", "a3", "a4")
 
     assert scene(play, in_flight=3, per_caller=2) == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+def test_connections_without_number_buy_an_address_no_more_than_its_share() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1@x", "b1@x", "c1@x", "d1@x", "e1@x", "g1@y", "g2@y", "g3@y")
+        # Each connection of x is a new caller, and one at y waits behind none of those that wait.
+        await stage.leave("a1@x", "b1@x", "g1@y", "g2@y", "c1@x", "g3@y", "d1@x", "e1@x")
+
+    entered = scene(play, in_flight=2)
+    assert entered == ["a1@x", "b1@x", "g1@y", "c1@x", "g2@y", "g3@y", "d1@x", "e1@x"]
+
+
+def test_videos_that_take_long_buy_an_address_no_more_than_its_share() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1@x", "b1@x", "g1@y", "c1@x", "g2@y", "g3@y")
+        assert stage.entered == ["a1@x", "b1@x", "g1@y"]
+        # While two of x stay, the slot that y leaves is y's again, although x has waited longer.
+        await stage.leave("g1@y", "g2@y", "g3@y")
+        assert stage.entered[-1] == "c1@x"
+        await stage.leave("a1@x", "b1@x", "c1@x")
+
+    scene(play, in_flight=3)
+
+
+def test_an_address_by_itself_has_every_slot() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1@x", "b1@x", "c1@x", "d1@x")
+        assert stage.entered == ["a1@x", "b1@x", "c1@x"]
+        await stage.leave("a1@x", "b1@x", "c1@x", "d1@x")
+
+    scene(play, in_flight=3)
 
 
 def test_a_full_queue_refuses_the_next_request_only() -> None:

@@ -102,9 +102,16 @@ def test_every_kind_of_attacker_attacks_until_the_end(monkeypatch: pytest.Monkey
     with fake_triton() as (triton, upstream), listening(listener := Listener()) as port:
         proxy = Proxy(LOOPBACK, grpc_port, f"{LOOPBACK}:{upstream}")
         ports = SimpleNamespace(grpc_port=grpc_port, http_port=port, metrics_port=port)
+        addresses, slot = set(), proxy.queue.slot
+
+        def noted_slot(caller: str, address: str) -> Any:
+            addresses.add(address)
+            return slot(caller, address)
+
+        monkeypatch.setattr(proxy.queue, "slot", noted_slot)
         started = time.monotonic()
         try:
-            Attackers(cast(Any, ports), b"bomb", b"good", counts).run(1.5)
+            Attackers(cast(Any, ports), b"bomb", b"good", counts).attack(1.5)
         finally:
             proxy.close()
         took = time.monotonic() - started
@@ -116,3 +123,4 @@ def test_every_kind_of_attacker_attacks_until_the_end(monkeypatch: pytest.Monkey
     assert counts["bombs"] > 0
     assert counts["cancelled calls"] > 0
     assert triton.asked > 0
+    assert addresses == {attackers.ADDRESS}
