@@ -131,7 +131,7 @@ def grouped(kind: str) -> bytes:
     [
         pytest.param(SPARSE, marks=pytest.mark.slow, id="sparse"),
         pytest.param(PART, id="part"),
-        pytest.param(Parameters(), marks=pytest.mark.heavy, id="all"),
+        pytest.param(Parameters(), marks=pytest.mark.slow, id="all"),
     ],
 )
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_frames_that_an_edit_list_cuts_off_are_ignored(start: int, frames: int) 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("container", ["mp4", "mov", "matroska", pytest.param("webm", marks=pytest.mark.heavy), "avi"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+@pytest.mark.parametrize("share", [0.3, pytest.param(0.6, marks=pytest.mark.slow), 0.99])
 def test_a_file_that_was_cut_off_is_refused_and_not_scored_by_halves(container: str, share: float) -> None:
     video = encode(100, codec="libvpx" if container == "webm" else "libx264", container=container)
     assert frame_table(video).info.frames == 100
