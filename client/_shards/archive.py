@@ -1,5 +1,6 @@
 """A tar archive as a stream: its members in order, each read at most once; one that breaks off says so."""
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,11 +31,19 @@ class _Header(tarfile.TarInfo):
             raise
 
 
+class _Decompressed(gzip.GzipFile):
+    """`read` gives what there is before an error, and then the error."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self.read1(-1 if size is None else size)
+
+
 class Archive:
     """An open shard; iterate once."""
 
-    def __init__(self, tar: tarfile.TarFile) -> None:
+    def __init__(self, tar: tarfile.TarFile, compressed: gzip.GzipFile | None) -> None:
         self._tar = tar
+        self._compressed = compressed
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         """The files and links in it, in order. Raises `UnreadableFile`."""
@@ -42,10 +51,13 @@ class Archive:
             with _explained():
                 member = self._tar.next()
             if member is None:
-                return
+                break
             forget_members(self._tar)
             if not member.isdir():
                 yield member
+        with _explained():
+            while self._compressed and self._compressed.read(_READ_BYTES):
+                pass  # its checksum stands at its end
 
     def open(self, member: tarfile.TarInfo) -> IO[bytes]:
         """The bytes of the member that came last, as a stream that `reading` explains."""
@@ -76,12 +88,13 @@ def open_archive(shard: str, opened: Callable[[str], BinaryIO] = open_stream) ->
     with _explained():
         stream = opened(shard)
     with stream:
-        compressed = "gz" if shard.lower().endswith("gz") else ""
-        mode: Any = f"r:{compressed}" if stream.seekable() else f"r|{compressed}"
+        compressed = _Decompressed(fileobj=stream) if shard.lower().endswith("gz") else None
+        mode: Any = "r|" if compressed or not stream.seekable() else "r:"
+        source: Any = compressed or stream
         with _explained(beginning=True):
-            tar = tarfile.open(fileobj=stream, mode=mode, bufsize=_READ_BYTES, tarinfo=_Header)  # noqa: SIM115
+            tar = tarfile.open(fileobj=source, mode=mode, bufsize=_READ_BYTES, tarinfo=_Header)  # noqa: SIM115
         with tar:
-            yield Archive(tar)
+            yield Archive(tar, compressed)
 
 
 @contextmanager
@@ -95,9 +108,7 @@ def reading(member: tarfile.TarInfo) -> Iterator[None]:
 def _explained(where: str = "", *, beginning: bool = False) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise UnreadableFile(f"cannot read the shard{where}: {error.strerror or error}") from error
-    except (EOFError, tarfile.TarError, ValueError, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, tarfile.TarError, ValueError, zlib.error) as error:
         why = str(error)
         if beginning:
             why = "the file is no tar archive"
@@ -106,3 +117,5 @@ def _explained(where: str = "", *, beginning: bool = False) -> Iterator[None]:
         elif not why.startswith("the shard is"):
             why = f"the shard is damaged{where}: {why}"
         raise UnreadableFile(why) from error
+    except OSError as error:
+        raise UnreadableFile(f"cannot read the shard{where}: {error.strerror or error}") from error
