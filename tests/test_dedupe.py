@@ -178,6 +178,8 @@ def test_a_failure_is_no_answer_for_others() -> None:
     server = Server()
     assert run(server, ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"], "scores.jsonl") == 1
     assert server.sent == [b"bad", b"bad", b"one"]
+    os.mkfifo("pipe.mp4")
+    assert run(server, ["pipe.mp4"], "pipe.csv") == 1
     rows = [json.loads(line) for line in Path("scores.jsonl").read_text().splitlines()]
     assert [row.get("error") for row in rows[:3]] == ["it is cut off", "it is cut off", None]
     assert "No such file" in rows[3]["error"]

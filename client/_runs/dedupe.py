@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from .._sdk.result import Score
 from .._shards.opening import open_stream
 from .._tables.journal import Journal
 from .._tables.row import Row
+from ..errors import ClientError
 from .part_times import item_parameters
 from .run import VideoResult
 
@@ -115,12 +115,12 @@ class Dedupe:
 def _digest_of_file(path: str) -> str | None:
     """SHA-256 of a file; None if it cannot be read, which scoring it will say."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
+        if os.path.exists(path) and not os.path.isfile(path):
+            return None  # a pipe would wait for its writer
         digest = hashlib.sha256()
         with open_stream(path) as file:
             while data := file.read(_READ_BYTES):
                 digest.update(data)
         return digest.hexdigest()
-    except (OSError, ValueError):
+    except (ClientError, OSError, ValueError):
         return None
