@@ -25,6 +25,7 @@ from client._inputs.errors import InputError
 from client._inputs.inputs import Inputs
 from client._inputs.item import Item
 from client._inputs.skipped import Skipped
+from client._ray.waves import waves
 from client._runs.table_run import run_table
 from client._scenes.run import _Run as ScenesRun
 from client._shards.archive import Archive, open_archive
@@ -450,6 +451,14 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     assert sorted(row["camera_movement_score"] for row in table) == [*range(100)]
     assert {*asked} == {*range(100)}
     assert sum(asked.values()) <= 100 + 3 * 2 * 4
+
+
+def test_ray_gets_the_bytes_of_members() -> None:
+    names = write_shards()
+    (wave,) = waves(Inputs([SHARDS], []).items(Skipped()))
+    (block,) = wave.blocks
+    assert [wave.items[number].path for number in block.column("number").to_pylist()] == names
+    assert block.column("content").to_pylist() == [b"video %d" % (shard * 10 + n) for shard in range(3) for n in range(3)]
 
 
 # Names.
