@@ -458,7 +458,8 @@ def test_ray_gets_the_bytes_of_members() -> None:
     (wave,) = waves(Inputs([SHARDS], []).items(Skipped()))
     (block,) = wave.blocks
     assert [wave.items[number].path for number in block.column("number").to_pylist()] == names
-    assert block.column("content").to_pylist() == [b"video %d" % (shard * 10 + n) for shard in range(3) for n in range(3)]
+    expected = [b"video %d" % (shard * 10 + number) for shard in range(3) for number in range(3)]
+    assert block.column("content").to_pylist() == expected
 
 
 # Names.
