@@ -474,6 +474,13 @@ def test_braces_stand_for_names() -> None:
     assert items("{0..3}.mp4")[0] == [Item("{0..3}.mp4")]  # a file with this name
     Path("2.mov").touch()
     assert items("{1..2}.mov")[0] == [Item("1.mov"), Item("2.mov")]
+    for folder in "ab":
+        Path(folder).mkdir()
+        Path(f"{folder}/notes.jpg").touch()
+    assert items("{a,b}")[1][0] == "{a,b}: there are no videos"
+    assert items("{a,c}/*.mp4") == ([], ["{a,c}/*.mp4: there are no videos"])
+    Path("b/b.mp4").touch()
+    assert items("{a,b}")[0] == [Item("b/b.mp4")]
     with pytest.raises(InputError, match=r"none of these files exists, from s/00\.tar to s/19\.tar"):
         items("s/{00..19}.tar")
     with pytest.raises(InputError, match="stands for 100,000,000 names; at most 10,000,000 are taken"):

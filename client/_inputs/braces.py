@@ -44,15 +44,21 @@ def named_by_braces(argument: str, choice: Choice) -> Callable[[Skipped], Iterat
         raise InputError(f"{shown(argument)}: none of these files exists, from {shown(first)} to {shown(last)}")
 
     def found(skipped: Skipped) -> Iterator[Item]:
+        nothing = True
         for name in expanded(argument):
-            if glob.has_magic(name) and not os.path.lexists(name):
-                yield from Walk(choice, skipped).matching(name)
-            elif os.path.isdir(name):
-                yield from Walk(choice, skipped).below(name)
-            else:
-                yield Item(name)
+            for item in _found(name, choice, skipped):
+                nothing = False
+                yield item
+        if nothing:
+            skipped.trouble(f"{shown(argument)}: there are no videos")
 
     return found
+
+
+def _found(name: str, choice: Choice, skipped: Skipped) -> Iterator[Item]:
+    if glob.has_magic(name) and not os.path.lexists(name):
+        return Walk(choice, skipped).matching(name)
+    return Walk(choice, skipped).below(name) if os.path.isdir(name) else iter([Item(name)])
 
 
 def _choices(found: re.Match[str]) -> Iterator[str]:
