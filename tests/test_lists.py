@@ -252,7 +252,8 @@ def test_failed_files_of_a_list_are_retried_with_the_list_and_not_without(
     (tmp_path / "gone.mp4").write_text("no longer")
     capsys.readouterr()
     assert score.main(["--output", "scores.csv", "--retry-failed"]) == 1
-    assert "2 failures were not retried, only manifests have them: name the manifests too" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "2 failures were not retried, only manifests and shards have them: name these too" in said
     assert server.videos == [b"no longer"]
     assert score.main([*arguments, "--retry-failed"]) == 1
     after = read_table("scores.csv")

@@ -145,7 +145,8 @@ def test_files_that_are_no_videos_by_name_are_counted_by_ending(tmp_path: Path) 
     (said,) = skipped.sentences()
     assert said.startswith("6 files that are no videos by their names were skipped: 2 ")
     assert said.endswith(" (--any tries every file)")
-    assert len(found(tmp_path.resolve(), ".", any_name=True)) == 7
+    assert len(found(tmp_path.resolve(), ".", skipped, any_name=True)) == 6
+    assert [said.partition("/./")[2] for said in skipped.troubles] == ["d.tar.gz: the file is no tar archive"]
 
 
 def test_a_folder_with_many_endings_is_said_in_a_line(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from .._tables.presets import COLUMNS, Preset
 from .._tables.row import NO_SCORES, PHRASE_COLUMNS
 from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
+from .kept_shards import KeptError, KeptShards
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
 from .program import sibling
@@ -107,10 +108,15 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)
         selection = _selection(options, metadata, dropping) if options.learned else None
-        counts, failures = filter_table(options.scores, metadata, dropping, paths, selection, phrases=options.phrases)
-    except (TableError, LearnError, UnwritableList) as error:
+        shards = KeptShards(options.kept_shards) if options.kept_shards else None
+        counts, failures = filter_table(
+            options.scores, metadata, dropping, paths, selection, phrases=options.phrases, shards=shards
+        )
+    except (TableError, LearnError, UnwritableList, KeptError) as error:
         print(error, file=sys.stderr)
         return 1
+    for note in shards.notes if shards else ():
+        print(f"NOTE: {note}", file=sys.stderr)
     if from_stand_ins(metadata):
         print("NOTE: these scores come from random weights: they mean nothing", file=sys.stderr)
     if "failed" not in paths:
@@ -158,6 +164,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
             f"--{what}", type=Path, metavar="FILE", help=f"write the {what} videos: .txt, .jsonl or .parquet"
         )
     parser.add_argument(
+        "--kept-shards",
+        type=Path,
+        metavar="DIR",
+        help="write the kept videos of tar shards, and what stands beside them, into shards of the same names",
+    )
+    parser.add_argument(
         "--phrases", action="store_true", help="say in words how each video of a .jsonl or .parquet list moves"
     )
     parser.add_argument(
@@ -189,10 +201,12 @@ def filter_table(
     selection: Selection | None = None,
     *,
     phrases: bool = False,
+    shards: KeptShards | None = None,
 ) -> tuple[Counts, list[tuple[str, str]]]:
     """Count, and write the lists in `paths` (`kept`, `dropped`, `failed`); an error while writing leaves none.
 
-    Returns the counts and the first failed videos with their errors. Raises TableError, UnwritableList.
+    shards: takes the kept videos, and writes shards before the lists appear.
+    Returns the counts and the first failed videos with their errors. Raises TableError, UnwritableList, KeptError.
     """
     rules = selection.dropped if selection else {}
     counts = Counts(presets, tuple(name for name in REASONS if name in rules))
@@ -222,10 +236,14 @@ def filter_table(
             masks = {"kept": ~failed & ~dropped, "dropped": dropped, "failed": failed}
             for what, video_list in lists.items():
                 video_list.add(batch.filter(pa.array(masks[what])), _names(taken, masks[what]))
+            if shards is not None:
+                shards.add(batch.column("video").filter(pa.array(masks["kept"])).to_pylist())
             room = FAILURES_NAMED - len(failures)
             if room and failed.any():
                 rows = batch.select(["video", "error"]).filter(pa.array(failed)).slice(0, room).to_pylist()
                 failures += [(row["video"], row["error"] or NO_SCORES) for row in rows]
+        if shards is not None:
+            shards.write()
         for video_list in lists.values():
             video_list.finish()
     return counts, failures

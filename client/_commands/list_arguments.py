@@ -5,14 +5,15 @@ import argparse
 from .._inputs.choices import Choices
 
 
-def add_videos(parser: argparse.ArgumentParser) -> None:
-    """Add the names of videos."""
+def add_videos(parser: argparse.ArgumentParser, *, shards: bool = False) -> None:
+    """Add the names of videos; shards: whether they may be names of shards."""
+    tar = "tar shards such as 'shards/{000000..000999}.tar', " if shards else ""
     parser.add_argument(
         "videos",
         nargs="*",
         metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
-        "line on standard input",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', "
+        f"{tar}or - for one name per line on standard input",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .._inputs.choices import Choices
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs
+from .._inputs.members import may_name_shards
 from .._runs.part_times import ORIGIN
 from .._runs.signal_options import SignalOptions
 from .._runs.table_run import run_table
@@ -21,7 +22,7 @@ from .._tables.output import OutputError
 from .._tables.row import is_own_column
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
-from .engines import add_engine_arguments, check_engine, engine_of
+from .engines import RAY, add_engine_arguments, check_engine, engine_of
 from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         choices = _choices(parser, options)
         inputs = _inputs(parser, options, choices)
         check_engine(parser, options)
+        _check_dedupe(parser, options)
         with Client(
             options.url or "localhost:8001",
             timeout_seconds=options.timeout,
@@ -76,6 +78,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     kept=choices.keep,
                     phrases=options.phrases,
                     engine=engine_of(options, client, tls_from(parser, options)),
+                    dedupe=options.dedupe,
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
@@ -107,7 +110,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    add_videos(parser)
+    add_videos(parser, shards=True)
     parser.add_argument(
         "--manifest",
         action="append",
@@ -116,14 +119,29 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="file with one video per line, CSV, TSV, JSON lines, a JSON array or Parquet with path or video "
         "(start_seconds and end_seconds select a part), or a list of Kinetics, HD-VG or HD-VILA; - for standard input",
     )
+    parser.add_argument(
+        "--hugging-face",
+        action="append",
+        default=[],
+        metavar="FILES",
+        help="Parquet files that hold the videos, as Hugging Face writes data sets: a file, a folder or a pattern",
+    )
     add_list_arguments(parser)
     parser.add_argument(
-        "--keep", metavar="NAMES", help="columns of the manifest that go into the table, with commas between them"
+        "--keep",
+        metavar="NAMES",
+        help="columns of the manifest, or values of the .json (and caption, the .txt) beside a video in a shard, that "
+        "go into the table, with commas between them",
     )
     parser.add_argument(
         "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="table to write: .parquet, .jsonl or .csv")
+    parser.add_argument(
+        "--dedupe",
+        action="store_true",
+        help="score videos with the same bytes once; the column duplicate_of of the others says whose scores they have",
+    )
     parser.add_argument(
         "--retry-failed",
         action="store_true",
@@ -208,11 +226,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _choices(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Choices:
     """Which columns of manifests mean what. Raises `InputError`."""
     choices = choices_from(options, options.keep)
-    has_list = options.manifest or STANDARD_INPUT in options.videos
+    has_list = options.manifest or options.hugging_face or STANDARD_INPUT in options.videos
+    has_shards = any(map(may_name_shards, options.videos)) and not choices.template
     # A table that keeps columns also takes videos that no list names.
     goes_on = bool(options.output and options.output.exists())
-    if not has_list and (choices.columns or choices.template or (choices.keep and not goes_on)):
-        parser.error("--columns, --path-template and --keep are for the columns of a --manifest")
+    if not (has_list or has_shards) and (choices.columns or choices.template or (choices.keep and not goes_on)):
+        parser.error(
+            "--columns, --path-template and --keep are for the columns of a --manifest; --keep also for shards (.tar)"
+        )
     for name in filter(is_own_column, choices.keep):
         parser.error(
             f"--keep {name}: tables have a column of this name; give yours another one, "
@@ -232,14 +253,28 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace, choice
             parser.error(f"{name} is {value:g}, it must be above 0")
     if not options.away >= 0:
         parser.error(f"--away is {options.away:g}, it must be at least 0")
-    if options.videos or options.manifest:
-        inputs = Inputs(options.videos, options.manifest, any_name=options.any, output=options.output, choices=choices)
+    if options.videos or options.manifest or options.hugging_face:
+        inputs = Inputs(
+            options.videos,
+            options.manifest,
+            any_name=options.any,
+            output=options.output,
+            choices=choices,
+            data_sets=options.hugging_face,
+        )
         for sentence in inputs.read_as:
             print(sentence, file=sys.stderr)
         return inputs
     if not options.retry_failed:
         parser.error("name a video, a folder, a pattern or a --manifest")
     return None
+
+
+def _check_dedupe(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.dedupe and not options.output:
+        parser.error("--dedupe needs an --output, whose journal knows what was scored")
+    if options.dedupe and options.engine == RAY:
+        parser.error("--dedupe is not for --engine ray, whose nodes do not know what the others scored")
 
 
 def _signals(

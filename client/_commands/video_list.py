@@ -17,6 +17,7 @@ from .._tables.replace import replacing
 from .._tables.row import (
     ACTIONS_COLUMN,
     ADDED_COLUMNS,
+    DUPLICATE_COLUMN,
     EMBEDDING_COLUMNS,
     HEAD_COLUMN,
     INFO_COLUMNS,
@@ -161,6 +162,8 @@ def _signals(row: dict[str, Any]) -> Row:
     """What a row has of signals beside motion and camera."""
     content: Row = {}
     for name, value in row.items():
+        if name == DUPLICATE_COLUMN:  # also where it is null, as in the first row
+            content[name] = value
         if value is None or not is_signal_column(name):
             continue
         if name in EMBEDDING_COLUMNS.values() or name == SECONDS_COLUMN:

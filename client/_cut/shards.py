@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from .._shards.writing import ShardWriter
 from .facts import Facts
 from .files import about
 from .names import key_of
@@ -82,20 +83,20 @@ class Shards:
     def _write(self, shard: int) -> None:
         folder = self._waiting / f"{shard:06}"
         partial = self._place.partial_file(shard, ".tar")
-        with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
+        with ShardWriter(partial) as writer:
             for sample in sorted(folder.glob("*")):
                 clips = sorted(path for path in sample.rglob("*") if path.is_file())
                 if len(clips) < 2:
                     continue  # a clip that a killed run did not finish, and that has failed since
                 for path in clips:
-                    _add(tar, path, path.relative_to(sample).as_posix())
+                    _add(writer, path, path.relative_to(sample).as_posix())
         settle(partial, self.path(shard))
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(writer: ShardWriter, path: Path, name: str) -> None:
     """The same bytes whoever packs them, and whenever."""
     member = tarfile.TarInfo(name)
     member.size = os.path.getsize(path)
     with path.open("rb") as file:
-        tar.addfile(member, file)
+        writer.add(member, file)

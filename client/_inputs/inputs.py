@@ -1,4 +1,4 @@
-"""Which videos to score: files, folders, patterns, manifests and standard input.
+"""Which videos to score: files, folders, patterns, shards, manifests, data sets and standard input.
 
 Sources are read during the run, so that millions of videos need no more memory than one.
 """
@@ -9,12 +9,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .braces import has_braces, named_by_braces
 from .choices import Choices
+from .data_set import DataSet
 from .errors import InputError
 from .item import Item
 from .listing import Listing
 from .longest import LONGEST_LINE
 from .manifest import Manifest, line_items
+from .members import Wants, may_name_shards, with_members
 from .names import shown
 from .places import real_path
 from .skipped import Skipped
@@ -44,14 +47,19 @@ class Inputs:
         any_name: bool = False,
         output: Path | None = None,
         choices: Choices = Choices(),  # noqa: B008 - it cannot change
+        data_sets: Sequence[str] = (),
     ) -> None:
         """any_name: take every file of a folder; output: the run's table, which is no input of it.
 
-        choices: which columns of the manifests, and of standard input, mean what.
+        choices: which columns of the manifests, and of standard input, mean what, and what is kept of shards.
+        data_sets: Parquet files that hold videos.
         """
+        self._choices = choices
         self.read_as: list[str] = []
         """What each manifest was read as: a sentence each; standard input and pipes say it at their end."""
-        self.can_be_counted = STANDARD_INPUT not in (*arguments, *manifests)
+        self.can_be_counted = not (
+            STANDARD_INPUT in (*arguments, *manifests) or data_sets or any(map(may_name_shards, arguments))
+        )
         """Whether it is possible to iterate twice, and quick to count."""
         own = {real_path(f"{output}{ending}") for ending in _RUN_FILES} if output else set()
         self._choice = Choice(any_name, frozenset(path for path in own if path))
@@ -66,18 +74,24 @@ class Inputs:
             self._sources.append(manifest.items)
             self.read_as += manifest.read_as
             self.can_be_counted &= manifest.can_be_counted
+        for argument in data_sets:
+            data_set = DataSet(argument, choices)
+            self._sources.append(data_set.items)
+            self.read_as += data_set.read_as
 
     def __iter__(self) -> Iterator[Item]:
         return self.items(Skipped())
 
-    def items(self, skipped: Skipped) -> Iterator[Item]:
-        """The videos; what is left out goes to `skipped`."""
+    def items(self, skipped: Skipped, wants: Wants | None = None) -> Iterator[Item]:
+        """The videos; what is left out goes to `skipped`. wants: whether to read a video in a shard (all of them)."""
         for source in self._sources:
-            yield from source(skipped)
+            yield from with_members(source(skipped), self._choice, self._choices, skipped, wants)
 
     def _named(self, argument: str) -> Source:
         """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
         choice = self._choice
+        if has_braces(argument) and not os.path.lexists(argument):
+            return named_by_braces(argument, choice)
         if os.path.isdir(argument):
             nothing = "the folder has no videos"
 
@@ -99,6 +113,8 @@ class Inputs:
             if skipped.troubles:
                 raise InputError(skipped.troubles[0])
             others = f", but other files: {skipped.files()} (--any tries every file)" if skipped.files() else ""
+            if any(skipped.endings[ending] for ending in (".tar", ".tgz")):
+                others += f"; name shards by a pattern: '{shown(os.path.join(argument, '*.tar'))}'"
             raise InputError(f"{shown(argument)}: {nothing}{others}")
         return found
 

@@ -18,8 +18,20 @@ class Content:
     def __init__(self, data: bytes, name: str | None) -> None:
         """data: the encoded file; name: what the list calls it, if anything."""
         self.digest = _digest(as_bytes(name or ""), data)
-        """Identifies the name and the bytes."""
+        """Identifies the name and the bytes; empty for a member of a shard, which its name identifies."""
         self._data = data
+
+    @classmethod
+    def of_member(cls, data: bytes) -> "Content":
+        """The bytes of a member of a shard."""
+        content = cls.__new__(cls)
+        content.digest, content._data = b"", data
+        return content
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, which stay."""
+        return self._data
 
     def take(self) -> bytes:
         """The bytes; they are empty the next time."""
@@ -43,6 +55,10 @@ class Item:
     """Why it cannot be scored, if its row in a manifest is wrong."""
     kept: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """What else its row in a manifest has that goes into the table."""
+    member: bool = False
+    """Whether it lies in a shard: the path is `shard.tar/member`."""
+    unread: bool = field(default=False, compare=False)
+    """Whether its bytes were left in the shard, because nobody wanted them."""
 
     @property
     def video(self) -> str:
@@ -64,6 +80,9 @@ class Item:
     def key(self) -> bytes:
         """Identifies the item in a journal by its name; starts with `UNNAMED` if the name alone does not."""
         name = as_bytes(self.path)
+        if self.member:
+            named = name if len(name) <= LONGEST_PATH else _digest(name).hex().encode()
+            return b"\0".join([UNNAMED + b"member", named, *self._part])
         if self.content is not None:
             return b"\0".join([UNNAMED + b"content", self.content.digest.hex().encode(), *self._part])
         if self.problem is not None or b"\0" in name or len(name) > LONGEST_PATH:
@@ -73,7 +92,7 @@ class Item:
     @property
     def place(self) -> bytes | None:
         """Identifies the real file and the part, whatever the file is named; None if no file can have the name."""
-        if self.key.startswith(UNNAMED) or (real := real_path(self.path)) is None:
+        if (self.key.startswith(UNNAMED) and not self.member) or (real := real_path(self.path)) is None:
             return None
         return _digest(as_bytes(real), *self._part)
 

@@ -29,6 +29,8 @@ class Listing:
     """Which columns mean what."""
     is_said: bool = False
     """Whether it was said before what the list is read as."""
+    holds_files: bool = False
+    """Whether it must hold the videos themselves."""
     _folder: str | None = field(init=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from .names import shown
 
 _NAMES_AT_ONCE = 1024
 _FILES_AT_ONCE = 1  # a file may have gigabytes
-_BUFFER_BYTES = 2**20  # without it, pyarrow reads a column of many rows at once
+_BUFFER_BYTES = 2**20  # without it, pyarrow reads a column of many rows at once; with `pre_buffer`, the whole file
 
 
 def parquet_items(path: str, listing: Listing) -> Iterator[Item]:
@@ -23,14 +23,17 @@ def parquet_items(path: str, listing: Listing) -> Iterator[Item]:
     from pyarrow import ArrowException, parquet
 
     try:
-        with parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+        with parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             schema = file.schema_arrow
             holding = [name for name in schema.names if _holds_files(schema.field(name).type)]
             listing = listing.settled(
                 "Parquet", schema.names, _columns_shown(schema), by=f"in {holding[0]!r}" if holding else ""
             )
             choices = listing.choices
-            column = None if choices.template else _column(schema, listing, holding)
+            if listing.holds_files:
+                column: str | None = _holding_column(schema, listing, holding)
+            else:
+                column = None if choices.template else _column(schema, listing, holding)
             holds_files = column is not None and _holds_files(schema.field(column).type)
             further = [name for name in schema.names if name in choices.used and name != column]
             number = 0
@@ -75,6 +78,20 @@ def _column(schema: Any, listing: Listing, holding: list[str]) -> str:
             "not names or encoded files"
         )
     raise InputError(f"{listing.shown}: the manifest has no column 'path' or 'video'; {_columns_shown(schema)}")
+
+
+def _holding_column(schema: Any, listing: Listing, holding: list[str]) -> str:
+    """The column that holds files: the one that was chosen, else the first of `COLUMNS`, else the only one."""
+    chosen = listing.choices.columns.get("path")
+    names = [name for name in ((chosen,) if chosen else COLUMNS) if name in holding]
+    if names or (len(holding) == 1 and not chosen):
+        return (names or holding)[0]
+    if holding and not chosen:
+        several = shown(" and ".join(map(repr, holding)), 80)
+        raise InputError(f"{listing.shown}: {several} hold files: name the one with the videos, --columns path=NAME")
+    which = f"the column {chosen!r} holds no" if chosen else "no column holds"
+    kinds = "as bytes or structs with bytes and path"
+    raise InputError(f"{listing.shown}: {which} files, {kinds}; {_columns_shown(schema)}")
 
 
 def _columns_shown(schema: Any) -> str:

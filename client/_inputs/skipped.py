@@ -20,7 +20,7 @@ class Skipped:
         self.rows = 0
         """Rows of manifests that name no video."""
         self.troubles: list[str] = []
-        """The first folders and manifests that cannot be read, or not to their end: a sentence each."""
+        """The first folders, manifests and shards that cannot be read, or not to their end: a sentence each."""
         self.trouble_count = 0
         """How many there are."""
         self.read_as: list[str] = []
@@ -38,7 +38,7 @@ class Skipped:
         self.rows += 1
 
     def trouble(self, sentence: str) -> None:
-        """Note a folder or a manifest that cannot be read: what it has is not scored."""
+        """Note a folder, a manifest or a shard that cannot be read, or not to its end: the rest of it is not scored."""
         self.trouble_count += 1
         if len(self.troubles) < TROUBLES_NAMED:
             self.troubles.append(sentence)
@@ -55,7 +55,7 @@ class Skipped:
         """What to say at the end of a run, a line each."""
         said = [*self.read_as, *self.troubles]
         if more := self.trouble_count - len(self.troubles):
-            said.append(f"... and {more:,} more folders or manifests that cannot be read")
+            said.append(f"... and {more:,} more folders, manifests or shards that cannot be read")
         if self.rows:
             rows = "1 row without a name was" if self.rows == 1 else f"{self.rows:,} rows without a name were"
             said.append(f"{rows} skipped")

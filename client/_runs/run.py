@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from .._inputs.item import Item
 from .._sdk.client import Client
@@ -27,11 +28,14 @@ class VideoResult:
     """Its score, or why it has none."""
 
 
-class Run:
+R = TypeVar("R")
+
+
+class Run(Generic[R]):
     """Scores videos with a fixed number in flight; holds no more than a few results for each."""
 
     def __init__(
-        self, score: Callable[[Item], VideoResult], items: Iterable[Item], *, in_flight: int, ordered: bool = False
+        self, score: Callable[[Item], R], items: Iterable[Item], *, in_flight: int, ordered: bool = False
     ) -> None:
         """Starts when the caller iterates over it.
 
@@ -43,7 +47,7 @@ class Run:
         self._items = enumerate(items)
         self._in_flight = in_flight
         self._ordered = ordered
-        self._results: queue.SimpleQueue[tuple[int, VideoResult | BaseException] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[int, R | BaseException] | None] = queue.SimpleQueue()
         self._slots = threading.Semaphore(in_flight * _RESULTS_PER_SLOT)
         self._take = threading.Lock()
         self._stopped = False
@@ -53,11 +57,11 @@ class Run:
         """Take no more videos; results of those in flight still come. Takes no lock, so signal handlers may call it."""
         self._stopped = True
 
-    def __iter__(self) -> Iterator[VideoResult]:
+    def __iter__(self) -> Iterator[R]:
         for _ in range(self._in_flight):
             # Daemons: at the end, one may still be blocked on a line of standard input.
             threading.Thread(target=self._work, daemon=True).start()
-        early: dict[int, VideoResult] = {}
+        early: dict[int, R] = {}
         next_number = 0
         failure: BaseException | None = None
         try:
@@ -82,7 +86,7 @@ class Run:
         if failure:
             raise failure
 
-    def _receive(self) -> tuple[int, VideoResult | BaseException] | None:
+    def _receive(self) -> tuple[int, R | BaseException] | None:
         """The next message of a thread; None when there are no more."""
         while self._ended < self._in_flight and not (self._stopped and self._received == self._taken):
             try:
@@ -101,7 +105,7 @@ class Run:
             while item := self._next():
                 number, video = item
                 try:
-                    result: VideoResult | BaseException = self._score(video)
+                    result: R | BaseException = self._score(video)
                 except BaseException as error:
                     result = error
                 self._results.put((number, result))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,8 +16,9 @@ from .._sdk.result import Score, Weights, notice_of, weights_of_signals
 from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
 from .._tables.output import Output, OutputError, check_output, output_for
-from .._tables.row import failed_row, scored_row
+from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
+from .dedupe import Dedupe, Duplicate
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .phrases import phrases_of
@@ -28,7 +30,7 @@ from .signal_options import SignalOptions
 class Results(Protocol):
     """The results of a run's items, in any order: `Run`, or what another engine has for it."""
 
-    def __iter__(self) -> Iterator[VideoResult]: ...
+    def __iter__(self) -> Iterator[VideoResult | Duplicate]: ...
 
     def stop(self) -> None:
         """Take no more videos; signal handlers may call it."""
@@ -56,6 +58,7 @@ def run_table(
     kept: tuple[str, ...] = (),
     phrases: bool = False,
     engine: Engine | None = None,
+    dedupe: bool = False,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -64,6 +67,7 @@ def run_table(
     kept: columns of manifests that go into the table; a retry of all failures keeps what they have.
     phrases: whether rows say in words how the video moves.
     engine: what scores; None: this process, with `in_flight` threads.
+    dedupe: whether videos with the same bytes are scored once; only without an engine.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -86,6 +90,7 @@ def run_table(
             _terms(weights, parameters, None if older else times_of(parameters), signals),
             kept=kept or None,
             phrases=phrases or None,
+            dedupe=dedupe or None,
         )
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
@@ -96,6 +101,8 @@ def run_table(
             table = output_for(output, journal)
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
+            if dedupe:
+                run.dedupe_by(terms)
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -125,11 +132,26 @@ class TableRun:
         self.phrases = False
         """Whether rows say in words how the video moves."""
         self.engine = engine
+        self.dedupe: Dedupe | None = None
+        self.duplicates = 0
+        """Videos that were not sent, because another one has their bytes."""
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
         self.stopped = ""
         """Why the run stopped early."""
+
+    def dedupe_by(self, terms: Terms) -> None:
+        """Score videos with the same bytes once; terms: what scores depend on besides the parameters of each video."""
+        weights = {
+            "weights": terms.weights,
+            "labels": terms.labels,
+            "signals": terms.signals,
+            "heads": terms.heads,
+            "embeddings": terms.embeddings,
+        }
+        send = scoring(self.client, self.parameters, self.signals)
+        self.dedupe = Dedupe(send, self._row, self.journal, self.parameters, weights)
 
     def score(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
         """Score and write until the inputs end or the run stops; returns the exit status."""
@@ -138,13 +160,16 @@ class TableRun:
         if inputs is None:
             self.progress.expect(self.journal.count(failed=True) - self.journal.unnamed_failures())
         elif inputs.can_be_counted and self.progress.shown:
-            self.progress.count(inputs)
+            self.progress.count(inputs.items(Skipped(), wants=lambda _: False))
         self.output.open()
-        items = self.journal.failures() if inputs is None else inputs.items(self.skipped)
+        wants = partial(self._is_to_score, retry_failed=retry_failed)
+        items = self.journal.failures() if inputs is None else inputs.items(self.skipped, wants)
         wanted = self._wanted(items, retry_failed)
         run: Results
         if self.engine is None:
-            run = Run(scoring(self.client, self.parameters, self.signals), wanted, in_flight=in_flight)
+            score: Callable[[Item], VideoResult | Duplicate]
+            score = scoring(self.client, self.parameters, self.signals) if self.dedupe is None else self.dedupe.score
+            run = Run(score, wanted, in_flight=in_flight)
         else:
             run = self.engine(wanted, self.parameters, self.signals)
         with interruptible(run.stop) as interruption:
@@ -155,7 +180,8 @@ class TableRun:
                 self.output.finish()
         self.progress.close()
         if inputs is None and (count := self.journal.unnamed_failures()):
-            self.progress.say(f"{count:,} failures were not retried, only manifests have them: name the manifests too")
+            why = "only manifests and shards have them: name these too"
+            self.progress.say(f"{count:,} failures were not retried, {why}")
         return self._conclude(interruption.status)
 
     def _wanted(self, items: Iterator[Item], retry_failed: bool) -> Iterator[Item]:
@@ -163,7 +189,7 @@ class TableRun:
             # A wrong command line if the first row says so; a later row fails alone.
             if number == 0 and not retry_failed and selects_part_twice(item, self.parameters):
                 raise InputError(f"{item.shown}: {TWO_PARTS}")
-            if not self._is_to_score(item, retry_failed):
+            if item.unread or not self._is_to_score(item, retry_failed):
                 self.progress.skip()
                 continue
             self.in_flight.update(_identities(item))
@@ -182,28 +208,45 @@ class TableRun:
             found = self.journal.find_place(place)
         return found is None if not retry_failed else found is not None and found.failed
 
-    def _take(self, video: VideoResult, run: Results, retry_failed: bool) -> None:
-        item, result = video.item, video.result
+    def _take(self, video: VideoResult | Duplicate, run: Results, retry_failed: bool) -> None:
+        item = video.item
+        result = video.score if isinstance(video, Duplicate) else video.result
         if why := self._reason_to_stop(result):
             self.stopped = self.stopped or why
             run.stop()
             return
-        parameters = item_parameters(self.parameters, item)
-        known = item.kept or (self.journal.kept(item) if retry_failed and self.kept else {})
-        kept = {name: known.get(name) for name in self.kept}
+        if isinstance(video, Duplicate):
+            row = video.row | {"video": item.video, DUPLICATE_COLUMN: video.row["video"]}
+            self.duplicates += 1
+        else:
+            row = self._row(video)
+        if self.kept:
+            known = item.kept or (self.journal.kept(item) if retry_failed else {})
+            row[KEPT_KEY] = {name: known.get(name) for name in self.kept}
         if isinstance(result, ClientError):
-            row = failed_row(item.video, result, parameters, kept)
             self.progress.say(f"{item.shown}: {result}")
-        else:
-            row = scored_row(item.video, result, parameters, kept) | (phrases_of(result) if self.phrases else {})
+        content = self.dedupe.content(item) if self.dedupe and not isinstance(video, Duplicate) else None
         if retry_failed:
-            self.journal.replace(item, row)
+            self.journal.replace(item, row, content)
         else:
-            self.output.add(self.journal.add(item, row, self.output.position), row)
+            self.output.add(self.journal.add(item, row, self.output.position, content), row)
+        if self.dedupe:
+            self.dedupe.forget(item)
         self.in_flight.difference_update(_identities(item))
         self.progress.done(failed=isinstance(result, ClientError))
 
-    def _reason_to_stop(self, result: Score | ClientError) -> str:
+    def _row(self, video: VideoResult) -> Row:
+        """The row of a result; what it keeps of a list is null."""
+        item, result = video.item, video.result
+        parameters = item_parameters(self.parameters, item)
+        kept = dict.fromkeys(self.kept)
+        if isinstance(result, ClientError):
+            return failed_row(item.video, result, parameters, kept)
+        words = phrases_of(result) if self.phrases else {}
+        original = {DUPLICATE_COLUMN: None} if self.dedupe else {}
+        return scored_row(item.video, result, parameters, kept) | words | original
+
+    def _reason_to_stop(self, result: Score | ClientError | None) -> str:
         """Why the run must stop, if the next video would fail for the same reason; "" to continue."""
         if isinstance(result, ServerAway) and self.client.is_ready():
             return ""  # the server is up: this video made it fail
@@ -219,6 +262,8 @@ class TableRun:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
         rows, failures = self.journal.count(), self.journal.count(failed=True)
+        if self.duplicates:
+            self.progress.say(f"{self.duplicates:,} videos have the bytes of another one, and were not sent")
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
         if self.stopped or interrupted or failures or self.progress.shown:

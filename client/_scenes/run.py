@@ -56,7 +56,7 @@ class _Run:
 
     def find(self, inputs: Inputs, output: Path, settings: Settings, jobs: int, retry_failed: bool) -> int:
         if inputs.can_be_counted and self._progress.shown:
-            self._progress.count(inputs)
+            self._progress.count(inputs.items(Skipped(), wants=lambda _: False))
         waiting: deque[tuple[Item, Future[Entry]]] = deque()
         pool = ThreadPoolExecutor(jobs)
         with interruptible(self._workers.stop, "writing the scenes that were found") as interruption:
@@ -79,7 +79,7 @@ class _Run:
         return self._conclude(output, interruption.status)
 
     def _wanted(self, inputs: Inputs, retry_failed: bool) -> Iterator[Item]:
-        for item in inputs.items(self._skipped):
+        for item in inputs.items(self._skipped, wants=lambda _: False):
             names = {*names_of(item)}
             if names & self._in_flight or self._journal.has(item, scenes=retry_failed):
                 self._progress.skip()
@@ -91,6 +91,8 @@ class _Run:
         try:
             if item.problem is not None:
                 raise ScenesError(str(item.problem))
+            if item.member:
+                raise ScenesError("the video is in a shard, and scenes are parts of files on the disk")
             if item.content is not None:
                 raise ScenesError("the manifest holds the file itself, and scenes are parts of files on the disk")
             if item.part:

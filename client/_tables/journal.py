@@ -44,7 +44,9 @@ _COLUMNS_1 = {
     "facts": ["name", "value"],
 }
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
-_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases")
+_CONTENT = "content "
+"""What the names of facts begin with that say which row has a content."""
+_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases", "dedupe")
 
 
 class JournalError(Exception):
@@ -142,8 +144,11 @@ class Journal:
             row = self._database.execute(query, (place,)).fetchone()
         return Found(row[0], bool(row[1])) if row else None
 
-    def add(self, item: Item, row: Row, position: Position) -> int:
-        """Add a video, and note how far the output was written before it; returns the id of the row."""
+    def add(self, item: Item, row: Row, position: Position, content: str | None = None) -> int:
+        """Add a video, and note how far the output was written before it; returns the id of the row.
+
+        content: what identifies its content, for `row_of_content`.
+        """
         path = as_bytes(item.path)[:LONGEST_PATH]
         values = (item.key, path, item.start_seconds, item.end_seconds, *_packed(row))
         place = item.place
@@ -156,9 +161,10 @@ class Journal:
             assert row_id is not None
             if place is not None:
                 self._database.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (place, row_id))
+            self._note_content(content, row_id)
         return row_id
 
-    def replace(self, item: Item, row: Row) -> None:
+    def replace(self, item: Item, row: Row, content: str | None = None) -> None:
         """Replace the row of a failure; the output must then be rewritten."""
         found = self.find(item)
         assert found is not None
@@ -166,6 +172,17 @@ class Journal:
             self._set_position(Position())
             update = "UPDATE videos SET failed = ?, record = ? WHERE id = ?"
             self._database.execute(update, (*_packed(row), found.row_id))
+            self._note_content(content, found.row_id)
+
+    def row_of_content(self, content: str) -> Row | None:
+        """The row of the first video with this content."""
+        query = "SELECT id, record FROM facts JOIN videos ON id = CAST(value AS INTEGER) WHERE name = ? AND NOT failed"
+        with self._lock, self._explained():
+            found = self._database.execute(query, (_CONTENT + content,)).fetchone()
+        if found is None:
+            return None
+        with self._readable(f"the record of video {found[0]}"):
+            return unpack_row(found[1])
 
     def kept(self, item: Item) -> dict[str, str | None]:
         """What the row of the video keeps of a manifest."""
@@ -308,6 +325,10 @@ class Journal:
 
     def _set_position(self, position: Position) -> None:
         self._set_fact("position", json.dumps([position.row_id, position.size]))
+
+    def _note_content(self, content: str | None, row_id: int) -> None:
+        if content is not None:
+            self._database.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_CONTENT + content, str(row_id)))
 
     def _fact(self, name: str) -> str | None:
         with self._lock, self._explained():

@@ -14,6 +14,7 @@ from .records import Terms
 from .replace import replacing
 from .row import (
     ACTIONS_COLUMN,
+    DUPLICATE_COLUMN,
     FLAT_COLUMNS,
     HEAD_COLUMN,
     KEPT_KEY,
@@ -21,6 +22,7 @@ from .row import (
     METRICS,
     PARAMETERS_OF_A_ROW,
     PHRASE_COLUMNS,
+    TEXT_COLUMNS,
     Row,
     as_json,
     flat,
@@ -246,7 +248,8 @@ def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
     actions = (ACTIONS_COLUMN,) if "actions" in signals else ()
     metrics = tuple(METRIC_COLUMNS) if METRICS in signals else ()
     phrases = PHRASE_COLUMNS if terms.phrases else ()
-    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases)
+    duplicates = (DUPLICATE_COLUMN,) if terms.dedupe else ()
+    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases, *duplicates)
 
 
 def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -265,7 +268,7 @@ def as_csv_row(row: Row, signal_columns: tuple[str, ...] = (), kept: tuple[str, 
 
 
 def _cell(name: str, value: object) -> object:
-    return value if name in PHRASE_COLUMNS else json.dumps(value)
+    return value if name in TEXT_COLUMNS else json.dumps(value)
 
 
 def _csv(values: list[object]) -> str:

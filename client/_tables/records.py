@@ -37,6 +37,8 @@ class Terms:
     """The columns of manifests that go into the table; None for none."""
     phrases: bool | None = None
     """Whether rows have phrases; None for no."""
+    dedupe: bool | None = None
+    """Whether videos of the same bytes are scored once; None for no."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def unpack_terms(text: object) -> Terms:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
         signals, heads, kept = (content.get(name) for name in ("signals", "heads", "kept"))
-        phrases = content.get("phrases")
+        phrases, dedupe = content.get("phrases"), content.get("dedupe")
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
@@ -149,6 +151,7 @@ def unpack_terms(text: object) -> Terms:
             and isinstance(times, str | None)
             and isinstance(embeddings, str | None)
             and isinstance(phrases, bool | None)
+            and isinstance(dedupe, bool | None)
             and all(names is None or _are_texts(names) for names in (signals, heads, kept))
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -165,6 +168,7 @@ def unpack_terms(text: object) -> Terms:
         embeddings,
         None if kept is None else tuple(kept),
         phrases,
+        dedupe,
     )
 
 

@@ -57,6 +57,10 @@ METRIC_COLUMNS = {"measured_frames" if each.name == "frames" else each.name: eac
 """The measure of each column; `frames` is a column already, of how many the video has."""
 PHRASE_COLUMNS = ("motion_phrase", "motion_phrase_short")
 """The columns of `--phrases`: a sentence, and the short form."""
+DUPLICATE_COLUMN = "duplicate_of"
+"""The column of `--dedupe`: the video with the same bytes whose scores these are; null for a video that was sent."""
+TEXT_COLUMNS = (*PHRASE_COLUMNS, DUPLICATE_COLUMN)
+"""Columns of text beside those of signals."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
 KEPT_KEY = "kept"
@@ -87,8 +91,8 @@ def failed_row(
 
 
 def is_signal_column(name: str) -> bool:
-    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, or of phrases."""
-    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS, *PHRASE_COLUMNS)
+    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, or of text."""
+    named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS, *TEXT_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
 
 

@@ -14,12 +14,14 @@ from .._sdk.metrics import WHOLE
 from .records import Terms
 from .row import (
     ACTIONS_COLUMN,
+    DUPLICATE_COLUMN,
     EMBEDDING_COLUMNS,
     HEAD_COLUMN,
     METRIC_COLUMNS,
     METRICS,
     PHRASE_COLUMNS,
     SECONDS_COLUMN,
+    TEXT_COLUMNS,
     Row,
     is_signal_column,
     metric_values,
@@ -69,7 +71,9 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
     if METRICS in signals:
         fields += metric_fields()
     fields += [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
-    return [*fields, *PHRASES] if terms.phrases else fields
+    if terms.phrases:
+        fields += PHRASES
+    return [*fields, pa.field(DUPLICATE_COLUMN, pa.string())] if terms.dedupe else fields
 
 
 def metric_fields() -> list[pa.Field]:
@@ -87,7 +91,7 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields.append(pa.field(name, pa.list_(pa.float32())))
         elif name == METRICS:
             fields += metric_fields()
-        elif name in PHRASE_COLUMNS:
+        elif name in TEXT_COLUMNS:
             fields.append(pa.field(name, pa.string()))
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
@@ -103,7 +107,7 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)
-    if field.name not in (ACTIONS_COLUMN, *PHRASE_COLUMNS):
+    if field.name not in (ACTIONS_COLUMN, *TEXT_COLUMNS):
         values = [None if value is None else ranked(value) for value in values]
     return pa.array(values, field.type)
 

@@ -21,14 +21,15 @@ from pyarrow import parquet
 from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
+    DUPLICATE_COLUMN,
     FLAT_COLUMNS,
     KEPT_KEY,
     METRIC_COLUMNS,
     METRICS,
     PARAMETERS_OF_A_ROW,
     PART_COLUMNS,
-    PHRASE_COLUMNS,
     SECONDS_COLUMN,
+    TEXT_COLUMNS,
     Row,
     flat,
     is_signal_column,
@@ -373,7 +374,7 @@ def _signals_of(row: Row) -> tuple[str, ...] | None:
         "actions": "actions" in row,
         "metrics": METRICS in row,
     }
-    if present["motion"] and present["camera"] and not any(map(is_signal_column, row.keys() - {*PHRASE_COLUMNS})):
+    if present["motion"] and present["camera"] and not any(map(is_signal_column, row.keys() - {*TEXT_COLUMNS})):
         return None
     return tuple(name for name, has in present.items() if has)
 
@@ -413,11 +414,13 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
         if cells["clips"]:
             row["camera"] = json.loads(cells["clips"])
         added = {
-            name: cell if name in PHRASE_COLUMNS else json.loads(cell)
+            name: cell if name in TEXT_COLUMNS else json.loads(cell)
             for name, cell in cells.items()
             if name and is_signal_column(name) and cell
         }
         row |= {name: value for name, value in added.items() if name not in METRIC_COLUMNS} | metrics_from(added)
+        if DUPLICATE_COLUMN in cells and "error" not in row:  # also where it is empty, as in the first row
+            row.setdefault(DUPLICATE_COLUMN, None)
         if kept:
             row[KEPT_KEY] = {name: cells[name] or None for name in kept}
         yield row
