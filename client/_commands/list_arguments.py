@@ -11,8 +11,8 @@ def add_videos(parser: argparse.ArgumentParser) -> None:
         "videos",
         nargs="*",
         metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', or - for one name per "
-        "line on standard input",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', the same as URLs "
+        "(s3://bucket/shots/), or - for one name per line on standard input",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which videos to score: files, folders, patterns, manifests and standard input.
+"""Which videos to score: files, folders, patterns, URLs, manifests and standard input.
 
 Sources are read during the run, so that millions of videos need no more memory than one.
 """
@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .._remote.addresses import canonical, is_remote
 from .choices import Choices
 from .errors import InputError
 from .item import Item
@@ -17,6 +18,7 @@ from .longest import LONGEST_LINE
 from .manifest import Manifest, line_items
 from .names import shown
 from .places import real_path
+from .remote import remote_videos
 from .skipped import Skipped
 from .suffixes import SUFFIXES
 from .walk import Choice, Walk
@@ -25,6 +27,8 @@ STANDARD_INPUT = "-"
 _READ_BYTES = 65536
 _RUN_FILES = ("", ".partial", ".journal", ".journal-wal", ".journal-journal", ".journal-shm")
 """What a run writes: the output, and the output's name with these endings."""
+_JOURNAL_FILES = ("", "-wal", "-journal", "-shm")
+"""The same of a journal that is elsewhere."""
 
 Source = Callable[[Skipped], Iterator[Item]]
 
@@ -42,10 +46,11 @@ class Inputs:
         manifests: Sequence[str],
         *,
         any_name: bool = False,
-        output: Path | None = None,
+        output: Path | str | None = None,
+        journal: Path | None = None,
         choices: Choices = Choices(),  # noqa: B008 - it cannot change
     ) -> None:
-        """any_name: take every file of a folder; output: the run's table, which is no input of it.
+        """any_name: take every file of a folder; output, journal: of the run: they are no inputs of it.
 
         choices: which columns of the manifests, and of standard input, mean what.
         """
@@ -54,6 +59,9 @@ class Inputs:
         self.can_be_counted = STANDARD_INPUT not in (*arguments, *manifests)
         """Whether it is possible to iterate twice, and quick to count."""
         own = {real_path(f"{output}{ending}") for ending in _RUN_FILES} if output else set()
+        own |= {real_path(f"{journal}{ending}") for ending in _JOURNAL_FILES} if journal else set()
+        if isinstance(output, str) and is_remote(output):
+            own |= {canonical(f"{output}{ending}") for ending in ("", ".partial")}
         self._choice = Choice(any_name, frozenset(path for path in own if path))
         self._sources: list[Source] = []
         for argument in arguments:
@@ -78,6 +86,10 @@ class Inputs:
     def _named(self, argument: str) -> Source:
         """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
         choice = self._choice
+        if is_remote(argument):
+            found, can_be_counted = remote_videos(argument, choice)
+            self.can_be_counted &= can_be_counted
+            return found
         if os.path.isdir(argument):
             nothing = "the folder has no videos"
 
