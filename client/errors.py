@@ -1,7 +1,7 @@
 """The exceptions of the client.
 
     ClientError
-    ├── UnreadableFile       the file cannot be read on this machine
+    ├── UnreadableFile       the file cannot be read on this machine, or from its store
     ├── InvalidRequest       the video or a parameter is invalid; a retry fails again
     ├── ServerUnavailable    no server answers, or its queue or memory is full; a retry may succeed
     │   └── ServerAway       the server, or a part of it, is down or starting
@@ -27,6 +27,8 @@ The client adds these:
 - `queue_full`: the server's queue is full
 - `timeout`: no answer within `timeout_seconds`
 - `server_died`: several servers went down while they held this video
+- `not_found`, `forbidden`, `throttled`, `store_failed`: what an object store or a web server says of a URL
+- `store_away`: nothing could be had from the store for two minutes
 
 The client also sets `empty`, `too_large` and `no_room` itself, before it sends a video or if the server's error has no
 reason. `reason` is None for failures outside these lists, such as errors of Triton itself or of an older server.
@@ -56,7 +58,7 @@ class ClientError(Exception):
 
 
 class UnreadableFile(ClientError):
-    """The file cannot be read on this machine."""
+    """The file cannot be read on this machine, or from its store."""
 
     reason = "unreadable_file"
 

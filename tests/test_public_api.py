@@ -14,27 +14,28 @@ PUBLIC = ("client", "client.errors", "client.intervals", "client.phrases", "clie
 RUNNABLE = ("client.filter", "client.report", "client.score", "client.summary")
 """Modules to run with `python -m`."""
 MAY_IMPORT = {
-    "_sdk": set(),
-    "_inputs": {"_shards"},
-    "_shards": set(),
-    "_tables": {"_sdk", "_inputs"},
+    "_remote": set(),
+    "_sdk": {"_remote"},
+    "_inputs": {"_remote", "_shards"},
+    "_shards": {"_remote"},
+    "_tables": {"_remote", "_sdk", "_inputs"},
     "_phrases": {"_sdk"},
     "_learn": {"_tables"},
     "_cut": {"_shards"},
     "_annotate": {"_tables", "_learn", "_report"},
-    "_report": {"_tables"},
+    "_report": {"_remote", "_tables"},
     "_search": {"_sdk", "_tables", "_report"},
     "_evaluate": {"_sdk", "_tables", "_search"},
     "_captions": {"_tables", "_phrases", "_evaluate"},
-    "_runs": {"_sdk", "_inputs", "_shards", "_tables", "_phrases"},
+    "_runs": {"_remote", "_sdk", "_inputs", "_shards", "_tables", "_phrases"},
     "_watch": {"_sdk", "_inputs"},
-    "_scenes": {"_inputs", "_tables", "_runs", "_watch"},
+    "_scenes": {"_remote", "_inputs", "_tables", "_runs", "_watch"},
     "_judge": {"_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
-        *("_judge", "_ray", "_runs", "_scenes", "_shards", "_watch"),
+        *("_judge", "_ray", "_remote", "_runs", "_scenes", "_shards", "_watch"),
     },
-    "_ray": {"_sdk", "_inputs", "_tables", "_runs"},
+    "_ray": {"_remote", "_sdk", "_inputs", "_tables", "_runs"},
 }
 """Which folder of the package may import from which others."""
 

@@ -13,7 +13,7 @@ from .._learn.collect import parts_of
 from .._learn.features import feature_names, features_of
 from .._report.previews import Segment, segment_of
 from .._tables.columns import is_failed, scores_of
-from .._tables.found import find_video
+from .._tables.found import place_of
 from .._tables.table import Metadata, read_batches
 
 
@@ -62,7 +62,7 @@ def pool_of(table: Path, metadata: Metadata, answered: Collection[Part], count: 
                 sample.append(row)
     order = random.permutation(len(sample))
     rows = [*known, *(sample[index] for index in order)]
-    places = {row.part[0]: find_video(row.part[0], table) for row in rows}
+    places = {row.part[0]: place_of(row.part[0], table) for row in rows}
     return Pool(
         [row.part for row in rows],
         [segment_of(row.content, places[row.part[0]]) for row in rows],

@@ -12,8 +12,8 @@ def add_videos(parser: argparse.ArgumentParser, *, shards: bool = False) -> None
         "videos",
         nargs="*",
         metavar="VIDEO",
-        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', "
-        f"{tar}or - for one name per line on standard input",
+        help="file, folder (with all folders below it), pattern such as 'shots/**/*.mp4', the same as URLs "
+        f"(s3://bucket/shots/), {tar}or - for one name per line on standard input",
     )
 
 

@@ -10,6 +10,8 @@ from .._inputs.choices import Choices
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs
 from .._inputs.members import may_name_shards
+from .._remote.addresses import is_remote
+from .._runs.destination import Destination, destination_of
 from .._runs.part_times import ORIGIN
 from .._runs.signal_options import SignalOptions
 from .._runs.table_run import run_table
@@ -53,8 +55,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
     options = parser.parse_args(arguments)
     try:
         parameters = _parameters(parser, options)
+        destination = _destination(parser, options)
         signals = _signals(parser, options, parameters)
-        choices = _choices(parser, options)
+        choices = _choices(parser, options, destination)
         inputs = _inputs(parser, options, choices)
         check_engine(parser, options)
         _check_dedupe(parser, options)
@@ -66,11 +69,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
             max_in_flight=options.in_flight,
             tls=tls_from(parser, options),
         ) as client:
-            if options.output:
+            if destination:
                 return run_table(
                     client,
                     inputs,
-                    options.output,
+                    destination,
                     parameters,
                     in_flight=options.in_flight,
                     retry_failed=options.retry_failed,
@@ -136,7 +139,16 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="table to write: .parquet, .jsonl or .csv")
+    parser.add_argument(
+        "--output", type=_path_or_url, metavar="FILE", help="table to write: .parquet, .jsonl or .csv; a path or a URL"
+    )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="journal of --output, on this machine (default: OUTPUT.journal; for a URL, in a folder below "
+        "~/.local/state/video-motion)",
+    )
     parser.add_argument(
         "--dedupe",
         action="store_true",
@@ -223,13 +235,25 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _choices(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Choices:
+def _path_or_url(text: str) -> Path | str:
+    return text if is_remote(text) else Path(text)
+
+
+def _destination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Destination | None:
+    if options.output:
+        return destination_of(options.output, options.journal)
+    if options.journal:
+        parser.error("--journal is for --output")
+    return None
+
+
+def _choices(parser: argparse.ArgumentParser, options: argparse.Namespace, destination: Destination | None) -> Choices:
     """Which columns of manifests mean what. Raises `InputError`."""
     choices = choices_from(options, options.keep)
     has_list = options.manifest or options.hugging_face or STANDARD_INPUT in options.videos
     has_shards = any(map(may_name_shards, options.videos)) and not choices.template
     # A table that keeps columns also takes videos that no list names.
-    goes_on = bool(options.output and options.output.exists())
+    goes_on = destination is not None and destination.is_begun
     if not (has_list or has_shards) and (choices.columns or choices.template or (choices.keep and not goes_on)):
         parser.error(
             "--columns, --path-template and --keep are for the columns of a --manifest; --keep also for shards (.tar)"
@@ -259,6 +283,7 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace, choice
             options.manifest,
             any_name=options.any,
             output=options.output,
+            journal=options.journal,
             choices=choices,
             data_sets=options.hugging_face,
         )

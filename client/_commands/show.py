@@ -6,6 +6,7 @@ import sys
 
 from .._inputs.inputs import Inputs
 from .._inputs.skipped import Skipped
+from .._remote.patience import STORE_AWAY
 from .._runs.interruption import interruptible
 from .._runs.part_times import item_parameters
 from .._runs.phrases import phrases_of
@@ -51,7 +52,7 @@ def show_scores(
             if isinstance(result, ClientError):
                 failed += 1
                 _say(f"{video.item.shown}: {result}")
-                if isinstance(result, ServerUnavailable | NotServed):
+                if isinstance(result, ServerUnavailable | NotServed) or result.reason == STORE_AWAY:
                     run.stop()  # the next videos would fail too
                 continue
             if (notice := notice_for(result.weights, signals)) and not warned:

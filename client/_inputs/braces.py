@@ -5,9 +5,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from .._remote.addresses import is_remote
 from .errors import InputError
 from .item import Item
 from .names import shown
+from .remote import remote_videos
 from .skipped import Skipped
 from .walk import Choice, Walk
 
@@ -39,7 +41,7 @@ def named_by_braces(argument: str, choice: Choice) -> Callable[[Skipped], Iterat
     """
     if (count := _count(argument)) > MOST:
         raise InputError(f"{shown(argument)}: stands for {count:,} names; at most {MOST:,} are taken")
-    if not any(os.path.lexists(name) or glob.has_magic(name) for name in expanded(argument)):
+    if not any(is_remote(name) or os.path.lexists(name) or glob.has_magic(name) for name in expanded(argument)):
         first, last = next(expanded(argument)), _last(argument)
         raise InputError(f"{shown(argument)}: none of these files exists, from {shown(first)} to {shown(last)}")
 
@@ -56,6 +58,12 @@ def named_by_braces(argument: str, choice: Choice) -> Callable[[Skipped], Iterat
 
 
 def _found(name: str, choice: Choice, skipped: Skipped) -> Iterator[Item]:
+    if is_remote(name):
+        try:
+            return remote_videos(name, choice)[0](skipped)
+        except InputError as error:
+            skipped.trouble(str(error))
+            return iter(())
     if glob.has_magic(name) and not os.path.lexists(name):
         return Walk(choice, skipped).matching(name)
     return Walk(choice, skipped).below(name) if os.path.isdir(name) else iter([Item(name)])

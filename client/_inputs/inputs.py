@@ -1,4 +1,4 @@
-"""Which videos to score: files, folders, patterns, shards, manifests, data sets and standard input.
+"""Which videos to score: files, folders, patterns, URLs, shards, manifests, data sets and standard input.
 
 Sources are read during the run, so that millions of videos need no more memory than one.
 """
@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .._remote.addresses import canonical, is_remote
 from .braces import has_braces, named_by_braces
 from .choices import Choices
 from .data_set import DataSet
@@ -20,6 +21,7 @@ from .manifest import Manifest, line_items
 from .members import Wants, may_name_shards, with_members
 from .names import shown
 from .places import real_path
+from .remote import remote_videos
 from .skipped import Skipped
 from .suffixes import SUFFIXES
 from .walk import Choice, Walk
@@ -28,6 +30,8 @@ STANDARD_INPUT = "-"
 _READ_BYTES = 65536
 _RUN_FILES = ("", ".partial", ".journal", ".journal-wal", ".journal-journal", ".journal-shm")
 """What a run writes: the output, and the output's name with these endings."""
+_JOURNAL_FILES = ("", "-wal", "-journal", "-shm")
+"""The same of a journal that is elsewhere."""
 
 Source = Callable[[Skipped], Iterator[Item]]
 
@@ -45,11 +49,12 @@ class Inputs:
         manifests: Sequence[str],
         *,
         any_name: bool = False,
-        output: Path | None = None,
+        output: Path | str | None = None,
+        journal: Path | None = None,
         choices: Choices = Choices(),  # noqa: B008 - it cannot change
         data_sets: Sequence[str] = (),
     ) -> None:
-        """any_name: take every file of a folder; output: the run's table, which is no input of it.
+        """any_name: take every file of a folder; output, journal: of the run: they are no inputs of it.
 
         choices: which columns of the manifests, and of standard input, mean what, and what is kept of shards.
         data_sets: Parquet files that hold videos.
@@ -62,6 +67,9 @@ class Inputs:
         )
         """Whether it is possible to iterate twice, and quick to count."""
         own = {real_path(f"{output}{ending}") for ending in _RUN_FILES} if output else set()
+        own |= {real_path(f"{journal}{ending}") for ending in _JOURNAL_FILES} if journal else set()
+        if isinstance(output, str) and is_remote(output):
+            own |= {canonical(f"{output}{ending}") for ending in ("", ".partial")}
         self._choice = Choice(any_name, frozenset(path for path in own if path))
         self._sources: list[Source] = []
         for argument in arguments:
@@ -90,8 +98,12 @@ class Inputs:
     def _named(self, argument: str) -> Source:
         """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
         choice = self._choice
-        if has_braces(argument) and not os.path.lexists(argument):
+        if has_braces(argument) and (is_remote(argument) or not os.path.lexists(argument)):
             return named_by_braces(argument, choice)
+        if is_remote(argument):
+            found, can_be_counted = remote_videos(argument, choice)
+            self.can_be_counted &= can_be_counted
+            return found
         if os.path.isdir(argument):
             nothing = "the folder has no videos"
 

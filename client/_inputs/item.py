@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from .._remote.addresses import canonical, is_remote
 from ..errors import ClientError
 from .names import LONGEST_PATH, as_bytes, as_text, shown
 from .places import real_path
@@ -44,7 +45,7 @@ class Item:
     """A video, or a part of one, to score."""
 
     path: str
-    """The file, as the user named it; only a name if there is `content`."""
+    """The file or its URL, as the user named it; only a name if there is `content`."""
     start_seconds: float | None = None
     """Start of the part, if a manifest gives one."""
     end_seconds: float | None = None
@@ -92,7 +93,10 @@ class Item:
     @property
     def place(self) -> bytes | None:
         """Identifies the real file and the part, whatever the file is named; None if no file can have the name."""
-        if (self.key.startswith(UNNAMED) and not self.member) or (real := real_path(self.path)) is None:
+        if self.key.startswith(UNNAMED) and not self.member:
+            return None
+        real = canonical(self.path) if is_remote(self.path) else real_path(self.path)
+        if real is None:
             return None
         return _digest(as_bytes(real), *self._part)
 

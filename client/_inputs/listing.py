@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from .._remote.addresses import beside, is_remote
 from ..errors import InvalidRequest, UnreadableFile
 from .choices import COLUMNS, LINE, PART, Choices, is_kinetics
 from .errors import InputError
@@ -34,7 +35,8 @@ class Listing:
     _folder: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        folder = os.path.dirname(self.path or "")
+        path = self.path or ""
+        folder = "" if is_remote(path) else os.path.dirname(path)
         elsewhere = bool(folder) and os.path.realpath(folder) != os.path.realpath(".")
         object.__setattr__(self, "_folder", folder if elsewhere else None)
 
@@ -60,11 +62,18 @@ class Listing:
         return replace(self, choices=choices)
 
     def locate(self, name: str) -> str:
-        """A relative name is looked for in the working directory, then beside the manifest."""
-        if self._folder is None or os.path.isabs(name) or os.path.lexists(name):
+        """A relative name is looked for in the working directory, then beside the manifest.
+
+        If the manifest is a URL, a name that is not in the working directory is that of a file beside it.
+        """
+        if is_remote(name) or os.path.isabs(name):
             return name
-        beside = os.path.join(self._folder, name)
-        return beside if os.path.lexists(beside) else name
+        if self.path is not None and is_remote(self.path):
+            return name if os.path.lexists(name) else beside(self.path, name)
+        if self._folder is None or os.path.lexists(name):
+            return name
+        found = os.path.join(self._folder, name)
+        return found if os.path.lexists(found) else name
 
     def row(self, row: Mapping[str, object], number: int, problem: str | None = None) -> Item | None:
         """The item of row `number`, or one with a problem; None, and counted, if the row names nothing."""

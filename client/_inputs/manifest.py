@@ -1,5 +1,6 @@
 """Manifests: files that list videos. What kind of list one is, its content says."""
 
+import atexit
 import codecs
 import csv
 import io
@@ -10,6 +11,9 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
+from .._remote.addresses import is_remote
+from .._remote.reading import local_copy
+from ..errors import ClientError
 from .choices import LINE, Choices
 from .errors import InputError
 from .item import Item
@@ -46,14 +50,18 @@ _EACH_TEXT = "by each text"
 
 
 class Manifest:
-    """A file that lists videos. Raises `InputError` at once if it names none or is not such a list."""
+    """A file that lists videos. Raises `InputError` at once if it names none or is not such a list.
+
+    A list behind a URL is copied to this machine's disk until the program ends.
+    """
 
     def __init__(self, path: str, choices: Choices = Choices()) -> None:  # noqa: B008 - it cannot change
         self._path = path
+        self._file = _copied(path) if is_remote(path) else path
         self._choices = choices
         self.read_as: list[str] = []
         """What the list was read as; nothing for a pipe, which is read once."""
-        self.can_be_counted = os.path.isfile(path) or not os.path.exists(path)
+        self.can_be_counted = os.path.isfile(self._file) or not os.path.exists(self._file)
         """Whether it can be read twice, and quickly: not a pipe, and no encoded files in it."""
         if self.can_be_counted or os.path.isdir(path):
             skipped = Skipped()
@@ -66,7 +74,7 @@ class Manifest:
     def items(self, skipped: Skipped) -> Iterator[Item]:
         """Its rows; what is wrong with the manifest itself goes to `skipped`."""
         try:
-            yield from _items(Listing(self._path, skipped, self._choices, is_said=bool(self.read_as)))
+            yield from _items(self._file, Listing(self._path, skipped, self._choices, is_said=bool(self.read_as)))
         except InputError as error:
             skipped.trouble(str(error))
         except (OSError, ValueError, csv.Error) as error:
@@ -91,8 +99,18 @@ def line_items(lines: Iterator[str], listing: Listing) -> Iterator[Item]:
         yield from named_items(lines, listing.settled(_NAMES, {LINE}, beginning(first), by=_EACH_LINE))
 
 
-def _items(listing: Listing) -> Iterator[Item]:
-    path = listing.path or ""
+def _copied(url: str) -> str:
+    """A copy of a list on this machine's disk."""
+    try:
+        copy, remove = local_copy(url)
+    except ClientError as error:
+        raise InputError(f"{shown(url)}: cannot read the manifest: {error}") from error
+    atexit.register(remove)
+    return str(copy)
+
+
+def _items(path: str, listing: Listing) -> Iterator[Item]:
+    """path: the file, which `listing` may call otherwise."""
     choices = listing.choices
     ending = os.path.splitext(path)[1].lower()
     with io.BufferedReader(io.FileIO(path), _HEAD_BYTES) as file:
@@ -202,7 +220,9 @@ def _names_fit(head: str, listing: Listing) -> bool:
     """Whether any line is the name of a file or ends as a video's does."""
     for line in head.splitlines():
         name = line.partition("\t")[0]
-        if name.lower().endswith(SUFFIXES) or any(os.path.lexists(listing.locate(n)) for n in (line, name) if n):
+        if name.lower().endswith(SUFFIXES) or is_remote(name):
+            return True
+        if any(os.path.lexists(listing.locate(n)) for n in (line, name) if n):
             return True
     return False
 

@@ -10,6 +10,7 @@ from .braces import expanded
 from .choices import Choices
 from .item import Content, Item
 from .names import shown
+from .remote import PASSING
 from .skipped import Skipped
 from .walk import Choice
 
@@ -56,6 +57,8 @@ def _members(shard: Item, choice: Choice, choices: Choices, skipped: Skipped, wa
             count += 1
             yield _item(video, shard, choices)
     except UnreadableFile as error:
+        if error.reason in PASSING:
+            raise UnreadableFile(f"{shard.shown}: {error}", reason=error.reason) from error
         before = f"; videos before that: {count:,}" if count else ""
         skipped.trouble(f"{shard.shown}: {error}{before}")
         return

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from .._inputs.item import Item
 from .._inputs.names import as_bytes
+from .._remote.addresses import is_remote
 
 WAVE_VIDEOS = 100_000
 """Videos of a wave: what the driver holds of the list at once."""
@@ -46,7 +47,8 @@ def waves(items: Iterable[Item], videos: int = WAVE_VIDEOS, size: int = WAVE_BYT
     for number, item in enumerate(items):
         content = None if item.content is None else item.content.take()
         numbered[number] = item
-        rows.append((number, as_bytes(os.path.abspath(item.path)), content, item.start_seconds, item.end_seconds))
+        path = item.path if is_remote(item.path) else os.path.abspath(item.path)
+        rows.append((number, as_bytes(path), content, item.start_seconds, item.end_seconds))
         block_bytes += len(content or b"")
         if len(rows) == BLOCK_VIDEOS or block_bytes >= BLOCK_BYTES:
             blocks.append(_table(rows))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._remote.reading import on_this_machine
+from ..errors import ClientError
+
 PREVIEW_SECONDS = 4.0
 TIMEOUT_SECONDS = 20.0
 SCRIPT = Path(__file__).with_name("encode_preview.py")
@@ -18,8 +21,8 @@ SCRIPT = Path(__file__).with_name("encode_preview.py")
 class Segment:
     """The part of a video to show."""
 
-    path: Path
-    """The file."""
+    path: Path | str
+    """The file; a text is its URL."""
     start_seconds: float
     """Its start."""
     end_seconds: float
@@ -36,13 +39,13 @@ class Preview:
     """One sentence; empty if there is a preview."""
 
 
-def middle(path: Path, start_seconds: float, end_seconds: float) -> Segment:
+def middle(path: Path | str, start_seconds: float, end_seconds: float) -> Segment:
     """The middle `PREVIEW_SECONDS` of the scored part, or all of it if it is shorter."""
     spare = max(0.0, end_seconds - start_seconds - PREVIEW_SECONDS)
     return Segment(path, round(start_seconds + spare / 2, 3), round(end_seconds - spare / 2, 3))
 
 
-def segment_of(row: dict[str, Any], path: Path | None) -> Segment | None:
+def segment_of(row: dict[str, Any], path: Path | str | None) -> Segment | None:
     """What to show of a row of a table, as pyarrow gives it, whose file this is."""
     if path is None:
         return None
@@ -69,8 +72,16 @@ def make_previews(segments: Iterable[Segment]) -> dict[Segment, Preview]:
 
 
 def _make(segment: Segment) -> Preview:
+    try:
+        with on_this_machine(str(segment.path)) as path:
+            return _encoded(Path(path).resolve(), segment.start_seconds, segment.end_seconds)
+    except ClientError as error:  # of a store
+        return Preview(None, str(error))
+
+
+def _encoded(path: Path, start_seconds: float, end_seconds: float) -> Preview:
     # -I keeps modules in the current directory or beside the script from shadowing its imports.
-    command = [sys.executable, "-I", SCRIPT, segment.path.resolve(), segment.start_seconds, segment.end_seconds]
+    command = [sys.executable, "-I", SCRIPT, path, start_seconds, end_seconds]
     try:
         result = subprocess.run(list(map(str, command)), capture_output=True, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:

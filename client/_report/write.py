@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
-from .._tables.found import find_video
+from .._tables.found import place_of
 from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
@@ -199,7 +199,7 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
 
 def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[dict[str, Any]], int, int]:
     """The examples of each threshold, the number of distinct videos among them, and how many have no preview."""
-    places: dict[str, Path | None] = {}
+    places: dict[str, Path | str | None] = {}
     chosen = [
         [_prefer_found(side, table, places, count) for side in (threshold.matched, threshold.unmatched)]
         for threshold in nearest
@@ -232,13 +232,13 @@ def _gallery(nearest: list[NearestRows], table: Path, count: int) -> tuple[list[
 
 
 def _prefer_found(
-    candidates: list[Candidate], table: Path, places: dict[str, Path | None], count: int
+    candidates: list[Candidate], table: Path, places: dict[str, Path | str | None], count: int
 ) -> list[Candidate]:
     """The nearest candidates, preferring those whose files exist; in order of distance."""
     for candidate in candidates:
         video = candidate.row["video"]
         if video not in places:
-            places[video] = find_video(video, table)
+            places[video] = place_of(video, table)
     found = sorted(candidates, key=lambda candidate: places[candidate.row["video"]] is None)  # stable
     return sorted(found[:count], key=lambda candidate: candidate.distance)
 

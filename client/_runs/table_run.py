@@ -11,14 +11,16 @@ from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.skipped import Skipped
+from .._remote.patience import STORE_AWAY
 from .._sdk.client import Client
 from .._sdk.result import Score, Weights, notice_of, weights_of_signals
 from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
-from .._tables.output import Output, OutputError, check_output, output_for
+from .._tables.output import Output, OutputError, output_for
 from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .dedupe import Dedupe, Duplicate
+from .destination import Destination, destination_of
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .phrases import phrases_of
@@ -43,13 +45,13 @@ RESUME = "run the same command again to resume"
 
 def journal_of(output: Path) -> Path:
     """The path of an output's journal."""
-    return output.with_name(f"{output.name}.journal")
+    return destination_of(output).journal
 
 
 def run_table(
     client: Client,
     inputs: Inputs | None,
-    output: Path,
+    output: Path | Destination,
     parameters: dict[str, float],
     *,
     in_flight: int,
@@ -68,19 +70,23 @@ def run_table(
     phrases: whether rows say in words how the video moves.
     engine: what scores; None: this process, with `in_flight` threads.
     dedupe: whether videos with the same bytes are scored once; only without an engine.
-    Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
+    Raises `InputError`, `OutputError`, `JournalError`, `UploadError`, and `ClientError` if no server answers at the
+    start.
     """
-    check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
-    if retry_failed and not journal_of(output).exists():
-        raise OutputError(f"{output}: nothing to retry, {journal_of(output).name} does not exist")
+    to = output if isinstance(output, Destination) else destination_of(output)
+    to.check(embeddings=signals is not None and signals.has_embeddings)
+    if retry_failed and not to.journal.exists():
+        raise OutputError(f"{to.name}: nothing to retry, {to.journal.name} does not exist")
     weights = client.weights()
-    with closing(Journal(journal_of(output))) as journal:
+    with closing(Journal(to.journal)) as journal:
         # Every run begins its journal before it creates the output. A copy without the file -wal beside it lost that.
-        if output.exists() and journal.terms is None:
+        if to.path.exists() and journal.terms is None:
             raise OutputError(
-                f"{output}: exists, but {journal_of(output).name} is incomplete, so no run can resume; "
+                f"{to.name}: exists, but {to.journal.name} is incomplete, so no run can resume; "
                 "choose another name for the output"
             )
+        if to.url is not None:
+            journal.belong_to(to.url)
         older = begun_with_timestamps(journal)
         if signals is not None:
             signals = signals.settled(weights, None if journal.terms is None else journal.terms.heads)
@@ -98,12 +104,16 @@ def run_table(
                 if parameters.get(ORIGIN):
                     progress.say(f"NOTE: {OLDER}")
                 parameters = terms.parameters
-            table = output_for(output, journal)
+            table = output_for(to.path, journal)
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
             if dedupe:
                 run.dedupe_by(terms)
-            return run.score(inputs, in_flight, retry_failed)
+            run.name = to.name
+            status = run.score(inputs, in_flight, retry_failed)
+            if journal.count():
+                to.publish()
+            return status
 
 
 class TableRun:
@@ -135,6 +145,8 @@ class TableRun:
         self.dedupe: Dedupe | None = None
         self.duplicates = 0
         """Videos that were not sent, because another one has their bytes."""
+        self.name = str(output.path)
+        """What the output is called in messages."""
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
@@ -252,6 +264,8 @@ class TableRun:
             return ""  # the server is up: this video made it fail
         if isinstance(result, ServerUnavailable | NotServed):
             return str(result)
+        if isinstance(result, ClientError) and result.reason == STORE_AWAY:
+            return str(result)
         if isinstance(result, Score):
             now, first = (served(weights, self.signals) for weights in (result.weights, self.weights))
             if now != first:
@@ -269,7 +283,7 @@ class TableRun:
         if self.stopped or interrupted or failures or self.progress.shown:
             resume = f"; {RESUME}" if self.stopped or interrupted else ""
             retry = " (retry them with --retry-failed)" if failures and not resume else ""
-            self.progress.say(f"{self.output.path}: {rows:,} videos, {failures:,} failed{retry}{resume}")
+            self.progress.say(f"{self.name}: {rows:,} videos, {failures:,} failed{retry}{resume}")
         return interrupted or (1 if self.stopped or failures or self.skipped.trouble_count else 0)
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.skipped import Skipped
+from .._remote.reading import on_this_machine
 from .._runs.interruption import interruptible
 from .._tables.output import OutputError, check_output
+from ..errors import ClientError
 from .errors import ScenesError, Stopped
 from .journal import Entry, Journal, names_of
 from .progress import ProgressBar
@@ -100,8 +102,9 @@ class _Run:
                     "the manifest selects a part of the video, and scenes are looked for in whole videos "
                     "(--columns start_seconds=,end_seconds= takes no parts)"
                 )
-            found = self._workers.find(item.path, lambda share: self._progress.share(item.key, share))
-        except ScenesError as error:
+            with on_this_machine(item.path) as path:
+                found = self._workers.find(path, lambda share: self._progress.share(item.key, share))
+        except (ScenesError, ClientError) as error:
             return Entry(item.video, (), str(error))
         return Entry(item.video, tuple(found), None)
 

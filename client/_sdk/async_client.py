@@ -53,7 +53,7 @@ class AsyncClient(BaseClient):
     async def score(
         self, video: Video, *, heads: str | Iterable[str] | None = None, **parameters: Unpack[Parameters]
     ) -> Score:
-        """The score of a video: a path, or the bytes of a whole encoded file.
+        """The score of a video: a path, a URL, or the bytes of a whole encoded file.
 
         heads: names of heads; None: with `signals`, all that are served over embeddings of these signals.
         `parameters` are those of `Parameters`. Raises `ClientError`; for an unknown parameter, one that is a TypeError.

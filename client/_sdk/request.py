@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient import grpc
 
+from .._remote.addresses import file_name, is_remote
+from .._remote.reading import read_remote
 from ..errors import ClientError, InvalidRequest, ServerError, UnreadableFile
 from .result import DECODED_SHARE, OUTPUTS, Score, Weights, parse_score, parse_signals, parse_weights
 from .signals import Asked, NotServed, Wanted, head_output, wanted_of
@@ -27,7 +29,7 @@ _NO_SIGNALS = (
 )
 
 Video = str | PathLike[str] | bytes
-"""A path, or the bytes of a whole encoded file."""
+"""A path, a URL, or the bytes of a whole encoded file."""
 
 
 # Triton's messages for a model and for an output that are not there.
@@ -125,8 +127,9 @@ def request_id(video: Video) -> str:
     """Names a request in the server's log: the file's name in printable ASCII, cut to 128 characters; "" for bytes."""
     if isinstance(video, bytes):
         return ""
-    name = os.path.basename(path_of(video)).encode("unicode_escape", "backslashreplace").decode("ascii")
-    return name[:MAX_REQUEST_ID]
+    path = path_of(video)
+    name = file_name(path) if is_remote(path) else os.path.basename(path)
+    return name.encode("unicode_escape", "backslashreplace").decode("ascii")[:MAX_REQUEST_ID]
 
 
 def path_of(video: Video) -> str:
@@ -144,6 +147,11 @@ def read_video(video: Video) -> NDArray[np.uint8]:
         _check_size(len(video))
         return np.frombuffer(video, np.uint8)[None]
     path = path_of(video)
+    if is_remote(path):
+        try:
+            return read_video(read_remote(path, MAX_BYTES))
+        except MemoryError as error:
+            raise UnreadableFile("cannot read the file: no memory for its bytes") from error
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):

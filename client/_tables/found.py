@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
+from .._remote.addresses import is_remote
+
 
 def find_video(video: str, table: Path) -> Path | None:
     """The file of a row: from the current directory, else from the table's directory; None if there is none."""
     return next((path for path in (Path(video), table.parent / video) if _is_file(path)), None)
+
+
+def place_of(video: str, table: Path) -> Path | str | None:
+    """What `find_video` finds; of a URL, the URL itself, without asking its store."""
+    return video if is_remote(video) else find_video(video, table)
 
 
 def _is_file(path: Path) -> bool:

@@ -115,6 +115,14 @@ class Journal:
         if before is None or _stated(before).keys() != stated.keys():
             self._set_fact("terms", json.dumps(stated))
 
+    def belong_to(self, url: str) -> None:
+        """Note that the table is uploaded to `url`, or check that it is the same one. Raises `OtherTerms`."""
+        before = self._fact("output")
+        if before is None:
+            self._set_fact("output", url)
+        elif before != url:
+            raise OtherTerms(f"{self.path} is the journal of {before}: name another journal for {url}")
+
     @property
     def terms(self) -> Terms | None:
         """The terms that it was begun with; None before `agree`."""

@@ -217,14 +217,10 @@ def check_output(path: Path, journal_path: Path, *, embeddings: bool = False) ->
 
     embeddings: whether it will have embeddings.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise OutputError(f"{path}: the name of the output must end in {', '.join(FORMATS)}")
-    if path.suffix.lower() == ".csv" and embeddings:
-        raise OutputError(f"{path}: a CSV table cannot hold embeddings: write .parquet or .jsonl, or leave them out")
-    if path.suffix.lower() == ".parquet" and (sentence := missing("Parquet", "pyarrow")):
-        raise OutputError(f"{path}: {sentence}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+    check_format(str(path), embeddings=embeddings)
+    for folder in dict.fromkeys((path.parent, journal_path.parent)):
+        if not folder.is_dir():
+            raise OutputError(f"{path}: there is no folder {folder}")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder")
     # A run that is killed at any point leaves a journal that is not empty before it creates the output.
@@ -233,6 +229,17 @@ def check_output(path: Path, journal_path: Path, *, embeddings: bool = False) ->
             f"{path}: exists, but {journal_path.name} is missing or empty, so no run can resume; "
             "choose another name for the output"
         )
+
+
+def check_format(name: str, *, embeddings: bool = False) -> None:
+    """Check that the end of the name of an output chooses a format that can be written. Raises `OutputError`."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in FORMATS:
+        raise OutputError(f"{name}: the name of the output must end in {', '.join(FORMATS)}")
+    if ending == ".csv" and embeddings:
+        raise OutputError(f"{name}: a CSV table cannot hold embeddings: write .parquet or .jsonl, or leave them out")
+    if ending == ".parquet" and (sentence := missing("Parquet", "pyarrow")):
+        raise OutputError(f"{name}: {sentence}")
 
 
 def as_json_line(row: Row) -> str:

@@ -1,0 +1,1 @@
+"""Files in object stores and on web servers, through fsspec: listing, reading and writing them."""

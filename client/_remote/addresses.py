@@ -1,0 +1,82 @@
+"""Addresses of files in stores: which names are URLs, and the file system behind each."""
+
+import re
+from typing import Any
+
+from .._optional import missing
+from ..errors import UnreadableFile
+
+PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+    "hf": "huggingface_hub",
+    **dict.fromkeys(("http", "https"), "aiohttp"),
+}
+"""What fsspec needs for each scheme besides itself."""
+WEB = ("http", "https")
+"""Schemes whose servers do not list files, and whose addresses may have question marks."""
+_SAME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
+"""Other names of schemes."""
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.ASCII)
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is a URL; no file on this machine is then looked for."""
+    return _URL.match(name) is not None
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, such as `s3`."""
+    found = _URL.match(url)
+    assert found is not None
+    return found[1]
+
+
+def parts_of(url: str) -> tuple[str, str, str]:
+    """The scheme, the bucket (or what stands in its place) and the path in it, which may be empty."""
+    scheme = scheme_of(url)
+    bucket, _, path = url[len(scheme) + 3 :].partition("/")
+    return scheme, bucket, path
+
+
+def canonical(url: str) -> str:
+    """The URL with the usual name of its scheme: the same for all names of a file."""
+    scheme = scheme_of(url)
+    return _SAME.get(scheme, scheme) + url[len(scheme) :]
+
+
+def file_name(url: str) -> str:
+    """The last part of the path of a URL, without what follows a question mark in addresses of web servers."""
+    return _without_query(url).rpartition("/")[2]
+
+
+def beside(url: str, name: str) -> str:
+    """The address of `name` in the folder of the file `url`."""
+    return f"{_without_query(url).rpartition('/')[0]}/{name}"
+
+
+def lacks(url: str) -> str | None:
+    """A sentence that says what to install before this URL can be opened; None if nothing is missing."""
+    scheme = scheme_of(url)
+    return missing(f"{scheme}://", "fsspec", *filter(None, [PACKAGES.get(scheme)]), extra="cloud")
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """The file system of a URL, with its own credentials, and the path in it. Raises `UnreadableFile`.
+
+    Listings are not kept: fsspec would otherwise hold the names of a whole bucket.
+    """
+    if sentence := lacks(url):
+        raise UnreadableFile(sentence)
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except Exception as error:  # each file system has its own
+        raise UnreadableFile(f"cannot open {scheme_of(url)}://: {error}") from error
+    return system, str(path)
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0] if scheme_of(url) in WEB else url

@@ -1,0 +1,58 @@
+"""Writing a file to a store, whole or not at all; and where this machine keeps what belongs to it."""
+
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClientError
+from .addresses import WEB, canonical, file_name, opened, scheme_of
+from .patience import patience_with
+from .troubles import Incomplete
+
+_WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
+"""Stores in which a file appears when its last part has come."""
+
+
+class UploadError(OSError):
+    """A file could not be written to a store."""
+
+
+def can_write(url: str) -> bool:
+    """Whether stores of this kind take files."""
+    return scheme_of(url) not in WEB
+
+
+def upload(local: Path, url: str) -> None:
+    """Put a file into a store in the place of what is there, in parts if it is large.
+
+    Raises `UploadError`; the store then has what it had.
+    """
+    try:
+        system, path = opened(url)
+        patience = patience_with(url)
+        is_whole = scheme_of(url) in _WHOLE
+        to = path if is_whole else f"{path}.partial"
+        patience(lambda: _put(system, local, to))
+        if not is_whole:
+            patience(lambda: system.mv(to, path))
+    except ClientError as error:
+        raise UploadError(f"{url}: cannot write it: {error}; it is on this machine as {local}") from error
+
+
+def state_of(url: str) -> Path:
+    """The folder on this machine for the journal and the working copy of an output; it may not exist yet."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    digest = blake2b(canonical(url).encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    return Path(base) / "video-motion" / f"{file_name(url)[:100] or 'output'}-{digest}"
+
+
+def _put(system: Any, local: Path, to: str) -> None:
+    system.put_file(str(local), to)
+    size = local.stat().st_size
+    try:
+        there = system.info(to)["size"]
+    except PermissionError:
+        return  # who may write need not be allowed to look
+    if there != size:
+        raise Incomplete(f"{there:,} of {size:,} bytes are there")
