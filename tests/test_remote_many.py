@@ -41,8 +41,8 @@ def triton(tmp_path: Path) -> Iterator[FakeServer]:
         yield server
 
 
-def start(store: ObjectStore, triton: FakeServer, folder: Path, prefix: str) -> subprocess.Popen[str]:
-    named = [f"s3://data/{prefix}/", "--output", f"s3://data/{prefix}.jsonl", "--journal", str(folder / prefix)]
+def start(store: ObjectStore, triton: FakeServer, prefix: str, table: str, journal: Path) -> subprocess.Popen[str]:
+    named = [f"s3://data/{prefix}/", "--output", f"s3://data/{table}", "--journal", str(journal)]
     command = [sys.executable, "-m", "client.score", *named, "--in-flight", "16", "--url", triton.url]
     environment = os.environ | store.environment
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
@@ -67,11 +67,11 @@ def test_every_object_has_one_row_after_three_kills_with_faults(
 ) -> None:
     store.faults = Faults(refused=0.05, broken=0.02)
     for kill in range(1, KILLS + 1):
-        run = start(store, triton, tmp_path, "many")
+        run = start(store, triton, "many", "many.jsonl", tmp_path / "many")
         wait_for(lambda kill=kill: len(triton.asked("end")) > OBJECTS * kill // (KILLS + 1), SECONDS)  # type: ignore[misc]
         run.send_signal(signal.SIGKILL)
         run.communicate()
-    finish(start(store, triton, tmp_path, "many"))
+    finish(start(store, triton, "many", "many.jsonl", tmp_path / "many"))
     rows = [json.loads(line) for line in (store.get("data", "many.jsonl") or b"").splitlines()]
     expected = {f"s3://data/many/{number % 50:02}/{number:06}.mp4": number for number in range(OBJECTS)}
     assert Counter(row["video"] for row in rows) == dict.fromkeys(expected, 1)
@@ -84,7 +84,7 @@ def test_memory_does_not_grow_with_the_objects(store: ObjectStore, triton: FakeS
     store.faults = Faults()
     peaks = {}
     for prefix in ("few", "many"):
-        run = start(store, triton, tmp_path, prefix)
+        run = start(store, triton, prefix, f"{prefix}-memory.jsonl", tmp_path / prefix)
         peak = 0.0
         while run.poll() is None:
             peak = max(peak, peak_mib(run.pid))

@@ -79,7 +79,15 @@ def remove(store: ObjectStore, *keys: str) -> None:
         store._backend.delete_object("data", key)
 
 
-@pytest.mark.parametrize("named", ["s3://data/clips/", "s3://data/clips", "s3://data/cl*/", "s3://data/**/*.m*"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "s3://data/clips/",
+        "s3://data/clips",
+        pytest.param("s3://data/cl*/", marks=pytest.mark.slow),
+        "s3://data/**/*.m*",
+    ],
+)
 def test_what_is_below_a_prefix_or_matches_a_pattern_is_scored(
     named: str, store: ObjectStore, triton: StubConnection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,7 +215,7 @@ def test_a_store_that_is_away_at_the_start_is_status_1_and_a_wrong_address_2(
     remove(store, "texts/a.txt")
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", pytest.param(".csv", marks=pytest.mark.slow)])
 def test_a_table_is_uploaded_and_goes_on_from_a_journal_of_this_machine(
     suffix: str, store: ObjectStore, triton: StubConnection, tmp_path: Path
 ) -> None:
@@ -404,15 +412,15 @@ def test_faults_cost_no_row(
     store: ObjectStore, triton: StubConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "SECONDS", 20)
-    for number in range(30):
+    for number in range(20):
         store.put("data", f"many/{number:03}.mp4", f"video {number}".encode())
     store.faults.refused, store.faults.broken = 0.15, 0.1
     assert main(["s3://data/many/", "--output", "s3://data/many.jsonl", "--in-flight", "4"]) == 0
     found = Counter(row["video"] for row in rows(store.get("data", "many.jsonl") or b""))
-    assert found == {f"s3://data/many/{number:03}.mp4": 1 for number in range(30)}
-    assert sorted(triton.videos) == sorted(f"video {number}".encode() for number in range(30))
-    assert store.asked("HEAD") + store.asked("GET") > 65
-    remove(store, "many.jsonl", *(f"many/{number:03}.mp4" for number in range(30)))
+    assert found == {f"s3://data/many/{number:03}.mp4": 1 for number in range(20)}
+    assert sorted(triton.videos) == sorted(f"video {number}".encode() for number in range(20))
+    assert store.asked("HEAD") + store.asked("GET") > 42
+    remove(store, "many.jsonl", *(f"many/{number:03}.mp4" for number in range(20)))
 
 
 def test_threads_read_at_the_same_time(

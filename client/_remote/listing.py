@@ -71,7 +71,8 @@ def _az(system: Any, container: str, prefix: str, patience: Patience) -> Names:
 
     async def page(token: str | None) -> tuple[list[str], str | None]:
         async with system.service_client.get_container_client(container=container) as client:
-            pages = client.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page(continuation_token=token)
+            found = client.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=PAGE)
+            pages = found.by_page(continuation_token=token)
             async for blobs in pages:
                 names = [blob.name async for blob in blobs if not (blob.metadata or {}).get("hdi_isfolder")]
                 return names, pages.continuation_token
