@@ -80,9 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.measures", description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--size-of-the-video", action="store_true", help="also Data-Juicer at its default size")
+    parser.add_argument("--autoencoder", metavar="SOURCE", help="only the latents of a frame by it, as for the export")
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="(default: five, real and made)")
     options = parser.parse_args(arguments)
     CACHE.mkdir(parents=True, exist_ok=True)
+    if options.autoencoder is not None:
+        from bench.latents import seconds_a_frame  # PyTorch takes seconds to import
+
+        seconds = seconds_a_frame(options.autoencoder, CACHE, options.rounds)
+        print(f"bench: {seconds:.2f} s for the latents of a frame, in float32")
+        return 0
     paths = {path.name: path for path in options.videos} or real_videos() | made_videos(
         CACHE, [made.name for made in MADE], MADE
     )

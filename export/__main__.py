@@ -8,6 +8,7 @@ from pathlib import Path
 
 from export import (
     ACTIONS_REPOSITORY,
+    AUTOENCODER_REPOSITORY,
     CAMERA_REPOSITORY,
     FRAMES_REPOSITORY,
     MOTION_REPOSITORY,
@@ -27,8 +28,9 @@ SOURCE is one of
   demo                   the small bundled networks, of motion and camera
   random[:SEED]          random weights; the scores mean nothing
 
-Without --motion, --camera, --frames, --actions, --head and --remove, the two published checkpoints are exported. The
-last four alone leave the motion predictor and the camera classifier as they are; --motion or --camera exports both.
+Without --motion, --camera, --frames, --actions, --autoencoder, --head and --remove, the two published checkpoints are
+exported. The last five alone leave the motion predictor and the camera classifier as they are; --motion or --camera
+exports both.
 
 examples:
   {command}                                     the published checkpoints
@@ -38,6 +40,7 @@ examples:
   {command} --int8 a.mp4 b.mp4                  8-bit networks as well
   {command} --frames --actions                  adds an image encoder and an action classifier
   {command} --frames --text                     adds an image encoder and its text encoder
+  {command} --autoencoder                       adds the measures of latents
   {command} --head genre=heads/genre            adds a head of your own, head_genre
   {command} --remove actions                    takes the action classifier away
 
@@ -78,6 +81,13 @@ def main(arguments: list[str] | None = None) -> int:
         help="an action classifier: a VideoMAE with one label per clip (without a value: %(const)s)",
     )
     parser.add_argument(
+        "--autoencoder",
+        metavar="SOURCE",
+        nargs="?",
+        const=AUTOENCODER_REPOSITORY,
+        help="the encoder of an AutoencoderKL, for the measures of latents (without a value: %(const)s)",
+    )
+    parser.add_argument(
         "--head",
         metavar="NAME=DIRECTORY",
         type=_head,
@@ -90,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="NAME",
         action="append",
         default=[],
-        help="take an optional network away: frames, text, actions or head_NAME; may be repeated",
+        help="take an optional network away: frames, text, actions, autoencoder or head_NAME; may be repeated",
     )
     parser.add_argument(
         "--model-repository",
@@ -121,7 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--text is the text encoder of an image encoder: give --frames [SOURCE], too")
     if len(heads) < len(options.head):
         parser.error("two heads have the same name")
-    others = options.frames is not None or options.actions is not None or heads or options.remove
+    networks = (options.frames, options.actions, options.autoencoder)
+    others = any(source is not None for source in networks) or heads or options.remove
     if motion is not None or camera is not None or not others:
         motion, camera = motion or MOTION_REPOSITORY, camera or CAMERA_REPOSITORY
 
@@ -142,6 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
             frames=options.frames,
             text=options.text,
             actions=options.actions,
+            autoencoder=options.autoencoder,
             heads=heads,
             remove=options.remove,
         )
@@ -172,7 +184,7 @@ def _head(argument: str) -> tuple[str, Path]:
 
 def _other_sources(options: argparse.Namespace) -> str:
     command = command_as_typed()
-    optional = [f"--{name} DIRECTORY" for name in ("frames", "actions") if getattr(options, name)]
+    optional = [f"--{name} DIRECTORY" for name in ("frames", "actions", "autoencoder") if getattr(options, name)]
     optional += ["--text"] if options.text else []
     if optional and not (options.motion or options.camera):
         return f"export: for checkpoints in local directories:\n    {command} {' '.join(optional)}"

@@ -24,21 +24,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors` by name, as float32.
+def read_tensors(directory: Path, file: str = "model.safetensors") -> dict[str, Tensor]:
+    """The tensors of `file` by name, as float32.
 
     Names lose the prefix `_orig_mod.` of a compiled model. `SourceUnavailable` if the file is missing or damaged.
     """
-    path = directory / "model.safetensors"
+    path = directory / file
     if not path.is_file():
         if (
             pickles := sorted(directory.glob("*.bin"))
             + sorted(directory.glob("*.pt*"))
             + sorted(directory.glob("*.ckpt"))
         ):
-            why = "is a pickle, and reading a pickle can run any code: convert it to model.safetensors"
+            why = f"is a pickle, and reading a pickle can run any code: convert it to {file}"
             raise SourceUnavailable(f"{pickles[0]} {why}")
-        raise SourceUnavailable(f"{directory} has no model.safetensors")
+        raise SourceUnavailable(f"{directory} has no {file}")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:

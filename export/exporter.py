@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,17 +42,20 @@ class Exporter:
         example: torch.Tensor,
         *,
         lengths: tuple[int, int] | None = None,
+        relative: bool = False,
     ) -> None:
         """Write `network` in all forms of the target, and remove other forms of an earlier export.
 
         `example` is a batch of two or more. With `lengths`, the second axis of the input may have any length between
-        these two, and no plan is written. The network is converted in place: do not use it afterwards.
+        these two, and no plan is written. With `relative`, tolerances are shares of the largest output. The network is
+        converted in place: do not use it afterwards.
         """
         plans_wanted = None if lengths else self._plans
         parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         self._report(f"{model}: writing {parameters:.1f} M parameters as ONNX")
         # One row, but graphs are traced with more: this also checks that the first axis is dynamic.
         expected = outputs_of(network, example[:1])
+        unit = max(float(np.abs(output).max()) for output in expected) if relative else 1.0
 
         def graph(path: Path) -> None:
             write_graph(network, example, path, input_name=input_name, output_names=output_names, lengths=lengths)
@@ -60,7 +64,7 @@ class Exporter:
             started = time.monotonic()
             path = self._transaction.stage(f"{model}/1/{name}")
             graph(path)
-            difference = largest_difference(expected, path, example[:1], tolerance)
+            difference = largest_difference(expected, path, example[:1], tolerance * unit)
             seconds = time.monotonic() - started
             self._report(f"{model}: {name} differs from PyTorch by {difference:.1e}, {seconds:.0f} s")
 
@@ -75,10 +79,9 @@ class Exporter:
             with tempfile.TemporaryDirectory() as directory:
                 plain = Path(directory, GRAPH)
                 graph(plain)
-                largest_difference(expected, plain, example[:1], FP16_TOLERANCE)
-                source = PlanSource(
-                    plain, input_name, output_names[0], layers, example.numpy(), rows[0], FP16_TOLERANCE
-                )
+                tolerance = FP16_TOLERANCE * unit
+                largest_difference(expected, plain, example[:1], tolerance)
+                source = PlanSource(plain, input_name, output_names[0], layers, example.numpy(), rows[0], tolerance)
                 plans.write(source, model)
         else:
             self._remove(model, PLAN, STAMP)

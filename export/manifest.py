@@ -1,8 +1,8 @@
 """`weights.json`: what a model repository serves, and where each network's weights come from.
 
 `motion`, `camera`, `labels` and `shortest_edge` are the two networks of `video_motion`. The optional networks have one
-key each, only while they are there: `frames`, `text`, `actions`, and `heads`, an object with a key for each head.
-`metrics` names the measures, in the order of the columns of METRICS.
+key each, only while they are there: `frames`, `text`, `actions`, `autoencoder`, and `heads`, an object with a key for
+each head. `metrics` names the measures, in the order of the columns of METRICS.
 """
 
 import json
@@ -16,9 +16,15 @@ FRAMES_MODEL = "frame_encoder"
 TEXT_ENCODER_MODEL, TEXT_MODEL = "text_encoder", "text_embedding"
 """From token numbers, and from a sentence: the second tokenizes and asks the first."""
 ACTIONS_MODEL = "action_classifier"
+AUTOENCODER_MODEL = "frame_autoencoder"
 HEAD_MODEL = "head_"
 """What the name of a head's model begins with."""
-MODELS = {"frames": FRAMES_MODEL, "text": TEXT_ENCODER_MODEL, "actions": ACTIONS_MODEL}
+MODELS = {
+    "frames": FRAMES_MODEL,
+    "text": TEXT_ENCODER_MODEL,
+    "actions": ACTIONS_MODEL,
+    "autoencoder": AUTOENCODER_MODEL,
+}
 COMPANIONS = {TEXT_ENCODER_MODEL: TEXT_MODEL}
 """Models that come and go with another."""
 
@@ -51,7 +57,7 @@ def optional_models(content: Manifest) -> list[str]:
 
 
 def remove_network(content: Manifest, name: str) -> str:
-    """Take the network `name` (`frames`, `text`, `actions`, `head_NAME` or a model's name) out, and return its model.
+    """Take a network (a key of `MODELS`, or `head_NAME`) out, and return its model, whose name it may be called by.
 
     `ExportError` names what is there if it is not there.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from export.autoencoder import Autoencoder
 from export.camera_network import CameraCheckpoint, load_camera
 from export.ensemble import ensemble_files
 from export.errors import ExportError
@@ -22,13 +23,14 @@ from export.source import Checkpoint, open_source
 from export.targets import DEFAULT_TARGET, includes
 from export.text import Text
 from video.clips import CLIP_SHAPE, FRAME_SIZE
-from video.measures.measures import NAMES
+from video.measures.latents import measure_names
 
 if TYPE_CHECKING:
     from export.quantization import Clips
 
 Report = Callable[[str], None]
 
+KINDS: dict[str, Callable[[Checkpoint], OptionalNetwork]] = {**OPTIONAL, "autoencoder": Autoencoder}
 QUANTIZED = ("motion_backbone", "camera_classifier")
 INT8_FILES = ("model_int8.xml", "model_int8.bin")
 
@@ -44,25 +46,26 @@ def export_networks(
     frames: str | None = None,
     text: bool = False,
     actions: str | None = None,
+    autoencoder: str | None = None,
     heads: Mapping[str, Path] | None = None,
     remove: Sequence[str] = (),
 ) -> None:
     """Write the networks of checkpoint sources into a model repository, all or nothing.
 
-    `motion`, `camera`, `frames` and `actions` are a Hugging Face repository[@revision], a directory in that layout,
-    `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion` and `camera`
-    are both given or both None. With `text`, `frames` gives its text encoder as well. `heads` are directories of
-    `python -m training.heads` by their names. `remove` names optional networks to take away. `target` is one of
-    `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well. Files of an earlier export
-    of the same networks that this one does not write are removed. `report` gets progress lines, with each graph's
-    difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
+    `motion`, `camera`, `frames`, `actions` and `autoencoder` are a Hugging Face repository[@revision], a directory in
+    that layout, `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion`
+    and `camera` are both given or both None. With `text`, `frames` gives its text encoder as well. `heads` are
+    directories of `python -m training.heads` by their names. `remove` names optional networks to take away. `target` is
+    one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well. Files of an earlier
+    export of the same networks that this one does not write are removed. `report` gets progress lines, with each
+    graph's difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
     """
     if text and frames is None:
         raise ExportError("a text encoder comes with the image encoder of its checkpoint: give --frames SOURCE --text")
     with Transaction(model_repository) as transaction:
         try:
             # First: without TensorRT this fails at once, and the rest takes minutes.
-            given = {"frames": frames, "actions": actions}
+            given = {"frames": frames, "actions": actions, "autoencoder": autoencoder}
             exports = motion is not None or any(given.values())  # heads have no plans
             plans = Plans(transaction, report) if exports and includes(target, "tensorrt") else None
             exporter = Exporter(transaction, report, fp16=includes(target, "gpu"), plans=plans)
@@ -87,7 +90,7 @@ def export_networks(
                         "shortest_edge": classifier.shortest_edge,
                     }
                 checkpoints = {key: read(key, source) for key, source in given.items() if source is not None}
-                optional: list[OptionalNetwork] = [OPTIONAL[key](each) for key, each in checkpoints.items()]
+                optional: list[OptionalNetwork] = [KINDS[key](each) for key, each in checkpoints.items()]
                 optional += [Text(checkpoints["frames"])] if text else []
                 optional += [Head(name, directory, report) for name, directory in (heads or {}).items()]
                 for network in optional:
@@ -110,7 +113,7 @@ def export_networks(
                 transaction.remove_model(model)
                 report(f"{model}: removed")
             if not missing_networks(manifest):
-                manifest["metrics"] = list(NAMES)
+                manifest["metrics"] = list(measure_names(manifest))
                 for name, content in ensemble_files(manifest).items():
                     transaction.stage_text(name, content)
             # weights.json comes last: it says that the other files belong together.

@@ -17,7 +17,7 @@ from export.tensorrt import ShapeProfile, attention_of, find_builder, name_of_gp
 
 OPTIMUM_BATCH, MAXIMUM_BATCH = 16, 32
 """The smaller preferred batch of configs/tensorrt.pbtxt, and its max_batch_size."""
-BATCHES = {"frame_encoder": (64, 256)}
+BATCHES = {"frame_encoder": (64, 256), "frame_autoencoder": (16, 16)}
 """Networks with other batches than these two."""
 PLAN, STAMP = "model.plan", "model.plan.json"
 

@@ -124,10 +124,15 @@ def camera_config(labels: Sequence[str], *, width: int, depth: int, heads: int, 
     }
 
 
-def write_checkpoint(directory: Path, tensors: Mapping[str, NDArray[Any]], files: dict[str, dict[str, Any]]) -> None:
-    """Write `tensors` as `model.safetensors` into `directory`, which is created, and the JSON `files` beside it."""
+def write_checkpoint(
+    directory: Path,
+    tensors: Mapping[str, NDArray[Any]],
+    files: dict[str, dict[str, Any]],
+    tensors_file: str = "model.safetensors",
+) -> None:
+    """Write `tensors` as `tensors_file` into `directory`, which is created, and the JSON `files` beside it."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file(dict(tensors), directory / "model.safetensors", metadata={"format": "pt"})
+    save_file(dict(tensors), directory / tensors_file, metadata={"format": "pt"})
     for name, content in files.items():
         (directory / name).write_text(json.dumps(content, indent=2) + "\n")
 

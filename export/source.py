@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import SourceUnavailable
+from export.random_autoencoder import TENSORS, write_autoencoder_checkpoint
 from export.random_networks import write_actions_checkpoint, write_frames_checkpoint, write_text_checkpoint
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 
@@ -15,6 +16,7 @@ MOTION_REPOSITORY = "ai-forever/kandinsky-video-motion-predictor"
 CAMERA_REPOSITORY = "ai-forever/kandinsky-videomae-large-camera-motion"
 FRAMES_REPOSITORY = "openai/clip-vit-base-patch32"
 ACTIONS_REPOSITORY = "MCG-NJU/videomae-base-finetuned-kinetics"
+AUTOENCODER_REPOSITORY = "stabilityai/sdxl-vae"
 SAFETENSORS = {FRAMES_REPOSITORY: "refs/pr/15"}
 """Revisions with the weights of the main branch as safetensors, of repositories whose main branch has only a pickle."""
 
@@ -27,6 +29,7 @@ FILES = {
         *("tokenizer.json", "tokenizer_config.json"),
     ),
     "actions": ("config.json", "preprocessor_config.json", "model.safetensors"),
+    "autoencoder": ("config.json", TENSORS),
 }
 RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
     "motion": write_motion_checkpoint,
@@ -34,6 +37,7 @@ RANDOM_WEIGHTS: dict[str, Callable[[Path, int], None]] = {
     "frames": write_frames_checkpoint,
     "text": write_text_checkpoint,
     "actions": write_actions_checkpoint,
+    "autoencoder": write_autoencoder_checkpoint,
 }
 DEMO = Path(__file__).parent / "demo"
 """The two small checkpoints that `python -m training` wrote."""

@@ -31,6 +31,11 @@ COPYING = "embedding_copy"
 """A part of `video_signals` that the export writes, too."""
 TIMEOUT_SECONDS = 300.0
 INTERRUPTED = 130
+OPTIONAL = ("frames", "text", "actions", "autoencoder")
+"""The keys of optional networks in `weights.json`, beside heads."""
+DECODING = "video_decode"
+PREPARED_FOR = ("frame_encoder", "frame_autoencoder")
+"""The networks for which that prepares frames, as it read in `weights.json`: with them it is loaded again."""
 _EVERYWHERE = ("0.0.0.0", "::")
 
 EPILOG = """\
@@ -162,10 +167,11 @@ def change(server: RunningServer, repository: Path, models: list[str], *, remove
     _check_same(server.weights(), manifest)
     compile_models(repository)
     # What names a model goes after it comes, and before it goes.
-    steps = [*([] if remove else models), COPYING, *DESCRIBING]
+    decoding = [DECODING] if any(model in PREPARED_FOR for model in models) else []
+    steps = [*([] if remove else models), COPYING, *decoding, *DESCRIBING]
     for model in steps:
         started = time.monotonic()
-        if model == "video_sampling":
+        if model in ("video_sampling", DECODING):
             server.load_again(model)
         else:
             server.load(model)
@@ -180,7 +186,7 @@ def change(server: RunningServer, repository: Path, models: list[str], *, remove
 
 def optional_networks(manifest: dict[str, Any]) -> list[str]:
     """The models of optional networks that `weights.json` names."""
-    entries = [manifest[name] for name in ("frames", "text", "actions") if name in manifest]
+    entries = [manifest[name] for name in OPTIONAL if name in manifest]
     models = [entry["model"] for entry in (*entries, *manifest.get("heads", {}).values())]
     return [*models, "text_embedding"] if "text" in manifest else models
 
@@ -198,7 +204,7 @@ def _check_same(served: dict[str, Any], manifest: dict[str, Any]) -> None:
     """Heads, and what is described, must be those of the networks that are served."""
     pairs = [("motion predictor", served.get("motion"), manifest.get("motion"))]
     pairs.append(("camera classifier", served.get("camera"), manifest.get("camera")))
-    for network in ("frames", "text", "actions"):
+    for network in OPTIONAL:
         if network in served and network in manifest:
             pairs.append((network, served[network]["source"], manifest[network]["source"]))
     for name, before, now in pairs:

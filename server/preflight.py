@@ -56,7 +56,7 @@ def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, pr
     found = [f"{sentence}: train it again, or --remove it" for sentence in other_encoders(manifest)]
     if "text" in manifest and _lacks(model_repository, "text_embedding", "tokenizer.json"):
         found.append(f"{model_repository} has no text_embedding, which weights.json names: export it again (--text)")
-    for key in ("frames", "text", "actions"):
+    for key in ("frames", "text", "actions", "autoencoder"):
         model = manifest.get(key, {}).get("model")
         if model is None:
             continue
@@ -64,7 +64,7 @@ def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, pr
             found.append(f"{model_repository} has no {model}, which weights.json names: export it again (--{key})")
         elif profile == "gpu" and _lacks(model_repository, model, "model_fp16.onnx"):
             found.append(f"{model} has no fp16 network for the GPU: export it again (--{key}) without --target cpu")
-        elif key == "text":  # it has no 8-bit form
+        elif key in ("text", "autoencoder"):  # these have no 8-bit form
             continue
         elif profile == "cpu" and precision == "int8" and _lacks(model_repository, model, "model_int8.xml"):
             found.append(f"PRECISION is int8, but {model} has no 8-bit network: export it again (--{key}) with --int8")

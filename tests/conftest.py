@@ -40,6 +40,7 @@ BUILT = (
     "text_encoder",
     "text_embedding",
     "action_classifier",
+    "frame_autoencoder",
     "head_*",
     "video_signals",
     "embedding_copy",

@@ -320,6 +320,23 @@ def test_what_selection_drops_has_one_reason_each() -> None:
     assert dropped["top"].tolist() == [False, False, True, False, False, False]
 
 
+def test_a_filter_that_learned_from_latents_knows_whose(
+    learned: tuple[Path, Path, NDArray[np.bool_]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = replace(METADATA, weights=METADATA.weights | {"autoencoder": "made@5"})
+    scores, good = table(tmp_path / "scores.parquet", 60, metadata=metadata)
+    videos = read_table(scores)["video"].to_pylist()
+    answers = write_answers(tmp_path / "answers.csv", list(zip(videos, map(bool, good), strict=True)))
+    output = tmp_path / "filter.json"
+    assert run(capsys, "learn", scores, "--annotations", answers, "--output", output)[0] == 0
+    assert run(capsys, "filter", scores, "--learned", output)[0] == 0
+    status, _, err = run(capsys, "filter", learned[1], "--learned", output)
+    assert status == 1
+    assert f"learned from scores of made@5 (autoencoder), and {learned[1]} has scores of None: learn it again" in err
+    # One that learned without an autoencoder takes a table with one.
+    assert run(capsys, "filter", scores, "--learned", learned[0])[0] == 0
+
+
 @pytest.mark.parametrize(
     ("metadata", "sentence"),
     [

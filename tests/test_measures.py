@@ -17,6 +17,7 @@ from fixtures.synthetic import encode
 from video import InvalidVideo, IsolatedDecoder, Limits
 from video.errors import InvalidParameter, Reason
 from video.measures.frames import INTERVAL_SECONDS, MAX_MEASURED, measured_frames
+from video.measures.latents import LATENT_NAMES
 from video.measures.measures import NAMES, Measures
 from video.measures.measuring import MeasuredFrames
 from video.orders import check_orders
@@ -372,6 +373,6 @@ def test_orders_that_no_plan_has_are_refused(order: NDArray[np.integer], sentenc
 def test_the_client_and_the_page_name_every_measure() -> None:
     from client._sdk.metrics import Metrics
 
-    assert tuple(field.name for field in fields(Metrics)) == NAMES
+    assert tuple(field.name for field in fields(Metrics)) == (*NAMES, *LATENT_NAMES)
     page = (Path(__file__).parent.parent / "docs" / "measures.md").read_text()
-    assert [name for name in NAMES if f"| `{name}`" not in page] == []
+    assert [name for name in (*NAMES, *LATENT_NAMES) if f"| `{name}`" not in page] == []

@@ -16,11 +16,14 @@ from client._tables.table import SCHEMA, read_metadata, read_table
 from tests.stub_signals import WEIGHTS, SignalsConnection, answer_with_signals
 
 NAMES = tuple(METRIC_COLUMNS.values())
-VALUES = np.array([[41, 1234.5678, 0.1, 9.75, 1.25, np.nan, 2, 100.5, 3000.25, 0.125, np.nan, 0.0]], np.float32)
+VALUES = np.array(
+    [[41, 1234.5678, 0.1, 9.75, 1.25, np.nan, 2, 100.5, 3000.25, 0.125, np.nan, 0.0, 0.25, 0.5]], np.float32
+)
 MEASURES = {
     **{"frames": 41, "max_rgb_diff": 1234.56775, "mean_rgb_diff": 0.100000001, "max_velocity": 9.75},
     **{"mean_velocity": 1.25, "motion_vectors": None, "cuts": 2, "brightness": 100.5, "sharpness": 3000.25},
     **{"black_share": 0.125, "frozen_share": None, "letterbox": 0.0},
+    **{"latent_mse": 0.25, "latent_cosine": 0.5},
 }
 
 
@@ -66,6 +69,21 @@ def test_measures_are_read_by_their_names(connection: SignalsConnection) -> None
         connection.outputs = connection.outputs | {"METRICS": np.empty((0, 3), np.float32)}
         with pytest.raises(ServerError):
             client.score(b"a", signals="metrics")
+
+
+def test_the_weights_of_the_autoencoder_are_told_with_its_measures(
+    connection: SignalsConnection, videos: list[str], tmp_path: Path
+) -> None:
+    connection.weights = connection.weights | {"autoencoder": {"source": "e@5"}}
+    with Client() as client:
+        found = client.score(b"a", signals="metrics")
+        assert client.weights().autoencoder == "e@5"
+        others = client.score(b"a", signals="motion")
+    assert found.as_dict()["weights"]["autoencoder"] == "e@5"
+    assert "autoencoder" not in others.as_dict()["weights"]
+    path = tmp_path / "scores.parquet"
+    assert score(videos[:1], path, "--signals", "motion,metrics") == 0
+    assert read_metadata(path).weights["autoencoder"] == "e@5"
 
 
 def test_a_server_that_measures_nothing_says_so(

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from tritonclient.utils import InferenceServerException
 
 from client import AsyncClient, Client, InvalidRequest
 from client._commands import score as score_command
+from export.autoencoder_network import load_autoencoder
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint, write_text_checkpoint
+from fixtures.autoencoders import latent_measures, latents_with_diffusers, squares, write_small
 from fixtures.encoders import SENTENCES, embed_text_with_transformers, embed_with_transformers, write_text_encoder
 from fixtures.synthetic import decode_all, encode
 from server import Server, Settings, running
@@ -30,6 +32,7 @@ from training.heads.saved import HeadConfig, load_head, save_head
 from training.heads.tables import read_rows
 from video.isolation import IsolatedDecoder
 from video.limits import Limits
+from video.measures.latents import LATENT_NAMES
 from video.measures.measures import NAMES
 from video.resize import crop
 from video.sampling import evenly_spread
@@ -50,6 +53,7 @@ def served(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     (root / "head").mkdir()
     save_head(KINDS["linear"](config.shape), config, root / "head")
     sources: dict[str, Any] = {"frames": str(encoder), "text": True, "actions": str(root / "actions")}
+    sources["autoencoder"] = str(write_small(root / "autoencoder"))
     export_networks(None, None, repository, lambda _: None, target="cpu", heads={"moves": root / "head"}, **sources)
     with running(Settings.on_free_ports(repository, precision="f32")) as started:
         yield started
@@ -72,6 +76,7 @@ def test_every_optional_network_is_served(served: Server) -> None:
     for model, name, output, shape in (
         ("frame_encoder", "FRAME_CLIPS", "FRAME_EMBEDDINGS", (256, 32, 32, 3)),
         ("action_classifier", "ACTION_CLIPS", "ACTION_PROBABILITIES", (2, 16, 224, 224, 3)),
+        ("frame_autoencoder", "FRAMES", "LATENTS", (16, 240, 240, 3)),
     ):
         value = rng.integers(0, 256, shape, dtype=np.uint8)
         session = onnxruntime.InferenceSession(repository / model / "1" / "model.onnx")
@@ -245,14 +250,54 @@ def test_measures_are_those_of_the_decoder_and_only_where_they_are_named(served:
         indices = np.array(plan["frame_indices"])
         measures = decoder.decode(memoryview(video), indices, none, none, 224, metric_order=order).measures
     assert measures is not None
-    assert names == list(NAMES)
-    np.testing.assert_array_equal(alone["METRICS"], measures.row(names))
+    assert names == [*NAMES, *LATENT_NAMES]
+    np.testing.assert_array_equal(alone["METRICS"][:, : len(NAMES)], measures.row(NAMES))
     np.testing.assert_array_equal(both["METRICS"], alone["METRICS"])
     assert alone["METRICS"][0, 0] == 20
     for parameters in ({"signals": "motion"}, {}):
         answer = infer(served, "video_signals", "VIDEO", encoded(video), *outputs, **parameters)
-        assert answer["METRICS"].shape == (0, len(NAMES))
+        assert answer["METRICS"].shape == (0, len(names))
         np.testing.assert_array_equal(answer["MOTION_SCORES"], both["MOTION_SCORES"])
+
+
+def check_latents(served: Server, latents_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
+    """Of more frames than the autoencoder takes at once, of a part of the video, and of one frame."""
+    video = encode(100, rate=20, width=192, height=108)
+    frames, found = decode_all(video), []
+    for chosen, part in (
+        (frames[::5], {}),
+        (frames[20:60:5], {"start_seconds": 1.0, "end_seconds": 3.0}),
+        (frames[99:], {"start_seconds": 4.95}),
+    ):
+        pictures = squares(chosen)
+        with Client(served.url) as client:
+            metrics = client.score(video, signals="metrics", **part).metrics
+        assert metrics is not None
+        assert metrics.frames == len(pictures)
+        if len(pictures) == 1:
+            assert (metrics.latent_mse, metrics.latent_cosine) == (None, None)
+            continue
+        expected = latent_measures(latents_of(pictures))
+        assert (metrics.latent_mse, metrics.latent_cosine) == pytest.approx(expected, rel=1e-3)
+        found.append(expected)
+    # The comparison sees other frames.
+    assert found[0] != pytest.approx(found[1], rel=0.01)
+
+
+def test_measures_of_latents_are_those_of_their_definition(served: Server) -> None:
+    network = load_autoencoder(served.settings.model_repository.parent / "autoencoder").network
+
+    def latents_of(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network(torch.from_numpy(pictures)).numpy()
+
+    check_latents(served, latents_of)
+
+
+@pytest.mark.slow
+def test_measures_of_latents_are_those_of_diffusers_own_encoder(served: Server) -> None:
+    directory = served.settings.model_repository.parent / "autoencoder"
+    check_latents(served, lambda pictures: latents_with_diffusers(directory, pictures))
 
 
 def counts(server: Server) -> dict[str, int]:
@@ -287,7 +332,7 @@ def settled_counts(server: Server) -> dict[str, int]:
         ("frames", ("FRAME_EMBEDDINGS",), {"frame_encoder"}),
         ("actions", ("ACTION_PROBABILITIES",), {"action_classifier"}),
         ("segments", ("SEGMENT_EMBEDDINGS",), {"motion_backbone", "embedding_copy"}),
-        ("metrics", ("METRICS",), set()),
+        ("metrics", ("METRICS",), {"frame_autoencoder"}),
     ],
 )
 def test_one_upload_is_decoded_once_and_nothing_else_is_computed(

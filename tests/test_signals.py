@@ -17,10 +17,13 @@ from tests.configs import full_shapes
 from tests.configs import parse as parse_file
 from tests.conftest import MODEL_REPOSITORY
 from video.clips import CLIP_FRAMES, FRAME_SIZE
+from video.measures.picture_form import SIDE
+from video.picture_parts import PART
 
 VALUES: dict[str, dict[str, object]] = {
     "frame_encoder": {"height": 240, "width": 256, "dimensions": 512},
     "action_classifier": {"labels": 400},
+    "frame_autoencoder": {"side": 240, "channels": 8, "height": 30, "width": 30},
 }
 PROFILES = {"gpu": "config.pbtxt", "cpu": "configs/cpu.pbtxt", "tensorrt": "configs/tensorrt.pbtxt"}
 HEADS = {"quality": {"on": "frames"}, "static_pan": {"on": "segments"}}
@@ -77,6 +80,10 @@ def test_the_tensors_of_the_optional_models() -> None:
         "ACTION_CLIPS": (uint8, [-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]),
         "ACTION_PROBABILITIES": (fp32, [-1, 400]),
     }
+    assert full_shapes(config_of("frame_autoencoder", "gpu")) == {
+        "FRAMES": (uint8, [-1, SIDE, SIDE, 3]),
+        "LATENTS": (fp32, [-1, 8, 30, 30]),
+    }
     for profile in PROFILES:
         (output,) = config_of("action_classifier", profile).output
         assert output.label_filename == "labels.txt"
@@ -93,7 +100,12 @@ def test_optional_models_on_a_gpu_have_queues_timeouts_and_warmup(model: str, pr
     sizes = [warmup.batch_size for warmup in config.model_warmup]
     assert {1, config.max_batch_size} <= set(sizes)
     if profile == "gpu":
-        assert sizes == {"action_classifier": list(range(32, 0, -1)), "frame_encoder": [256, 128, 64, 32, 16, 1]}[model]
+        expected = {
+            "action_classifier": [*range(32, 0, -1)],
+            "frame_encoder": [256, 128, 64, 32, 16, 1],
+            "frame_autoencoder": [*range(16, 0, -1)],
+        }
+        assert sizes == expected[model]
         assert config.optimization == camera.optimization
     for warmup in config.model_warmup:
         (tensor,) = config.input
@@ -101,7 +113,13 @@ def test_optional_models_on_a_gpu_have_queues_timeouts_and_warmup(model: str, pr
         assert (given.data_type, list(given.dims), given.zero_data) == (tensor.data_type, list(tensor.dims), True)
     optimum, maximum = BATCHES.get(model, (OPTIMUM_BATCH, MAXIMUM_BATCH))
     assert config.max_batch_size == maximum
-    assert list(config.dynamic_batching.preferred_batch_size) == [optimum, maximum]
+    assert list(config.dynamic_batching.preferred_batch_size) == sorted({optimum, maximum})
+
+
+def test_an_autoencoder_takes_a_part_of_a_video_at_once_and_is_exact() -> None:
+    cpu = config_of("frame_autoencoder", "cpu")
+    assert cpu.max_batch_size == PART
+    assert cpu.parameters["PRECISION"].string_value == "f32"
 
 
 def test_an_encoder_takes_all_frames_of_a_request_at_once() -> None:

@@ -35,6 +35,7 @@ from video.malloc_trim import OWN_PAGES
 from video.measures.measures import Measures
 from video.orders import NO_FRAMES, check_orders, check_stripped
 from video.parameters import Parameters
+from video.picture_parts import PART_BYTES, PicturesIn, Use
 from video.plan import checked, max_stripped_bytes
 from video.signals import OF_VIDEO_MOTION, Signal
 from video.strip import Strip
@@ -79,7 +80,7 @@ class End(StrEnum):
     EXITED = "exited"
     """It exited."""
     ABANDONED = "abandoned"
-    """It was killed because its caller had gone."""
+    """It was killed because its caller had gone, or because nobody could use its pictures."""
     MISBEHAVED = "misbehaved"
     """It could not be reached, or returned an invalid response, and was killed."""
 
@@ -205,10 +206,12 @@ class IsolatedDecoder:
         frame_order: NDArray[np.integer] = NO_FRAMES,
         frame_form: FrameForm | None = None,
         metric_order: NDArray[np.integer] = NO_FRAMES,
+        on_pictures: Use | None = None,
     ) -> Clips:
         """The clips of an encoded `video`, and the frames at `frame_order` in the form of the image encoder.
 
-        The frames at `metric_order`, ascending, are measured.
+        The frames at `metric_order`, ascending, are measured. `on_pictures` gets their pictures, a part at a time
+        (`video.picture_parts`), while the worker waits. What it raises is passed on, and ends the worker.
 
         The arguments are those of `video.decoding.decode`; `share` is as in `plan`. With `stripped_video` and
         `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are all found; empty ones
@@ -231,11 +234,16 @@ class IsolatedDecoder:
             "frame_form": frame_form.as_dict() if frame_form else None,
             "allow_damaged": allow_damaged,
             "stripped_indices": [],
+            "pictures": on_pictures is not None and bool(len(metric_order)),
         }
+        picture_bytes = PART_BYTES if arguments["pictures"] else 0
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_memory("video", video))
             # Nothing can be mapped of no bytes, which measures alone need.
-            out = stack.enter_context(_memory("clips", size=max(clip_bytes + frame_bytes, 1)))
+            out = stack.enter_context(_memory("clips", size=max(clip_bytes + frame_bytes + picture_bytes, 1)))
+            pictures = None
+            if on_pictures is not None and picture_bytes:
+                pictures = PicturesIn(np.frombuffer(mmap.mmap(out, 0), np.uint8), len(metric_order), on_pictures)
             descriptors = [file, out]
             if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
                 check_stripped(frame_indices, stripped_indices)
@@ -248,13 +256,15 @@ class IsolatedDecoder:
                 measures = None if said["measures"] is None else Measures.checked(said["measures"])
                 if (measures is None) != (not len(metric_order)):
                     raise ValueError("measures of no frames, or none of some")
+                if pictures is not None:
+                    pictures.check_complete()
                 return measures
 
-            measures = self._ask("decode", arguments, descriptors, check)
-            memory = np.frombuffer(mmap.mmap(out, 0), np.uint8)[: clip_bytes + frame_bytes]
+            measures = self._ask("decode", arguments, descriptors, check, pictures)
+            memory = np.frombuffer(mmap.mmap(out, 0), np.uint8)
         clips = memory[:clip_bytes].reshape(-1, CLIP_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
         size = (frame_form.height, frame_form.width) if frame_form else (0, 0)
-        frames = memory[clip_bytes:].reshape(len(frame_order), *size, 3)
+        frames = memory[clip_bytes : clip_bytes + frame_bytes].reshape(len(frame_order), *size, 3)
         segments = len(motion_order) // CLIP_FRAMES
         return Clips(clips[:segments], clips[segments:], frames, measures)
 
@@ -273,14 +283,26 @@ class IsolatedDecoder:
             allowed = f"the maximum is {self.limits.max_bytes}"
             raise InvalidVideo(f"the file has {video.nbytes} bytes; {allowed}", Reason.TOO_LARGE)
 
-    def _ask(self, operation: str, arguments: dict[str, Any], descriptors: list[int], check: Callable[[Any], T]) -> T:
-        """The worker's result, validated by `check`; if that raises, the worker is compromised and is killed."""
+    def _ask(
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        descriptors: list[int],
+        check: Callable[[Any], T],
+        pictures: PicturesIn | None = None,
+    ) -> T:
+        """The worker's result, validated by `check`; if that raises, the worker is compromised and is killed.
+
+        `pictures` takes what it says before. What that raises is passed on.
+        """
         message = json.dumps({"operation": operation, "arguments": arguments}).encode()
         try:
             answer = b""
             # If a worker dies before it acknowledges the request, the next one gets it.
             if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
                 answer = self._receive()
+                while pictures is not None and self._take(pictures, answer):
+                    answer = self._receive()
         except _OverCpuLimit as over:
             self._stop(End.TIMED_OUT)
             raise Busy(
@@ -311,6 +333,21 @@ class IsolatedDecoder:
             if self._yields and self._process is not None:
                 self._replace()
         raise failure(sentence, reason)
+
+    def _take(self, pictures: PicturesIn, message: bytes) -> bool:
+        """Whether the worker's message is about pictures, which were then taken and acknowledged."""
+        assert self._channel is not None
+        try:
+            if not pictures.take(message):
+                return False
+        except (ValueError, TypeError, RecursionError):
+            self._stop(End.MISBEHAVED)
+            raise DecoderFailed("the decoder process returned an invalid response") from None
+        except BaseException:
+            self._stop(End.ABANDONED)  # it waits, and nothing it could still say is of use
+            raise
+        self._channel.sendall(TAKEN)
+        return True
 
     def _replace(self) -> None:
         """Start another worker, with the usual priority, for the next request."""

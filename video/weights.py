@@ -9,6 +9,7 @@ OF_OPTIONAL = {
     "frames": ("source", "architecture", "dimensions"),
     "text": ("source", "architecture", "dimensions", "max_tokens"),
     "actions": ("source", "labels"),
+    "autoencoder": ("source",),
 }
 """Of the optional networks."""
 OF_HEAD = ("source", "on", "encoder", "labels")

@@ -2,8 +2,10 @@
 
 LIMITS are the fields of `video.limits.Limits` as JSON. The worker answers one request at a time over the socket FD,
 until the other end closes. A request is a JSON object; the file, and for decoding the memory to fill, are descriptors
-that come with it. The worker acknowledges it at once. The answer is a JSON object with `frames_decoded` and either
-`result`, or `error`, `message` and `reason`: numbers and text only, because a hostile file may control this process.
+that come with it. The worker acknowledges it at once. Before the answer, it may say that there are measured pictures in
+the memory (`video.picture_parts`), and waits until they are acknowledged. The answer is a JSON object with
+`frames_decoded` and either `result`, or `error`, `message` and `reason`: numbers and text only, because a hostile file
+may control this process.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,6 +43,7 @@ from video.malloc_trim import give_back
 from video.measures import measuring
 from video.measures.measuring import MeasuredFrames
 from video.parameters import Parameters
+from video.picture_parts import PicturesOut, Tell
 from video.resize import crop, stretch
 from video.salvage import sample_what_decodes
 from video.sampling import sample
@@ -54,7 +58,14 @@ MAX_DESCRIPTORS = 3
 
 
 def plan(
-    video: BinaryIO, limits: Limits, total: Decoded, stripped_descriptor: int, parameters: dict[str, Any], strip: str
+    video: BinaryIO,
+    limits: Limits,
+    total: Decoded,
+    tell: Tell,  # noqa: ARG001 - for decoding
+    stripped_descriptor: int,
+    *,
+    parameters: dict[str, Any],
+    strip: str,
 ) -> dict[str, Any]:
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
 
@@ -109,6 +120,7 @@ def decode_into(
     video: BinaryIO,
     limits: Limits,
     total: Decoded,
+    tell: Tell,
     clips_descriptor: int,
     stripped_descriptor: int | None = None,
     *,
@@ -121,10 +133,12 @@ def decode_into(
     frame_form: dict[str, Any] | None,
     allow_damaged: bool,
     stripped_indices: list[int],
+    pictures: bool,
 ) -> dict[str, Any]:
     """Decode the wanted frames into the shared memory `clips_descriptor`, from the stripped file if there is one.
 
-    Returns `measures`, None if no frames are to be measured: the fields of `Measures`.
+    With `pictures`, `tell` says when those of measured frames are at the end of that memory. Returns `measures`, None
+    if no frames are to be measured: the fields of `Measures`.
     """
     # Unmapped when nothing refers to it any more; a traceback still may.
     memory = np.frombuffer(mmap.mmap(clips_descriptor, 0), np.uint8)
@@ -134,11 +148,13 @@ def decode_into(
         stripped = frames = None
         if frame_form is not None and frame_order:
             form = FrameForm(**frame_form)
-            frames = Frames(np.array(frame_order), form, memory[clip_bytes:].reshape(-1, form.height, form.width, 3))
+            rest, frame_bytes = memory[clip_bytes:], len(frame_order) * form.frame_bytes
+            frames = Frames(np.array(frame_order), form, rest[:frame_bytes].reshape(-1, form.height, form.width, 3))
         if stripped_descriptor is not None:
             file = stack.enter_context(open(stripped_descriptor, "rb", buffering=0, closefd=False))
             stripped = file, np.array(stripped_indices)
-        measured = MeasuredFrames(metric_order) if metric_order else None
+        shown = PicturesOut(memory, tell) if pictures else None
+        measured = MeasuredFrames(metric_order, None if shown is None else shown.take) if metric_order else None
         if measured is not None:
             stack.callback(measured.close)
         decode(
@@ -155,7 +171,10 @@ def decode_into(
             frames=frames,
             measured=measured,
         )
-        return {"measures": None if measured is None else measured.result().as_dict()}
+        measures = None if measured is None else measured.result().as_dict()
+        if shown is not None:
+            shown.flush()
+        return {"measures": measures}
 
 
 OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"plan": plan, "decode": decode_into}
@@ -178,7 +197,7 @@ def main() -> None:
                 return
             channel.sendall(TAKEN)
             try:
-                answer = respond(json.loads(message), descriptors, limits)
+                answer = respond(json.loads(message), descriptors, limits, partial(exchange, channel))
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
@@ -187,21 +206,30 @@ def main() -> None:
             give_back()  # or each worker would keep as much as its largest video took
 
 
-def respond(request: dict[str, Any], descriptors: list[int], limits: Limits) -> dict[str, Any]:
+def exchange(channel: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message in the middle of a request, and wait until it is acknowledged."""
+    channel.sendall(json.dumps(message).encode())
+    if channel.recv(MESSAGE_BYTES) != TAKEN:
+        raise SystemExit  # nobody waits for the answer any more
+
+
+def respond(request: dict[str, Any], descriptors: list[int], limits: Limits, tell: Tell) -> dict[str, Any]:
     """The answer to one request; it has `frames_decoded` even if the request fails."""
     total = Decoded()
-    answer = _answer(request, descriptors, limits, total)
+    answer = _answer(request, descriptors, limits, total, tell)
     return answer | {"frames_decoded": total.frames}
 
 
-def _answer(request: dict[str, Any], descriptors: list[int], limits: Limits, total: Decoded) -> dict[str, Any]:
+def _answer(
+    request: dict[str, Any], descriptors: list[int], limits: Limits, total: Decoded, tell: Tell
+) -> dict[str, Any]:
     too_much = InvalidVideo(
         f"decoding the video needs more than {limits.max_memory_bytes / 2**30:.3g} GiB", Reason.TOO_LARGE
     )
     try:
         with open(descriptors[0], "rb", buffering=0, closefd=False) as video:
             operation = OPERATIONS[request["operation"]]
-            return {"result": operation(video, limits, total, *descriptors[1:], **request["arguments"])}
+            return {"result": operation(video, limits, total, tell, *descriptors[1:], **request["arguments"])}
     except VideoError as error:
         return _failure(error)
     except MemoryError:

@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion learn"
         return 1
     held_out = figures(examples.keep, learned.held_out)
     origin = Origin(
-        weights={network: metadata.weights.get(network, "") for network in ("motion", "camera")},
+        weights={network: metadata.weights.get(network, "") for network in ("motion", "camera")}
+        | {network: name for network, name in metadata.weights.items() if network == "autoencoder"},
         labels=metadata.labels,
         answers={"yes": int(examples.keep.sum()), "no": int((~examples.keep).sum())},
         figures={name: asdict(figure) for name, figure in held_out.items()},

@@ -74,7 +74,7 @@ class LearnedFilter:
         """Raise `LearnError` unless the table has the features, from the same weights."""
         if not metadata.weights:
             raise LearnError(f"{table} does not say which weights its scores come from, so the filter may not fit")
-        for network in _NETWORKS:
+        for network in dict.fromkeys((*_NETWORKS, *self.origin.weights)):
             learned, given = self.origin.weights.get(network), metadata.weights.get(network)
             if learned != given:
                 raise LearnError(

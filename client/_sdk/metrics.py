@@ -1,4 +1,4 @@
-"""The measures of a video: how its pixels change, computed without a network."""
+"""The measures of a video: how its pixels change and, where there is an autoencoder, its latents."""
 
 import math
 from collections.abc import Sequence
@@ -42,6 +42,10 @@ class Metrics:
     """From 0 to 1: the share of the neighbours between which nothing changes."""
     letterbox: float | None = None
     """From 0 to 1: the share of the picture that black bars take."""
+    latent_mse: float | None = None
+    """The mean squared difference of an autoencoder's latents between neighbours; None without an autoencoder."""
+    latent_cosine: float | None = None
+    """From -1 to 1: the mean over all neighbours of the cosine between the same; None without an autoencoder."""
 
 
 WHOLE = ("frames", "cuts")

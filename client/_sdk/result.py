@@ -120,6 +120,8 @@ class Weights:
     """The measures, in the order of the server's columns; empty if it measures nothing."""
     text: str | None = None
     """Weights of the text encoder, which are those of the image encoder; None if there is none."""
+    autoencoder: str | None = None
+    """Weights of the autoencoder, by whose latents frames are measured, too; None if there is none."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -158,6 +160,8 @@ def weights_of_signals(weights: Weights, signals: Collection[str], heads: Collec
     used = {network: name for network, name in networks.items() if network in signals and name is not None}
     if "segments" in used:
         used["motion"] = used.pop("segments")
+    if "metrics" in signals and weights.autoencoder is not None:
+        used["autoencoder"] = weights.autoencoder
     return used | {f"head_{head.name}": head.weights for head in weights.heads if head.name in heads}
 
 
@@ -191,7 +195,7 @@ class Score:
     heads: dict[str, dict[str, float]] | None = None
     """For each head by its name, the probability of each of its labels; None if there is none."""
     metrics: Metrics | None = None
-    """Cheap measures of how the pixels change; None if not asked for."""
+    """Measures of how the frames change; None if not asked for."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Score):
@@ -237,7 +241,7 @@ class Score:
 
     def _signals(self) -> list[str]:
         """The signals beside motion and camera."""
-        return [name for name in ("segments", "frames", "actions") if getattr(self, name) is not None]
+        return [name for name in ("segments", "frames", "actions", "metrics") if getattr(self, name) is not None]
 
 
 def exact_floats(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -283,6 +287,7 @@ def parse_weights(tensor: NDArray[np.object_]) -> Weights:
         tuple(heads),
         tuple(content.get("metrics", ())),
         content["text"]["source"] if "text" in content else None,
+        content["autoencoder"]["source"] if "autoencoder" in content else None,
     )
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.measures.light import BLACK_PIXELS
-from video.measures.picture import HEIGHT, WIDTH, Picture
+from video.measures.picture import Picture
+from video.measures.picture_form import HEIGHT, WIDTH
 
 BAR_LEVEL = 16
 """A pixel of a bar is at most so bright; bars are darker than what is called black in a picture."""

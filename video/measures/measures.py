@@ -44,8 +44,7 @@ class Measures:
 
     def row(self, names: Sequence[str]) -> NDArray[np.float32]:
         """(1, names) float32: these measures, NaN for None."""
-        values = (getattr(self, name) for name in names)
-        return np.array([[math.nan if value is None else value for value in values]], np.float32)
+        return row_of(self.as_dict(), names)
 
     def as_dict(self) -> dict[str, float | None]:
         """The measures by name."""
@@ -64,8 +63,14 @@ class Measures:
         return cls(**said)
 
 
+def row_of(measures: Mapping[str, float | None], names: Sequence[str]) -> NDArray[np.float32]:
+    """(1, names) float32: these of the measures, NaN for None."""
+    values = (measures[name] for name in names)
+    return np.array([[math.nan if value is None else value for value in values]], np.float32)
+
+
 NAMES = tuple(field.name for field in fields(Measures))
-"""The measures, in the order of the columns of METRICS; new ones come last."""
+"""The measures without a network, in the order of the columns of METRICS; those of `video.measures.latents` follow."""
 WHOLE = ("frames", "cuts")
 OPTIONAL = tuple(field.name for field in fields(Measures) if "None" in str(field.type))
 MOST = 1e9

@@ -1,7 +1,7 @@
 """Measures the frames of a video on threads of their own, while the next ones are decoded."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from os import sched_getaffinity
 
@@ -23,13 +23,19 @@ MAX_WAITING = 8
 """Frames that are decoded and not yet measured: each is in memory at full size."""
 
 
+Show = Callable[[int, Picture], None]
+"""Gets each measured picture, (240, 240, 3) RGB, with its number from 0 on, in order."""
+
+
 class MeasuredFrames:
     """The frames at these positions among the wanted ones, ascending; decoding may begin again from the first."""
 
-    def __init__(self, positions: Iterable[int]) -> None:
+    def __init__(self, positions: Iterable[int], show: Show | None = None) -> None:
+        """`show` gets the pictures; again from number 0 on if decoding begins again."""
         self._positions = frozenset(positions)
         self._first = min(self._positions)
-        self._measuring = Measuring()
+        self._show = show
+        self._measuring = Measuring(show)
 
     def __contains__(self, position: int) -> bool:
         return position in self._positions
@@ -38,7 +44,7 @@ class MeasuredFrames:
         """Measure the frame at a position: as displayed, (height, width, 3) RGB, and as decoded."""
         if position == self._first:
             self.close()
-            self._measuring = Measuring()
+            self._measuring = Measuring(self._show)
         self._measuring.take(picture, vector_length(frame))
 
     def result(self) -> Measures:
@@ -53,7 +59,8 @@ class MeasuredFrames:
 class Measuring:
     """Measures frames in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, show: Show | None = None) -> None:
+        self._show = show
         self._threads = ThreadPoolExecutor(min(MAX_THREADS, len(sched_getaffinity(0))))
         self._looks: deque[Future[Look]] = deque()
         self._last: Future[Look] | None = None
@@ -105,6 +112,8 @@ class Measuring:
         self._threads.shutdown(cancel_futures=True)
 
     def _add(self, look: Look) -> None:
+        if self._show is not None:
+            self._show(len(self._brightness), look.picture)
         self._brightness.append(look.brightness)
         self._sharpness.append(look.sharpness)
         self._cuts.take(look.shot)

@@ -5,10 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-HEIGHT, WIDTH = 320, 240
-"""Of a resized frame, whatever its shape was."""
-SIDE = 240
-"""Of the square in its centre."""
+from video.measures.picture_form import HEIGHT, SIDE, WIDTH
+
 TOP, LEFT = (HEIGHT - SIDE) // 2, (WIDTH - SIDE) // 2
 
 Picture = NDArray[np.uint8]

@@ -1,17 +1,20 @@
 """VIDEO and the frames that `video_sampling` chose, to clips: the Triton interface of `video.decoding`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils  # before the project: it puts PYTHONPATH into sys.path
 from numpy.typing import NDArray
 
+from video.autoencoder_model import MODEL as AUTOENCODER
+from video.autoencoder_model import LatentMeasuring, room_for
 from video.clips import FRAME_BYTES
 from video.decoder import Decoder
 from video.frame_form import FrameForm
 from video.gpu_decoder import positive
-from video.measures.measures import NAMES, Measures
+from video.measures.latents import LATENT_NAMES
+from video.measures.measures import NAMES, Measures, row_of
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
 from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
@@ -41,7 +44,11 @@ class TritonPythonModel(VideoModel):
         encoder = self.manifest.get("frames")
         self.frame_form = FrameForm.of(encoder["preprocessing"]) if encoder else None
         self.metrics_names: tuple[str, ...] = tuple(self.manifest.get("metrics", ()))
-        if unknown := [name for name in self.metrics_names if name not in NAMES]:
+        autoencoder = self.manifest.get("autoencoder")
+        self.latents = tuple(autoencoder["latents"]) if autoencoder else None
+        """The shape of a frame's latents; None without an autoencoder."""
+        known = NAMES if self.latents is None else (*NAMES, *LATENT_NAMES)
+        if unknown := [name for name in self.metrics_names if name not in known]:
             raise pb_utils.TritonModelException(f"weights.json names the measure {unknown[0]!r}: export again")
         # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
         self.nvdec_seconds = 0.0
@@ -82,6 +89,9 @@ class TritonPythonModel(VideoModel):
         ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
         needs |= {"frame_encoder": frame_bytes} if frame_bytes else {}
+        if self.latents is not None and len(metric_order):  # a part of the pictures at a time
+            needs["video_decode"] += room_for(self.latents)
+            needs[AUTOENCODER] = room_for(self.latents)
         if on_gpu:  # what the call takes here, and with pip's DALI there, too
             needs["video_decode"] += stripped_video.nbytes
             needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
@@ -92,7 +102,8 @@ class TritonPythonModel(VideoModel):
             clips = self._on_gpu(request, stripped_video, stripped_indices, record)
             if clips is not None:
                 return clips
-        before = self.decoder.frames_decoded
+        before, share = self.decoder.frames_decoded, self.cpu_shares.of(call)
+        latents = self._latents(metric_order, share, request)
         try:
             clips = self.decoder.decode(
                 video,
@@ -100,7 +111,7 @@ class TritonPythonModel(VideoModel):
                 motion_order,
                 camera_order,
                 int(self.manifest["shortest_edge"]),
-                self.cpu_shares.of(call),
+                share,
                 allow_damaged=allow_damaged,
                 # Not a file that has just failed on the GPU: it may be at fault.
                 stripped_video=None if record.nvdec_error else stripped_video,
@@ -108,6 +119,7 @@ class TritonPythonModel(VideoModel):
                 frame_order=frame_order,
                 frame_form=self.frame_form,
                 metric_order=metric_order,
+                on_pictures=None if latents is None else latents.take,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
@@ -115,14 +127,24 @@ class TritonPythonModel(VideoModel):
         # A step without its input is not run: so nothing is computed that `signals` leaves out.
         return {
             **{name: rows for name, rows in outputs.items() if len(rows)},
-            "METRICS": self._metrics(clips.measures),
+            "METRICS": self._metrics(clips.measures, latents),
             "DECODER": text(Decoder.FFMPEG),
         }
 
-    def _metrics(self, measures: Measures | None = None) -> NDArray[np.float32]:
+    def _latents(
+        self, metric_order: NDArray[np.int32], share: Callable[[], float], request: Any
+    ) -> LatentMeasuring | None:
+        """What measures latents; None if there is no autoencoder, or nothing is to be measured."""
+        if self.latents is None or not len(metric_order):
+            return None
+        return LatentMeasuring(self.latents, share, request_id(request))
+
+    def _metrics(self, measures: Measures | None = None, latents: LatentMeasuring | None = None) -> NDArray[np.float32]:
         """(1, measures) float32, or (0, measures) if none were asked for."""
         names = self.metrics_names
-        return np.empty((0, len(names)), np.float32) if measures is None else measures.row(names)
+        if measures is None:
+            return np.empty((0, len(names)), np.float32)
+        return row_of(measures.as_dict() | ({} if latents is None else latents.result()._asdict()), names)
 
     def _on_gpu(
         self,
