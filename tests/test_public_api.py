@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "_inputs": set(),
     "_tables": {"_sdk", "_inputs"},
     "_phrases": {"_sdk"},
+    "_first_pass": {"_tables", "_watch"},
     "_learn": {"_tables"},
     "_cut": set(),
     "_annotate": {"_tables", "_learn", "_report"},
@@ -25,13 +26,13 @@ MAY_IMPORT = {
     "_search": {"_sdk", "_tables", "_report"},
     "_evaluate": {"_sdk", "_tables", "_search"},
     "_captions": {"_tables", "_phrases", "_evaluate"},
-    "_runs": {"_sdk", "_inputs", "_tables", "_phrases"},
+    "_runs": {"_sdk", "_inputs", "_tables", "_phrases", "_first_pass"},
     "_watch": {"_sdk", "_inputs"},
     "_scenes": {"_inputs", "_tables", "_runs", "_watch"},
     "_judge": {"_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
-        *("_judge", "_ray", "_runs", "_scenes", "_watch"),
+        *("_first_pass", "_judge", "_ray", "_runs", "_scenes", "_watch"),
     },
     "_ray": {"_sdk", "_inputs", "_tables", "_runs"},
 }

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from .._first_pass.first_pass import FirstPass, SkippedVideo
+from .._first_pass.look import Look
 from .._inputs.item import Item
 from .._sdk.client import Client
 from .._sdk.result import Score
@@ -23,8 +25,10 @@ class VideoResult:
 
     item: Item
     """The video."""
-    result: Score | ClientError
+    result: Score | SkippedVideo | ClientError
     """Its score, or why it has none."""
+    look: Look | None = None
+    """What a first pass saw of it, if it looked to the end."""
 
 
 class Run:
@@ -126,9 +130,15 @@ def selects_part_twice(item: Item, parameters: dict[str, float]) -> bool:
 
 
 def scoring(
-    client: Client, parameters: dict[str, float], signals: SignalOptions | None = None
+    client: Client,
+    parameters: dict[str, float],
+    signals: SignalOptions | None = None,
+    first_pass: FirstPass | None = None,
 ) -> Callable[[Item], VideoResult]:
-    """A function that scores one video with these parameters and those of its part; `signals` must be settled."""
+    """A function that scores one video with these parameters and those of its part; `signals` must be settled.
+
+    first_pass: looks at each video first; those that it skips are not sent.
+    """
     named = {} if signals is None else signals.arguments()
 
     def score(item: Item) -> VideoResult:
@@ -137,10 +147,14 @@ def scoring(
         if selects_part_twice(item, parameters):
             return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
         video = item.path if item.content is None else item.content.take()
+        wanted = item_parameters(parameters, item)
+        look = None if first_pass is None else first_pass.look(video, wanted)
+        if first_pass is not None and (skipped := first_pass.skipped(look)):
+            return VideoResult(item, skipped, look)
         try:
-            result = client.score(video, **item_parameters(parameters, item), **named)  # type: ignore[arg-type]
-            return VideoResult(item, result if signals is None else signals.kept(result))
+            result = client.score(video, **wanted, **named)  # type: ignore[arg-type]
+            return VideoResult(item, result if signals is None else signals.kept(result), look)
         except ClientError as error:
-            return VideoResult(item, error)
+            return VideoResult(item, error, look)
 
     return score

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from .._first_pass.first_pass import FirstPass, SkippedVideo
+from .._first_pass.look import NO_LOOK
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
@@ -15,7 +17,7 @@ from .._sdk.result import Score, Weights, notice_of, weights_of_signals
 from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
 from .._tables.output import Output, OutputError, check_output, output_for
-from .._tables.row import failed_row, scored_row
+from .._tables.row import failed_row, scored_row, skipped_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
@@ -56,6 +58,7 @@ def run_table(
     kept: tuple[str, ...] = (),
     phrases: bool = False,
     engine: Engine | None = None,
+    first_pass: FirstPass | None = None,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -64,6 +67,7 @@ def run_table(
     kept: columns of manifests that go into the table; a retry of all failures keeps what they have.
     phrases: whether rows say in words how the video moves.
     engine: what scores; None: this process, with `in_flight` threads.
+    first_pass: looks at the videos first, in this process alone: not with an engine.
     Raises `InputError`, `OutputError`, `JournalError`, and `ClientError` if no server answers at the start.
     """
     check_output(output, journal_of(output), embeddings=signals is not None and signals.has_embeddings)
@@ -86,6 +90,7 @@ def run_table(
             _terms(weights, parameters, None if older else times_of(parameters), signals),
             kept=kept or None,
             phrases=phrases or None,
+            first_pass=None if first_pass is None else first_pass.terms,
         )
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
@@ -96,6 +101,7 @@ def run_table(
             table = output_for(output, journal)
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
+            run.first_pass = first_pass
             return run.score(inputs, in_flight, retry_failed)
 
 
@@ -124,10 +130,14 @@ class TableRun:
         self.kept = kept
         self.phrases = False
         """Whether rows say in words how the video moves."""
+        self.first_pass: FirstPass | None = None
+        """What looks at the videos before they are sent."""
         self.engine = engine
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
+        self.skipped_videos = 0
+        """Videos that the first pass skipped in this run."""
         self.stopped = ""
         """Why the run stopped early."""
 
@@ -144,7 +154,7 @@ class TableRun:
         wanted = self._wanted(items, retry_failed)
         run: Results
         if self.engine is None:
-            run = Run(scoring(self.client, self.parameters, self.signals), wanted, in_flight=in_flight)
+            run = Run(scoring(self.client, self.parameters, self.signals, self.first_pass), wanted, in_flight=in_flight)
         else:
             run = self.engine(wanted, self.parameters, self.signals)
         with interruptible(run.stop) as interruption:
@@ -194,8 +204,13 @@ class TableRun:
         if isinstance(result, ClientError):
             row = failed_row(item.video, result, parameters, kept)
             self.progress.say(f"{item.shown}: {result}")
+        elif isinstance(result, SkippedVideo):
+            row = skipped_row(item.video, result.by, parameters, kept)
+            self.skipped_videos += 1
         else:
             row = scored_row(item.video, result, parameters, kept) | (phrases_of(result) if self.phrases else {})
+        if self.first_pass is not None:
+            row |= NO_LOOK if video.look is None else video.look.as_row()
         if retry_failed:
             self.journal.replace(item, row)
         else:
@@ -203,7 +218,7 @@ class TableRun:
         self.in_flight.difference_update(_identities(item))
         self.progress.done(failed=isinstance(result, ClientError))
 
-    def _reason_to_stop(self, result: Score | ClientError) -> str:
+    def _reason_to_stop(self, result: Score | SkippedVideo | ClientError) -> str:
         """Why the run must stop, if the next video would fail for the same reason; "" to continue."""
         if isinstance(result, ServerAway) and self.client.is_ready():
             return ""  # the server is up: this video made it fail
@@ -218,6 +233,8 @@ class TableRun:
     def _conclude(self, interrupted: int) -> int:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
+        if self.skipped_videos:
+            self.progress.say(f"the first pass skipped {self.skipped_videos:,} videos")
         rows, failures = self.journal.count(), self.journal.count(failed=True)
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")

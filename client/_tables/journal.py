@@ -44,7 +44,7 @@ _COLUMNS_1 = {
     "facts": ["name", "value"],
 }
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
-_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases")
+_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases", "first_pass")
 
 
 class JournalError(Exception):

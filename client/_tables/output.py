@@ -14,6 +14,7 @@ from .records import Terms
 from .replace import replacing
 from .row import (
     ACTIONS_COLUMN,
+    FIRST_PASS_COLUMNS,
     FLAT_COLUMNS,
     HEAD_COLUMN,
     KEPT_KEY,
@@ -21,6 +22,7 @@ from .row import (
     METRICS,
     PARAMETERS_OF_A_ROW,
     PHRASE_COLUMNS,
+    SKIPPED_BY,
     Row,
     as_json,
     flat,
@@ -84,7 +86,8 @@ class ParquetOutput(Output):
             raise self.journal.damaged(f"a record does not fit the table: {error}") from error
 
     def _first_scored(self) -> Row | None:
-        return next((row for _, row in self.journal.rows() if "error" not in row), None)
+        scored = (row for _, row in self.journal.rows() if "error" not in row and SKIPPED_BY not in row)
+        return next(scored, None)
 
 
 class TextOutput(Output):
@@ -246,7 +249,8 @@ def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
     actions = (ACTIONS_COLUMN,) if "actions" in signals else ()
     metrics = tuple(METRIC_COLUMNS) if METRICS in signals else ()
     phrases = PHRASE_COLUMNS if terms.phrases else ()
-    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases)
+    seen = () if terms.first_pass is None else FIRST_PASS_COLUMNS
+    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases, *seen)
 
 
 def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -265,7 +269,7 @@ def as_csv_row(row: Row, signal_columns: tuple[str, ...] = (), kept: tuple[str, 
 
 
 def _cell(name: str, value: object) -> object:
-    return value if name in PHRASE_COLUMNS else json.dumps(value)
+    return value if name in (*PHRASE_COLUMNS, *FIRST_PASS_COLUMNS) else json.dumps(value)
 
 
 def _csv(values: list[object]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .row import KEPT_KEY, Row, is_signal_column
+from .row import KEPT_KEY, SKIPPED_BY, Row, is_signal_column
 
 
 class Damaged(ValueError):
@@ -37,6 +37,8 @@ class Terms:
     """The columns of manifests that go into the table; None for none."""
     phrases: bool | None = None
     """Whether rows have phrases; None for no."""
+    first_pass: dict[str, float] | None = None
+    """The thresholds of a first pass, or `measure` for one that skips nothing; None for none."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def unpack_row(record: object) -> Row:
         and all(isinstance(row[name], kind) for name, kind in kinds.items() if name in row)
         and any(name in kinds or is_signal_column(name) for name in row)
     )
-    if not (isinstance(row.get("error"), str) or scored):
+    if not (isinstance(row.get("error"), str) or isinstance(row.get(SKIPPED_BY), str) or scored):
         raise Damaged("it has neither scores nor an error")
     return _with_arrays(row, decompressor.unused_data)
 
@@ -141,7 +143,7 @@ def unpack_terms(text: object) -> Terms:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
         signals, heads, kept = (content.get(name) for name in ("signals", "heads", "kept"))
-        phrases = content.get("phrases")
+        phrases, first_pass = content.get("phrases"), content.get("first_pass")
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
@@ -149,6 +151,7 @@ def unpack_terms(text: object) -> Terms:
             and isinstance(times, str | None)
             and isinstance(embeddings, str | None)
             and isinstance(phrases, bool | None)
+            and all(isinstance(value, int | float) for value in (first_pass or {}).values())
             and all(names is None or _are_texts(names) for names in (signals, heads, kept))
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -165,6 +168,7 @@ def unpack_terms(text: object) -> Terms:
         embeddings,
         None if kept is None else tuple(kept),
         phrases,
+        first_pass,
     )
 
 

@@ -15,6 +15,7 @@ from .records import Terms
 from .row import (
     ACTIONS_COLUMN,
     EMBEDDING_COLUMNS,
+    FIRST_PASS_COLUMNS,
     HEAD_COLUMN,
     METRIC_COLUMNS,
     METRICS,
@@ -45,6 +46,7 @@ ACTIONS = pa.struct(
     ]
 )
 PHRASES = tuple(pa.field(name, pa.string()) for name in PHRASE_COLUMNS)
+FIRST_PASS = tuple(pa.field(name, pa.float32()) for name in FIRST_PASS_COLUMNS)
 _EMBEDDINGS = tuple(EMBEDDING_COLUMNS.values())
 
 
@@ -69,7 +71,8 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
     if METRICS in signals:
         fields += metric_fields()
     fields += [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
-    return [*fields, *PHRASES] if terms.phrases else fields
+    fields += PHRASES if terms.phrases else ()
+    return [*fields, *FIRST_PASS] if terms.first_pass is not None else fields
 
 
 def metric_fields() -> list[pa.Field]:
@@ -89,6 +92,8 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields += metric_fields()
         elif name in PHRASE_COLUMNS:
             fields.append(pa.field(name, pa.string()))
+        elif name in FIRST_PASS_COLUMNS:
+            fields.append(pa.field(name, pa.float32()))
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
     return fields
@@ -103,7 +108,7 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)
-    if field.name not in (ACTIONS_COLUMN, *PHRASE_COLUMNS):
+    if field.name not in (ACTIONS_COLUMN, *PHRASE_COLUMNS, *FIRST_PASS_COLUMNS):
         values = [None if value is None else ranked(value) for value in values]
     return pa.array(values, field.type)
 
