@@ -36,9 +36,9 @@ MOST = 1 / 10
 GRAIN = 4.0
 """Levels: standard deviation of the noise of a camera that stands still."""
 STILL = {
-    "frozen_1080p_7s": ("bigbuckbunny", 1920, 1080, 7),
-    "static_1080p_7s": ("bigbuckbunny", 1920, 1080, 7),
-    "black_1080p_7s": ("bigbuckbunny", 1920, 1080, 7),
+    "frozen_720p_7s": ("bigbuckbunny", 1280, 720, 7),
+    "static_720p_7s": ("bigbuckbunny", 1280, 720, 7),
+    "black_720p_7s": ("bigbuckbunny", 1280, 720, 7),
     "static_270p_30s": ("bikes", 480, 270, 30),
 }
 """Source, width, height and seconds of the videos in which nothing moves."""
@@ -60,17 +60,20 @@ def still_videos(directory: Path) -> dict[str, Path]:
 
 
 def _pictures(kind: str, source: str, width: int, height: int, count: int) -> Iterator[Picture]:
+    """(height * 3 / 2, width) planes of YUV 4:2:0, limited range."""
     with av.open(real_videos()[source]) as container:
         frame = next(container.decode(container.streams.video[0]))
-    first = frame.to_ndarray(width=width, height=height, format="rgb24").astype(np.float32)
+    planes = frame.to_ndarray(width=width, height=height, format="yuv420p")
+    if kind == "black":
+        planes[:height], planes[height:] = 16, 128
     rng = np.random.default_rng(0)
-    grain = (rng.standard_normal((height + 64, width + 64, 1)) * GRAIN).astype(np.float32)
+    grain = np.rint(rng.standard_normal((height + 64, width + 64)) * GRAIN).astype(np.int16)
     for _ in range(count):
-        picture = first * (kind != "black")
+        picture = planes.copy()
         if kind == "static":
             top, left = rng.integers(0, 64, 2)
-            picture = picture + grain[top : top + height, left : left + width]
-        yield np.clip(picture, 0, 255).astype(np.uint8)
+            picture[:height] = np.clip(planes[:height] + grain[top : top + height, left : left + width], 0, 255)
+        yield picture
 
 
 def _encode(pictures: Iterator[Picture], target: Path) -> None:
@@ -78,9 +81,9 @@ def _encode(pictures: Iterator[Picture], target: Path) -> None:
         stream = cast(VideoStream, output.add_stream("libx264", rate=RATE, options=FAST))
         for index, picture in enumerate(pictures):
             if not index:
-                stream.height, stream.width = picture.shape[:2]
+                stream.height, stream.width = picture.shape[0] * 2 // 3, picture.shape[1]
                 stream.pix_fmt = "yuv420p"
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

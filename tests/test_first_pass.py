@@ -179,11 +179,13 @@ def test_windows_of_a_long_video_reach_its_end(monkeypatch: pytest.MonkeyPatch) 
     options = {"preset": "veryfast", "g": "12"}
     still = look_at(encode_pictures([picture] * 120, RATE, options=options))
     assert still is not None
-    assert DEFAULT.verdict(still)
+    assert still.change < 5  # what an encoder makes of ten keyframes of one picture
     for where in (0, 108):  # the first and the last second
         pictures = [picture] * 120
         pictures[where : where + 12] = moved(picture, 12, 4)
-        assert look_at(encode_pictures(pictures, RATE, options=options), thresholds=DEFAULT) is None
+        moving = look_at(encode_pictures(pictures, RATE, options=options))
+        assert moving is not None
+        assert moving.change > 20
 
 
 def test_a_long_video_whose_keyframes_are_too_far_apart_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:

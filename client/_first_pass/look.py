@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 64, 48
 """Of a small picture, whatever the shape of the video."""
 CELL = 4
 """Rows and columns of a cell of a small picture."""
-SAME_LEVELS = 2.0
+SAME_LEVELS = 1.25
 """A picture stands still if no cell differs by so many levels: what an encoder refreshes differs by less."""
 BLACK_LEVEL = 25
 """A tenth of the range, as in ffmpeg's `blackdetect`: a pixel is black up to this level."""

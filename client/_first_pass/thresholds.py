@@ -73,7 +73,7 @@ class Thresholds:
         return cls(**values)
 
 
-DEFAULT = Thresholds(static_change=3.0, frozen_share=1.0, black_share=1.0)
+DEFAULT = Thresholds(static_change=2.0, frozen_share=1.0, black_share=1.0)
 """Without a file; docs/first-pass.md has what they were calibrated on."""
 
 
