@@ -15,7 +15,7 @@ from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
 from .._runs.phrases import phrases_of_row
-from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped, scores_of
 from .._tables.presets import COLUMNS, Preset
 from .._tables.row import NO_SCORES, PHRASE_COLUMNS
 from .._tables.signal_columns import PHRASES
@@ -31,13 +31,15 @@ RULES = {
     "learned": "the learned filter does not want them",
     "one_per": "another row of the same source is better",
     "top": "not among the best",
+    "first_pass": "a first pass skipped them: they have no scores",
 }
 NOTES = (
     "The suffix of a list chooses its format. .txt: one video per line; after a tab, the presets that dropped it or "
     "the error. .jsonl and .parquet: the rows of the table, which every command reads again; dropped rows "
     "get dropped_by.",
     "--static camera=0.4 alone means --drop static with that cut-off. A video without scores is neither kept nor "
-    f"dropped. Without --failed, the first {FAILURES_NAMED} failed videos are named on standard error.",
+    "dropped, but for one that a first pass skipped: it is dropped by first_pass. Without --failed, the first "
+    f"{FAILURES_NAMED} failed videos are named on standard error.",
 )
 STATUSES = {0: "done", 1: "a file cannot be read or written"}
 EXAMPLES = (
@@ -67,6 +69,11 @@ class Counts:
 
     def __post_init__(self) -> None:
         self.dropped_by = dict.fromkeys((*self.presets, *self.rules), 0)
+
+    def count_first_pass(self) -> None:
+        """Count what a first pass skipped, in a table that has such videos."""
+        assert self.dropped_by is not None
+        self.dropped_by.setdefault("first_pass", 0)
 
     def as_dict(self) -> dict[str, object]:
         """The counts as a JSON object."""
@@ -219,10 +226,14 @@ def filter_table(
         lists = {what: stack.enter_context(VideoList(to, what, metadata, schema)) for what, to in paths.items()}
         for batch in read_batches(path, metadata, signals=whole_rows):
             values = scores_of(batch)
-            failed = is_failed(batch, values)
-            taken = {name: preset.takes(values) & ~failed for name, preset in presets.items()}
+            unscored, skipped = is_failed(batch, values), is_skipped(batch)
+            failed = unscored & ~skipped
+            taken = {name: preset.takes(values) & ~unscored for name, preset in presets.items()}
             rows = slice(counts.videos, counts.videos + len(failed))
-            taken |= {name: rules[name][rows] & ~failed for name in counts.rules}
+            taken |= {name: rules[name][rows] & ~unscored for name in counts.rules}
+            if skipped.any():
+                taken["first_pass"] = skipped
+                counts.count_first_pass()
             dropped = np.logical_or.reduce(list(taken.values()))
             counts.videos += len(failed)
             counts.failed += int(failed.sum())
@@ -232,7 +243,7 @@ def filter_table(
                 assert counts.dropped_by is not None
                 counts.dropped_by[name] += int(mask.sum())
             if phrases:
-                batch = _in_words(batch, failed, schema)
+                batch = _in_words(batch, unscored, schema)
             masks = {"kept": ~failed & ~dropped, "dropped": dropped, "failed": failed}
             for what, video_list in lists.items():
                 video_list.add(batch.filter(pa.array(masks[what])), _names(taken, masks[what]))
@@ -266,8 +277,9 @@ def _in_words(batch: pa.RecordBatch, failed: NDArray[np.bool_], schema: pa.Schem
 def table(counts: Counts) -> str:
     """The counts as lines of text for a person."""
     scored = max(counts.videos - counts.failed, 1)
+    whole = "those that did not fail" if "first_pass" in (counts.dropped_by or ()) else "the scored"
     rows = [("videos", counts.videos, ""), ("failed", counts.failed, "without scores, neither kept nor dropped")]
-    rows += [("kept", counts.kept, f"{counts.kept / scored:.1%} of the scored")]
+    rows += [("kept", counts.kept, f"{counts.kept / scored:.1%} of {whole}")]
     rows += [("dropped", counts.dropped, f"{counts.dropped / scored:.1%}")]
     for name, count in (counts.dropped_by or {}).items():
         why = counts.presets[name] if name in counts.presets else RULES[name]

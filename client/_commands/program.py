@@ -20,6 +20,7 @@ COMMANDS = {
     "learn": "learn from yes and no which videos to keep",
     "judge": "judge a video generator by the camera moves that its prompts ask for",
     "report": "write an HTML page for choosing thresholds",
+    "first-pass": "calibrate the thresholds of score --first-pass",
     "cut": "write each part of a list as a file, or as a sample of a WebDataset shard",
     "watch": "watch a camera, a stream or a file: print the labels of each clip as they come",
 }
@@ -35,6 +36,7 @@ _NEEDS = {
     "learn": ("pyarrow", "xgboost", "sklearn"),
     "judge": ("pyarrow", "av", "cv2"),
     "report": ("pyarrow", "av"),
+    "first-pass": ("pyarrow", "av"),
     "cut": ("pyarrow", "av"),
     "watch": ("av", "PIL"),
 }
@@ -56,7 +58,9 @@ def run(command: str, program: str, arguments: list[str] | None = None) -> int:
         print(sentence, file=sys.stderr)
         return 1
     try:
-        status: int = import_module(f"._commands.{command}", __package__.rpartition(".")[0]).main(arguments, program)
+        status: int = import_module(f"._commands.{command.replace('-', '_')}", __package__.rpartition(".")[0]).main(
+            arguments, program
+        )
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

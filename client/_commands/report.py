@@ -82,8 +82,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     except OSError as error:
         print(f"cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
         return 1
+    skipped = f" ({report.skipped:,} that a first pass skipped are not on the page)" if report.skipped else ""
     print(
-        f"{report.path}: {report.videos:,} videos, {report.failed:,} failed; {report.examples} examples, "
+        f"{report.path}: {report.videos:,} videos, {report.failed:,} failed{skipped}; {report.examples} examples, "
         f"{report.without_preview} without a preview; {report.size_bytes / 1e6:.1f} MB"
     )
     return 0

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from .._first_pass.errors import FirstPassError
 from .._inputs.choices import Choices
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs
@@ -25,6 +26,7 @@ from .._tables.row import is_own_column
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
 from .engines import RAY, add_engine_arguments, check_engine, engine_of
+from .first_pass_argument import add_first_pass, first_pass_of, with_value
 from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
     """Parse the command line, score, print or write; returns the exit status."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's default pool keeps a tenth more memory
     parser = _parser(program)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_value(sys.argv[1:] if arguments is None else arguments))
     try:
         parameters = _parameters(parser, options)
         destination = _destination(parser, options)
@@ -61,14 +63,17 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         inputs = _inputs(parser, options, choices)
         check_engine(parser, options)
         _check_dedupe(parser, options)
-        with Client(
-            options.url or "localhost:8001",
-            timeout_seconds=options.timeout,
-            away_seconds=options.away,
-            retries=10,
-            max_in_flight=options.in_flight,
-            tls=tls_from(parser, options),
-        ) as client:
+        with (
+            first_pass_of(parser, options) as first_pass,
+            Client(
+                options.url or "localhost:8001",
+                timeout_seconds=options.timeout,
+                away_seconds=options.away,
+                retries=10,
+                max_in_flight=options.in_flight,
+                tls=tls_from(parser, options),
+            ) as client,
+        ):
             if destination:
                 return run_table(
                     client,
@@ -82,6 +87,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                     phrases=options.phrases,
                     engine=engine_of(options, client, tls_from(parser, options)),
                     dedupe=options.dedupe,
+                    first_pass=first_pass,
                 )
             assert inputs is not None
             as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
@@ -94,8 +100,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
                 signals=signals,
                 kept=choices.keep,
                 phrases=options.phrases,
+                first_pass=first_pass,
             )
-    except (InputError, OutputError, OtherTerms) as error:
+    except (InputError, OutputError, OtherTerms, FirstPassError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -188,6 +195,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     add_encryption_arguments(parser)
     add_engine_arguments(parser)
+    add_first_pass(parser)
     parser.add_argument(
         "--allow-damaged",
         action="store_true",

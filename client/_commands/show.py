@@ -4,6 +4,8 @@ import io
 import json
 import sys
 
+from .._first_pass.first_pass import FirstPass, SkippedVideo
+from .._first_pass.look import NO_LOOK
 from .._inputs.inputs import Inputs
 from .._inputs.skipped import Skipped
 from .._remote.patience import STORE_AWAY
@@ -18,7 +20,7 @@ from .._sdk.metrics import Metrics
 from .._sdk.result import CameraClip, Score
 from .._sdk.signal_results import Action
 from .._sdk.signals import NotServed
-from .._tables.row import as_json, scored_row
+from .._tables.row import as_json, scored_row, skipped_row
 from ..errors import ClientError, ServerUnavailable
 
 
@@ -32,6 +34,7 @@ def show_scores(
     signals: SignalOptions | None = None,
     kept: tuple[str, ...] = (),
     phrases: bool = False,
+    first_pass: FirstPass | None = None,
 ) -> int:
     """Score videos and print the results in the order of the inputs; returns the exit status.
 
@@ -42,7 +45,9 @@ def show_scores(
     videos = failed = 0
     warned = False
     skipped = Skipped()
-    run = Run(scoring(client, parameters, signals), inputs.items(skipped), in_flight=in_flight, ordered=True)
+    run = Run(
+        scoring(client, parameters, signals, first_pass), inputs.items(skipped), in_flight=in_flight, ordered=True
+    )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of a name
     with interruptible(run.stop) as interruption:
@@ -55,11 +60,17 @@ def show_scores(
                 if isinstance(result, ServerUnavailable | NotServed) or result.reason == STORE_AWAY:
                     run.stop()  # the next videos would fail too
                 continue
+            of_manifest = {name: video.item.kept.get(name) for name in kept}
+            asked = item_parameters(parameters, video.item)
+            seen = {} if first_pass is None else NO_LOOK if video.look is None else video.look.as_row()
+            if isinstance(result, SkippedVideo):
+                row = skipped_row(video.item.video, result.by, asked, of_manifest) | seen
+                print(skipped_line(video.item.shown, result) if as_table else json.dumps(row), flush=True)
+                continue
             if (notice := notice_for(result.weights, signals)) and not warned:
                 _say(f"NOTE: {notice}")
                 warned = True
-            of_manifest = {name: video.item.kept.get(name) for name in kept}
-            row = scored_row(video.item.video, result, item_parameters(parameters, video.item), of_manifest)
+            row = scored_row(video.item.video, result, asked, of_manifest) | seen
             words = phrases_of(result) if phrases else {}
             print(_lines(video.item.shown, result, words) if as_table else json.dumps(as_json(row | words)), flush=True)
     for sentence in skipped.sentences():
@@ -71,6 +82,15 @@ def show_scores(
 
 def _lines(video: str, score: Score, words: dict[str, str]) -> str:
     return "\n".join([table(video, score), *(f"  words     {text}" for text in words.values() if text)])
+
+
+def skipped_line(video: str, skipped: SkippedVideo) -> str:
+    """A video that was not sent, as a line of text for a person."""
+    look = skipped.look
+    return (
+        f"{video}  not scored: {skipped.by} (change {look.change:.2f} of 255 levels, frozen {look.frozen_share:.0%}, "
+        f"black {look.black_share:.0%})"
+    )
 
 
 def table(video: str, score: Score) -> str:

@@ -3,7 +3,8 @@
 import json
 import math
 import sys
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.presets import COLUMNS, PRESETS
-from .._tables.row import NO_SCORES, PART_COLUMNS
+from .._tables.row import NO_SCORES, PART_COLUMNS, SKIPPED_BY
 from .._tables.table import TableError, read_batches, read_metadata
 from ..intervals import camera_intervals, label_seconds, table_clips
 from .parser import command_parser
@@ -66,11 +67,13 @@ class Summary:
     """Share of their clips that have the label."""
     preset_share: dict[str, float]
     """Share of the scored videos that match each preset, with its published cut-offs."""
+    skipped_by: dict[str, int] = field(default_factory=dict)
+    """Videos that a first pass skipped, by why; they have no scores, and did not fail."""
 
     @property
     def scored(self) -> int:
         """Videos with scores."""
-        return self.videos - self.failed
+        return self.videos - self.failed - sum(self.skipped_by.values())
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as a JSON object; values that cannot be computed are null."""
@@ -87,6 +90,7 @@ class Summary:
             "label_share_of_videos": self.label_share_of_videos,
             "label_share_of_clips": self.label_share_of_clips,
             "preset_share": self.preset_share,
+            **({"skipped_by": self.skipped_by} if self.skipped_by else {}),
         }
 
 
@@ -140,10 +144,12 @@ def summarize(path: Path) -> Summary:
     videos = clips = 0
     label_videos: dict[str, int] = {}
     label_clips: dict[str, int] = {}
+    skipped_by: Counter[str] = Counter()
     for batch in read_batches(path, metadata, signals=False):
         scores = scores_of(batch)
         scored = ~is_failed(batch, scores)
         videos += len(scored)
+        skipped_by.update(batch.column(SKIPPED_BY).drop_null().to_pylist())
         for name in COLUMNS:
             values[name].append(scores[name][scored])
         rows, labels, count = _clip_labels(batch.column("clips").filter(pa.array(scored)))
@@ -160,12 +166,13 @@ def summarize(path: Path) -> Summary:
         path,
         metadata.weights,
         videos,
-        videos - scored_videos,
+        videos - scored_videos - skipped_by.total(),
         clips,
         {name: _statistics(column) for name, column in joined.items()},
         {label: label_videos[label] / scored_videos for label in order},
         {label: label_clips[label] / clips for label in order},
         {name: float(preset.takes(joined).mean()) if scored_videos else 0.0 for name, preset in PRESETS.items()},
+        dict(skipped_by.most_common()),
     )
 
 
@@ -195,7 +202,8 @@ def difference(first: Summary, second: Summary) -> dict[str, Any]:
 def table(summaries: list[Summary]) -> str:
     """One summary, or two side by side, as lines of text for a person."""
     lines = [
-        f"{letter}  {summary.path}   {summary.videos:,} videos, {summary.failed:,} failed, {summary.clips:,} clips"
+        f"{letter}  {summary.path}   {summary.videos:,} videos, {summary.failed:,} failed, "
+        f"{_skipped(summary)}{summary.clips:,} clips"
         for letter, summary in zip("ab", summaries, strict=False)
     ]
     pair = len(summaries) == 2
@@ -222,6 +230,11 @@ def table(summaries: list[Summary]) -> str:
     return "\n".join(lines)
 
 
+def _skipped(summary: Summary) -> str:
+    reasons = ", ".join(f"{count:,} {name}" for name, count in summary.skipped_by.items())
+    return f"{sum(summary.skipped_by.values()):,} skipped by a first pass ({reasons}), " if reasons else ""
+
+
 def _print_videos(path: Path, as_table: bool) -> None:
     metadata = read_metadata(path)
     check_motion(path, metadata)
@@ -233,6 +246,8 @@ def _print_videos(path: Path, as_table: bool) -> None:
 
 def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
     content = {name: row[name] for name in ("video", *PART_COLUMNS) if row.get(name) is not None}
+    if row[SKIPPED_BY] is not None:
+        return content | {SKIPPED_BY: row[SKIPPED_BY]}
     if failed:
         return content | {"error": row["error"] or NO_SCORES, "reason": row["reason"]}
     intervals = camera_intervals(table_clips(row.get("clips")))
@@ -244,6 +259,8 @@ def _video_object(row: dict[str, Any], failed: bool) -> dict[str, Any]:
 
 
 def _video_line(row: dict[str, Any], failed: bool) -> str:
+    if row[SKIPPED_BY] is not None:
+        return f"{row['video']}  not scored: {row[SKIPPED_BY]}"
     if failed:
         return f"{row['video']}  failed: {row['error'] or NO_SCORES}"
     scores = "   ".join(f"{name} {row[column]:.3f}" for name, column in COLUMNS.items())

@@ -19,6 +19,7 @@ from .._tables.row import (
     ADDED_COLUMNS,
     DUPLICATE_COLUMN,
     EMBEDDING_COLUMNS,
+    FIRST_PASS_COLUMNS,
     HEAD_COLUMN,
     INFO_COLUMNS,
     KEPT_KEY,
@@ -27,6 +28,7 @@ from .._tables.row import (
     PART_COLUMNS,
     PHRASE_COLUMNS,
     SECONDS_COLUMN,
+    SKIPPED_BY,
     Row,
     is_signal_column,
     metrics_from,
@@ -134,6 +136,9 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
     content: Row = {"video": row["video"]} | ({"parameters": parameters} if parameters else {})
     if metadata.kept:
         content[KEPT_KEY] = {name: row[name] for name in metadata.kept}
+    if row[SKIPPED_BY] is not None:
+        seen = {name: _shortest(row[name]) for name in FIRST_PASS_COLUMNS if row.get(name) is not None}
+        return content | {SKIPPED_BY: row[SKIPPED_BY]} | seen
     if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
         failure = {"error": row["error"] or NO_SCORES, "error_kind": row["error_kind"], "reason": row["reason"]}
         return content | failure
@@ -173,6 +178,8 @@ def _signals(row: dict[str, Any]) -> Row:
             content[name] = {"video": _ranked(value["video"]), "clips": [_clip_times(clip) for clip in clips]}
         elif name in PHRASE_COLUMNS:
             content[name] = value
+        elif name in FIRST_PASS_COLUMNS:
+            content[name] = _shortest(value)
         elif name.startswith(HEAD_COLUMN):
             content[name] = {entry["label"]: _rounded(entry["probability"]) for entry in value}
     return content | metrics_from({name: _shortest(row.get(name)) for name in METRIC_COLUMNS})

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped, scores_of
 from .._tables.found import place_of
 from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
 from .._tables.replace import replacing
@@ -44,15 +44,17 @@ class Report:
     path: Path
     """The page."""
     videos: int
-    """Rows of the table."""
+    """Rows of the table, without those that a first pass skipped."""
     failed: int
-    """Rows without scores."""
+    """Those without scores."""
     examples: int
     """Videos in the gallery."""
     without_preview: int
     """Gallery videos without a preview."""
     size_bytes: int
     """The page's size."""
+    skipped: int = 0
+    """Rows that a first pass skipped; they are not on the page."""
 
 
 @dataclass
@@ -62,7 +64,10 @@ class _Rows:
     scores: dict[str, list[NDArray[np.float32]]]
     label_bits: list[NDArray[np.uint32]]
     videos: int = 0
+    """Without those that a first pass skipped."""
     scored: int = 0
+    skipped: int = 0
+    """Videos that a first pass skipped."""
     has_parts: bool = False
 
 
@@ -96,9 +101,11 @@ def write_report(
         scores = scores_of(batch)
         if learned:
             scores[LEARNED] = learned.probabilities(batch, metadata)
-        failed = is_failed(batch, scores)
-        scored = batch.filter(pa.array(~failed))
-        scored_values = {name: values[~failed] for name, values in scores.items()}
+        unscored = is_failed(batch, scores)
+        skipped = is_skipped(batch)
+        failed = unscored & ~skipped
+        scored = batch.filter(pa.array(~unscored))
+        scored_values = {name: values[~unscored] for name, values in scores.items()}
         for name in rows.scores:
             rows.scores[name].append(scored_values[name])
         rows.label_bits.append(_label_bits(scored.column("clips"), labels))
@@ -114,7 +121,8 @@ def write_report(
                 {"video": row["video"], "reason": row["error"] or NO_SCORES}
                 for row in failed_rows[: FAILURES_SHOWN - len(failures)]
             ]
-        rows.videos += batch.num_rows
+        rows.videos += batch.num_rows - int(skipped.sum())
+        rows.skipped += int(skipped.sum())
         rows.scored += scored.num_rows
     gallery, shown, without_preview = _gallery(nearest, table, examples)
     content = {
@@ -138,7 +146,7 @@ def write_report(
     arrays = {f"values-{name}": _joined(parts, "<f4") for name, parts in rows.scores.items()}
     arrays["label-bits"] = _joined(_same_words(rows.label_bits, len(labels)), "<u4")
     size_bytes = _write_page(output, content, arrays)
-    return Report(output, rows.videos, rows.videos - rows.scored, shown, without_preview, size_bytes)
+    return Report(output, rows.videos, rows.videos - rows.scored, shown, without_preview, size_bytes, rows.skipped)
 
 
 def _kind(reason: str) -> str:

@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from .._first_pass.first_pass import FirstPass, SkippedVideo
+from .._first_pass.look import Look
 from .._inputs.item import Item
+from .._remote.addresses import is_remote
+from .._remote.reading import read_remote
 from .._sdk.client import Client
+from .._sdk.request import MAX_BYTES
 from .._sdk.result import Score
 from ..errors import ClientError, InvalidRequest
 from .part_times import item_parameters
@@ -24,8 +29,10 @@ class VideoResult:
 
     item: Item
     """The video."""
-    result: Score | ClientError
+    result: Score | SkippedVideo | ClientError
     """Its score, or why it has none."""
+    look: Look | None = None
+    """What a first pass saw of it, if it looked to the end."""
 
 
 R = TypeVar("R")
@@ -130,9 +137,15 @@ def selects_part_twice(item: Item, parameters: dict[str, float]) -> bool:
 
 
 def scoring(
-    client: Client, parameters: dict[str, float], signals: SignalOptions | None = None
+    client: Client,
+    parameters: dict[str, float],
+    signals: SignalOptions | None = None,
+    first_pass: FirstPass | None = None,
 ) -> Callable[[Item], VideoResult]:
-    """A function that scores one video with these parameters and those of its part; `signals` must be settled."""
+    """A function that scores one video with these parameters and those of its part; `signals` must be settled.
+
+    first_pass: looks at each video first; those that it skips are not sent.
+    """
     named = {} if signals is None else signals.arguments()
 
     def score(item: Item) -> VideoResult:
@@ -141,10 +154,19 @@ def scoring(
         if selects_part_twice(item, parameters):
             return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
         video = item.path if item.content is None else item.content.take()
+        if first_pass is not None and isinstance(video, str) and is_remote(video):
+            try:
+                video = read_remote(video, MAX_BYTES)  # once, for both
+            except ClientError as error:
+                return VideoResult(item, error)
+        wanted = item_parameters(parameters, item)
+        look = None if first_pass is None else first_pass.look(video, wanted)
+        if first_pass is not None and (skipped := first_pass.skipped(look)):
+            return VideoResult(item, skipped, look)
         try:
-            result = client.score(video, **item_parameters(parameters, item), **named)  # type: ignore[arg-type]
-            return VideoResult(item, result if signals is None else signals.kept(result))
+            result = client.score(video, **wanted, **named)  # type: ignore[arg-type]
+            return VideoResult(item, result if signals is None else signals.kept(result), look)
         except ClientError as error:
-            return VideoResult(item, error)
+            return VideoResult(item, error, look)
 
     return score

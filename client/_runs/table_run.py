@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from .._first_pass.first_pass import FirstPass, SkippedVideo
+from .._first_pass.look import NO_LOOK
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
@@ -17,7 +19,7 @@ from .._sdk.result import Score, Weights, notice_of, weights_of_signals
 from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
 from .._tables.output import Output, OutputError, output_for
-from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_row
+from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_row, skipped_row
 from ..errors import ClientError, ServerAway, ServerUnavailable
 from .dedupe import Dedupe, Duplicate
 from .destination import Destination, destination_of
@@ -61,6 +63,7 @@ def run_table(
     phrases: bool = False,
     engine: Engine | None = None,
     dedupe: bool = False,
+    first_pass: FirstPass | None = None,
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -70,6 +73,7 @@ def run_table(
     phrases: whether rows say in words how the video moves.
     engine: what scores; None: this process, with `in_flight` threads.
     dedupe: whether videos with the same bytes are scored once; only without an engine.
+    first_pass: looks at the videos first, in this process alone: not with an engine.
     Raises `InputError`, `OutputError`, `JournalError`, `UploadError`, and `ClientError` if no server answers at the
     start.
     """
@@ -97,6 +101,7 @@ def run_table(
             kept=kept or None,
             phrases=phrases or None,
             dedupe=dedupe or None,
+            first_pass=None if first_pass is None else first_pass.terms,
         )
         journal.agree(terms)
         with closing(ProgressBar()) as progress:
@@ -107,6 +112,7 @@ def run_table(
             table = output_for(to.path, journal)
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
+            run.first_pass = first_pass
             if dedupe:
                 run.dedupe_by(terms)
             run.name = to.name
@@ -141,6 +147,8 @@ class TableRun:
         self.kept = kept
         self.phrases = False
         """Whether rows say in words how the video moves."""
+        self.first_pass: FirstPass | None = None
+        """What looks at the videos before they are sent."""
         self.engine = engine
         self.dedupe: Dedupe | None = None
         self.duplicates = 0
@@ -150,6 +158,8 @@ class TableRun:
         self.skipped = Skipped()
         self.in_flight: set[bytes] = set()
         """Keys and places of the videos in flight."""
+        self.skipped_videos = 0
+        """Videos that the first pass skipped in this run."""
         self.stopped = ""
         """Why the run stopped early."""
 
@@ -162,7 +172,7 @@ class TableRun:
             "heads": terms.heads,
             "embeddings": terms.embeddings,
         }
-        send = scoring(self.client, self.parameters, self.signals)
+        send = self._scoring()
         self.dedupe = Dedupe(send, self._row, self.journal, self.parameters, weights)
 
     def score(self, inputs: Inputs | None, in_flight: int, retry_failed: bool) -> int:
@@ -180,7 +190,7 @@ class TableRun:
         run: Results
         if self.engine is None:
             score: Callable[[Item], VideoResult | Duplicate]
-            score = scoring(self.client, self.parameters, self.signals) if self.dedupe is None else self.dedupe.score
+            score = self._scoring() if self.dedupe is None else self.dedupe.score
             run = Run(score, wanted, in_flight=in_flight)
         else:
             run = self.engine(wanted, self.parameters, self.signals)
@@ -237,6 +247,8 @@ class TableRun:
             row[KEPT_KEY] = {name: known.get(name) for name in self.kept}
         if isinstance(result, ClientError):
             self.progress.say(f"{item.shown}: {result}")
+        elif isinstance(result, SkippedVideo):
+            self.skipped_videos += 1
         content = self.dedupe.content(item) if self.dedupe and not isinstance(video, Duplicate) else None
         if retry_failed:
             self.journal.replace(item, row, content)
@@ -253,12 +265,21 @@ class TableRun:
         parameters = item_parameters(self.parameters, item)
         kept = dict.fromkeys(self.kept)
         if isinstance(result, ClientError):
-            return failed_row(item.video, result, parameters, kept)
-        words = phrases_of(result) if self.phrases else {}
-        original = {DUPLICATE_COLUMN: None} if self.dedupe else {}
-        return scored_row(item.video, result, parameters, kept) | words | original
+            row = failed_row(item.video, result, parameters, kept)
+        elif isinstance(result, SkippedVideo):
+            row = skipped_row(item.video, result.by, parameters, kept)
+        else:
+            original = {DUPLICATE_COLUMN: None} if self.dedupe else {}
+            words = phrases_of(result) if self.phrases else {}
+            row = scored_row(item.video, result, parameters, kept) | words | original
+        if self.first_pass is not None:
+            row |= NO_LOOK if video.look is None else video.look.as_row()
+        return row
 
-    def _reason_to_stop(self, result: Score | ClientError | None) -> str:
+    def _scoring(self) -> Callable[[Item], VideoResult]:
+        return scoring(self.client, self.parameters, self.signals, self.first_pass)
+
+    def _reason_to_stop(self, result: Score | SkippedVideo | ClientError | None) -> str:
         """Why the run must stop, if the next video would fail for the same reason; "" to continue."""
         if isinstance(result, ServerAway) and self.client.is_ready():
             return ""  # the server is up: this video made it fail
@@ -275,6 +296,8 @@ class TableRun:
     def _conclude(self, interrupted: int) -> int:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
+        if self.skipped_videos:
+            self.progress.say(f"the first pass skipped {self.skipped_videos:,} videos")
         rows, failures = self.journal.count(), self.journal.count(failed=True)
         if self.duplicates:
             self.progress.say(f"{self.duplicates:,} videos have the bytes of another one, and were not sent")

@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from .presets import COLUMNS
+from .row import SKIPPED_BY
 from .table import Metadata, TableError
 
 
@@ -19,9 +20,14 @@ def scores_of(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
 
 
 def is_failed(batch: pa.RecordBatch, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """(rows,) bool: which rows have an error or lack one of the three scores."""
+    """(rows,) bool: which rows have an error or lack one of the three scores, as those that a first pass skipped."""
     errors = batch.column("error").is_valid().to_numpy(zero_copy_only=False)
     return np.logical_or.reduce([errors, *(~np.isfinite(values) for values in scores.values())])
+
+
+def is_skipped(batch: pa.RecordBatch) -> NDArray[np.bool_]:
+    """(rows,) bool: which rows a first pass skipped; they have no scores, and did not fail."""
+    return np.asarray(batch.column(SKIPPED_BY).is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def from_stand_ins(metadata: Metadata) -> bool:

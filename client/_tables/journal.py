@@ -46,7 +46,7 @@ _COLUMNS_1 = {
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
 _CONTENT = "content "
 """What the names of facts begin with that say which row has a content."""
-_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases", "dedupe")
+_SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases", "dedupe", "first_pass")
 
 
 class JournalError(Exception):

@@ -15,6 +15,7 @@ from .replace import replacing
 from .row import (
     ACTIONS_COLUMN,
     DUPLICATE_COLUMN,
+    FIRST_PASS_COLUMNS,
     FLAT_COLUMNS,
     HEAD_COLUMN,
     KEPT_KEY,
@@ -22,6 +23,7 @@ from .row import (
     METRICS,
     PARAMETERS_OF_A_ROW,
     PHRASE_COLUMNS,
+    SKIPPED_BY,
     TEXT_COLUMNS,
     Row,
     as_json,
@@ -86,7 +88,8 @@ class ParquetOutput(Output):
             raise self.journal.damaged(f"a record does not fit the table: {error}") from error
 
     def _first_scored(self) -> Row | None:
-        return next((row for _, row in self.journal.rows() if "error" not in row), None)
+        scored = (row for _, row in self.journal.rows() if "error" not in row and SKIPPED_BY not in row)
+        return next(scored, None)
 
 
 class TextOutput(Output):
@@ -256,7 +259,9 @@ def csv_signal_columns(terms: Terms | None) -> tuple[str, ...]:
     metrics = tuple(METRIC_COLUMNS) if METRICS in signals else ()
     phrases = PHRASE_COLUMNS if terms.phrases else ()
     duplicates = (DUPLICATE_COLUMN,) if terms.dedupe else ()
-    return (*actions, *metrics, *(HEAD_COLUMN + name for name in terms.heads or ()), *phrases, *duplicates)
+    seen = () if terms.first_pass is None else FIRST_PASS_COLUMNS
+    heads = (HEAD_COLUMN + name for name in terms.heads or ())
+    return (*actions, *metrics, *heads, *phrases, *duplicates, *seen)
 
 
 def csv_header(signal_columns: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -275,7 +280,7 @@ def as_csv_row(row: Row, signal_columns: tuple[str, ...] = (), kept: tuple[str, 
 
 
 def _cell(name: str, value: object) -> object:
-    return value if name in TEXT_COLUMNS else json.dumps(value)
+    return value if name in (*TEXT_COLUMNS, *FIRST_PASS_COLUMNS) else json.dumps(value)
 
 
 def _csv(values: list[object]) -> str:

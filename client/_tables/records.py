@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .row import KEPT_KEY, Row, is_signal_column
+from .row import KEPT_KEY, SKIPPED_BY, Row, is_signal_column
 
 
 class Damaged(ValueError):
@@ -39,6 +39,8 @@ class Terms:
     """Whether rows have phrases; None for no."""
     dedupe: bool | None = None
     """Whether videos of the same bytes are scored once; None for no."""
+    first_pass: dict[str, float] | None = None
+    """The thresholds of a first pass, or `measure` for one that skips nothing; None for none."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def unpack_row(record: object) -> Row:
         and all(isinstance(row[name], kind) for name, kind in kinds.items() if name in row)
         and any(name in kinds or is_signal_column(name) for name in row)
     )
-    if not (isinstance(row.get("error"), str) or scored):
+    if not (isinstance(row.get("error"), str) or isinstance(row.get(SKIPPED_BY), str) or scored):
         raise Damaged("it has neither scores nor an error")
     return _with_arrays(row, decompressor.unused_data)
 
@@ -143,7 +145,7 @@ def unpack_terms(text: object) -> Terms:
         weights, labels, parameters = content["weights"], content["labels"], content["parameters"]
         times, embeddings = content.get("times"), content.get("embeddings")
         signals, heads, kept = (content.get(name) for name in ("signals", "heads", "kept"))
-        phrases, dedupe = content.get("phrases"), content.get("dedupe")
+        phrases, dedupe, first_pass = (content.get(name) for name in ("phrases", "dedupe", "first_pass"))
         sound = (
             all(isinstance(value, str) for value in weights.values())
             and _are_texts(labels)
@@ -152,6 +154,7 @@ def unpack_terms(text: object) -> Terms:
             and isinstance(embeddings, str | None)
             and isinstance(phrases, bool | None)
             and isinstance(dedupe, bool | None)
+            and all(isinstance(value, int | float) for value in (first_pass or {}).values())
             and all(names is None or _are_texts(names) for names in (signals, heads, kept))
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -169,6 +172,7 @@ def unpack_terms(text: object) -> Terms:
         None if kept is None else tuple(kept),
         phrases,
         dedupe,
+        first_pass,
     )
 
 

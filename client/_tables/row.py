@@ -11,7 +11,8 @@ from .._sdk.result import Score, exact_floats
 from ..errors import ClientError
 
 Row = dict[str, Any]
-"""`video`, `parameters` and `kept` if any, then `error`, `error_kind` and `reason`, or what `Score.as_row()` returns.
+"""`video`, `parameters` and `kept` if any, then `error`, `error_kind` and `reason`, or `skipped_by`, or what
+`Score.as_row()` returns; then the `FIRST_PASS_COLUMNS` of a run with a first pass.
 
 Embeddings and their times are arrays; `as_json` makes them lists."""
 
@@ -23,6 +24,7 @@ FLAT_COLUMNS = (
     "error",
     "error_kind",
     "reason",
+    "skipped_by",
     "camera_movement_score",
     "object_movement_score",
     "dynamics_score",
@@ -43,7 +45,7 @@ INFO_COLUMNS = (
     "decoded_share",
 )
 """The columns of `info`; one without a value is not in it."""
-ADDED_COLUMNS = ("reason", "from_first_frame", "header_duration_seconds", "decoded_share", "decoder")
+ADDED_COLUMNS = ("reason", "skipped_by", "from_first_frame", "header_duration_seconds", "decoded_share", "decoder")
 """Columns that older tables lack; their value is then null."""
 PARAMETERS_OF_A_ROW = (*PART_COLUMNS, "allow_damaged")
 """Parameters that may differ from row to row."""
@@ -61,6 +63,10 @@ DUPLICATE_COLUMN = "duplicate_of"
 """The column of `--dedupe`: the video with the same bytes whose scores these are; null for a video that was sent."""
 TEXT_COLUMNS = (*PHRASE_COLUMNS, DUPLICATE_COLUMN)
 """Columns of text beside those of signals."""
+FIRST_PASS_COLUMNS = ("first_pass_change", "first_pass_black_share", "first_pass_frozen_share")
+"""The columns of `--first-pass`: what it saw, null for a video that it did not have to look at to its end."""
+SKIPPED_BY = "skipped_by"
+"""The column, and the key of a row without scores, that says why a first pass skipped the video."""
 HEAD_COLUMN = "head_"
 """What the column of a head begins with."""
 KEPT_KEY = "kept"
@@ -90,9 +96,20 @@ def failed_row(
     return {"video": video} | _given(parameters, kept) | failure
 
 
+def skipped_row(
+    video: str,
+    by: str,
+    parameters: Mapping[str, float] | None = None,
+    kept: Mapping[str, str | None] | None = None,
+) -> Row:
+    """The row of a video that a first pass skipped: `by` is `static`, `black` or `frozen`."""
+    return {"video": video} | _given(parameters, kept) | {SKIPPED_BY: by}
+
+
 def is_signal_column(name: str) -> bool:
-    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, or of text."""
+    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, of text or a first pass."""
     named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS, *TEXT_COLUMNS)
+    named = (*named, *FIRST_PASS_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
 
 

@@ -16,6 +16,7 @@ from .row import (
     ACTIONS_COLUMN,
     DUPLICATE_COLUMN,
     EMBEDDING_COLUMNS,
+    FIRST_PASS_COLUMNS,
     HEAD_COLUMN,
     METRIC_COLUMNS,
     METRICS,
@@ -47,6 +48,7 @@ ACTIONS = pa.struct(
     ]
 )
 PHRASES = tuple(pa.field(name, pa.string()) for name in PHRASE_COLUMNS)
+FIRST_PASS = tuple(pa.field(name, pa.float32()) for name in FIRST_PASS_COLUMNS)
 _EMBEDDINGS = tuple(EMBEDDING_COLUMNS.values())
 
 
@@ -71,9 +73,9 @@ def signal_fields(terms: Terms, scored: Row | None) -> list[pa.Field]:
     if METRICS in signals:
         fields += metric_fields()
     fields += [pa.field(HEAD_COLUMN + name, RANKED) for name in terms.heads or ()]
-    if terms.phrases:
-        fields += PHRASES
-    return [*fields, pa.field(DUPLICATE_COLUMN, pa.string())] if terms.dedupe else fields
+    fields += PHRASES if terms.phrases else ()
+    fields += [pa.field(DUPLICATE_COLUMN, pa.string())] if terms.dedupe else []
+    return [*fields, *FIRST_PASS] if terms.first_pass is not None else fields
 
 
 def metric_fields() -> list[pa.Field]:
@@ -93,6 +95,8 @@ def fields_of_row(row: Row) -> list[pa.Field]:
             fields += metric_fields()
         elif name in TEXT_COLUMNS:
             fields.append(pa.field(name, pa.string()))
+        elif name in FIRST_PASS_COLUMNS:
+            fields.append(pa.field(name, pa.float32()))
         else:
             fields.append(pa.field(name, ACTIONS if name == ACTIONS_COLUMN else RANKED))
     return fields
@@ -107,7 +111,7 @@ def array_of(rows: Sequence[Row], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if field.name == SECONDS_COLUMN:
         return pa.array([None if value is None else np.asarray(value, np.float32) for value in values], field.type)
-    if field.name not in (ACTIONS_COLUMN, *TEXT_COLUMNS):
+    if field.name not in (ACTIONS_COLUMN, *TEXT_COLUMNS, *FIRST_PASS_COLUMNS):
         values = [None if value is None else ranked(value) for value in values]
     return pa.array(values, field.type)
 

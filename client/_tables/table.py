@@ -22,6 +22,7 @@ from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
     DUPLICATE_COLUMN,
+    FIRST_PASS_COLUMNS,
     FLAT_COLUMNS,
     KEPT_KEY,
     METRIC_COLUMNS,
@@ -29,6 +30,7 @@ from .row import (
     PARAMETERS_OF_A_ROW,
     PART_COLUMNS,
     SECONDS_COLUMN,
+    SKIPPED_BY,
     TEXT_COLUMNS,
     Row,
     flat,
@@ -45,6 +47,7 @@ _REPEATING = [
     "error",
     "error_kind",
     "reason",
+    "skipped_by",
     "frames_per_second",
     "width",
     "height",
@@ -72,6 +75,7 @@ SCHEMA = pa.schema(
         pa.field("error", pa.string()),
         pa.field("error_kind", pa.string()),
         pa.field("reason", pa.string()),
+        pa.field("skipped_by", pa.string()),
         pa.field("camera_movement_score", pa.float32()),
         pa.field("object_movement_score", pa.float32()),
         pa.field("dynamics_score", pa.float32()),
@@ -99,6 +103,7 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns. For a scored video `error`, `error_kind` and `reason` are null; for a failed one, all that follow are.
+`skipped_by` says why a first pass skipped a video, which then has no error and no scores.
 
 `start_seconds` and `end_seconds` are the part of the video that was scored, null for the whole video; they count from
 the first frame if `from_first_frame` is 1, and are timestamps if it is null. The probabilities of a clip are in the
@@ -356,7 +361,7 @@ def _first_scored(path: Path) -> Row | None:
     """The first scored row of a table of text, with clips if any has."""
     first = None
     for row in _read_rows(path):
-        if "error" in row:
+        if "error" in row or SKIPPED_BY in row:
             continue
         first = first or row
         if row.get("camera") or "camera" not in row:
@@ -374,7 +379,11 @@ def _signals_of(row: Row) -> tuple[str, ...] | None:
         "actions": "actions" in row,
         "metrics": METRICS in row,
     }
-    if present["motion"] and present["camera"] and not any(map(is_signal_column, row.keys() - {*TEXT_COLUMNS})):
+    if (
+        present["motion"]
+        and present["camera"]
+        and not any(map(is_signal_column, row.keys() - {*TEXT_COLUMNS, *FIRST_PASS_COLUMNS}))
+    ):
         return None
     return tuple(name for name, has in present.items() if has)
 
@@ -389,7 +398,7 @@ def _read_jsonl(file: TextIO) -> Iterator[Row]:
         if not line.endswith("\n"):
             return  # a run is still writing it
         row = json.loads(line)
-        if not isinstance(row, dict) or "video" not in row or not row.keys() & {"motion", "info", "error"}:
+        if not isinstance(row, dict) or "video" not in row or not row.keys() & {"motion", "info", "error", SKIPPED_BY}:
             raise ValueError(f"line {number} is not the score of a video")
         yield row
 
@@ -399,7 +408,7 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
     if missing := {*FLAT_COLUMNS, "clips"} - set(reader.fieldnames or ()) - set(ADDED_COLUMNS):
         raise ValueError(f"it has no column {sorted(missing)[0]!r}")
     whole = ("frames", "width", "height", "from_first_frame")
-    text = ("video", "error", "error_kind", "reason", "decoder")
+    text = ("video", "error", "error_kind", "reason", SKIPPED_BY, "decoder")
     own = {*FLAT_COLUMNS, "clips"}
     kept = [name for name in reader.fieldnames or () if name and name not in own and not is_signal_column(name)]
     for cells in reader:
@@ -414,9 +423,9 @@ def _read_csv(file: TextIO) -> Iterator[Row]:
         if cells["clips"]:
             row["camera"] = json.loads(cells["clips"])
         added = {
-            name: cell if name in TEXT_COLUMNS else json.loads(cell)
+            name: cell if name in TEXT_COLUMNS else json.loads(cell) if cell else None
             for name, cell in cells.items()
-            if name and is_signal_column(name) and cell
+            if name and is_signal_column(name) and (cell or name in FIRST_PASS_COLUMNS)
         }
         row |= {name: value for name, value in added.items() if name not in METRIC_COLUMNS} | metrics_from(added)
         if DUPLICATE_COLUMN in cells and "error" not in row:  # also where it is empty, as in the first row

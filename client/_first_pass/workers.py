@@ -1,0 +1,120 @@
+"""The processes that look at videos, one for each thread that asks."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from .errors import FirstPassError
+from .look import Look
+from .part import Part
+from .thresholds import Thresholds
+
+LONGEST_SECONDS = 60.0
+"""How long a look may take."""
+_PACKAGE = __package__.rpartition(".")[0]
+_ROOT = Path(__file__).parents[_PACKAGE.count(".") + 2]
+_READ_BYTES = 65536
+
+
+class Worker:
+    """A process that looks at one video at a time; it is started when it is needed, and again if it dies."""
+
+    def __init__(self, thresholds: Thresholds | None, threads: int) -> None:
+        self._request = {
+            "thresholds": None if thresholds is None else thresholds.as_dict(),
+            "threads": threads,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def look(self, video: str | bytes, part: Part) -> Look | None:
+        """As `look_at`. Raises `FirstPassError`."""
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None
+        is_path = isinstance(video, str)
+        named = {"path": video if is_path else None, "bytes": 0 if is_path else len(video), "part": part}
+        try:
+            process.stdin.write(json.dumps(self._request | named).encode() + b"\n")
+            if isinstance(video, bytes):
+                process.stdin.write(video)
+            process.stdin.flush()
+            answer = self._answer(process)
+        except (BrokenPipeError, EOFError) as error:
+            self.close()
+            raise FirstPassError("the decoder crashed") from error
+        except TimeoutError as error:
+            self.close()
+            raise FirstPassError(f"it takes more than {LONGEST_SECONDS:g} s") from error
+        if "error" in answer:
+            raise FirstPassError(answer["error"])
+        return None if answer["look"] is None else Look(*answer["look"])
+
+    def close(self) -> None:
+        """End the process at once."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -P keeps modules in the current directory from shadowing the worker's imports.
+        command = [sys.executable, "-P", "-m", f"{_PACKAGE}._first_pass.worker"]
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            process_group=0,  # Ctrl-C is for the command
+        )
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """Its next line. Raises EOFError, TimeoutError."""
+        assert process.stdout is not None
+        until, read = time.monotonic() + LONGEST_SECONDS, b""
+        while not read.endswith(b"\n"):
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+                raise TimeoutError
+            if not (some := os.read(process.stdout.fileno(), _READ_BYTES)):
+                raise EOFError
+            read += some
+        answer: dict[str, Any] = json.loads(read)
+        return answer
+
+
+class Workers:
+    """A worker for each thread."""
+
+    def __init__(self, thresholds: Thresholds | None, threads: int) -> None:
+        """thresholds: as in `look_at`; threads: of each decoder."""
+        self._thresholds = thresholds
+        self._threads = threads
+        self._of_thread = threading.local()
+        self._all: list[Worker] = []
+        self._lock = threading.Lock()
+
+    def look(self, video: str | bytes, part: Part) -> Look | None:
+        """As `look_at`, by the calling thread's worker. Raises `FirstPassError`."""
+        worker: Worker | None = getattr(self._of_thread, "worker", None)
+        if worker is None:
+            worker = self._of_thread.worker = Worker(self._thresholds, self._threads)
+            with self._lock:
+                self._all.append(worker)
+        return worker.look(video, part)
+
+    def close(self) -> None:
+        """End the processes, when no thread asks any more."""
+        for worker in self._all:
+            worker.close()
