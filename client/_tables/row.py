@@ -106,7 +106,7 @@ def metrics_from(columns: Mapping[str, Any]) -> Row:
 
 def is_own_column(name: str) -> bool:
     """Whether a table has a column of this name of its own, or would be read otherwise as a manifest with one."""
-    return name in (*FLAT_COLUMNS, "clips", "dropped_by", "path") or is_signal_column(name)
+    return name in (*FLAT_COLUMNS, "clips", "dropped_by", "verdicts", "path") or is_signal_column(name)
 
 
 def as_json(row: Row) -> Row:
