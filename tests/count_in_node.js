@@ -16,7 +16,7 @@ function count({ content, arrays, choices }) {
   const values = Object.fromEntries(names.map((score) => [score, new Float32Array(buffer(arrays[`values-${score}`]))]));
   const labelBits = new Uint32Array(buffer(arrays["label-bits"]));
   const { presets, labels } = content;
-  const binned = bin(values, presets);
+  const binned = bin(values, presets, content.measures);
   const counts = new Counts({ values, labelBits, labels, ...binned }, presets);
   return choices.map((choice) => {
     for (const preset of presets) {

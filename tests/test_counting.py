@@ -50,7 +50,7 @@ def count_in_node(node: str, pages: list[tuple[Path, list[Choice]]]) -> list[lis
 
 def page_data(page: Path) -> dict[str, Any]:
     """What a page holds for its scripts."""
-    elements = dict(re.findall(r'<script type="application/[a-z-]+" id="([a-z-]+)">(.*?)</script>', page.read_text()))
+    elements = dict(re.findall(r'<script type="application/[a-z-]+" id="([a-z_-]+)">(.*?)</script>', page.read_text()))
     return {"content": json.loads(elements.pop("content")), "arrays": elements}
 
 

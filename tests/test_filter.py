@@ -227,6 +227,7 @@ def test_random_weights_give_a_warning(tmp_path: Path, capsys: pytest.CaptureFix
     ("arguments", "message"),
     [
         ([], "nothing to drop: give --drop PRESET"),
+        (["--verdicts"], "--verdicts adds columns to lists: write one that is .jsonl or .parquet"),
         ([*ALL, "--kept", "kept.xlsx"], "--kept kept.xlsx must end in .txt, .jsonl, .parquet"),
         ([*ALL, "--kept", "a.txt", "--dropped", "a.txt"], "the table and the lists must be different files"),
         ([*ALL, "--kept", "scores.parquet"], "the table and the lists must be different files"),

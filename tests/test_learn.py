@@ -401,3 +401,38 @@ def test_a_wrong_command_line_of_the_filter(
         filter_command.main(["scores.parquet", *arguments])
     assert raised.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+
+
+def measured(path: Path, sharpness: NDArray[np.float32]) -> Path:
+    """A table of equal scores and random measures, but for the sharpness."""
+    generator = np.random.default_rng(1)
+    measures: list[dict[str, float | None]] = [
+        {"sharpness": float(sharp), "brightness": float(generator.uniform(0, 255)), "letterbox": None}
+        for sharp in sharpness
+    ]
+    return write_scores(path, [(1.0, 1.0, 1.0)] * len(sharpness), measures=measures)
+
+
+def test_measures_are_features_and_a_table_without_them_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sharpness = np.random.default_rng(0).uniform(0, 1000, 120).astype(np.float32)
+    scores = measured(tmp_path / "s.parquet", sharpness)
+    videos = read_table(scores)["video"].to_pylist()
+    answers = write_answers(tmp_path / "a.csv", [(videos[index], bool(sharpness[index] > 400)) for index in range(80)])
+    output = tmp_path / "filter.json"
+    status, out, _ = run(capsys, "learn", scores, "--annotations", answers, "--output", output)
+    assert status == 0
+    importance = json.loads(out)["importance"]
+    assert max(importance, key=importance.get) == "sharpness"
+    kept = tmp_path / "kept.txt"
+    assert run(capsys, "filter", scores, "--learned", output, "--kept", kept)[0] == 0
+    wanted = [video for video, sharp in zip(videos, sharpness, strict=True) if sharp > 400]
+    assert len({*kept.read_text().split()} ^ {*wanted}) <= 4
+    other = write_scores(tmp_path / "other.parquet", [(1.0, 1.0, 1.0)] * 3)
+    status, _, err = run(capsys, "filter", other, "--learned", output)
+    sentence = f"{other} lacks what the filter was learned from (sharpness): score with the same signals\n"
+    assert (status, err.replace("brightness, ", "")) == (1, sentence)
+    # Beside a verdict, whose measure decides first.
+    bars = run(capsys, "filter", scores, "--learned", output, "--drop", "frozen", "--top", "5")
+    assert json.loads(bars[1])["kept"] == 5

@@ -69,7 +69,7 @@ def test_cutoffs_are_adjusted_together_or_one_by_one() -> None:
         (["--static", "camera=high"], "the cut-off 'high' for camera is not a number"),
         (["--static", "camera=nan"], "the cut-off nan for camera is not between -1000 and 1000"),
         (["--static", "camera=1e4"], "the cut-off 1e4 for camera is not between -1000 and 1000"),
-        (["--drop", "boring"], "invalid choice: 'boring' (choose from 'static', 'chaotic', 'slideshow')"),
+        (["--drop", "boring"], "invalid choice: 'boring' (choose from 'static', 'chaotic', 'slideshow', 'zoomed_still"),
     ],
 )
 def test_a_wrong_preset_argument_is_named(

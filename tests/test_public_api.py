@@ -28,15 +28,13 @@ MAY_IMPORT = {
     "_search": {"_sdk", "_tables", "_report"},
     "_evaluate": {"_sdk", "_tables", "_search"},
     "_captions": {"_tables", "_phrases", "_evaluate"},
-    "_runs": {"_remote", "_sdk", "_inputs", "_shards", "_tables", "_phrases"},
-    "_runs": {"_sdk", "_inputs", "_tables", "_phrases", "_first_pass"},
+    "_runs": {"_remote", "_sdk", "_inputs", "_shards", "_tables", "_phrases", "_first_pass"},
     "_watch": {"_sdk", "_inputs"},
     "_scenes": {"_remote", "_inputs", "_tables", "_runs", "_watch"},
     "_judge": {"_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
-        *("_judge", "_ray", "_remote", "_runs", "_scenes", "_shards", "_watch"),
-        *("_first_pass", "_judge", "_ray", "_runs", "_scenes", "_watch"),
+        *("_first_pass", "_judge", "_ray", "_remote", "_runs", "_scenes", "_shards", "_watch"),
     },
     "_ray": {"_remote", "_sdk", "_inputs", "_tables", "_runs"},
 }

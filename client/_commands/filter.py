@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,18 @@ from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
 from .._runs.phrases import phrases_of_row
-from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped
 from .._tables.presets import COLUMNS, Preset
+from .._tables.quantities import columns_of, values_of
 from .._tables.row import NO_SCORES, PHRASE_COLUMNS
 from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
+from .._tables.verdicts import check_presets, split_by_table
 from .kept_shards import KeptError, KeptShards
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
 from .program import sibling
-from .video_list import UnwritableList, VideoList
+from .video_list import VERDICTS_COLUMN, UnwritableList, VideoList
 
 FAILURES_NAMED = 10
 RULES = {
@@ -96,7 +99,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     dropping = {name: preset for name, preset in presets_from(options).items() if name in dropped_presets(options)}
     if not options.learned and (options.top or options.one_per or options.at is not None):
         parser.error("--at, --top and --one-per are for --learned FILE")
-    if not dropping and not options.learned:
+    if not dropping and not options.learned and not options.verdicts:
         parser.error("nothing to drop: give --drop PRESET or --learned FILE")
     if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
         print(sentence, file=sys.stderr)
@@ -105,8 +108,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     for what, path in paths.items():
         if path.suffix not in VideoList.SUFFIXES:
             parser.error(f"--{what} {path} must end in {', '.join(VideoList.SUFFIXES)}")
-    if options.phrases and not any(path.suffix in (".jsonl", ".parquet") for path in paths.values()):
-        parser.error("--phrases adds columns to lists: write one that is .jsonl or .parquet")
+    for option in ("phrases", "verdicts"):
+        if getattr(options, option) and not any(path.suffix in (".jsonl", ".parquet") for path in paths.values()):
+            parser.error(f"--{option} adds columns to lists: write one that is .jsonl or .parquet")
     inputs = [path for path in (options.scores, options.learned) if path]
     resolved = [path.resolve() for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
@@ -114,10 +118,19 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     try:
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)
+        check_presets(options.scores, metadata, dropping.values())
         selection = _selection(options, metadata, dropping) if options.learned else None
+        verdicts = _verdicts(options, metadata) if options.verdicts else {}
         shards = KeptShards(options.kept_shards) if options.kept_shards else None
         counts, failures = filter_table(
-            options.scores, metadata, dropping, paths, selection, phrases=options.phrases, shards=shards
+            options.scores,
+            metadata,
+            dropping,
+            paths,
+            selection,
+            phrases=options.phrases,
+            verdicts=verdicts,
+            shards=shards,
         )
     except (TableError, LearnError, UnwritableList, KeptError) as error:
         print(error, file=sys.stderr)
@@ -180,6 +193,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--phrases", action="store_true", help="say in words how each video of a .jsonl or .parquet list moves"
     )
     parser.add_argument(
+        "--verdicts",
+        action="store_true",
+        help="add a column to .jsonl and .parquet lists: all presets that match each video, whether dropped or not",
+    )
+    parser.add_argument(
         "--format", choices=("table", "json"), help="format of the counts (default: table on a terminal, else JSON)"
     )
     return parser
@@ -200,6 +218,15 @@ def _selection(options: argparse.Namespace, metadata: Metadata, presets: dict[st
     )
 
 
+def _verdicts(options: argparse.Namespace, metadata: Metadata) -> dict[str, Preset]:
+    """All presets that the table can tell; those that it cannot are named on standard error."""
+    told, not_told = split_by_table(options.scores, metadata, presets_from(options).values())
+    for reason in dict.fromkeys(not_told.values()):
+        names = ", ".join(name for name, why in not_told.items() if why == reason)
+        print(f"NOTE: {options.scores} does not tell {names}, because {reason}", file=sys.stderr)
+    return told
+
+
 def filter_table(
     path: Path,
     metadata: Metadata,
@@ -208,13 +235,16 @@ def filter_table(
     selection: Selection | None = None,
     *,
     phrases: bool = False,
+    verdicts: Mapping[str, Preset] | None = None,
     shards: KeptShards | None = None,
 ) -> tuple[Counts, list[tuple[str, str]]]:
     """Count, and write the lists in `paths` (`kept`, `dropped`, `failed`); an error while writing leaves none.
 
+    verdicts: presets whose names go into a column of the lists, for each row those that match it.
     shards: takes the kept videos, and writes shards before the lists appear.
     Returns the counts and the first failed videos with their errors. Raises TableError, UnwritableList, KeptError.
     """
+    used = [*presets.values(), *(verdicts or {}).values()]
     rules = selection.dropped if selection else {}
     counts = Counts(presets, tuple(name for name in REASONS if name in rules))
     failures: list[tuple[str, str]] = []
@@ -223,9 +253,12 @@ def filter_table(
         schema = table_schema(path, metadata, signals=whole_rows)
         if phrases:
             schema = _with_phrases(schema)
+        if verdicts:
+            schema = schema.append(pa.field(VERDICTS_COLUMN, pa.list_(pa.string())))
         lists = {what: stack.enter_context(VideoList(to, what, metadata, schema)) for what, to in paths.items()}
-        for batch in read_batches(path, metadata, signals=whole_rows):
-            values = scores_of(batch)
+        columns = None if whole_rows else columns_of(used)
+        for batch in read_batches(path, metadata, signals=whole_rows or columns is not None, columns=columns):
+            values = values_of(batch, metadata, used)
             unscored, skipped = is_failed(batch, values), is_skipped(batch)
             failed = unscored & ~skipped
             taken = {name: preset.takes(values) & ~unscored for name, preset in presets.items()}
@@ -234,7 +267,7 @@ def filter_table(
             if skipped.any():
                 taken["first_pass"] = skipped
                 counts.count_first_pass()
-            dropped = np.logical_or.reduce(list(taken.values()))
+            dropped = np.logical_or.reduce([np.zeros_like(failed), *taken.values()])
             counts.videos += len(failed)
             counts.failed += int(failed.sum())
             counts.dropped += int(dropped.sum())
@@ -244,6 +277,11 @@ def filter_table(
                 counts.dropped_by[name] += int(mask.sum())
             if phrases:
                 batch = _in_words(batch, unscored, schema)
+            if verdicts:
+                matching = {name: preset.takes(values) & ~unscored for name, preset in verdicts.items()}
+                names = _names(matching, np.ones(len(failed), np.bool_))
+                column = pa.array(names, pa.list_(pa.string()), mask=unscored)
+                batch = pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
             masks = {"kept": ~failed & ~dropped, "dropped": dropped, "failed": failed}
             for what, video_list in lists.items():
                 video_list.add(batch.filter(pa.array(masks[what])), _names(taken, masks[what]))
@@ -270,8 +308,9 @@ def _in_words(batch: pa.RecordBatch, failed: NDArray[np.bool_], schema: pa.Schem
     rows = batch.select([*COLUMNS.values(), "clips"]).to_pylist()
     words = [None if is_null else phrases_of_row(row) for row, is_null in zip(rows, failed.tolist(), strict=True)]
     added = {name: pa.array([each and each[name] for each in words], pa.string()) for name in PHRASE_COLUMNS}
-    columns = [added[name] if name in added else batch.column(name) for name in schema.names]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    fields = [field for field in schema if field.name != VERDICTS_COLUMN]
+    columns = [added[field.name] if field.name in added else batch.column(field.name) for field in fields]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, schema.metadata))
 
 
 def table(counts: Counts) -> str:
@@ -285,7 +324,8 @@ def table(counts: Counts) -> str:
         why = counts.presets[name] if name in counts.presets else RULES[name]
         rows.append((f"  {name}", count, f"{count / scored:.1%}   {why}"))
     width = max(len(f"{count:,}") for _, count, _ in rows)
-    return "\n".join(f"{name:12} {count:>{width},}  {note}".rstrip() for name, count, note in rows)
+    names = max(12, *(len(name) for name, _, _ in rows))
+    return "\n".join(f"{name:{names}} {count:>{width},}  {note}".rstrip() for name, count, note in rows)
 
 
 def _count(text: str) -> int:

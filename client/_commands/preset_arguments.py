@@ -5,23 +5,27 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._tables.presets import LARGEST_CUTOFF, PRESETS, Preset
+from .._tables.presets import LARGEST_CUTOFF, Preset
+from .._tables.quantities import largest_cutoff
+from .._tables.verdicts import ALL_PRESETS, VERDICTS
 
 
 def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--drop PRESET` and, for each preset, `--PRESET SCORE=CUTOFF`."""
-    group = parser.add_argument_group("presets")
+    group = parser.add_argument_group(
+        "presets", f"Those from {next(iter(VERDICTS))} on need a table with measures (score --signals ...,metrics)."
+    )
     group.add_argument(
         "--drop",
         action="append",
         default=[],
-        choices=list(PRESETS),
+        choices=list(ALL_PRESETS),
         metavar="PRESET",
-        help=f"drop the videos of a preset (repeatable): {', '.join(PRESETS)}",
+        help=f"drop the videos of a preset (repeatable): {', '.join(ALL_PRESETS)}",
     )
-    for preset in PRESETS.values():
+    for preset in ALL_PRESETS.values():
         group.add_argument(
-            f"--{preset.name}",
+            preset.flag,
             action="append",
             default=[],
             type=_Cutoffs(preset),
@@ -34,13 +38,13 @@ def presets_from(options: argparse.Namespace) -> dict[str, Preset]:
     """Every preset with the cut-offs of the command line, by name."""
     return {
         name: preset.adjusted({score: cutoff for given in getattr(options, name) for score, cutoff in given.items()})
-        for name, preset in PRESETS.items()
+        for name, preset in ALL_PRESETS.items()
     }
 
 
 def dropped_presets(options: argparse.Namespace) -> list[str]:
     """The presets that `--drop` names, and those with cut-offs on the command line."""
-    return [name for name in PRESETS if name in options.drop or getattr(options, name)]
+    return [name for name in ALL_PRESETS if name in options.drop or getattr(options, name)]
 
 
 def probability(text: str) -> float:
@@ -63,14 +67,15 @@ class _Cutoffs:
         for item in text.split(","):
             score, equals, number = item.partition("=")
             if score not in self.scores or not equals:
-                scores = ", ".join(self.scores[:-1]) + f" or {self.scores[-1]}"
+                scores = " or ".join([*filter(None, [", ".join(self.scores[:-1])]), self.scores[-1]])
                 raise argparse.ArgumentTypeError(f"{item!r} is not SCORE=CUTOFF; the scores of {self.name}: {scores}")
             try:
                 cutoffs[score] = float(number)
             except ValueError:
                 raise argparse.ArgumentTypeError(f"the cut-off {number!r} for {score} is not a number") from None
-            if not np.abs(cutoffs[score]) <= LARGEST_CUTOFF:
+            most = largest_cutoff(score, LARGEST_CUTOFF)
+            if not np.abs(cutoffs[score]) <= most:
                 raise argparse.ArgumentTypeError(
-                    f"the cut-off {number} for {score} is not between {-LARGEST_CUTOFF:g} and {LARGEST_CUTOFF:g}"
+                    f"the cut-off {number} for {score} is not between {-most:g} and {most:g}"
                 )
         return cutoffs

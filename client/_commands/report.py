@@ -8,13 +8,14 @@ from .._learn.errors import LearnError
 from .._optional import missing
 from .._report.learned_score import DEFAULT_AT, LearnedScore
 from .._report.write import write_report
-from .._tables.table import TableError, read_metadata
+from .._tables.table import TableError, read_metadata, table_schema
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, presets_from, probability
 from .program import sibling
 
 NOTES = (
-    "The page needs no network and no server: open it in a browser. Without --drop, every preset is on. A relative "
+    "The page needs no network and no server: open it in a browser. Without --drop, the presets of the three scores "
+    "are on, and those with cut-offs on the command line; the others are there if the table has measures. A relative "
     "path in the table is looked up from the current directory, then from the table's directory; a video that is not "
     "found has no preview.",
 )
@@ -96,6 +97,6 @@ def _learned(options: argparse.Namespace) -> LearnedScore:
 
     learned_filter = LearnedFilter.load(options.learned)
     metadata = read_metadata(options.scores)
-    learned_filter.check(metadata.schema(), metadata, options.scores)
+    learned_filter.check(table_schema(options.scores, metadata), metadata, options.scores)
     at = DEFAULT_AT if options.at is None else options.at
     return LearnedScore(options.learned, at, learned_filter.probabilities)

@@ -14,16 +14,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
-from .._tables.presets import COLUMNS, PRESETS
+from .._tables.presets import COLUMNS
+from .._tables.quantities import columns_of, values_of
 from .._tables.row import NO_SCORES, PART_COLUMNS, SKIPPED_BY
 from .._tables.table import TableError, read_batches, read_metadata
+from .._tables.verdicts import ALL_PRESETS, split_by_table
 from ..intervals import camera_intervals, label_seconds, table_clips
 from .parser import command_parser
 
 NOTES = (
     "sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval "
     "of the difference of means. Labels: share of the scored videos with at least one clip that has the label. "
-    "Presets: share of the scored videos that match, with the published cut-offs.",
+    "Presets: share of the scored videos that match, with the published cut-offs; most need a table with measures.",
 )
 STATUSES = {0: "done", 1: "a table cannot be read"}
 EXAMPLES = ("scores.parquet", "generator_a.parquet generator_b.parquet --format table")
@@ -66,7 +68,9 @@ class Summary:
     label_share_of_clips: dict[str, float]
     """Share of their clips that have the label."""
     preset_share: dict[str, float]
-    """Share of the scored videos that match each preset, with its published cut-offs."""
+    """Share of the scored videos that match each preset that the table can tell, with its published cut-offs."""
+    presets_not_told: dict[str, str]
+    """What the table lacks for each other preset."""
     skipped_by: dict[str, int] = field(default_factory=dict)
     """Videos that a first pass skipped, by why; they have no scores, and did not fail."""
 
@@ -90,6 +94,7 @@ class Summary:
             "label_share_of_videos": self.label_share_of_videos,
             "label_share_of_clips": self.label_share_of_clips,
             "preset_share": self.preset_share,
+            "presets_not_told": self.presets_not_told,
             **({"skipped_by": self.skipped_by} if self.skipped_by else {}),
         }
 
@@ -145,9 +150,14 @@ def summarize(path: Path) -> Summary:
     label_videos: dict[str, int] = {}
     label_clips: dict[str, int] = {}
     skipped_by: Counter[str] = Counter()
-    for batch in read_batches(path, metadata, signals=False):
-        scores = scores_of(batch)
+    presets, not_told = split_by_table(path, metadata, ALL_PRESETS.values())
+    matches = dict.fromkeys(presets, 0)
+    columns = columns_of(presets.values())
+    for batch in read_batches(path, metadata, signals=columns is not None, columns=columns):
+        scores = values_of(batch, metadata, presets.values())
         scored = ~is_failed(batch, scores)
+        for name, preset in presets.items():
+            matches[name] += int((preset.takes(scores) & scored).sum())
         videos += len(scored)
         skipped_by.update(batch.column(SKIPPED_BY).drop_null().to_pylist())
         for name in COLUMNS:
@@ -171,7 +181,8 @@ def summarize(path: Path) -> Summary:
         {name: _statistics(column) for name, column in joined.items()},
         {label: label_videos[label] / scored_videos for label in order},
         {label: label_clips[label] / clips for label in order},
-        {name: float(preset.takes(joined).mean()) if scored_videos else 0.0 for name, preset in PRESETS.items()},
+        {name: number / scored_videos if scored_videos else 0.0 for name, number in matches.items()},
+        not_told,
         dict(skipped_by.most_common()),
     )
 
@@ -194,7 +205,12 @@ def difference(first: Summary, second: Summary) -> dict[str, Any]:
                 key: getattr(second, shares).get(key, 0.0) - getattr(first, shares).get(key, 0.0)
                 for key in dict.fromkeys([*getattr(first, shares), *getattr(second, shares)])
             }
-            for shares in ("label_share_of_videos", "label_share_of_clips", "preset_share")
+            for shares in ("label_share_of_videos", "label_share_of_clips")
+        },
+        "preset_share": {
+            name: second.preset_share[name] - share
+            for name, share in first.preset_share.items()
+            if name in second.preset_share
         },
     }
 
@@ -222,17 +238,29 @@ def table(summaries: list[Summary]) -> str:
         lines += ["", f"{title}, of the scored videos"]
         keys = dict.fromkeys(key for summary in summaries for key in getattr(summary, shares))
         for key in sorted(keys, key=lambda key: -max(getattr(s, shares).get(key, 0.0) for s in summaries)):
+            known = [key not in summary.presets_not_told for summary in summaries]
             cells = [getattr(summary, shares).get(key, 0.0) for summary in summaries]
-            line = f"  {key:20}" + "".join(f"{100 * cell:7.1f} %" for cell in cells)
-            lines.append(line + (f"{100 * (cells[1] - cells[0]):+7.1f} %" if pair else ""))
+            shown = [f"{100 * cell:7.1f} %" if told else f"{'-':>9}" for cell, told in zip(cells, known, strict=True)]
+            line = f"  {key:20}" + "".join(shown)
+            lines.append(line + (f"{100 * (cells[1] - cells[0]):+7.1f} %" if pair and all(known) else ""))
         if not keys:
             lines.append("  none")
+        if shares == "preset_share":
+            lines += [line for summary in summaries for line in _not_told(summary)]
     return "\n".join(lines)
 
 
 def _skipped(summary: Summary) -> str:
     reasons = ", ".join(f"{count:,} {name}" for name, count in summary.skipped_by.items())
     return f"{sum(summary.skipped_by.values()):,} skipped by a first pass ({reasons}), " if reasons else ""
+
+
+def _not_told(summary: Summary) -> list[str]:
+    """A line for each thing that the table lacks, with the presets that need it."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in summary.presets_not_told.items():
+        by_reason.setdefault(why, []).append(name)
+    return [f"  not told: {', '.join(names)}: {summary.path}: {why}" for why, names in by_reason.items()]
 
 
 def _print_videos(path: Path, as_table: bool) -> None:

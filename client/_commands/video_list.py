@@ -35,6 +35,9 @@ from .._tables.row import (
 )
 from .._tables.table import Metadata
 
+VERDICTS_COLUMN = "verdicts"
+"""The presets that match a row, whether they drop it or not."""
+
 
 class UnwritableList(Exception):
     """A list cannot be written; the message says why."""
@@ -107,6 +110,8 @@ class VideoList:
 
     def _json_line(self, row: dict[str, Any], names: list[str]) -> str:
         content = as_row(row, self._metadata)
+        if VERDICTS_COLUMN in row:
+            content[VERDICTS_COLUMN] = row[VERDICTS_COLUMN]
         return json.dumps(content | {"dropped_by": names} if self.what == "dropped" else content) + "\n"
 
     def _close(self) -> None:

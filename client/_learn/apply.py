@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .._tables.columns import is_failed, scores_of
+from .._tables.columns import is_failed
 from .._tables.presets import Preset
-from .._tables.table import Metadata, read_batches
+from .._tables.quantities import values_of
+from .._tables.table import Metadata, read_batches, table_schema
 from .errors import LearnError
 from .learned_filter import LearnedFilter
 from .selection import Selection, Sources, select
@@ -28,7 +29,7 @@ def selection(
     `one_per` is a column of the table. Raises `LearnError` and `TableError`.
     """
     learned_filter = LearnedFilter.load(learned)
-    learned_filter.check(metadata.schema(), metadata, table)
+    learned_filter.check(table_schema(table, metadata), metadata, table)
     if one_per is not None and one_per not in (*metadata.schema().names, *metadata.kept):
         raise LearnError(f"{table} has no column {one_per!r} to keep one row of each value of")
     numbers = Sources()
@@ -36,7 +37,7 @@ def selection(
     eligible = [np.empty(0, np.bool_)]
     sources = [np.empty(0, np.int64)]
     for batch in read_batches(table, metadata):
-        scores = scores_of(batch)
+        scores = values_of(batch, metadata, presets.values())
         failed = is_failed(batch, scores)
         dropped = np.logical_or.reduce([failed, *(preset.takes(scores) for preset in presets.values())])
         eligible.append(~dropped)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._tables.columns import is_failed, scores_of
 from .._tables.presets import PRESETS
-from .._tables.table import Metadata, read_batches
+from .._tables.table import Metadata, read_batches, table_schema
 from .answers import Part
 from .features import feature_names, features_of
 
@@ -32,7 +32,7 @@ class Examples:
 
 def collect(table: Path, metadata: Metadata, answers: dict[Part, bool]) -> Examples:
     """Read the table once. Raises `TableError`."""
-    names = feature_names(metadata.schema(), metadata)
+    names = feature_names(table_schema(table, metadata), metadata)
     features: list[NDArray[np.float32]] = [np.empty((0, len(names)), np.float32)]
     found: list[Part] = []
     kept: dict[str, list[NDArray[np.bool_]]] = {name: [np.empty(0, np.bool_)] for name in PRESETS}

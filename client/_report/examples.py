@@ -50,8 +50,10 @@ class NearestRows:
         """
         others = [other.takes(scores[other.score]) for other in self._others]
         decided = np.logical_and.reduce(others) if others else np.ones(batch.num_rows, np.bool_)
-        matches = self.limit.takes(scores[self.limit.score])
-        distances = np.abs(scores[self.limit.score] - np.float32(self.limit.cutoff))
+        values = scores[self.limit.score]
+        decided &= np.isfinite(values)
+        matches = self.limit.takes(values)
+        distances = np.abs(values - np.float32(self.limit.cutoff))
         self.matched = self._nearest(self.matched, batch, np.flatnonzero(decided & matches), distances, first)
         self.unmatched = self._nearest(self.unmatched, batch, np.flatnonzero(decided & ~matches), distances, first)
 

@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped, scores_of
+from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped
 from .._tables.found import place_of
 from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
+from .._tables.quantities import QUANTITIES, columns_of, largest_cutoff, quantities_of, values_of
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
 from .._tables.table import read_batches, read_metadata
+from .._tables.verdicts import ALL_PRESETS, check_presets, split_by_table
 from ..intervals import camera_intervals, table_clips
 from .examples import Candidate, NearestRows
 from .learned_score import DEFAULT_AT, LearnedScore
@@ -75,7 +77,7 @@ def write_report(
     table: Path,
     output: Path,
     *,
-    presets: Mapping[str, Preset] = PRESETS,
+    presets: Mapping[str, Preset] = ALL_PRESETS,
     drop: Sequence[str] = (),
     examples: int = 3,
     learned: LearnedScore | None = None,
@@ -84,21 +86,30 @@ def write_report(
 ) -> Report:
     """Write the page for a table of scores atomically: on an error the old file, if any, stays.
 
-    presets: by name, with the initial cut-offs; drop: names of the presets that are on initially, all if empty;
+    presets: by name, with the initial cut-offs; drop: names of the presets that are on initially; if empty, those of
+    the three scores and those with other cut-offs than the published ones. A verdict that is in neither has no
+    examples, and is left out if the table cannot tell it;
     examples: videos on each side of each threshold; learned: a learned filter, whose score and threshold the page
     shows beside the others; filter_command, report_command: how the page's command lines
     start. Raises TableError, OSError.
     """
     metadata = read_metadata(table)
     check_motion(table, metadata)
-    shown_presets = [*presets.values(), *([learned.preset] if learned else [])]
-    nearest = [NearestRows(preset, limit, examples) for preset in shown_presets for limit in preset.limits]
-    rows = _Rows({name: [] for name in (*COLUMNS, *([LEARNED] if learned else []))}, [])
+    moved = [name for name, preset in presets.items() if preset != ALL_PRESETS[name]]
+    check_presets(table, metadata, [preset for name, preset in presets.items() if name in (*drop, *moved)])
+    told, not_told = split_by_table(table, metadata, presets.values())
+    shown_presets = [*told.values(), *([learned.preset] if learned else [])]
+    with_examples = [preset for preset in shown_presets if preset.name in (LEARNED, *PRESETS, *drop, *moved)]
+    nearest = [NearestRows(preset, limit, examples) for preset in with_examples for limit in preset.limits]
+    measured = [quantity.name for quantity in quantities_of(told.values())]
+    rows = _Rows({name: [] for name in (*COLUMNS, *([LEARNED] if learned else []), *measured)}, [])
     labels: dict[str, int] = {label: index for index, label in enumerate(metadata.labels)}
     kinds: Counter[str] = Counter()
     failures: list[dict[str, str]] = []
-    for batch in read_batches(table, metadata, signals=learned is not None):
-        scores = scores_of(batch)
+    columns = None if learned else columns_of(told.values())
+    signals = learned is not None or columns is not None
+    for batch in read_batches(table, metadata, signals=signals, columns=columns):
+        scores = values_of(batch, metadata, told.values())
         if learned:
             scores[LEARNED] = learned.probabilities(batch, metadata)
         unscored = is_failed(batch, scores)
@@ -137,7 +148,11 @@ def write_report(
         "randomWeights": from_stand_ins(metadata),
         "failures": failures,
         "failureKinds": kinds.most_common(8),
-        "presets": [_preset(preset, preset.name in (LEARNED, *(drop or presets))) for preset in shown_presets],
+        "presets": [
+            _preset(preset, preset.name in (LEARNED, *(drop or (*PRESETS, *moved)))) for preset in shown_presets
+        ],
+        "presetsNotTold": not_told,
+        "measures": {name: {"title": QUANTITIES[name].title, "high": QUANTITIES[name].high} for name in measured},
         "learnedArgument": shlex.quote(str(learned.path)) if learned else None,
         "scores": list(rows.scores),
         "labels": list(labels),
@@ -186,10 +201,11 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
         published = {LEARNED: DEFAULT_AT}
         ends = [0.0, 1.0]
     else:
-        published = {limit.score: limit.cutoff for limit in PRESETS[preset.name].limits}
-        ends = [-LARGEST_CUTOFF, LARGEST_CUTOFF]
+        published = {limit.score: limit.cutoff for limit in ALL_PRESETS[preset.name].limits}
+        ends = None
     return {
         "name": preset.name,
+        "flag": preset.flag,
         "meaning": preset.meaning,
         "on": on,
         "limits": [
@@ -198,7 +214,7 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
                 "side": limit.side,
                 "cutoff": limit.cutoff,
                 "published": published[limit.score],
-                "ends": ends,
+                "ends": ends or [sign * largest_cutoff(limit.score, LARGEST_CUTOFF) for sign in (-1, 1)],
             }
             for limit in preset.limits
         ],

@@ -22,7 +22,7 @@ def scores_of(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
 def is_failed(batch: pa.RecordBatch, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
     """(rows,) bool: which rows have an error or lack one of the three scores, as those that a first pass skipped."""
     errors = batch.column("error").is_valid().to_numpy(zero_copy_only=False)
-    return np.logical_or.reduce([errors, *(~np.isfinite(values) for values in scores.values())])
+    return np.logical_or.reduce([errors, *(~np.isfinite(scores[name]) for name in COLUMNS)])
 
 
 def is_skipped(batch: pa.RecordBatch) -> NDArray[np.bool_]:

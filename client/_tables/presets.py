@@ -1,4 +1,4 @@
-"""Presets: kinds of videos that are not worth training on, defined by limits on the three scores.
+"""Presets: kinds of videos that are not worth training on, defined by limits.
 
 Scores and cut-offs are compared in float32: a score that prints as 0.4 is neither below nor above 0.4.
 """
@@ -25,7 +25,7 @@ class Limit:
     """A condition on one score: below or above a cut-off."""
 
     score: str
-    """`camera`, `object` or `dynamics`."""
+    """`camera`, `object` or `dynamics`; in verdicts also a name of `.quantities.QUANTITIES`."""
     side: Literal["below", "above"]
     """Which scores match; the cut-off itself does not."""
     cutoff: float
@@ -65,6 +65,11 @@ class Preset:
             raise KeyError(unknown[0])
         limits = (replace(limit, cutoff=cutoffs.get(limit.score, limit.cutoff)) for limit in self.limits)
         return replace(self, limits=tuple(limits))
+
+    @property
+    def flag(self) -> str:
+        """The option that changes its cut-offs."""
+        return "--" + self.name.replace("_", "-")
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.limits))

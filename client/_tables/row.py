@@ -107,7 +107,7 @@ def skipped_row(
 
 
 def is_signal_column(name: str) -> bool:
-    """Whether a column or a key of a row is one of a signal beside motion and camera, of a head, of text or a first pass."""
+    """Whether a column or a key of a row is one of a signal beside motion and camera, a head, text or a first pass."""
     named = (*EMBEDDING_COLUMNS.values(), SECONDS_COLUMN, ACTIONS_COLUMN, METRICS, *METRIC_COLUMNS, *TEXT_COLUMNS)
     named = (*named, *FIRST_PASS_COLUMNS)
     return name in named or name.startswith(HEAD_COLUMN)
@@ -127,7 +127,7 @@ def metrics_from(columns: Mapping[str, Any]) -> Row:
 
 def is_own_column(name: str) -> bool:
     """Whether a table has a column of this name of its own, or would be read otherwise as a manifest with one."""
-    return name in (*FLAT_COLUMNS, "clips", "dropped_by", "path") or is_signal_column(name)
+    return name in (*FLAT_COLUMNS, "clips", "dropped_by", "verdicts", "path") or is_signal_column(name)
 
 
 def as_json(row: Row) -> Row:

@@ -15,7 +15,8 @@ const charts = (() => {
     const lanes = make("div", { className: "lanes" });
     const plot = make("div", { className: "plot" });
     byId("charts").append(make("div", { className: "card chart" },
-      make("h3", { textContent: TITLES[score] }), readout, make("div", { className: "chart-body" }, lanes, plot)));
+      make("h3", { textContent: report.content.measures?.[score]?.title ?? TITLES[score] }),
+      readout, make("div", { className: "chart-body" }, lanes, plot)));
     const thumbs = makeSliders(report, score, lanes);
     const { total } = report.histograms[score];
     const { low, bins, width } = report.histograms[score];
@@ -31,18 +32,21 @@ const charts = (() => {
   }
 
   function makeSliders(report, score, lanes) {
-    // A lane for every preset in every chart, so that the plots line up.
-    return report.presets.flatMap((preset, k) => {
+    // A lane for every preset that has one in this chart or in another of its kind, so that the plots line up.
+    const measures = report.content.measures ?? {};
+    const isOfKind = (limit) => (limit.score in measures) === (score in measures);
+    const presets = report.presets.filter((preset) => preset.limits.some(isOfKind));
+    return presets.flatMap((preset, k) => {
       const limit = counting.limitOf(preset, score);
       const lane = make("div", { className: "lane" });
       lanes.append(lane);
-      const lanesBelow = report.presets.length - 1 - k;
+      const lanesBelow = presets.length - 1 - k;
       const reach = `calc(${lanesBelow} * var(--lane) + ${PLOT_HEIGHT - AXIS_HEIGHT + 3}px)`;
       return limit ? [sliders.makeSlider(report, lane, preset, limit, reach)] : [];
     });
   }
 
-  function drawHistogram({ low, high, bins, width, total }, series, plot, readout, idle) {
+  function drawHistogram({ low, high, bins, width, total, isMeasure }, series, plot, readout, idle) {
     const bars = uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 1 });
     const filled = (fill) => ({ paths: bars, fill, stroke: "transparent", width: 0, points: { show: false } });
     const most = Math.max(1, total.reduce((a, b) => Math.max(a, b), 0));
@@ -63,7 +67,7 @@ const charts = (() => {
           const bin = Math.floor((u.posToVal(u.cursor.left, "x") - low) / width);
           const inside = u.cursor.left >= 0 && bin >= 0 && bin < bins;
           readout.textContent = inside
-            ? `${format.range({ low, width }, bin)}: `
+            ? `${(isMeasure && bin === bins - 1 ? format.from : format.range)({ low, width }, bin)}: `
               + `${format.plural(total[bin], "video")}, ${format.integer(u.data[2][bin])} kept`
             : idle;
         }],
@@ -77,8 +81,8 @@ const charts = (() => {
   }
 
   function idleText(column) {
-    const median = Float32Array.from(column).sort()[column.length >> 1];
-    return column.length ? `median ${median.toFixed(2)}` : "no scores";
+    const known = column.filter((value) => !Number.isNaN(value)).sort();
+    return known.length ? `median ${known[known.length >> 1].toFixed(2)}` : "no scores";
   }
 
   /** Append a chart for each score. */

@@ -14,7 +14,7 @@ const commands = (() => {
       if (preset.name === LEARNED) return learnedArguments(content, preset);
       const moved = preset.limits.filter((limit) => limit.cutoff !== limit.published);
       const cutoffs = moved.map((limit) => `${limit.score}=${limit.cutoff}`).join(",");
-      return [`--drop ${preset.name}`, ...(cutoffs ? [`--${preset.name} ${cutoffs}`] : [])];
+      return [`--drop ${preset.name}`, ...(cutoffs ? [`${preset.flag} ${cutoffs}`] : [])];
     });
   }
 

@@ -8,16 +8,28 @@ const counting = (() => {
 
   /** Set `bit` in the flags of the videos that match all limits of a preset, clear it in the others; how many match. */
   function match(preset, values, flags, bit) {
-    // Always three comparisons, so that the loop does not branch: a preset with fewer limits repeats its first.
+    let matches = 0;
+    for (let first = 0; first < preset.limits.length; first += 3) {
+      matches = matchThree(preset.limits.slice(first, first + 3), values, flags, bit, !first);
+    }
+    return matches;
+  }
+
+  /** The same for at most three limits; unless they are the first, only videos that have the bit can match. */
+  function matchThree(given, values, flags, bit, areFirst) {
+    // Always three comparisons, so that the loop does not branch: fewer limits repeat their first.
     // "below" negates both sides. The scores are float32, so the cut-off is rounded too, as in client._tables.presets.
-    const limits = SCORES.map((_, index) => preset.limits[index] ?? preset.limits[0]);
+    // A missing value is NaN, which matches no limit.
+    const limits = [0, 1, 2].map((index) => given[index] ?? given[0]);
     const signs = limits.map((limit) => (limit.side === "below" ? -1 : 1));
     const [signA, signB, signC] = signs;
     const [cutoffA, cutoffB, cutoffC] = limits.map((limit, index) => signs[index] * Math.fround(limit.cutoff));
     const [a, b, c] = limits.map((limit) => values[limit.score]);
+    const others = areFirst ? 0 : bit;
     let matches = 0;
     for (let i = 0; i < flags.length; i++) {
-      if (signA * a[i] > cutoffA && signB * b[i] > cutoffB && signC * c[i] > cutoffC) {
+      const hasOthers = (flags[i] & others) === others;
+      if (hasOthers && signA * a[i] > cutoffA && signB * b[i] > cutoffB && signC * c[i] > cutoffC) {
         flags[i] |= bit;
         matches++;
       } else {
@@ -30,7 +42,7 @@ const counting = (() => {
   class Counts {
     /**
      * table: `values` and `labelBits` as in data.js, `labels` (names), and `histograms` and `grid` of binning.js;
-     * presets: at most 8, each with `on` and `limits`. Call `update` first, and after every change of a preset.
+     * presets: at most 16, each with `on` and `limits`. Call `update` first, and after every change of a preset.
      */
     constructor(table, presets) {
       this.presets = presets;
@@ -47,7 +59,7 @@ const counting = (() => {
       this.labelTotal = new Uint32Array(table.labels.length);
       this.labelKept = new Uint32Array(table.labels.length);
       this._table = table;
-      this._flags = new Uint8Array(this.scored); // bit k: the video matches preset k
+      this._flags = new Uint16Array(this.scored); // bit k: the video matches preset k
       this._on = 0;
       this._counted = presets.map(() => null); // the cut-offs that `_flags` holds
       for (let i = 0; i < this.scored; i++) this._addLabels(i, this.labelTotal);
@@ -80,8 +92,8 @@ const counting = (() => {
       const { histograms, grid } = this._table;
       const [cameraBin, objectBin, dynamicsBin] = SCORES.map((score) => histograms[score].index);
       const [camera, object, dynamics] = SCORES.map((score) => this.keptInBin[score].fill(0));
-      const learnedBin = histograms[LEARNED]?.index;
-      const learned = this.keptInBin[LEARNED]?.fill(0);
+      const others = Object.keys(histograms).filter((score) => !SCORES.includes(score))
+        .map((score) => ({ index: histograms[score].index, kept: this.keptInBin[score].fill(0) }));
       const { _flags: flags, _on: on } = this;
       const cell = grid.cell;
       const inCell = this.keptInCell.fill(0);
@@ -93,7 +105,7 @@ const counting = (() => {
         camera[cameraBin[i]]++;
         object[objectBin[i]]++;
         dynamics[dynamicsBin[i]]++;
-        if (learned) learned[learnedBin[i]]++;
+        for (const { index, kept: inBin } of others) inBin[index[i]]++;
         inCell[cell[i]]++;
         this._addLabels(i, labels);
       }

@@ -18,6 +18,7 @@ const format = (() => {
     /** A number for the tick of an axis. */
     tick: (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : integer(number)),
     capitalized: (text) => text[0].toUpperCase() + text.slice(1),
+    from: ({ low, width }, bin) => `${(low + bin * width).toFixed(2)} or more`,
     range: ({ low, width }, bin) => `${(low + bin * width).toFixed(2)} to ${(low + (bin + 1) * width).toFixed(2)}`,
   };
 })();

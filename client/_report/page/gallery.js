@@ -46,7 +46,8 @@ const gallery = (() => {
   }
 
   function makeExample({ content, values }, example, { score, cutoff }, preview) {
-    const scores = content.scores.map((each) => make("div", { className: each === score ? "is-compared" : "" },
+    const shown = content.scores.filter((each) => each === score || !(each in (content.measures ?? {})));
+    const scores = shown.map((each) => make("div", { className: each === score ? "is-compared" : "" },
       make("dt", { textContent: each }),
       make("dd", { textContent: format.score(values[each][example.index], each === score ? cutoff : null) })));
     const isPart = example.part.some((second) => second !== null);
@@ -93,9 +94,11 @@ const gallery = (() => {
     };
     describeAll(content);
     for (const preset of presets) {
+      const thresholds = content.gallery.filter((each) => each.preset === preset.name);
+      if (!thresholds.length) continue;
       const block = make("div", { className: "gallery-preset" },
         make("h3", { textContent: format.capitalized(preset.name) }));
-      for (const threshold of content.gallery.filter((each) => each.preset === preset.name)) {
+      for (const threshold of thresholds) {
         const limit = counting.limitOf(preset, threshold.score);
         const initial = limit.cutoff;
         const makeOne = exampleOf({ ...limit }); // a copy, because the limit moves

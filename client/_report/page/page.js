@@ -4,7 +4,7 @@
   const { byId, make } = dom;
   const { content, values, labelBits } = data;
   const presets = content.presets;
-  const binned = binning.bin(values, presets);
+  const binned = binning.bin(values, presets, content.measures);
   const counts = new counting.Counts({ values, labelBits, labels: content.labels, ...binned }, presets);
   counts.update();
   let pending = null; // the refresh that the next frame makes
@@ -39,6 +39,12 @@
     ].join(" · ");
     const notice = (text) => byId("notices").append(make("p", { className: "notice", textContent: text }));
     if (content.randomWeights) notice("These scores come from random weights: they mean nothing.");
+    const notTold = Object.entries(content.presetsNotTold ?? {});
+    for (const reason of new Set(notTold.map(([, why]) => why))) {
+      const names = notTold.filter(([, why]) => why === reason).map(([name]) => name);
+      byId("presets-not-told").append(make("li", { textContent: `${names.join(", ")}: ${reason}.` }));
+    }
+    byId("presets-not-told-section").hidden = !notTold.length;
     if (!counts.scored) notice(content.videos ? "No video in this table has scores." : "This table is empty.");
     document.querySelector('[data-count="failed"]').textContent = format.integer(content.videos - counts.scored);
   }

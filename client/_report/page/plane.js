@@ -7,7 +7,7 @@ const plane = (() => {
   const KEPT = [27, 108, 168];
   const DROPPED = [217, 115, 13];
   const REGION = "#7a3a00";
-  const HIDDEN = "dynamics"; // the score on neither axis
+  const SHOWN = ["camera", "object"];
   const FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
   const FONT = `12px ${FAMILY}`;
   const AXIS = {
@@ -59,19 +59,25 @@ const plane = (() => {
   }
 
   /** A preset's name, with an asterisk if it has a limit that the plane cannot show. */
-  const nameOf = (preset) => `${preset.name}${counting.limitOf(preset, HIDDEN) ? "*" : ""}`;
+  const nameOf = (preset) => `${preset.name}${hiddenLimits(preset).length ? "*" : ""}`;
+
+  const hiddenLimits = (preset) => preset.limits.filter(({ score }) => !SHOWN.includes(score));
 
   /** What the asterisks stand for, or nothing if there are none. */
   function footnote(presets) {
-    const hidden = presets.filter((preset) => preset.on && counting.limitOf(preset, HIDDEN)).map((preset) => {
-      const limit = counting.limitOf(preset, HIDDEN);
-      return `${preset.name} ${limit.side === "below" ? "<" : ">"} ${format.cutoff(limit.cutoff)}`;
+    const drawn = presets.filter((preset) => preset.on && hasRegion(preset));
+    const sentences = [...new Set(drawn.flatMap(hiddenLimits).map(({ score }) => score))].map((score) => {
+      const hidden = drawn.filter((preset) => counting.limitOf(preset, score)).map((preset) => {
+        const limit = counting.limitOf(preset, score);
+        return `${preset.name} ${limit.side === "below" ? "<" : ">"} ${format.cutoff(limit.cutoff)}`;
+      });
+      return `The preset also limits ${score}: ${hidden.join(", ")}.`;
     });
-    return hidden.length ? `* The preset also limits ${HIDDEN}: ${hidden.join(", ")}.` : "";
+    return sentences.length ? `* ${sentences.join(" ")}` : "";
   }
 
   /** Whether a preset limits what the plane shows at all; a learned filter does not. */
-  const hasRegion = (preset) => ["camera", "object"].some((score) => counting.limitOf(preset, score));
+  const hasRegion = (preset) => SHOWN.some((score) => counting.limitOf(preset, score));
 
   function drawRegions({ presets, histograms }, ctx, bbox, x, y, ratio) {
     ctx.strokeStyle = REGION;
@@ -82,7 +88,7 @@ const plane = (() => {
     ctx.lineJoin = "round";
     for (const preset of presets.filter((each) => each.on && hasRegion(each))) {
       const edges = {};
-      for (const score of ["camera", "object"]) {
+      for (const score of SHOWN) {
         const { low, high } = histograms[score];
         const limit = counting.limitOf(preset, score);
         // Without a limit an edge lies beyond the plot, which clips it.

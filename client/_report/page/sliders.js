@@ -5,6 +5,7 @@ const sliders = (() => {
   const STEPS_PER_UNIT = 100;
   const STEP = 1 / STEPS_PER_UNIT;
   const LARGE_STEP = 0.1;
+  const LONG_AXIS = 30; // from here on, steps are a hundred times as long
 
   const rounded = (value) => Math.round(value * STEPS_PER_UNIT) / STEPS_PER_UNIT;
   const clamped = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -24,11 +25,13 @@ const sliders = (() => {
     lane.append(make("span", { className: "lane-name", textContent: preset.name }), track);
     followPointer(track, thumb, (share) => report.setCutoff(limit, rounded(low + share * (high - low))));
     thumb.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? LARGE_STEP : STEP;
+      const scale = high - low > LONG_AXIS ? STEPS_PER_UNIT : 1;
+      const largeStep = LARGE_STEP * scale;
+      const step = event.shiftKey ? largeStep : STEP * scale;
       const to = {
         ArrowLeft: limit.cutoff - step, ArrowDown: limit.cutoff - step,
         ArrowRight: limit.cutoff + step, ArrowUp: limit.cutoff + step,
-        PageDown: limit.cutoff - LARGE_STEP, PageUp: limit.cutoff + LARGE_STEP, Home: low, End: high,
+        PageDown: limit.cutoff - largeStep, PageUp: limit.cutoff + largeStep, Home: low, End: high,
       }[event.key];
       if (to === undefined) return;
       event.preventDefault();
