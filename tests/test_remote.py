@@ -123,9 +123,7 @@ def test_a_page_that_fails_is_asked_for_again(store: ObjectStore, monkeypatch: p
         ("shots*/*.mp4", ["shots/c.mp4", "shots2/f.mp4"]),
         ("**/*.mp4", ["a.mp4", "odd [1] ü?#.mp4", "shots/c.mp4", "shots/d/e.mp4", "shots2/f.mp4"]),
         ("shots/*", ["shots/c.mp4", "shots/d/.hidden.mp4", "shots/d/e.mp4"]),
-        ("shots/d/*.mp4", ["shots/d/e.mp4"]),
         ("shot?2/", ["shots2/f.mp4"]),
-        ("shot?2/*", ["shots2/f.mp4"]),
         ("[bx].txt", ["b.txt"]),
     ],
 )
@@ -440,6 +438,7 @@ def test_a_file_is_uploaded_in_the_place_of_what_is_there(store: ObjectStore, tm
     store._backend.delete_object("clips", "out/scores.csv")
 
 
+@pytest.mark.slow
 def test_an_upload_that_fails_leaves_what_is_there_and_no_parts(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
