@@ -5,6 +5,8 @@ convolutions read what a normalisation has made small. What reads the sums betwe
 fp16 in some checkpoints, stays float32.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -54,7 +56,7 @@ class DownBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, layers: int, groups: int, *, halves: bool) -> None:
         super().__init__()
         widths = [inputs] + [outputs] * layers
-        self.resnets = nn.ModuleList(Residual(*widths[index : index + 2], groups) for index in range(layers))
+        self.resnets = nn.ModuleList(Residual(before, after, groups) for before, after in pairwise(widths))
         self.downsamplers = nn.ModuleList([Halving(outputs)] if halves else [])
 
     def forward(self, value: Tensor) -> Tensor:
