@@ -32,7 +32,7 @@ from training.scene import TexturePool
 CACHE = ROOT / ".bench" / "learned"
 CLIPS = 260
 ANSWERS = 100
-DRAWS = 20
+DRAWS = 12
 SEED = 8_000_009
 """Not that of any other rendered clips."""
 SECONDS = 2.0
