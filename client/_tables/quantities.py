@@ -14,7 +14,7 @@ from .table import SCHEMA, Metadata
 
 Values = NDArray[np.float32]
 LARGEST_CUTOFF = 100_000.0
-"""Largest absolute value of a cut-off of a measure; a mean squared difference of levels is at most 65,025."""
+"""Largest absolute value of a cut-off of a measure."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,7 @@ QUANTITIES = {
     for each in (
         Quantity("plane_moves", "Moves of a plane", 1.0, _directions("pan", "tilt", "roll", "zoom")),
         Quantity("depth_moves", "Moves through depth", 1.0, _directions("truck", "pedestal", "dolly", "arc")),
-        Quantity("max_rgb_diff", "Largest difference", 5000.0),
-        Quantity("mean_rgb_diff", "Mean difference", 2000.0),
-        Quantity("max_velocity", "Largest optical flow", 30.0),
-        Quantity("mean_velocity", "Mean optical flow", 20.0),
         Quantity("cuts", "Cuts", 10.0),
-        Quantity("brightness", "Brightness", 255.0),
-        Quantity("sharpness", "Sharpness", 2000.0),
         Quantity("black_share", "Black frames", 1.0),
         Quantity("frozen_share", "Frozen pairs", 1.0),
         Quantity("letterbox", "Black bars", 1.0),

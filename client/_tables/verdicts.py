@@ -9,7 +9,7 @@ from .table import Metadata, TableError, table_schema
 
 _CAMERA_ONLY = (
     Limit("camera", "above", 0.5),
-    Limit("object", "below", 0.5),
+    Limit("object", "below", 0.3),
     Limit("dynamics", "below", 1.0),
     Limit("frozen_share", "below", 0.5),
 )
@@ -20,17 +20,17 @@ VERDICTS = {
         Preset(
             "zoomed_still",
             "a picture under a moving camera",
-            (*_CAMERA_ONLY, Limit("depth_moves", "below", 0.5)),
+            (*_CAMERA_ONLY, Limit("plane_moves", "above", 0.6), Limit("depth_moves", "below", 0.45)),
         ),
         Preset("camera_only", "the camera moves, nothing else does", _CAMERA_ONLY),
         Preset(
             "flicker",
             "the light jumps",
-            (Limit("mean_rgb_diff", "above", 100.0), Limit("mean_velocity", "below", 2.0), Limit("cuts", "below", 0.5)),
+            (Limit("dynamics", "above", 2.55), Limit("cuts", "below", 0.5), Limit("black_share", "below", 0.5)),
         ),
         Preset("black", "almost every frame is black", (Limit("black_share", "above", 0.9),)),
         Preset("frozen", "the picture does not change", (Limit("frozen_share", "above", 0.9),)),
-        Preset("letterboxed", "black bars beside the picture", (Limit("letterbox", "above", 0.04),)),
+        Preset("letterboxed", "black bars beside the picture", (Limit("letterbox", "above", 0.025),)),
         Preset("multi_shot", "one shot follows another", (Limit("cuts", "above", 0.5),)),
     )
 }

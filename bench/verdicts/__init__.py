@@ -1,0 +1,1 @@
+"""How often verdicts are right, on rendered clips of known kinds."""
