@@ -63,7 +63,7 @@ def _pictures(kind: str, source: str, width: int, height: int, count: int) -> It
     """(height * 3 / 2, width) planes of YUV 4:2:0, limited range."""
     with av.open(real_videos()[source]) as container:
         frame = next(container.decode(container.streams.video[0]))
-    planes = frame.to_ndarray(width=width, height=height, format="yuv420p")
+    planes = np.asarray(frame.to_ndarray(width=width, height=height, format="yuv420p"), np.uint8)
     if kind == "black":
         planes[:height], planes[height:] = 16, 128
     rng = np.random.default_rng(0)

@@ -264,11 +264,12 @@ def check_latents(served: Server, latents_of: Callable[[NDArray[np.uint8]], NDAr
     """Of more frames than the autoencoder takes at once, of a part of the video, and of one frame."""
     video = encode(100, rate=20, width=192, height=108)
     frames, found = decode_all(video), []
-    for chosen, part in (
+    parts: list[tuple[Any, dict[str, Any]]] = [
         (frames[::5], {}),
         (frames[20:60:5], {"start_seconds": 1.0, "end_seconds": 3.0}),
         (frames[99:], {"start_seconds": 4.95}),
-    ):
+    ]
+    for chosen, part in parts:
         pictures = squares(chosen)
         with Client(served.url) as client:
             metrics = client.score(video, signals="metrics", **part).metrics
