@@ -264,14 +264,10 @@ def check_latents(served: Server, latents_of: Callable[[NDArray[np.uint8]], NDAr
     """Of more frames than the autoencoder takes at once, of a part of the video, and of one frame."""
     video = encode(100, rate=20, width=192, height=108)
     frames, found = decode_all(video), []
-    for chosen, part in (
-        (frames[::5], {}),
-        (frames[20:60:5], {"start_seconds": 1.0, "end_seconds": 3.0}),
-        (frames[99:], {"start_seconds": 4.95}),
-    ):
+    for chosen, start, end in ((frames[::5], None, None), (frames[20:60:5], 1.0, 3.0), (frames[99:], 4.95, None)):
         pictures = squares(chosen)
         with Client(served.url) as client:
-            metrics = client.score(video, signals="metrics", **part).metrics
+            metrics = client.score(video, signals="metrics", start_seconds=start, end_seconds=end).metrics
         assert metrics is not None
         assert metrics.frames == len(pictures)
         if len(pictures) == 1:
