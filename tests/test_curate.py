@@ -117,8 +117,9 @@ def check(walked: Walked, films: dict[str, Film]) -> None:
     assert [round(row["start_seconds"] * RATE) % SHOT_FRAMES for row in scenes] == [0] * len(scenes)
     scores = read_table("scores.parquet")
     rows = scores.to_pylist()
-    assert [(row["video"], row["start_seconds"]) for row in rows] == [(s["path"], s["start_seconds"]) for s in scenes]
-    assert [row["scene"] for row in rows] == [str(scene["scene"]) for scene in scenes]
+    found = {(row["video"], row["start_seconds"], row["scene"]) for row in rows}  # in the order of the answers
+    assert found == {(scene["path"], scene["start_seconds"], str(scene["scene"])) for scene in scenes}
+    assert len(rows) == len(scenes)
     assert set(METRIC_COLUMNS) <= set(scores.column_names)
     learned = walked.said["learn"]
     yes = sum(wanted(row, films) for row in rows[:ANSWERED])

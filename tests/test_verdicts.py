@@ -416,6 +416,7 @@ def test_verdicts_are_switched_and_their_limits_moved(
 
 
 @pytest.mark.heavy
+@pytest.mark.slow
 def test_a_page_of_a_table_without_measures_says_what_it_cannot_tell(
     window: Browser, without: Path, tmp_path: Path
 ) -> None:
