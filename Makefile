@@ -87,7 +87,7 @@ demo: setup
 	@$(BIN)/python -m server.demo
 
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal --quick
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
 	@$(MAKE) $(TESTS) SELECTED='not slow and not soak'

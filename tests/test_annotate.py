@@ -323,7 +323,8 @@ def test_fifty_answers_by_keyboard_are_saved_and_learned_from(
     assert learn_command.main(learn) == 0
 
 
-@pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_alone_keeps_exports_and_takes_up(
     width: int, window: Browser, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -143,7 +143,7 @@ def test_only_the_upcast_form_adds_in_float32() -> None:
 @pytest.mark.parametrize(
     ("model", "form"),
     [
-        ("motion_backbone", AttentionForm.TENSORRT_FLOAT32),
+        pytest.param("motion_backbone", AttentionForm.TENSORRT_FLOAT32, marks=pytest.mark.slow),
         pytest.param("motion_backbone", AttentionForm.TENSORRT, marks=pytest.mark.slow),
         pytest.param("camera_classifier", AttentionForm.TENSORRT_FLOAT32, marks=pytest.mark.slow),
         pytest.param("camera_classifier", AttentionForm.TENSORRT, marks=pytest.mark.slow),

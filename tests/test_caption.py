@@ -392,7 +392,7 @@ def killed_and_resumed(directory: Path, count: int, kills: int) -> None:
     assert_no_key(directory, *said)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_a_run_that_was_killed_resumes(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, 40, 1)
 

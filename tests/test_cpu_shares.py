@@ -145,8 +145,9 @@ def test_a_decoder_is_stopped_as_soon_as_others_want_it(decoder: IsolatedDecoder
 
 
 @pytest.mark.heavy
-def test_a_slow_video_yields_to_others_and_the_next_one_does_not() -> None:
-    decoder = IsolatedDecoder(Limits(timeout_seconds=60, busy_cpu_seconds=4, busy_cpu_seconds_per_megabyte=1e-6))
+def test_a_slow_video_yields_to_others_and_the_next_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("video.isolation.YIELDING_SHARE", 0.02)
+    decoder = IsolatedDecoder(Limits(timeout_seconds=60, busy_cpu_seconds=40, busy_cpu_seconds_per_megabyte=1e-6))
     decoder.start()
     video = memoryview(bomb(1920, 1080, 400))
     plan = decoder.plan(video, {})
@@ -206,7 +207,7 @@ def test_a_video_whose_caller_has_gone_before_is_not_read(decoder: IsolatedDecod
 
 
 def test_what_was_decoded_for_a_caller_that_has_gone_is_not_passed_on(decoder: IsolatedDecoder) -> None:
-    video = memoryview(encode(30))
+    video = memoryview(encode(250, width=640, height=360))  # takes more than the busy share of a CPU
     plan = decoder.plan(video, {})
     shares = iter([1.0, ABANDONED])  # it goes while the video is decoded
     with pytest.raises(Abandoned):

@@ -177,6 +177,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client._learn.figures.RESAMPLES", 40)
 
 
+@pytest.mark.slow
 def test_the_walk_with_answers_of_a_stand_in(
     films: dict[str, Film], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

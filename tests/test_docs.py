@@ -40,6 +40,7 @@ TIMEOUT_SECONDS = 120
 MUST_RUN = bool(os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"))
 README = ROOT / "README.md"
 COMMANDS = "score|filter|summary|report|watch|learn|annotate|cut"
+QUICK_PAGES = ("README.md", "docs/cli.md", "docs/python.md", "docs/grpc.md")
 RUN_PYTHON = """\
 import ast, asyncio, inspect, pathlib, sys
 code = compile(pathlib.Path(sys.argv[1]).read_text(), sys.argv[2], "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -54,12 +55,12 @@ def _named(found: list[Block], *languages: str) -> list:
 
 
 def _quick_and_slow(found: list[Block], *languages: str) -> list:
-    """All blocks of these languages; all but the README's and the first of each page are slow."""
+    """All blocks of these languages; all but the README's and the first of a few pages are slow."""
     pages, params = set(), []
     for block in found:
         if block.language in languages:
             page = block.place.split(":")[0]
-            slow = page != "README.md" and page in pages
+            slow = page not in QUICK_PAGES or (page != "README.md" and page in pages)
             pages.add(page)
             params.append(pytest.param(block, id=block.place, marks=[pytest.mark.slow] * slow))
     return params

@@ -277,14 +277,8 @@ def test_commands_in_messages_are_as_they_are_typed_in_the_current_directory(
     assert command_as_typed() == f"{typed or executable} -m export"
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        signal.SIGKILL,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_export_changes_nothing(
     how: signal.Signals, tiny_repository: Path, tiny_checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:

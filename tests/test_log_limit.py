@@ -66,12 +66,18 @@ def test_summaries_are_bounded_too() -> None:
 def test_a_flood_of_a_child_process_is_read_and_not_copied(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     program = (
         "import sys\n"
+        "from pathlib import Path\n"
+        "while not Path(sys.argv[1]).exists():\n"
+        "    pass\n"
         f"sys.stdout.write('E1127 04:10:31.000001 77 Too many open files\\n' * {FLOOD})\n"
         f"sys.stdout.write('x' * {3 * MAX_LINE_CHARACTERS} + '\\nlast\\n')"
     )
     (tmp_path / "program.py").write_text(program)
-    process = TritonProcess([sys.executable, str(tmp_path / "program.py")], os.environ, "video_motion_none_")
+    shows = tmp_path / "shows"
+    command = [sys.executable, str(tmp_path / "program.py"), str(shows)]
+    process = TritonProcess(command, os.environ, "video_motion_none_")
     process.show_log()
+    shows.touch()  # what is written before is not shown
     assert process.popen.wait(30) == 0
     process.kill()
     shown = capfd.readouterr().out

@@ -17,7 +17,12 @@ def affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return fitted
 
 
-@pytest.mark.parametrize("move", FILTER_MOVES)
+QUICK_MOVES = ("zoom_in", "roll_left")
+
+
+@pytest.mark.parametrize(
+    "move", [pytest.param(move, marks=[pytest.mark.slow] * (move not in QUICK_MOVES)) for move in FILTER_MOVES]
+)
 def test_the_picture_moves_as_its_label_says(move: str) -> None:
     speed = 0.0 if move == "static" else 0.2
     frames = list(animate_photograph(photographs(unseen=True)[2], move, speed, seconds=1.0))

@@ -139,6 +139,7 @@ def test_older_configurations_of_clip_name_another_end_token(encoders: dict[str,
     np.testing.assert_allclose(found, embed_text_with_transformers(older, SPECIAL), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_graphs_take_texts_of_every_length_and_answer_as_transformers_does(
     exported: Path, encoders: dict[str, Path]
 ) -> None:
@@ -172,6 +173,7 @@ def test_the_graphs_of_other_text_encoders(kind: str, encoders: dict[str, Path],
     np.testing.assert_allclose(found, embed_text_with_transformers(encoders[kind], SENTENCES), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_repository_gets_two_models_and_says_so(
     exported: Path, encoders: dict[str, Path], tiny_repository: Path
 ) -> None:
@@ -195,6 +197,7 @@ def test_the_repository_gets_two_models_and_says_so(
     assert tokenizer.read_bytes() == (encoders["clip"] / "tokenizer.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_git_ignores_what_is_written(exported: Path, tmp_path: Path) -> None:
     shutil.copytree(exported, tmp_path / "model_repository")
     shutil.copy(MODEL_REPOSITORY.parent / ".gitignore", tmp_path)
@@ -206,6 +209,7 @@ def test_git_ignores_what_is_written(exported: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_graphs")
+@pytest.mark.slow
 def test_image_and_text_encoder_come_and_go_together(exported: Path, encoders: dict[str, Path], tmp_path: Path) -> None:
     repository = Path(shutil.copytree(exported, tmp_path / "model_repository"))
     with pytest.raises(ExportError, match=r"the text encoder is that of .*clip, the image encoder is .*siglip: export"):

@@ -91,7 +91,7 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.heavy if "minute" in kind else ()) for kind in UNUSUAL]
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if "minute" in kind else ()) for kind in UNUSUAL]
 )
 def test_the_frames_are_those_that_a_player_shows(kind: str) -> None:
     found, expected = clips(UNUSUAL[kind]())

@@ -403,7 +403,9 @@ class IsolatedDecoder:
                 return b""
             except TimeoutError:
                 used = self._cpu_seconds() - self._cpu_before
-                if used > ABANDONED_CPU_SECONDS and self._share() == ABANDONED:
+                if self._share() == ABANDONED:
+                    if used <= ABANDONED_CPU_SECONDS:
+                        continue  # the worker may end soon, and then needs no restart
                     self._stop(End.ABANDONED)
                     raise Abandoned("the caller has gone") from None
                 limit = self._cpu_limit()
