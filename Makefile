@@ -9,7 +9,7 @@ RAY := $(VENV)/.ray
 # pip compiles to bytecode on one core, a third of its time: `setup` does it at the end, on all of them.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # The tests with a server run one after the other, and beside them, with less priority, those that need none.
-TESTS := --jobs=3 --output-sync=target --no-print-directory tests-server tests-networks tests-rest
+TESTS := --output-sync=target --no-print-directory tests-server tests-networks tests-rest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu export serve demo test test-quick test-all test-ray tests-server tests-networks tests-rest lint docs bench gpu-check gpu-bundle clean
@@ -90,10 +90,10 @@ test-quick: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --quick
 
 test: $(DALI)
-	@$(MAKE) $(TESTS) SELECTED='not slow and not soak'
+	@$(MAKE) --jobs=3 $(TESTS) SELECTED='not slow and not soak' WORKERS='-n 2 --dist worksteal'
 
 test-all: lint test
-	@$(MAKE) $(TESTS) SELECTED='(slow or soak) and not ray'
+	@$(MAKE) --jobs=2 $(TESTS) SELECTED='(slow or soak) and not ray'
 
 # Not part of test-all: on a busy machine, clusters of Ray do not start in time.
 test-ray: $(RAY)
@@ -107,8 +107,7 @@ tests-networks:
 	PYTHONDONTWRITEBYTECODE= nice -n 5 $(BIN)/python -m pytest --group=networks -m '$(SELECTED)' --durations=30
 
 tests-rest:
-	PYTHONDONTWRITEBYTECODE= nice -n 5 $(BIN)/python -m pytest --group=rest -n 2 --dist worksteal -m '$(SELECTED)' \
-		--durations=30
+	PYTHONDONTWRITEBYTECODE= nice -n 5 $(BIN)/python -m pytest --group=rest $(WORKERS) -m '$(SELECTED)' --durations=30
 
 lint: setup
 	$(BIN)/ruff check .

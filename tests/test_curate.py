@@ -124,7 +124,8 @@ def check(walked: Walked, films: dict[str, Film]) -> None:
     learned = walked.said["learn"]
     yes = sum(wanted(row, films) for row in rows[:ANSWERED])
     assert (learned["answers"], learned["not_found"]) == ({"yes": yes, "no": ANSWERED - yes}, 0)
-    assert max(learned["importance"], key=learned["importance"].get) == "sharpness"
+    # What the answers go by, or another measure that detail changes.
+    assert max(learned["importance"], key=learned["importance"].get) in METRIC_COLUMNS
     counts = walked.said["filter"]
     assert counts["videos"] == FILMS * SHOTS
     assert (counts["failed"], counts["kept"]) == (0, FILMS)  # the best of each film
@@ -183,7 +184,10 @@ def test_the_walk_with_answers_of_a_stand_in(
 ) -> None:
     connection = Measuring(films)
     monkeypatch.setattr("client._sdk.client.connect", lambda *_, **__: connection)
-    check(walk(films, tmp_path, lambda words: main([*words, "--in-flight", "1"]), capsys), films)
+    walked = walk(films, tmp_path, lambda words: main([*words, "--in-flight", "1"]), capsys)
+    check(walked, films)
+    importance = walked.said["learn"]["importance"]
+    assert max(importance, key=importance.get) == "sharpness"  # which alone the stand-in measures
 
 
 @pytest.mark.slow
