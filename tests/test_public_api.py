@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "_shards": {"_remote"},
     "_tables": {"_remote", "_sdk", "_inputs"},
     "_phrases": {"_sdk"},
-    "_first_pass": {"_tables", "_watch"},
+    "_workers": set(),
+    "_first_pass": {"_tables", "_watch", "_workers"},
     "_learn": {"_tables"},
     "_cut": {"_shards"},
     "_annotate": {"_tables", "_learn", "_report"},
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "_captions": {"_tables", "_phrases", "_evaluate"},
     "_runs": {"_remote", "_sdk", "_inputs", "_shards", "_tables", "_phrases", "_first_pass"},
     "_watch": {"_sdk", "_inputs"},
-    "_scenes": {"_remote", "_inputs", "_tables", "_runs", "_watch"},
+    "_scenes": {"_remote", "_inputs", "_tables", "_runs", "_watch", "_workers"},
     "_judge": {"_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),

@@ -60,7 +60,7 @@ def _names(url: str, choice: Choice) -> tuple[Names | None, str]:
     """What lists the videos, and a sentence if there are none; None if the URL is a file."""
     if is_pattern(url) and not is_file(url):
 
-        def names(skipped: Skipped) -> Iterator[str]:  # noqa: ARG001 - a pattern that leaves files out means it
+        def names(_: Skipped) -> Iterator[str]:  # a pattern that leaves files out means it
             return (name for name in files_matching(url, choice.takes) if canonical(name) not in choice.left_out)
 
         return names, "nothing matches this pattern"

@@ -1,6 +1,7 @@
 """The files below a prefix, page by page: no more than one page of names is held."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -41,8 +42,8 @@ def _s3(system: Any, bucket: str, prefix: str, patience: Patience) -> Names:
     while True:
         after = {"StartAfter": last} if last else {}  # a token would end when the page takes long to be scored
         page = patience(
-            lambda after=after: system.call_s3(  # type: ignore[misc]
-                "list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=PAGE, **after, **system.req_kw
+            partial(
+                system.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=PAGE, **after, **system.req_kw
             )
         )
         keys = [found["Key"] for found in page.get("Contents", ())]
@@ -56,9 +57,7 @@ def _gs(system: Any, bucket: str, prefix: str, patience: Patience) -> Names:
     token: dict[str, str] = {}
     while True:
         page = patience(
-            lambda token=token: system.call(  # type: ignore[misc]
-                "GET", "b/{}/o", bucket, prefix=prefix, maxResults=PAGE, json_out=True, **token
-            )
+            partial(system.call, "GET", "b/{}/o", bucket, prefix=prefix, maxResults=PAGE, json_out=True, **token)
         )
         yield from (found["name"] for found in page.get("items", ()) if not found["name"].endswith("/"))
         if not (following := page.get("nextPageToken")):
@@ -80,7 +79,7 @@ def _az(system: Any, container: str, prefix: str, patience: Patience) -> Names:
 
     token: str | None = None
     while True:
-        names, token = patience(lambda token=token: sync(system.loop, page, token))  # type: ignore[misc]
+        names, token = patience(partial(sync, system.loop, page, token))
         yield from names
         if not token:
             return

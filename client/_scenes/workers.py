@@ -1,24 +1,20 @@
 """The processes that look for scenes, one for each thread that asks."""
 
-import contextlib
 import json
 import os
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from .._workers.process import end_worker, start_worker
 from .errors import ScenesError, Stopped
 from .scene import Scene
 from .settings import Settings
 
 STALL_SECONDS = 120.0
 """How long a video may make no progress."""
-_PACKAGE = __package__.rpartition(".")[0]
-_ROOT = Path(__file__).parents[_PACKAGE.count(".") + 2]
 _READ_BYTES = 65536
 
 
@@ -60,25 +56,10 @@ class Worker:
         """End the process at once."""
         process, self._process, self._unread = self._process, None, b""
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+            end_worker(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # -P keeps modules in the current directory from shadowing the worker's imports.
-        command = [sys.executable, "-P", "-m", f"{_PACKAGE}._scenes.worker"]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            process_group=0,  # Ctrl-C is for the command
-        )
+        return start_worker("_scenes.worker")
 
     def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         """The next message. Raises EOFError, TimeoutError."""

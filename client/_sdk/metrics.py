@@ -1,4 +1,4 @@
-"""The measures of a video: how its pixels change and, where there is an autoencoder, its latents."""
+"""The measures of a video: how its pixels change, and its latents if an autoencoder is exported."""
 
 import math
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ def forget_members(tar: tarfile.TarFile) -> None:
 def open_archive(shard: str, opened: Callable[[str], BinaryIO] = open_stream) -> Iterator[Archive]:
     """The shard of this name. Raises `UnreadableFile`.
 
-    opened: gives the shard as a stream; where it cannot seek, members that nobody wants are read and dropped.
+    opened: gives the shard as a stream. If the stream cannot seek, unwanted members are read and discarded.
     """
     with _explained():
         stream = opened(shard)

@@ -1,0 +1,1 @@
+"""Processes that do for a command what may crash, and talk with it over pipes."""
