@@ -1,5 +1,7 @@
 """Addresses and ports."""
 
+import errno
+import random
 import socket
 
 LOOPBACK = "127.0.0.1"
@@ -8,15 +10,27 @@ BACKLOG = 512
 ACCEPT_AT_ONCE = 4
 """Connections that an event loop accepts before it reads again: what arrived with a connection should be read before
 many others are accepted."""
+CANDIDATES = range(20000, 32768)
+"""Below the ports that Linux by default chooses itself, so that no connection takes one in the meantime."""
 
 
 def free_ports(address: str, count: int) -> list[int]:
-    """`count` free ports of `address`; another process may take one before it is used."""
-    listeners = [socket.create_server((address, 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """`count` free ports of `address`; another process may take one before it is used. OSError if there are too few."""
+    listeners: list[socket.socket] = []
+    candidates = iter(random.SystemRandom().sample(CANDIDATES, len(CANDIDATES)))
+    try:
+        while len(listeners) < count:
+            if (port := next(candidates, None)) is None:
+                raise OSError(f"{address} has no {count} free ports between {CANDIDATES[0]} and {CANDIDATES[-1]}")
+            try:
+                listeners.append(socket.create_server((address, port), family=family(address)))
+            except OSError as error:
+                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                    raise
+        return [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
 def family(address: str) -> socket.AddressFamily:
