@@ -186,13 +186,13 @@ async def _relay(port: int) -> AsyncIterator[str]:
 
     async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            while data := await source.read(65536):
+            while not sink.is_closing() and (data := await source.read(65536)):
                 sink.write(data)
                 await sink.drain()
         sink.close()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # the loop cancels what is open at its end
             there, back = await asyncio.open_connection(LOOPBACK, port, local_addr=(ADDRESS, 0))
             await asyncio.gather(pump(reader, back), pump(there, writer))
         writer.close()

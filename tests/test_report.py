@@ -18,6 +18,7 @@ from client._report.previews import Segment, make_previews, middle
 from client._report.write import _label_bits, write_report
 from client._tables.presets import PRESETS
 from client._tables.table import Metadata, read_table
+from client._tables.verdicts import ALL_PRESETS
 from fixtures.browser import Browser
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 from fixtures.synthetic import encode, encode_audio
@@ -25,6 +26,7 @@ from fixtures.synthetic import encode, encode_audio
 pytestmark = pytest.mark.heavy
 
 NASTY = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>.mp4"
+MEASURED = ("mean_rgb_diff", "mean_velocity", "cuts", "brightness", "black_share", "frozen_share", "letterbox")
 EDGES = tuple(
     float(edge)
     for cutoff in (0.4, 0.5, 1.0, 2.5)
@@ -151,6 +153,32 @@ def test_the_page_is_readable_and_usable_at_every_width(window: Browser, page: P
     window.drag("chaotic", "camera", -50)
     assert float(window.thumb("chaotic", "camera").text) < float(before) - 0.2
     assert window.run("return document.querySelectorAll('[role=slider]').length") == 7
+    assert window.errors() == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_names_of_presets_and_thumbs_at_the_low_end_do_not_overlap(window: Browser, tmp_path: Path, width: int) -> None:
+    measures = [dict.fromkeys(MEASURED, at / 100) for at in range(20)]
+    clips: list[list[tuple[float, float, list[str]]]] = [[(0.0, 2.0, ["pan_left"])]] * 20
+    table = write_scores(
+        tmp_path / "s.parquet", [(at / 10, 1.0, 1.0) for at in range(20)], clips=clips, measures=measures
+    )
+    flags = [f"--drop={name}" for name in ALL_PRESETS]
+    assert main([str(table), *flags, "--output", str(tmp_path / "r.html")]) == 0
+    window.open(tmp_path / "r.html", width=width)
+    for slider in window.driver.find_elements("css selector", "[role=slider]"):
+        window.press(slider, Keys.HOME)
+    boxes = window.run("""
+        return [...document.querySelectorAll(".lane:has(.thumb)")].map((lane) => {
+            const range = document.createRange();
+            range.selectNodeContents(lane.querySelector(".lane-name"));
+            const name = range.getBoundingClientRect(), thumb = lane.querySelector(".thumb").getBoundingClientRect();
+            const plot = lane.closest(".chart-body").getBoundingClientRect();
+            return [name.left - plot.left, thumb.left - name.right];
+        })
+    """)
+    assert len(boxes) == sum(len(preset.limits) for preset in ALL_PRESETS.values())
+    assert all(room >= 0 and gap >= 0 for room, gap in boxes)
     assert window.errors() == []
 
 

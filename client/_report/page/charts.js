@@ -10,7 +10,19 @@ const charts = (() => {
     stroke: "#55616e", font: FONT, grid: { stroke: "#eceff2", width: 1 }, ticks: { stroke: "#dfe3e8", size: 4 },
   };
 
-  function makeChart(report, score) {
+  const THUMB_HALF = 27; // half a thumb at the axis's low end, and its gap to the preset's name
+
+  /** Make room, left of the plots, for the longest name of a preset; returns its width in CSS pixels. */
+  function fitGutter(presets) {
+    const context = make("canvas").getContext("2d");
+    context.font = FONT;
+    const widths = presets.map((preset) => context.measureText(preset.name).width);
+    const gutter = Math.ceil(Math.max(...widths, 0)) + THUMB_HALF;
+    byId("charts").style.setProperty("--gutter", `${gutter}px`);
+    return gutter;
+  }
+
+  function makeChart(report, score, gutter) {
     const readout = make("p", { className: "readout" });
     const lanes = make("div", { className: "lanes" });
     const plot = make("div", { className: "plot" });
@@ -22,7 +34,7 @@ const charts = (() => {
     const { low, bins, width } = report.histograms[score];
     const edges = Array.from({ length: bins }, (_, bin) => low + bin * width);
     const series = () => [edges, total, report.counts.keptInBin[score]];
-    const chart = drawHistogram(report.histograms[score], series(), plot, readout, idleText(report.values[score]));
+    const chart = drawHistogram(report.histograms[score], series(), plot, readout, gutter, idleText(report.values[score]));
     return {
       update() {
         thumbs.forEach((thumb) => thumb.update());
@@ -46,7 +58,7 @@ const charts = (() => {
     });
   }
 
-  function drawHistogram({ low, high, bins, width, total, isMeasure }, series, plot, readout, idle) {
+  function drawHistogram({ low, high, bins, width, total, isMeasure }, series, plot, readout, gutter, idle) {
     const bars = uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 1 });
     const filled = (fill) => ({ paths: bars, fill, stroke: "transparent", width: 0, points: { show: false } });
     const most = Math.max(1, total.reduce((a, b) => Math.max(a, b), 0));
@@ -57,7 +69,7 @@ const charts = (() => {
       axes: [
         { ...AXIS, size: AXIS_HEIGHT, grid: { show: false }, space: 40 },
         {
-          ...AXIS, size: 74, space: 36, ticks: { show: false },
+          ...AXIS, size: gutter, space: 36, ticks: { show: false },
           values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? format.tick(tick) : "")),
         },
       ],
@@ -87,7 +99,8 @@ const charts = (() => {
 
   /** Append a chart for each score. */
   function show(report) {
-    const all = report.content.scores.map((score) => makeChart(report, score));
+    const gutter = fitGutter(report.presets);
+    const all = report.content.scores.map((score) => makeChart(report, score, gutter));
     return { update: () => all.forEach((chart) => chart.update()) };
   }
   return { show };
