@@ -1,13 +1,16 @@
 """Which request goes to Triton next, and how many are in flight and waiting.
 
 An address with fewer requests in flight comes first, so that connections without number, or videos that take long, buy
-nobody more than a share. The callers of one address take turns.
+nobody more than a share. The callers of one address take turns. An address that lately wasted slots gets one at a time
+while another one has requests.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from server.waste import Waste
 
 
 class QueueFull(Exception):
@@ -20,8 +23,12 @@ class FairQueue:
     For one event loop. A request that is cancelled while it waits never gets a slot.
     """
 
-    def __init__(self, max_in_flight: int, max_waiting: int, max_per_caller: int) -> None:
-        """At most `max_in_flight` slots, `max_per_caller` of them for one caller, and `max_waiting` in the queue."""
+    def __init__(self, max_in_flight: int, max_waiting: int, max_per_caller: int, waste: Waste | None = None) -> None:
+        """At most `max_in_flight` slots, `max_per_caller` of them for one caller, and `max_waiting` in the queue.
+
+        `waste` says which addresses are wasteful; without it, none is.
+        """
+        self.waste = waste or Waste()
         self.max_in_flight = max_in_flight
         self.max_per_caller = max_per_caller
         self.max_waiting = max_waiting
@@ -47,7 +54,7 @@ class FairQueue:
 
         `caller` is one connection from `address`.
         """
-        if self.in_flight < self.max_in_flight and self._below_limit(caller):
+        if self.in_flight < self.max_in_flight and self._below_limit(caller, address):
             self._acquire(caller, address)
         else:
             await self._wait(caller, address)
@@ -56,8 +63,13 @@ class FairQueue:
         finally:
             self._release(caller, address)
 
-    def _below_limit(self, caller: str) -> bool:
-        return self._in_flight_of[caller] < self.max_per_caller
+    def _below_limit(self, caller: str, address: str) -> bool:
+        if self._in_flight_of[caller] >= self.max_per_caller:
+            return False
+        return not self._in_flight_from[address] or self._is_alone(address) or not self.waste.is_wasteful(address)
+
+    def _is_alone(self, address: str) -> bool:
+        return self._in_flight_from.keys() <= {address} and self._waiting.keys() <= {address}
 
     def _acquire(self, caller: str, address: str) -> None:
         self.in_flight += 1
@@ -91,26 +103,25 @@ class FairQueue:
             self._waiting.pop(address, None)
 
     def _release(self, caller: str, address: str) -> None:
-        """Pass the slot on."""
+        """Pass the slot on, and others that became free for those that wait."""
         self.in_flight -= 1
         for counter, name in ((self._in_flight_of, caller), (self._in_flight_from, address)):
             counter[name] -= 1
             if not counter[name]:
                 del counter[name]
-        while (following := self._following()) is not None:
+        while self.in_flight < self.max_in_flight and (following := self._following()) is not None:
             caller, address = following
             place = self._take(caller, address)
             if not place.done():  # a cancelled one stays here until its task runs
                 self._acquire(caller, address)
                 place.set_result(None)
-                return
 
     def _following(self) -> tuple[str, str] | None:
         """The caller whose turn is next, and its address: of those that wait, the one with the fewest in flight."""
         able = (
             (self._in_flight_from[address], caller, address)
             for address, callers in self._waiting.items()
-            if (caller := next(filter(self._below_limit, callers), None)) is not None
+            if (caller := next((one for one in callers if self._below_limit(one, address)), None)) is not None
         )
         found = min(able, key=lambda one: one[0], default=None)
         return None if found is None else found[1:]

@@ -7,7 +7,8 @@ with fixes in later releases; whether those end the crashes seen here was not me
 
 So a call for inference that Triton has received is never cancelled there: the proxy waits for its answer and discards
 it. It tells the models that read videos that the caller has gone (`server.cpu_shares`), and they stop. Calls in the
-queue whose caller disconnects are dropped before decoding. Callers take turns.
+queue whose caller disconnects are dropped before decoding. Callers take turns, and those who make Triton work for
+nothing come last (`server.waste`).
 
 Connections (`server.tcp_front`) and calls whose messages have not arrived (`server.reception`) are bounded, so that a
 caller that sends nothing locks nobody out.
@@ -21,7 +22,9 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,7 @@ from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, St
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.cpu_share import CALL
+from video.errors import Reason
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.runtime_directory import runtime_directory
 from video.shared_memory import free_bytes, no_room
@@ -242,14 +246,16 @@ class Proxy:
                 if self._cpu_shares is not None:
                     number = stack.enter_context(self._cpu_shares.call(caller))
                     added = [(CALL, str(number))]
+                call = _InFlight(address, time.monotonic())
                 answer = asyncio.create_task(self._call(method, request, context, added))
                 # If the caller disconnects, the call keeps its slot until Triton has answered.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
-                answer.add_done_callback(lambda task: self._finish(task, slot))
+                answer.add_done_callback(lambda task: self._finish(task, slot, call))
             try:
                 return await asyncio.shield(answer)
             except asyncio.CancelledError:
+                call.is_abandoned = True
                 if self._cpu_shares is not None and number is not None and not answer.done():
                     self._cpu_shares.abandon(number)
                 raise
@@ -271,10 +277,11 @@ class Proxy:
         await asyncio.sleep(TRIM_SECONDS)  # gRPC frees a request a little after it was answered
         await asyncio.to_thread(give_back)
 
-    def _finish(self, answer: asyncio.Task[bytes], slot: contextlib.AsyncExitStack) -> None:
+    def _finish(self, answer: asyncio.Task[bytes], slot: contextlib.AsyncExitStack, call: "_InFlight") -> None:
         self._tasks.discard(answer)
-        if not answer.cancelled():
-            answer.exception()  # retrieved, or asyncio would log it if the caller has gone
+        error = None if answer.cancelled() else answer.exception()  # retrieved, or asyncio would log it
+        if call.is_abandoned or (isinstance(error, grpc.aio.AioRpcError) and _took_too_much(error)):
+            self.queue.waste.add(call.address, time.monotonic() - call.started)
         task = asyncio.get_running_loop().create_task(slot.aclose())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -289,6 +296,22 @@ class Proxy:
         ]
         # No deadline: when it passed, it would cancel the call.
         return await self._channel.unary_unary(method)(request, metadata=[*metadata, *added])
+
+
+@dataclass
+class _InFlight:
+    """A call that Triton answers."""
+
+    address: str
+    started: float
+    """When it got its slot, by the monotonic clock, in seconds."""
+    is_abandoned: bool = False
+    """Whether its caller has gone."""
+
+
+def _took_too_much(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a video took more time than it may."""
+    return any(f"[{reason}]" in (error.details() or "") for reason in (Reason.BUSY, Reason.TIMED_OUT))
 
 
 def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:

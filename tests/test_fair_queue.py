@@ -104,6 +104,24 @@ def test_videos_that_take_long_buy_an_address_no_more_than_its_share() -> None:
     scene(play, in_flight=3)
 
 
+def test_a_wasteful_address_has_one_slot_while_another_has_requests() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        queue.waste.add("x", 100.0)
+        await stage.come("a1@x", "b1@x", "c1@x")
+        assert stage.entered == ["a1@x", "b1@x", "c1@x"]  # nobody else is there
+        await stage.come("g1@y", "d1@x", "g2@y")
+        assert stage.entered[3:] == ["g1@y", "g2@y"]
+        await stage.leave("a1@x", "b1@x", "c1@x")
+        assert stage.entered[5:] == ["d1@x"]  # its first one
+        await stage.come("e1@x", "f1@x")
+        assert stage.entered[6:] == []
+        await stage.leave("g1@y", "g2@y")
+        assert stage.entered[6:] == ["e1@x", "f1@x"]  # when the other one has left, every slot that is free
+        await stage.leave("d1@x", "e1@x", "f1@x")
+
+    scene(play, in_flight=5)
+
+
 def test_an_address_by_itself_has_every_slot() -> None:
     async def play(queue: FairQueue, stage: Stage) -> None:
         await stage.come("a1@x", "b1@x", "c1@x", "d1@x")

@@ -17,6 +17,8 @@ class Upstream(grpc.GenericRpcHandler):
         """The bytes and the metadata of each call."""
         self.during: Callable[[], None] = lambda: None
         """What to do while a call is answered."""
+        self.failure: str | None = None
+        """The message with which it refuses every call as unavailable."""
         self.address = ""
         """ADDRESS:PORT."""
 
@@ -26,6 +28,8 @@ class Upstream(grpc.GenericRpcHandler):
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             self.calls.append((request, metadata))
             self.during()
+            if self.failure is not None:
+                context.abort(grpc.StatusCode.UNAVAILABLE, self.failure)
             return request
 
         return grpc.unary_unary_rpc_method_handler(answer)
