@@ -6,11 +6,11 @@
 import mmap
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from video.cpu_share import ABANDONED, SHARE, WHOLE
+from video.cpu_share import ABANDONED, LEAST, SHARE, WHOLE
 
 
 class CpuShares:
@@ -34,6 +34,8 @@ class CpuShares:
         """Calls of each caller, in the queue or in flight."""
         self._in_flight: dict[int, str] = {}
         """By number, whose call it is."""
+        self._is_wasteful: dict[int, Callable[[], bool]] = {}
+        """By number, whether its caller's address is wasteful now."""
         self._abandoned: set[int] = set()
         """Numbers of calls in flight whose callers have gone."""
         for number in self._free:
@@ -53,15 +55,19 @@ class CpuShares:
             self._update()
 
     @contextmanager
-    def call(self, caller: str) -> Iterator[int]:
-        """The number of a call in flight, for the length of the block."""
+    def call(self, caller: str, is_wasteful: Callable[[], bool] = lambda: False) -> Iterator[int]:
+        """The number of a call in flight, for the length of the block.
+
+        While `is_wasteful` returns true, it gets the least that a call gets beside other callers.
+        """
         number = self._free.pop()
         self._in_flight[number] = caller
+        self._is_wasteful[number] = is_wasteful
         self._update()
         try:
             yield number
         finally:
-            del self._in_flight[number]
+            del self._in_flight[number], self._is_wasteful[number]
             self._abandoned.discard(number)
             self._free.append(number)
             self._update()
@@ -83,4 +89,6 @@ class CpuShares:
                 continue
             alone = not self._callers.keys() - {caller}
             share = WHOLE if alone else WHOLE / (len(self._callers) * calls_of[caller])
+            if not alone and self._is_wasteful[number]():
+                share = LEAST
             SHARE.pack_into(self._file, number * SHARE.size, share)

@@ -244,7 +244,9 @@ class Proxy:
                     stack.enter_context(self._cpu_shares.presence(caller))
                 await stack.enter_async_context(self.queue.slot(caller, address))
                 if self._cpu_shares is not None:
-                    number = stack.enter_context(self._cpu_shares.call(caller))
+                    number = stack.enter_context(
+                        self._cpu_shares.call(caller, lambda: self.queue.waste.is_wasteful(address))
+                    )
                     added = [(CALL, str(number))]
                 call = _InFlight(address, time.monotonic())
                 answer = asyncio.create_task(self._call(method, request, context, added))

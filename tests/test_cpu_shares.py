@@ -75,6 +75,21 @@ def test_a_number_is_used_again(writer: Writer, reader: CpuShares) -> None:
             assert 0 <= number < 4
 
 
+def test_a_call_of_a_wasteful_address_has_the_least_share_while_others_are_there(
+    writer: Writer, reader: CpuShares
+) -> None:
+    wasteful = False
+    with writer.presence("a"), writer.call("a", lambda: wasteful) as number:
+        wasteful = True
+        with writer.presence("b"):
+            assert reader.of(number)() == 0.0
+            wasteful = False
+            with writer.presence("c"):
+                assert reader.of(number)() == pytest.approx(1 / 3)
+            wasteful = True
+        assert reader.of(number)() == 1.0  # nobody else is there
+
+
 def test_an_abandoned_call_has_no_share_and_takes_none_from_the_others(writer: Writer, reader: CpuShares) -> None:
     with writer.presence("one"), writer.call("one") as kept:
         with writer.presence("one"), writer.presence("two"), writer.call("one") as left:

@@ -19,6 +19,8 @@ Triton refuses parameters of callers that begin with `triton_`, and the proxy re
 SHARE = struct.Struct("<d")
 WHOLE = 1.0
 """The share of a call if no other caller is there."""
+LEAST = 0.0
+"""The share of a call of a wasteful address beside other callers: what `BUSY_CPU_SECONDS` and its bytes buy."""
 ABANDONED = -1.0
 """The share of a call whose caller has gone: nobody waits for its answer."""
 
