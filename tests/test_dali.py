@@ -22,6 +22,7 @@ from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, decoded_by_both, frame_differences
 from fixtures.remuxed import flagged, remux, with_hidden_frames
 from fixtures.several_streams import Video, encode_several
+from fixtures.stripped import strip
 from fixtures.synthetic import encode, transcode
 from tests.conftest import MODEL_REPOSITORY
 from tests.test_orientation import ORIENTATIONS, matrix
@@ -82,6 +83,20 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     differences = frame_differences(found, expected)
     print(f"{codec} {width}x{height}: {differences.mean():.2f} of 255, the worst frame {differences.max():.2f}")
     assert differences.max() < 1
+
+
+def test_clips_of_the_stripped_file_are_those_of_the_cpu_profile(
+    reference_videos: dict[str, Path], tmp_path: Path
+) -> None:
+    codec, container, width, height, rate = KINDS[3]
+    source = reference_videos["bigbuckbunny"]
+    video = transcode(source, FRAMES, codec=codec, container=container, width=width, height=height, rate=rate)
+    part = replace(PARAMETERS, start_seconds=2.0)
+    stripped = strip(video, part)
+    assert 0 < len(stripped.content) < len(video)
+    assert stripped.indices != stripped.frame_indices.tolist()
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, part, stripped=stripped)
+    assert frame_differences(found, expected).max() < 1
 
 
 CLIP_FORM = {"resize": {"shortest_edge": 224}, "resample": "bicubic", "crop": {"height": 224, "width": 224}}

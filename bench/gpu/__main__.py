@@ -35,6 +35,7 @@ from export.plans import PLAN
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.tensorrt import find_builder, name_of_gpu
 from fixtures.real_videos import real_videos
+from fixtures.stripped import strip
 from server import Server, Settings, find_triton, running
 from video import Parameters
 
@@ -152,13 +153,17 @@ class Check:
         return {"": Figure(f"{found:.0f} frames/s ({STREAMS} videos at once)")}
 
     def clips(self, path: Path) -> dict[str, Figure]:
-        """Difference between the clips of the gpu and the cpu profile for a real video."""
+        """Difference between the clips of the gpu and the cpu profile for a real video, stripped as in the server."""
         _need_dali()
         from backends.dali_definition import pipeline_definition
 
         edge = json.loads((self.repository / "weights.json").read_text())["shortest_edge"]
         definition = pipeline_definition(self.repository / "video_decode_nvdec" / "1" / "dali.py")
-        _, found, expected = decoding.both_decoders(path.read_bytes(), definition, "mixed", edge, Parameters())
+        video, parameters = path.read_bytes(), Parameters()
+        stripped = strip(video, parameters)
+        if not stripped.content:
+            raise Skipped("the reader makes no stripped file of this video")
+        _, found, expected = decoding.both_decoders(video, definition, "mixed", edge, parameters, stripped=stripped)
         worst = float(decoding.frame_differences(found, expected).max())
         return {
             "": Figure(f"the worst frame differs from the cpu profile by {worst:.2f} of 255 (bound 1)", right=worst < 1)
