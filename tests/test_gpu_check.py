@@ -226,6 +226,18 @@ def test_steps_that_need_the_server_are_skipped_if_it_did_not_start() -> None:
     assert table(rows) == "latency  skipped  the server did not start"
 
 
+def test_compiled_pytorch_is_skipped_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Skipped, match=r"torch\.compile needs a C compiler: install gcc"):
+        gpu.Check(tmp_path, SHORT).pytorch("motion_backbone")
+    (tmp_path / "gcc").touch(mode=0o755)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(Skipped, match=r"torch\.compile needs Python's headers: install python3-dev"):
+        gpu.Check(tmp_path, SHORT).pytorch("motion_backbone")
+
+
 @pytest.mark.slow
 def test_steps_whose_packages_are_missing_are_skipped_and_the_others_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

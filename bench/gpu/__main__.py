@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -138,6 +139,7 @@ class Check:
     def pytorch(self, name: str) -> dict[str, Figure]:
         """A network in PyTorch, compiled, in bfloat16: the baseline for the other runtimes."""
         _need_torch()
+        _need_compiler()
         network: Fp16Network
         if name == "motion_backbone":
             network = load_motion(self.directory / "motion")[0]
@@ -288,6 +290,14 @@ def _need_dali() -> None:
 def _need_torch() -> None:
     if not torch.cuda.is_available():
         raise Skipped("this PyTorch has no CUDA")
+
+
+def _need_compiler() -> None:
+    """What PyTorch compiles for a GPU starts from C code, which is compiled there and then."""
+    if not any(map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang")))):
+        raise Skipped("torch.compile needs a C compiler: install gcc")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise Skipped("torch.compile needs Python's headers: install python3-dev")
 
 
 def _exported(directory: str, names: list[str]) -> set[str]:
