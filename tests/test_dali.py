@@ -18,6 +18,8 @@ from av.stream import Disposition
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
+from nvidia.dali import backend
+
 from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, decoded_by_both, frame_differences
 from fixtures.remuxed import flagged, remux, with_hidden_frames
@@ -52,6 +54,38 @@ def definition(directory: Path, shortest_edge: int, form: dict[str, Any] | None 
     encoder = {} if form is None else {"frames": {"preprocessing": form}}
     (directory / "weights.json").write_text(json.dumps({"shortest_edge": shortest_edge} | encoder))
     return pipeline_definition(path)
+
+
+def operators(pipeline: Any) -> set[tuple[str, str]]:
+    """The name and the device of each operator of a pipeline that was not built."""
+    found, waiting = {}, list(pipeline._graph_out)
+    while waiting:
+        source = waiting.pop().source
+        if id(source) in found:
+            continue
+        operator = source._op
+        name = getattr(operator, "_internal_schema_name", None) or getattr(operator, "schema_name", None)
+        found[id(source)] = (name or type(operator).__name__, operator.device)
+        for node in source.inputs:
+            waiting += node if isinstance(node, list | tuple) else [node]
+    return set(found.values())
+
+
+@pytest.mark.parametrize("device", ["cpu", "mixed"])
+def test_dali_has_every_operator_on_its_device(device: str, tmp_path: Path) -> None:
+    """Without a GPU, a pipeline for one can be written down, but not built."""
+    pipeline = definition(tmp_path, 224, CLIP_FORM)(device=device, device_id=None, exec_dynamic=True)
+    has = {
+        "cpu": set(backend.RegisteredCPUOps()),
+        "gpu": set(backend.RegisteredGPUOps()),
+        "mixed": set(backend.RegisteredMixedOps()),
+    }
+    used = operators(pipeline)
+    assert ("decoders__Video", device) in used
+    assert len(used) > 10
+    assert [(name, where) for name, where in used if name not in has[where]] == []
+    outputs = {node.device for node in pipeline._graph_out}
+    assert outputs == {"cpu" if device == "cpu" else "gpu"}
 
 
 SOME_ORIENTATIONS = [
