@@ -54,7 +54,9 @@ def decoded_by_both(
         table = read_frame_table(container, stream)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
     orders = sampling.motion_order, sampling.camera_order, sampling.frame_order
-    pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
+    # As the backend: by default, a first run would ask for the inputs of a second one.
+    gpu = None if device == "cpu" else 0
+    pipeline = definition(device=device, device_id=gpu, exec_dynamic=True, prefetch_queue_depth=1)
     pipeline.build()
     size = np.array([table.info.height, table.info.width])
     if table.orientation.exchanges_sides:
