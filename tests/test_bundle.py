@@ -260,6 +260,20 @@ def test_only_a_checkout_has_committed_files(tmp_path: Path, capsys: pytest.Capt
     assert f"{tmp_path} is not a git checkout" in capsys.readouterr().err
 
 
+def test_a_committed_link_out_of_the_project_is_named_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path / "project")
+    (project / "elsewhere").symlink_to("/nowhere")
+    git(project, "add", "elsewhere")
+    git(project, "commit", "--quiet", "--message=link")
+    monkeypatch.setattr(bundle, "chosen_packages", lambda *_: pytest.fail("packages were looked for"))
+    assert bundle.main(["--output", str(tmp_path / "out")], project) == 1
+    said = "bundle: a committed file cannot be packed: 'elsewhere' is a link to an absolute path\n"
+    assert capsys.readouterr().err == said
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_changes_that_are_not_committed_and_missing_networks_are_known(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     assert not repository.has_changes(project)

@@ -18,10 +18,13 @@ from av.stream import Disposition
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
+from nvidia.dali import backend
+
 from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, decoded_by_both, frame_differences
 from fixtures.remuxed import flagged, remux, with_hidden_frames
 from fixtures.several_streams import Video, encode_several
+from fixtures.stripped import strip
 from fixtures.synthetic import encode, transcode
 from tests.conftest import MODEL_REPOSITORY
 from tests.test_orientation import ORIENTATIONS, matrix
@@ -53,6 +56,38 @@ def definition(directory: Path, shortest_edge: int, form: dict[str, Any] | None 
     return pipeline_definition(path)
 
 
+def operators(pipeline: Any) -> set[tuple[str, str]]:
+    """The name and the device of each operator of a pipeline that was not built."""
+    found, waiting = {}, list(pipeline._graph_out)
+    while waiting:
+        source = waiting.pop().source
+        if id(source) in found:
+            continue
+        operator = source._op
+        name = getattr(operator, "_internal_schema_name", None) or getattr(operator, "schema_name", None)
+        found[id(source)] = (name or type(operator).__name__, operator.device)
+        for node in source.inputs:
+            waiting += node if isinstance(node, list | tuple) else [node]
+    return set(found.values())
+
+
+@pytest.mark.parametrize("device", ["cpu", "mixed"])
+def test_dali_has_every_operator_on_its_device(device: str, tmp_path: Path) -> None:
+    """Without a GPU, a pipeline for one can be written down, but not built."""
+    pipeline = definition(tmp_path, 224, CLIP_FORM)(device=device, device_id=None, exec_dynamic=True)
+    has = {
+        "cpu": set(backend.RegisteredCPUOps()),
+        "gpu": set(backend.RegisteredGPUOps()),
+        "mixed": set(backend.RegisteredMixedOps()),
+    }
+    used = operators(pipeline)
+    assert ("decoders__Video", device) in used
+    assert len(used) > 10
+    assert [(name, where) for name, where in used if name not in has[where]] == []
+    outputs = {node.device for node in pipeline._graph_out}
+    assert outputs == {"cpu" if device == "cpu" else "gpu"}
+
+
 SOME_ORIENTATIONS = [
     pytest.param(corner, marks=[pytest.mark.slow] * (number % 3 != 1)) for number, corner in enumerate(ORIENTATIONS)
 ]
@@ -82,6 +117,19 @@ def test_clips_of_a_real_video_are_those_of_the_cpu_profile(
     differences = frame_differences(found, expected)
     print(f"{codec} {width}x{height}: {differences.mean():.2f} of 255, the worst frame {differences.max():.2f}")
     assert differences.max() < 1
+
+
+def test_clips_of_the_stripped_file_are_those_of_the_cpu_profile(
+    reference_videos: dict[str, Path], tmp_path: Path
+) -> None:
+    source = reference_videos["bigbuckbunny"]
+    video = transcode(source, FRAMES, codec="mjpeg", container="mov", width=320, height=180)
+    part = replace(PARAMETERS, start_seconds=2.0)
+    stripped = strip(video, part)
+    assert 0 < len(stripped.content) < len(video)
+    assert stripped.indices != stripped.frame_indices.tolist()
+    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, part, stripped=stripped)
+    assert frame_differences(found, expected).max() < 1
 
 
 CLIP_FORM = {"resize": {"shortest_edge": 224}, "resample": "bicubic", "crop": {"height": 224, "width": 224}}

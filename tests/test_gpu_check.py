@@ -99,6 +99,25 @@ def test_the_sweep_needs_a_gpu_and_exports_once(
     assert capsys.readouterr().err == "sweep: no NVIDIA GPU: nvidia-smi is not installed\n"
 
 
+def test_the_sweep_measures_networks_with_the_options_that_they_are_served_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[tuple[object, ...]] = []
+
+    def onnxruntime_seconds(*arguments: object) -> float:
+        measured.append(arguments)
+        return 0.5
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(rates, "onnxruntime_seconds", onnxruntime_seconds)
+    raw = OnGpu("gpu", H200, SHORT, lambda: (MODEL_REPOSITORY, None)).network("motion_backbone", 16)
+    assert raw == {"clips_per_second": 32, "seconds_a_batch": 0.5}
+    network = MODEL_REPOSITORY / "motion_backbone"
+    options = attention.cuda_options(network / "config.pbtxt")
+    assert measured == [(network / "1" / "model_fp16.onnx", 16, "cuda", SHORT, options)]
+    assert options["sdpa_kernel"] == "0"
+
+
 def test_networks_of_an_earlier_sweep_are_served_with_the_present_configurations(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
     (repository / "weights.json").write_text("{}")
@@ -205,6 +224,18 @@ def _narrow(line: str) -> str:
 def test_steps_that_need_the_server_are_skipped_if_it_did_not_start() -> None:
     rows = run_step("latency", partial(gpu._served, [], lambda _server: {"": Figure("fast")}))
     assert table(rows) == "latency  skipped  the server did not start"
+
+
+def test_compiled_pytorch_is_skipped_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Skipped, match=r"torch\.compile needs a C compiler: install gcc"):
+        gpu.Check(tmp_path, SHORT).pytorch("motion_backbone")
+    (tmp_path / "gcc").touch(mode=0o755)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(Skipped, match=r"torch\.compile needs Python's headers: install python3-dev"):
+        gpu.Check(tmp_path, SHORT).pytorch("motion_backbone")
 
 
 @pytest.mark.slow

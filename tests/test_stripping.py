@@ -110,6 +110,19 @@ def test_wanted_frames_are_bit_equal(kind: str) -> None:
     assert check(video, PART, when) < 0.75
 
 
+@pytest.mark.parametrize("kind", ["x264", "x264, slices", "x265, open groups", "vp9", "mjpeg, avi"])
+def test_the_packets_of_a_large_video_are_read_a_second_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = strip(video_of(kind), SPARSE)
+    assert held.table.packets is not None
+    assert len(held.table.packets) == len(held.table.packet_is_keyframe)
+    monkeypatch.setattr("video.container.MAX_HELD_BYTES", 10_000)
+    again = strip(video_of(kind), SPARSE)
+    assert again.table.packets is None
+    assert again.content == held.content
+    assert again.indices == held.indices
+    check(video_of(kind), SPARSE)
+
+
 def test_nothing_after_the_last_wanted_frame_is_left() -> None:
     video = video_of("x264, long groups")
     part = Parameters(fps=1, start_seconds=0.5, end_seconds=0.7)

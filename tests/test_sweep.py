@@ -447,6 +447,18 @@ def test_the_driver_says_how_many_nvdecs_there_are_else_a_table(
         find_device()
 
 
+def test_a_driver_that_pynvvideocodec_cannot_ask_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It fails where it is imported if the driver's library for NVENC is missing, as in a container without `video`."""
+    put_nvidia_smi(tmp_path, "echo 'NVIDIA H100 80GB HBM3, 580.95.05'", monkeypatch)
+    (tmp_path / "PyNvVideoCodec.py").write_text(
+        "raise RuntimeError('Failed to load NVENC library: libnvidia-encode.so.1\\nTROUBLESHOOTING')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(Skipped, match=r"give --nvdecs: Failed to load NVENC library: libnvidia-encode\.so\.1$"):
+        find_device()
+    assert find_device(7).nvdecs == 7
+
+
 def test_the_default_instances_are_one_for_each_nvdec_of_an_h100() -> None:
     config = parse(MODEL_REPOSITORY / decoding_model(MODEL_REPOSITORY) / "config.pbtxt")
     assert config.instance_group[0].count == device.NVDECS["H100"] == device.NVDECS["H200"] == 7

@@ -44,6 +44,10 @@ DEFAULT_LIMITS = Limits()
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 WITHOUT_DURATION = ("mpegts", "mpeg")
 """Demuxers that state no duration: FFmpeg estimates one, which can miss most of a short file."""
+MAX_HELD_BYTES = 1 << 26
+"""Of packets that a table holds; a larger video is read a second time if it is stripped."""
+BYTES_BESIDE_PACKET = 1000
+"""More than a packet takes beside its content."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class FrameTable:
     """Frames that a damaged file says it has, or seems to have by its size or duration, and that cannot be read."""
     packet_notes: NDArray[np.int32] | None = None
     """(packets,) what `video.packet_notes` says of each packet; None unless it was asked for."""
+    packets: list[Packet] | None = None
+    """(packets,) the packets themselves; None unless notes were asked for, and if they take more than
+    `MAX_HELD_BYTES`."""
 
 
 @contextmanager
@@ -109,7 +116,7 @@ def read_frame_table(
 
     Unless `oriented`, no frame is decoded: the orientation is then `UPRIGHT` and the size that of decoded frames. With
     `damaged`, the file itself, the table of a damaged file has the frames that can be read. If `noted`, the headers of
-    all packets are read for `packet_notes`.
+    all packets are read for `packet_notes`, and the packets are held.
     """
     is_damaged, corrupt = False, 0
     time_base = stream.time_base
@@ -121,6 +128,8 @@ def read_frame_table(
     has_begun = False
     is_shown, begins = _packet_tests(stream)
     notes = Notes(stream.codec_context.codec.name, stream.codec_context.extradata) if noted else None
+    packets: list[Packet] | None = [] if noted else None
+    held_bytes = 0
     first = FirstFrame(stream) if oriented else None
     size = stream.codec_context.width, stream.codec_context.height  # decoding may change them
     try:
@@ -142,6 +151,11 @@ def read_frame_table(
             has_frame = is_shown(packet)
             if notes is not None:
                 notes.take(memoryview(packet), is_shown=has_frame)
+            if packets is not None:
+                packets.append(packet)
+                held_bytes += packet.size + BYTES_BESIDE_PACKET
+                if held_bytes > MAX_HELD_BYTES:
+                    packets = None
             if has_frame and not (packet.is_discard or packet.is_corrupt):
                 shown.append((packet.pts, packet.dts))
                 time = packet.dts if packet.pts is None else packet.pts
@@ -186,6 +200,7 @@ def read_frame_table(
         is_damaged or corrupt > 0,
         corrupt,
         None if notes is None else notes.all,
+        packets,
     )
     return table if damaged is None else _of_damaged(table, container, stream, damaged, frames_seconds)
 

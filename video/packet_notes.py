@@ -121,22 +121,25 @@ class _H264:
         self._always = 0 if is_usual else DOUBT
 
     def __call__(self, packet: Packet) -> int:
-        note, pictures, referenced = self._always, 0, []
+        note, slices, pictures, referenced = self._always, 0, 0, 0
         for _, unit in nal_units(packet, self._length_bytes):
-            kind = unit[0] & 31
+            first = unit[0]
+            kind = first & 31
             if kind in H264_UNUSUAL:
                 return DOUBT
             if kind in H264_SLICES:
-                referenced.append(unit[0] & 0x60 != 0)
-                pictures += bool(unit[1] & 0x80)  # `first_mb_in_slice` is 0
-                note |= SPLICE * (kind == H264_IDR)
+                slices += 1
+                referenced += first & 0x60 != 0
+                pictures += unit[1] >> 7  # `first_mb_in_slice` is 0
+                if kind == H264_IDR:
+                    note |= SPLICE
             elif kind in H264_SETS and bytes(unit).rstrip(b"\0") not in self._sets:
                 note |= SETS
                 if kind == H264_SPS and not _has_frames_only(unit):
                     return DOUBT
-        if pictures != 1 or len(set(referenced)) != 1:
+        if pictures != 1 or 0 < referenced < slices:
             return DOUBT
-        return note if referenced[0] else note | UNREFERENCED
+        return note if referenced else note | UNREFERENCED
 
 
 def _has_frames_only(sps: Packet) -> bool:

@@ -76,10 +76,10 @@ def stripped_video(
         places, delay = _places(order, table.packet_is_keyframe, table.packet_notes, kept)
         counted = CountedFile(out)
         with (
-            _from_the_start(video, container, stream, limits) as packets,
+            _kept_from(video, container, stream, table, kept, limits) as packets,
             written_to(counted, stream) as written,
         ):
-            for packet, place in _rewritten(_chosen(packets, table, kept), stream, kept, places):
+            for packet, place in _rewritten(packets, stream, kept, places):
                 written.add(packet, place, delay)
     except (Doubt, av.FFmpegError, OSError, ValueError):
         return NOT_STRIPPED
@@ -184,16 +184,18 @@ def _places(
 
 
 @contextmanager
-def _from_the_start(
-    video: BinaryIO, container: InputContainer, stream: VideoStream, limits: Limits
+def _kept_from(
+    video: BinaryIO, container: InputContainer, stream: VideoStream, table: FrameTable, kept: Kept, limits: Limits
 ) -> Iterator[Iterator[Packet]]:
-    """All packets of a stream again."""
-    if container.format.name in REWOUND:
+    """The kept packets: those that the table holds, or else read from the file again."""
+    if table.packets is not None:
+        yield map(table.packets.__getitem__, kept.packets.tolist())
+    elif container.format.name in REWOUND:
         container.seek(BEFORE_ANYTHING)
-        yield container.demux(stream)
-        return
-    with open_video(video, limits) as (again, same):
-        yield again.demux(same)
+        yield _chosen(container.demux(stream), table, kept)
+    else:
+        with open_video(video, limits) as (again, same):
+            yield _chosen(again.demux(same), table, kept)
 
 
 def _chosen(packets: Iterable[Packet], table: FrameTable, kept: Kept) -> Iterator[Packet]:

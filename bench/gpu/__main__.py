@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -35,6 +36,7 @@ from export.plans import PLAN
 from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.tensorrt import find_builder, name_of_gpu
 from fixtures.real_videos import real_videos
+from fixtures.stripped import strip
 from server import Server, Settings, find_triton, running
 from video import Parameters
 
@@ -137,6 +139,7 @@ class Check:
     def pytorch(self, name: str) -> dict[str, Figure]:
         """A network in PyTorch, compiled, in bfloat16: the baseline for the other runtimes."""
         _need_torch()
+        _need_compiler()
         network: Fp16Network
         if name == "motion_backbone":
             network = load_motion(self.directory / "motion")[0]
@@ -152,13 +155,17 @@ class Check:
         return {"": Figure(f"{found:.0f} frames/s ({STREAMS} videos at once)")}
 
     def clips(self, path: Path) -> dict[str, Figure]:
-        """Difference between the clips of the gpu and the cpu profile for a real video."""
+        """Difference between the clips of the gpu and the cpu profile for a real video, stripped as in the server."""
         _need_dali()
         from backends.dali_definition import pipeline_definition
 
         edge = json.loads((self.repository / "weights.json").read_text())["shortest_edge"]
         definition = pipeline_definition(self.repository / "video_decode_nvdec" / "1" / "dali.py")
-        _, found, expected = decoding.both_decoders(path.read_bytes(), definition, "mixed", edge, Parameters())
+        video, parameters = path.read_bytes(), Parameters()
+        stripped = strip(video, parameters)
+        if not stripped.content:
+            raise Skipped("the reader makes no stripped file of this video")
+        _, found, expected = decoding.both_decoders(video, definition, "mixed", edge, parameters, stripped=stripped)
         worst = float(decoding.frame_differences(found, expected).max())
         return {
             "": Figure(f"the worst frame differs from the cpu profile by {worst:.2f} of 255 (bound 1)", right=worst < 1)
@@ -283,6 +290,14 @@ def _need_dali() -> None:
 def _need_torch() -> None:
     if not torch.cuda.is_available():
         raise Skipped("this PyTorch has no CUDA")
+
+
+def _need_compiler() -> None:
+    """What PyTorch compiles for a GPU starts from C code, which is compiled there and then."""
+    if not any(map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang")))):
+        raise Skipped("torch.compile needs a C compiler: install gcc")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise Skipped("torch.compile needs Python's headers: install python3-dev")
 
 
 def _exported(directory: str, names: list[str]) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fixtures.stripped import StrippedVideo
 from video import Parameters, Sampling, sample
 from video.clips import CLIP_FRAMES, CLIP_SHAPE
 from video.container import open_video, read_frame_table
@@ -19,14 +20,21 @@ Pixels = NDArray[np.uint8]
 
 
 def both_decoders(
-    video: bytes, definition: Callable[..., Any], device: str, shortest_edge: int, parameters: Parameters
+    video: bytes,
+    definition: Callable[..., Any],
+    device: str,
+    shortest_edge: int,
+    parameters: Parameters,
+    *,
+    stripped: StrippedVideo | None = None,
 ) -> tuple[Sampling, Pixels, Pixels]:
     """The sampling of a video, and its frames as decoded by DALI and by the cpu profile.
 
     Frames are (frames, 224, 224, 3) uint8, those of the motion clips before those of the camera clips. `definition` is
-    the function of the model repository's `dali.py`, `device` its argument: `mixed` (the GPU) or `cpu`.
+    the function of the model repository's `dali.py`, `device` its argument: `mixed` (the GPU) or `cpu`. DALI reads the
+    file of `stripped` instead, if it is given: in a server, it reads no others.
     """
-    sampling, found, expected = decoded_by_both(video, definition, device, shortest_edge, parameters)
+    sampling, found, expected = decoded_by_both(video, definition, device, shortest_edge, parameters, stripped=stripped)
     clips = [np.concatenate([part.reshape(-1, *CLIP_SHAPE[1:]) for part in parts[:2]]) for parts in (found, expected)]
     return sampling, clips[0], clips[1]
 
@@ -38,21 +46,26 @@ def decoded_by_both(
     shortest_edge: int,
     parameters: Parameters,
     form: FrameForm | None = None,
+    *,
+    stripped: StrippedVideo | None = None,
 ) -> tuple[Sampling, list[Pixels], list[Pixels]]:
     """The same with what each gives apart: motion clips, camera clips, and frames in the image encoder's `form`."""
     with open_video(BytesIO(video)) as (container, stream):
         table = read_frame_table(container, stream)
     sampling = sample(table.timestamps, table.info.duration_seconds, parameters)
     orders = sampling.motion_order, sampling.camera_order, sampling.frame_order
-    pipeline = definition(device=device, device_id=None if device == "cpu" else 0, exec_dynamic=True)
+    # As the backend: by default, a first run would ask for the inputs of a second one.
+    gpu = None if device == "cpu" else 0
+    pipeline = definition(device=device, device_id=gpu, exec_dynamic=True, prefetch_queue_depth=1)
     pipeline.build()
     size = np.array([table.info.height, table.info.width])
     if table.orientation.exchanges_sides:
         size = size[::-1]
-    pipeline.feed_input("VIDEO", [np.frombuffer(video, np.uint8)])
+    file, indices = (video, sampling.frame_indices) if stripped is None else (stripped.content, stripped.indices)
+    pipeline.feed_input("VIDEO", [np.frombuffer(file, np.uint8)])
     names = ("MOTION_ORDER", "CAMERA_ORDER", "FRAME_ORDER")
     numbers: dict[str, NDArray[np.integer]] = {name: for_dali(order) for name, order in zip(names, orders, strict=True)}
-    numbers["FRAME_INDICES"] = sampling.frame_indices
+    numbers["FRAME_INDICES"] = np.array(indices)
     orientation = np.array(table.orientation)
     for name, value in (numbers | {"FRAME_SIZE": size, "ORIENTATION": orientation}).items():
         pipeline.feed_input(name, [value.astype(np.int32)])

@@ -49,13 +49,13 @@ def make(project: Path, output: Path, python: str, has_pytorch: bool, piece_byte
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bundle.", dir=output) as temporary:
         work = Path(temporary)
+        repository.write_committed_files(project, work / FOLDER)  # what is wrong with them shows before the downloads
         print(f"bundle: 1/3 which packages, for Python {python}", flush=True)
         packages = chosen_packages(project, machine)
         print(f"bundle: 2/3 the downloads of {len(packages)} packages", flush=True)
         download(project, machine, packages, work / "wheels")
         print("bundle: 3/3 the bundle", flush=True)
         networks = repository.networks(project)
-        repository.write_committed_files(project, work / FOLDER)
         about = {
             "commit": commit,
             "python": python,

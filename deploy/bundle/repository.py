@@ -31,9 +31,12 @@ def has_changes(project: Path) -> bool:
 
 
 def write_committed_files(project: Path, directory: Path) -> None:
-    """The committed files, into a new folder."""
-    with tarfile.open(fileobj=io.BytesIO(_git(project, "archive", "--format=tar", "HEAD"))) as archive:
-        archive.extractall(directory, filter="data")
+    """The committed files, into a new folder; `BundleError` for links out of the project."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_git(project, "archive", "--format=tar", "HEAD"))) as archive:
+            archive.extractall(directory, filter="data")
+    except tarfile.FilterError as error:
+        raise BundleError(f"a committed file cannot be packed: {error}") from error
 
 
 def networks(project: Path) -> dict[str, Path]:

@@ -19,7 +19,7 @@ def frames_per_second(library: str, video: bytes, frames: int, streams: int, sec
         need_dali()
         return decoding.frames_per_second(video, frames, "mixed", streams, seconds)
     if library == "PyNvVideoCodec":
-        _need("PyNvVideoCodec", "pip install pynvvideocodec")
+        _need("PyNvVideoCodec", "pip install 'pynvvideocodec>=2.2'")  # older ones take paths only
         return videos_per_second(lambda: _pynvvideocodec(video), streams, seconds) * frames
     _need("torchcodec", "pip install torchcodec")
     return videos_per_second(lambda: _torchcodec(video), streams, seconds) * frames

@@ -63,8 +63,11 @@ def _of_driver() -> int | None:
     """What the driver says; None without PyNvVideoCodec."""
     if importlib.util.find_spec("PyNvVideoCodec") is None:
         return None
-    codec = importlib.import_module("PyNvVideoCodec")
     try:
+        codec = importlib.import_module("PyNvVideoCodec")  # which looks for the driver's libraries, NVENC's too
         return int(codec.GetDecoderCaps()["num_decoder_engines"])  # of its defaults: GPU 0, H.264, 8-bit 4:2:0
-    except RuntimeError as error:
-        raise Skipped(f"the driver says nothing about its NVDECs: {error}".splitlines()[0]) from error
+    except (RuntimeError, ImportError) as error:
+        why = str(error).partition("\n")[0]
+        raise Skipped(
+            f"PyNvVideoCodec cannot ask the driver how many NVDECs there are, give --nvdecs: {why}"
+        ) from error

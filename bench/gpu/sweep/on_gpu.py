@@ -7,13 +7,14 @@ from pathlib import Path
 
 import onnxruntime
 
-from bench.gpu import rates
+from bench.gpu import attention, rates
 from bench.gpu.steps import Skipped
 from bench.gpu.sweep import decoders, serving, stripping
 from bench.gpu.sweep.device import Device
 from bench.gpu.sweep.grid import Setting, Video
 from bench.gpu.sweep.journal import Raw
 from bench.gpu.sweep.measures import Measure
+from export.exporter import FP16_GRAPH
 from export.plans import PLAN
 
 
@@ -66,8 +67,9 @@ class OnGpu:
         else:
             if rates.PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
                 raise Skipped("this ONNX Runtime has no CUDA: make setup-gpu")
-            path = self._repository / network / "1" / "model_fp16.onnx"
-            seconds = rates.onnxruntime_seconds(path, batch, "cuda", self._seconds)
+            files = self._repository / network
+            options = attention.cuda_options(files / "config.pbtxt")
+            seconds = rates.onnxruntime_seconds(files / "1" / FP16_GRAPH, batch, "cuda", self._seconds, options)
         return {"clips_per_second": batch / seconds, "seconds_a_batch": seconds}
 
     @contextmanager

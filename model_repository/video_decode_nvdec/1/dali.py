@@ -58,8 +58,9 @@ def clips_of_video(device: str = "mixed") -> tuple[DataNode, DataNode, DataNode]
 
 
 def nothing(shape: list[int], device: str) -> DataNode:
-    """Zeros."""
-    return fn.zeros(shape=shape, dtype=types.UINT8, device="cpu" if device == "cpu" else "gpu")
+    """Zeros, copied to the GPU if frames are there: DALI has no operator that makes them there."""
+    zeros = fn.zeros(shape=shape, dtype=types.UINT8)
+    return zeros if device == "cpu" else zeros.gpu()
 
 
 def preprocessing() -> dict[str, Any]:
