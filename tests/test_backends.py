@@ -81,6 +81,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
              'parameters { key: "EXECUTION_BATCH_SIZE" value { string_value: "3" } }'),
             ("lookup", write_lookup, f"{file}max_batch_size: 8\n{MERGING}"),
         ):  # fmt: skip
+            if write is write_lookup and backend != "onnxruntime":
+                continue  # in OpenVINO, an index out of range gives zero
             model = repository / f"{name}_{backend}"
             write(model / "1" / "toy.onnx")
             (model / "config.pbtxt").write_text(config)
@@ -176,7 +178,6 @@ def test_a_request_that_the_network_refuses_fails_alone(toys: Server, backend: s
 
 
 def test_a_failed_batch_is_run_one_by_one(toys: Server) -> None:
-    """ONNX Runtime only: in OpenVINO, an index out of range gives zero."""
     model = "lookup_onnxruntime"
 
     def ask(index: int) -> object:
