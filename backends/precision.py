@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import openvino
-from openvino import opset13
+
+if TYPE_CHECKING:
+    import openvino
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
+EVERYWHERE = ("f32", "int8")
+"""Those that every CPU has."""
 BF16_GAIN = 1.2
 """How much faster than float32 bf16 must be to justify its rounding; CPUs were either above 2 or below 1."""
 
@@ -32,13 +36,20 @@ def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Ma
 
 def precision_of_this_cpu(asked: str = "auto") -> str:
     """`choose_precision` for this CPU; `auto` takes about half a second."""
+    if asked in EVERYWHERE:
+        return asked
+    import openvino  # half a second
+
     core = openvino.Core()
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return choose_precision(asked, capabilities, lambda: {name: matrix_rate(core, name) for name in ("f32", "bf16")})
 
 
-def matrix_rate(core: openvino.Core, precision: str, *, rows: int = 1568, width: int = 1536, runs: int = 4) -> float:
+def matrix_rate(core: "openvino.Core", precision: str, *, rows: int = 1568, width: int = 1536, runs: int = 4) -> float:
     """FLOP/s of a (rows, width) by (width, width) product in `precision` on all cores, the best of `runs`."""
+    import openvino
+    from openvino import opset13
+
     left = opset13.parameter([rows, width], np.float32)
     right = opset13.constant(np.random.default_rng(0).uniform(-1, 1, (width, width)).astype(np.float32))
     sides = [left, right]

@@ -89,15 +89,16 @@ def write_actions_checkpoint(
     width: int = 768,
     depth: int = 12,
     heads: int = 12,
+    patch: int = 16,
     labels: tuple[str, ...] = ACTIONS,
 ) -> None:
     """Write an action classifier (`config.json`, `preprocessor_config.json`, `model.safetensors`).
 
     The defaults are the size of `MCG-NJU/videomae-base-finetuned-kinetics`, 86.5 M parameters.
     """
-    config = camera_config(labels, width=width, depth=depth, heads=heads)
+    config = camera_config(labels, width=width, depth=depth, heads=heads, patch=patch)
     config["problem_type"] = "single_label_classification"
-    tensors = {name: draw(name, shape, seed) for name, shape in classifier_shapes(width, depth, len(labels))}
+    tensors = {name: draw(name, shape, seed) for name, shape in classifier_shapes(width, depth, len(labels), patch)}
     write_checkpoint(directory, tensors, {"config.json": config, "preprocessor_config.json": PREPROCESSOR})
 
 

@@ -53,13 +53,21 @@ PREPROCESSOR: dict[str, Any] = {
 
 
 def write_motion_checkpoint(
-    directory: Path, seed: int = 0, *, width: int = 768, depth: int = 12, head_depth: int = 4, use_sigmoid: bool = False
+    directory: Path,
+    seed: int = 0,
+    *,
+    width: int = 768,
+    depth: int = 12,
+    head_depth: int = 4,
+    patch: int = 16,
+    use_sigmoid: bool = False,
 ) -> None:
     """Write a motion predictor (`config.json`, `model.safetensors`) into `directory`.
 
-    The defaults are the published size, 115.4 M parameters; `width` must be a multiple of 24 (12 and 8 heads).
+    The defaults are the published size, 115.4 M parameters; `width` must be a multiple of 24 (12 and 8 heads), and 224
+    one of `patch`, the pixels of a patch's side.
     """
-    tensors = {name: draw(name, shape, seed) for name, shape in _motion_shapes(width, depth, head_depth)}
+    tensors = {name: draw(name, shape, seed) for name, shape in _motion_shapes(width, depth, head_depth, patch)}
     tensors["targets_norm"] = np.full((1, 3), 3, np.float32)
     tensors["backbone.image_mean"] = np.array(IMAGE_MEAN, np.float32).reshape(1, 1, 3, 1, 1)
     tensors["backbone.image_std"] = np.array(IMAGE_STD, np.float32).reshape(1, 1, 3, 1, 1)
@@ -74,15 +82,16 @@ def write_camera_checkpoint(
     width: int = 1024,
     depth: int = 24,
     heads: int = 16,
+    patch: int = 16,
     labels: tuple[str, ...] = CAMERA_LABELS,
 ) -> None:
     """Write a camera classifier (`config.json`, `preprocessor_config.json`, `model.safetensors`) into `directory`.
 
-    The defaults are the published size, 303.9 M parameters.
+    The defaults are the published size, 303.9 M parameters; 224 must be a multiple of `patch`.
     """
-    tensors = {name: draw(name, shape, seed) for name, shape in classifier_shapes(width, depth, len(labels))}
+    tensors = {name: draw(name, shape, seed) for name, shape in classifier_shapes(width, depth, len(labels), patch)}
     files = {
-        "config.json": camera_config(labels, width=width, depth=depth, heads=heads),
+        "config.json": camera_config(labels, width=width, depth=depth, heads=heads, patch=patch),
         "preprocessor_config.json": PREPROCESSOR,
     }
     write_checkpoint(directory, tensors, files)
@@ -182,9 +191,9 @@ def _block(prefix: str, width: int, *, separate_biases: bool) -> Shapes:
     yield from linear(f"{prefix}.mlp.fc2", 4 * width, width)
 
 
-def _motion_shapes(width: int, depth: int, head_depth: int) -> Shapes:
+def _motion_shapes(width: int, depth: int, head_depth: int, patch: int) -> Shapes:
     yield "pad_token", (1, width)
-    yield "backbone.model.model.patch_embed.proj.weight", (width, 3, 2, 16, 16)
+    yield "backbone.model.model.patch_embed.proj.weight", (width, 3, 2, patch, patch)
     yield "backbone.model.model.patch_embed.proj.bias", (width,)
     for index in range(depth):
         yield from _block(f"backbone.model.model.blocks.{index}", width, separate_biases=True)
@@ -196,9 +205,9 @@ def _motion_shapes(width: int, depth: int, head_depth: int) -> Shapes:
     yield from linear("head.final_layer.linear.2", width, 3)
 
 
-def classifier_shapes(width: int, depth: int, labels: int) -> Shapes:
+def classifier_shapes(width: int, depth: int, labels: int, patch: int = 16) -> Shapes:
     """The tensors of a `VideoMAEForVideoClassification`."""
-    yield "videomae.embeddings.patch_embeddings.projection.weight", (width, 3, 2, 16, 16)
+    yield "videomae.embeddings.patch_embeddings.projection.weight", (width, 3, 2, patch, patch)
     yield "videomae.embeddings.patch_embeddings.projection.bias", (width,)
     for index in range(depth):
         layer = f"videomae.encoder.layer.{index}"

@@ -124,6 +124,12 @@ def copy_repository(directory: Path) -> Path:
     return Path(shutil.copytree(MODEL_REPOSITORY, directory, ignore=shutil.ignore_patterns(*BUILT)))
 
 
+def leave_one_process_each(repository: Path) -> None:
+    """Give each model of the cpu profile one process."""
+    for config in repository.glob("*/configs/cpu.pbtxt"):
+        config.write_text(re.sub(r"(kind: KIND_CPU count: )\d+", r"\g<1>1", config.read_text()))
+
+
 def serve_gpu_profile_on_cpu(repository: Path, models: Sequence[str], *, warmup: bool) -> None:
     """Give `models` the configuration of the gpu profile, with instances on the CPU and less warmup."""
     for model in models:
@@ -145,8 +151,9 @@ def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
     from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 
     root = tmp_path_factory.mktemp("checkpoints")
-    write_motion_checkpoint(root / "motion", width=48, depth=1, head_depth=1, use_sigmoid=True)
-    write_camera_checkpoint(root / "camera", width=48, depth=1, heads=3)
+    # Patches of 56 pixels: 128 tokens a clip, where those of the published size have 1568.
+    write_motion_checkpoint(root / "motion", width=48, depth=1, head_depth=1, patch=56, use_sigmoid=True)
+    write_camera_checkpoint(root / "camera", width=48, depth=1, heads=3, patch=56)
     return root / "motion", root / "camera"
 
 
@@ -171,8 +178,7 @@ def small_repository(tmp_path_factory: pytest.TempPathFactory, tiny_repository: 
     """The same with one process for each model, for tests with a server of their own: it starts in half the time."""
     repository = tmp_path_factory.mktemp("small") / "model_repository"
     shutil.copytree(tiny_repository, repository)
-    for config in repository.glob("*/configs/cpu.pbtxt"):
-        config.write_text(re.sub(r"(kind: KIND_CPU count: )\d+", r"\g<1>1", config.read_text()))
+    leave_one_process_each(repository)
     return repository
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -381,6 +382,12 @@ def trained(folder: Path, recipe: Recipe | None = None, examples: Examples | Non
     return folder / "heads" / "mine"
 
 
+@pytest.fixture(scope="module")
+def whole_head(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a head, for tests that change a copy."""
+    return trained(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_directory_has_the_head_its_figures_and_its_pictures(multi_label: bool, tmp_path: Path) -> None:
     examples = made(multi_label=multi_label)
@@ -500,9 +507,9 @@ def test_the_encoder_and_its_revision_are_named_apart(text: str, revision: str |
     ],
 )
 def test_a_directory_that_does_not_fit_together_is_refused(
-    changes: dict[str, Any], sentence: str, tmp_path: Path
+    changes: dict[str, Any], sentence: str, whole_head: Path, tmp_path: Path
 ) -> None:
-    directory = trained(tmp_path)
+    directory = Path(shutil.copytree(whole_head, tmp_path / "mine"))
     path = directory / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ExportError, match=sentence):

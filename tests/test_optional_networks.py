@@ -24,7 +24,7 @@ from export.frame_network import FrameCheckpoint, load_frames
 from export.graph import write_graph
 from export.networks import export_networks
 from export.random_networks import write_actions_checkpoint, write_frames_checkpoint
-from export.random_weights import write_camera_checkpoint
+from export.random_weights import write_camera_checkpoint, write_motion_checkpoint
 from export.repository import Transaction
 from export.source import open_source
 from fixtures.encoders import ENCODERS, LAYERS, VISION, embed_with_transformers, pictures, write_encoder
@@ -48,7 +48,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny action classifier."""
     directory = tmp_path_factory.mktemp("actions")
-    write_actions_checkpoint(directory, width=48, depth=1, heads=3, labels=("jump", "run", "sit still"))
+    write_actions_checkpoint(directory, width=48, depth=1, heads=3, patch=56, labels=("jump", "run", "sit still"))
     return directory
 
 
@@ -374,8 +374,9 @@ def test_a_head_is_refused_over_another_encoder_now_or_later(
     # Nor does a head stay when its encoder changes.
     with pytest.raises(ExportError, match="head_x learned from embeddings by"):
         export(frames=str(encoders["vit"]))
+    write_motion_checkpoint(tmp_path / "motion", width=48, depth=1, head_depth=1, patch=56)
     with pytest.raises(ExportError, match="head_moves learned from embeddings by"):
-        export_networks("random:3", "demo", repository, lambda _: None)
+        export_networks(str(tmp_path / "motion"), "demo", repository, lambda _: None)
     with pytest.raises(ExportError, match="head_x needs the image encoder"):
         export(remove=["frames"])
     assert state(repository) == before

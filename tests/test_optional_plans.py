@@ -69,7 +69,7 @@ def test_the_plan_of_an_image_encoder(kind: str, repository: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_plan_of_an_action_classifier(repository: Path, tmp_path: Path, machine: Machine) -> None:
-    write_actions_checkpoint(tmp_path / "actions", width=48, depth=1, heads=3, labels=("jump", "run"))
+    write_actions_checkpoint(tmp_path / "actions", width=48, depth=1, heads=3, patch=56, labels=("jump", "run"))
     machine.trtexec(101303)
     export_networks(None, None, repository, lambda _: None, target="tensorrt", actions=str(tmp_path / "actions"))
     assert forms(repository, "action_classifier") == FORMS

@@ -106,7 +106,7 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_server_stops_on_a_signal_and_leaves_nothing(how: signal.Signals, small_repository: Path) -> None:
-    settings = Settings.on_free_ports(small_repository)
+    settings = Settings.on_free_ports(small_repository, precision="f32")
     with serving(settings) as process:
         with Client(f"localhost:{settings.grpc_port}") as client:
             assert client.score(encode(30)).info.frames == 30
@@ -185,7 +185,7 @@ def test_a_supervisor_that_is_killed_while_models_load_takes_everything_with_it(
 def test_a_taken_port_is_named(small_repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = run_server(Settings.on_free_ports(small_repository), GRPC_PORT=str(port))
+        result = run_server(Settings.on_free_ports(small_repository, precision="f32"), GRPC_PORT=str(port))
     assert result.returncode == 1
     assert f"port {port} is taken; choose another with GRPC_PORT=..." in result.stderr
     assert "Traceback" not in result.stderr
@@ -223,7 +223,7 @@ def test_an_ipv6_address_works(small_repository: Path) -> None:
 @pytest.mark.heavy
 def test_without_an_export_the_command_for_it_is_named(tmp_path: Path) -> None:
     repository = copy_repository(tmp_path / "model_repository")
-    result = run_server(Settings.on_free_ports(repository))
+    result = run_server(Settings.on_free_ports(repository, precision="f32"))
     assert result.returncode == 1
     assert "has no networks yet: run `make export` first" in result.stderr
 
@@ -313,14 +313,14 @@ def test_missing_8_bit_networks_are_named(small_repository: Path) -> None:
 def test_a_damaged_manifest_is_named(small_repository: Path, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(small_repository, tmp_path / "model_repository"))
     (repository / "weights.json").write_text("{")
-    result = run_server(Settings.on_free_ports(repository))
+    result = run_server(Settings.on_free_ports(repository, precision="f32"))
     assert result.returncode == 1
     assert "weights.json is damaged: run `make export` again" in result.stderr
 
 
 @pytest.mark.heavy
 def test_a_directory_that_is_not_a_model_repository_is_named(tmp_path: Path) -> None:
-    result = run_server(Settings.on_free_ports(tmp_path))
+    result = run_server(Settings.on_free_ports(tmp_path, precision="f32"))
     assert result.returncode == 1
     assert f"{tmp_path} is not a model repository of this project" in result.stderr
 
