@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from google.protobuf import text_format
@@ -77,40 +78,54 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     quick, group = config.getoption("--quick"), config.getoption("--group")
     if not (quick or group) or not collection_path.name.startswith("test_"):
         return None
-    source = collection_path.read_text()
-    heavy = bool(HEAVY.search(source))
-    wanted = {
-        None: True,
-        "server": bool(STARTS_SERVER.search(source) or USES_SERVER.search(source)),
-        "networks": heavy or any(name in source for name in EXPORTED),
-        "rest": not heavy,
-    }[group]
-    return None if wanted and not (quick and heavy) else True
+    file = _file(collection_path)
+    wanted = {None: True, "server": file.uses_server, "networks": file.uses_networks, "rest": not file.is_heavy}[group]
+    return None if wanted and not (quick and file.is_heavy) else True
+
+
+class _TestFile(NamedTuple):
+    """What the text of a test file says about its tests."""
+
+    is_heavy: bool
+    """It imports PyTorch, OpenVINO or DALI."""
+    starts_server: bool
+    uses_server: bool
+    """It may have a test with a server."""
+    uses_networks: bool
+    """It may have a test of the group `networks`."""
+
+
+@cache
+def _file(path: Path) -> _TestFile:
+    source = path.read_text()
+    heavy, starts_server = bool(HEAVY.search(source)), bool(STARTS_SERVER.search(source))
+    uses_server = starts_server or bool(USES_SERVER.search(source))
+    return _TestFile(heavy, starts_server, uses_server, heavy or any(name in source for name in EXPORTED))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that talk to a server or start one, and as `heavy` those that need exported networks."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "server" in fixtures or STARTS_SERVER.search(item.path.read_text()):
+        if "server" in fixtures or _file(item.path).starts_server:
             item.add_marker(pytest.mark.server)
         elif "tiny_repository" in fixtures:
             item.add_marker(pytest.mark.heavy)
-    left_out = []
-    if config.getoption("--quick"):
-        left_out += [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
-    if group := config.getoption("--group"):
-        left_out += [item for item in items if _group_of(item) != group]
+    quick, group = config.getoption("--quick"), config.getoption("--group")
+    kept, left_out = [], []
+    for item in items:
+        too_much = quick and any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))
+        (left_out if too_much or (group and _group_of(item) != group) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = kept
 
 
 def _group_of(item: pytest.Item) -> str:
     if item.get_closest_marker("server"):
         return "server"
     exported = any(name in EXPORTED for name in getattr(item, "fixturenames", ()))
-    return "networks" if exported or HEAVY.search(item.path.read_text()) else "rest"
+    return "networks" if exported or _file(item.path).is_heavy else "rest"
 
 
 @pytest.fixture(scope="session")

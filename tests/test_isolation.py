@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fixtures.bombs import bomb
 from fixtures.synthetic import encode
 from tests.processes import alive, descendants, kill_when_busy
 from tests.waiting import wait_for
@@ -25,10 +25,10 @@ from video.isolation import End
 VIDEO = encode(30)
 
 
-@cache
+@pytest.fixture(scope="module")
 def large_video() -> bytes:
     """5 s of 1080p, which take a moment to decode."""
-    return encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+    return bomb(1920, 1080, 125)
 
 
 @pytest.fixture
@@ -124,8 +124,10 @@ def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: Isolated
 
 
 @pytest.mark.heavy
-def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(large_video())
+def test_a_worker_that_needs_too_much_memory_costs_that_request(
+    decoder: IsolatedDecoder, large_video: bytes
+) -> None:
+    video = memoryview(large_video)
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
@@ -150,8 +152,8 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
 
 
 @pytest.mark.heavy
-def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(large_video())
+def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder, large_video: bytes) -> None:
+    video = memoryview(large_video)
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))
