@@ -124,9 +124,7 @@ def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: Isolated
 
 
 @pytest.mark.heavy
-def test_a_worker_that_needs_too_much_memory_costs_that_request(
-    decoder: IsolatedDecoder, large_video: bytes
-) -> None:
+def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder, large_video: bytes) -> None:
     video = memoryview(large_video)
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
