@@ -104,12 +104,12 @@ def _file(path: Path) -> _TestFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that talk to a server or start one, and as `heavy` those that need exported networks."""
+    """Mark the tests with a server as `server`, and those with exported networks or a browser as `heavy`."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "server" in fixtures or _file(item.path).starts_server:
             item.add_marker(pytest.mark.server)
-        elif "tiny_repository" in fixtures:
+        elif "tiny_repository" in fixtures or "window" in fixtures:
             item.add_marker(pytest.mark.heavy)
     quick, group = config.getoption("--quick"), config.getoption("--group")
     kept, left_out = [], []
@@ -207,8 +207,8 @@ def client(server: Server) -> Iterator[Client]:
         yield connected
 
 
-@pytest.fixture(scope="module")
-def window() -> Iterator["Browser"]:
+@pytest.fixture(scope="session")
+def _browser() -> Iterator["Browser"]:
     """A browser, which CI must have; elsewhere tests that need it are skipped without one."""
     from fixtures.browser import browser, missing
 
@@ -219,3 +219,10 @@ def window() -> Iterator["Browser"]:
         pytest.skip(reason)
     with browser() as opened:
         yield opened
+
+
+@pytest.fixture
+def window(_browser: "Browser") -> Iterator["Browser"]:
+    """The browser, which starts once for all tests; what it shows is closed after each."""
+    yield _browser
+    _browser.close_page()
