@@ -55,6 +55,7 @@ HEAVY = re.compile(
     re.MULTILINE,
 )
 """Matches a test file that imports PyTorch, OpenVINO or DALI, which takes seconds."""
+NOT_QUICK = re.compile(r"^pytestmark = \[?pytest\.mark\.(?:heavy|slow)\b", re.MULTILINE)
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
 USES_SERVER = re.compile(r"\b(?:server|client)\b[,:)]")
 """Matches every test file that has the fixture `server` or `client` as a parameter, and a few others."""
@@ -80,7 +81,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     file = _file(collection_path)
     wanted = {None: True, "server": file.uses_server, "networks": file.uses_networks, "rest": not file.is_heavy}[group]
-    return None if wanted and not (quick and file.is_heavy) else True
+    return None if wanted and not (quick and (file.is_heavy or file.is_not_quick)) else True
 
 
 class _TestFile(NamedTuple):
@@ -88,6 +89,8 @@ class _TestFile(NamedTuple):
 
     is_heavy: bool
     """It imports PyTorch, OpenVINO or DALI."""
+    is_not_quick: bool
+    """All of its tests are marked `heavy` or `slow`."""
     starts_server: bool
     uses_server: bool
     """It may have a test with a server."""
@@ -98,9 +101,10 @@ class _TestFile(NamedTuple):
 @cache
 def _file(path: Path) -> _TestFile:
     source = path.read_text()
-    heavy, starts_server = bool(HEAVY.search(source)), bool(STARTS_SERVER.search(source))
+    heavy, not_quick = bool(HEAVY.search(source)), bool(NOT_QUICK.search(source))
+    starts_server = bool(STARTS_SERVER.search(source))
     uses_server = starts_server or bool(USES_SERVER.search(source))
-    return _TestFile(heavy, starts_server, uses_server, heavy or any(name in source for name in EXPORTED))
+    return _TestFile(heavy, not_quick, starts_server, uses_server, heavy or any(name in source for name in EXPORTED))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
