@@ -14,6 +14,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
 from fixtures.remuxed import flagged, piped, with_hidden_frames
+from fixtures.rendered import encode_pictures
 from fixtures.synthetic import decode_all, encode, picture, same_scheduling_policy
 from video import InvalidParameter, InvalidVideo, Parameters, decoding, sample
 from video.container import FrameTable, open_video, read_frame_table
@@ -437,7 +438,8 @@ def test_a_frame_that_is_not_shown_repeats_the_one_on_the_screen() -> None:
 
 @pytest.mark.heavy
 def test_a_frame_too_large_to_read_is_refused_by_its_size() -> None:
-    video = encode(2, width=16384, height=2304, codec="mjpeg", container="mov")
+    black = np.zeros((2304, 16384, 3), np.uint8)
+    video = encode_pictures([black], codec="mjpeg", container="mov", options={"strict": "unofficial"})
     with pytest.raises(InvalidVideo, match=r"the video has 16384 x 2304 pixels; the maximum is 35651584 pixels"):
         frame_table(video)
 
