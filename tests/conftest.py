@@ -81,7 +81,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     file = _file(collection_path)
     wanted = {None: True, "server": file.uses_server, "networks": file.uses_networks, "rest": not file.is_heavy}[group]
-    return None if wanted and not (quick and (file.is_heavy or file.is_not_quick)) else True
+    return None if wanted and not (quick and not_quick(collection_path)) else True
+
+
+def not_quick(path: Path) -> bool:
+    """Whether --quick leaves a test file out: it imports what takes seconds, or none of its tests is quick."""
+    return _file(path).is_heavy or _file(path).has_no_quick_test
 
 
 class _TestFile(NamedTuple):
@@ -89,7 +94,7 @@ class _TestFile(NamedTuple):
 
     is_heavy: bool
     """It imports PyTorch, OpenVINO or DALI."""
-    is_not_quick: bool
+    has_no_quick_test: bool
     """All of its tests are marked `heavy` or `slow`."""
     starts_server: bool
     uses_server: bool
