@@ -121,7 +121,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         elif "tiny_repository" in fixtures or "window" in fixtures:
             item.add_marker(pytest.mark.heavy)
     quick, group = config.getoption("--quick"), config.getoption("--group")
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         too_much = quick and any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))
         (left_out if too_much or (group and _group_of(item) != group) else kept).append(item)
