@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from google.protobuf import text_format
@@ -54,6 +55,7 @@ HEAVY = re.compile(
     re.MULTILINE,
 )
 """Matches a test file that imports PyTorch, OpenVINO or DALI, which takes seconds."""
+NOT_QUICK = re.compile(r"^pytestmark = \[?pytest\.mark\.(?:heavy|slow)\b", re.MULTILINE)
 STARTS_SERVER = re.compile(r"^from server import .*\b(?:Settings|running)\b", re.MULTILINE)
 USES_SERVER = re.compile(r"\b(?:server|client)\b[,:)]")
 """Matches every test file that has the fixture `server` or `client` as a parameter, and a few others."""
@@ -77,40 +79,63 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     quick, group = config.getoption("--quick"), config.getoption("--group")
     if not (quick or group) or not collection_path.name.startswith("test_"):
         return None
-    source = collection_path.read_text()
-    heavy = bool(HEAVY.search(source))
-    wanted = {
-        None: True,
-        "server": bool(STARTS_SERVER.search(source) or USES_SERVER.search(source)),
-        "networks": heavy or any(name in source for name in EXPORTED),
-        "rest": not heavy,
-    }[group]
-    return None if wanted and not (quick and heavy) else True
+    file = _file(collection_path)
+    wanted = {None: True, "server": file.uses_server, "networks": file.uses_networks, "rest": not file.is_heavy}[group]
+    return None if wanted and not (quick and not_quick(collection_path)) else True
+
+
+def not_quick(path: Path) -> bool:
+    """Whether --quick leaves a test file out: it imports what takes seconds, or none of its tests is quick."""
+    return _file(path).is_heavy or _file(path).has_no_quick_test
+
+
+class _TestFile(NamedTuple):
+    """What the text of a test file says about its tests."""
+
+    is_heavy: bool
+    """It imports PyTorch, OpenVINO or DALI."""
+    has_no_quick_test: bool
+    """All of its tests are marked `heavy` or `slow`."""
+    starts_server: bool
+    uses_server: bool
+    """It may have a test with a server."""
+    uses_networks: bool
+    """It may have a test of the group `networks`."""
+
+
+@cache
+def _file(path: Path) -> _TestFile:
+    source = path.read_text()
+    heavy, not_quick = bool(HEAVY.search(source)), bool(NOT_QUICK.search(source))
+    starts_server = bool(STARTS_SERVER.search(source))
+    uses_server = starts_server or bool(USES_SERVER.search(source))
+    return _TestFile(heavy, not_quick, starts_server, uses_server, heavy or any(name in source for name in EXPORTED))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that talk to a server or start one, and as `heavy` those that need exported networks."""
+    """Mark the tests with a server as `server`, and those with exported networks or a browser as `heavy`."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "server" in fixtures or STARTS_SERVER.search(item.path.read_text()):
+        if "server" in fixtures or _file(item.path).starts_server:
             item.add_marker(pytest.mark.server)
-        elif "tiny_repository" in fixtures:
+        elif "tiny_repository" in fixtures or "window" in fixtures:
             item.add_marker(pytest.mark.heavy)
-    left_out = []
-    if config.getoption("--quick"):
-        left_out += [item for item in items if any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))]
-    if group := config.getoption("--group"):
-        left_out += [item for item in items if _group_of(item) != group]
+    quick, group = config.getoption("--quick"), config.getoption("--group")
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        too_much = quick and any(map(item.get_closest_marker, ("server", "heavy", "slow", "soak")))
+        (left_out if too_much or (group and _group_of(item) != group) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = kept
 
 
 def _group_of(item: pytest.Item) -> str:
     if item.get_closest_marker("server"):
         return "server"
     exported = any(name in EXPORTED for name in getattr(item, "fixturenames", ()))
-    return "networks" if exported or HEAVY.search(item.path.read_text()) else "rest"
+    return "networks" if exported or _file(item.path).is_heavy else "rest"
 
 
 @pytest.fixture(scope="session")
@@ -198,8 +223,8 @@ def client(server: Server) -> Iterator[Client]:
         yield connected
 
 
-@pytest.fixture(scope="module")
-def window() -> Iterator["Browser"]:
+@pytest.fixture(scope="session")
+def _browser() -> Iterator["Browser"]:
     """A browser, which CI must have; elsewhere tests that need it are skipped without one."""
     from fixtures.browser import browser, missing
 
@@ -210,3 +235,10 @@ def window() -> Iterator["Browser"]:
         pytest.skip(reason)
     with browser() as opened:
         yield opened
+
+
+@pytest.fixture
+def window(_browser: "Browser") -> Iterator["Browser"]:
+    """The browser, which starts once for all tests; what it shows is closed after each."""
+    yield _browser
+    _browser.close_page()

@@ -33,8 +33,6 @@ from fixtures.score_tables import write_scores
 from fixtures.synthetic import encode
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.heavy
-
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path(__file__).with_name("annotate_in_node.js")
 NASTY = '</script><script>document.title = "taken"</script>, "q".mp4'
@@ -85,6 +83,7 @@ def cloud(count: int, seed: int) -> tuple[list[dict[str, list[float]]], list[boo
     return [{"features": [float(value) for value in point]} for point in points], [bool(value) for value in good]
 
 
+@pytest.mark.heavy
 def test_after_ten_answers_the_uncertain_and_varied_come_first() -> None:
     rows, good = cloud(300, 1)
     found = node("ask", rows=rows, good=good, count=40)
@@ -102,6 +101,7 @@ def test_after_ten_answers_the_uncertain_and_varied_come_first() -> None:
     assert np.median(apart) > np.median(apart_closest)
 
 
+@pytest.mark.heavy
 def test_the_order_teaches_more_than_chance() -> None:
     better = []
     for seed in range(3):
@@ -150,6 +150,7 @@ CONTENT = {
 EXPORTED: list[list[Any]] = [[2, True], [0, False], [1, True]]
 
 
+@pytest.mark.heavy
 def test_what_the_page_exports_is_what_learn_reads_and_what_the_page_takes_up(tmp_path: Path) -> None:
     text = node("write", content=CONTENT, answers=EXPORTED)
     (tmp_path / "a.csv").write_text(text)
@@ -166,6 +167,7 @@ def test_what_the_page_exports_is_what_learn_reads_and_what_the_page_takes_up(tm
     assert node("read", content=CONTENT, text=(tmp_path / "b.csv").read_text())["answers"] == EXPORTED
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
@@ -205,6 +207,7 @@ def test_the_file_keeps_what_others_said(tmp_path: Path) -> None:
 # What is asked about.
 
 
+@pytest.mark.heavy
 def test_the_pool_is_what_was_answered_and_a_random_sample_of_the_rest(table: Path) -> None:
     metadata = read_metadata(table)
     known = [("b.mp4", 1 / 40, 1.5 + 1 / 40), ("a.mp4", None, None)]
@@ -222,6 +225,7 @@ def test_the_pool_is_what_was_answered_and_a_random_sample_of_the_rest(table: Pa
     assert {part[0] for part, segment in shown if segment is not None} == {"a.mp4", "b.mp4"}
 
 
+@pytest.mark.heavy
 def test_each_row_is_as_probable(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)] * 20)
     metadata = read_metadata(scores)
@@ -271,6 +275,7 @@ def served_command(*arguments: object) -> tuple[subprocess.Popen[str], str]:
     raise AssertionError(process.communicate())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.slow)])
 def test_fifty_answers_by_keyboard_are_saved_and_learned_from(
     width: int, window: Browser, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -474,6 +479,7 @@ def test_wrong_usage_is_status_2(arguments: list[str], message: str, capsys: pyt
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.heavy
 def test_a_table_without_scores_or_an_unreadable_file_is_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

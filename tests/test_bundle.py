@@ -22,8 +22,6 @@ from deploy.bundle.packages import REPLACED, Package, chosen_packages, needed, r
 from deploy.bundle.pieces import Pieces
 from deploy.bundle.target import Target, target
 
-pytestmark = pytest.mark.heavy
-
 ROOT = Path(__file__).parents[1]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHER_PYTHON = "3.12" if PYTHON == "3.11" else "3.11"
@@ -215,6 +213,7 @@ def names(packages: list[Package]) -> set[str]:
     return {package.name for package in packages}
 
 
+@pytest.mark.heavy
 def test_packages_are_those_of_the_other_machine(project: Path) -> None:
     """Its Python, not this one, decides on markers; and its PyTorch brings CUDA's libraries."""
     chosen = names(chosen_packages(project, Target(OTHER_PYTHON, has_pytorch=True)))
@@ -223,6 +222,7 @@ def test_packages_are_those_of_the_other_machine(project: Path) -> None:
     }
 
 
+@pytest.mark.heavy
 def test_an_index_of_packages_for_cpus_is_refused(
     project: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +232,7 @@ def test_an_index_of_packages_for_cpus_is_refused(
         chosen_packages(project, Target(PYTHON, has_pytorch=False))
 
 
+@pytest.mark.heavy
 def test_a_package_that_does_not_exist_is_named(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,6 +303,7 @@ def told(directory: Path, about: dict[str, object], **variables: str) -> str:
     return done.stderr
 
 
+@pytest.mark.heavy
 def test_another_python_is_named(unpacked: Path) -> None:
     wrong = told(unpacked, {"python": "3.99"})
     assert f"for Python 3.99, and {sys.executable} is Python {PYTHON}: set PYTHON to a Python 3.99" in wrong
@@ -309,6 +311,7 @@ def test_another_python_is_named(unpacked: Path) -> None:
     assert "for Python 3.99, and python-of-nobody does not exist" in missing
 
 
+@pytest.mark.heavy
 def test_missing_pytorch_is_named(unpacked: Path) -> None:
     (unpacked / "torch.py").write_text("raise ImportError")
     said = told(unpacked, {"pytorch": False}, PYTHONPATH=str(unpacked))
@@ -418,6 +421,7 @@ def imports(starts: tuple[str, ...]) -> set[str]:
     return outside
 
 
+@pytest.mark.heavy
 def test_what_the_gpu_profile_imports_is_in_the_bundle() -> None:
     installed: dict[str, Package] = {}
     for distribution in importlib.metadata.distributions():

@@ -26,8 +26,6 @@ from fixtures.score_tables import write_scores
 from fixtures.synthetic import encode, picture
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.heavy
-
 RATE = 25
 FRAME = 1 / RATE
 SOUND_RATE = 16_000
@@ -116,6 +114,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("start", "end"), [(0.0, 0.4), (0.56, 1.2), (2.12, 3.0), (1.0, None)])
 def test_an_exact_clip_has_the_frames_of_the_part_and_no_other(
     start: float, end: float | None, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -147,6 +146,7 @@ def loudness(path: Path, seconds: float) -> float:
     return float(np.sqrt(np.mean(samples[max(0, at - 200) : at + 200] ** 2)) * np.sqrt(2))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", [(), ("--copy",)])
 def test_sound_goes_along_in_step_with_the_picture(
     how: tuple[str, ...], video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -165,6 +165,7 @@ def test_sound_goes_along_in_step_with_the_picture(
         assert not container.streams.audio
 
 
+@pytest.mark.heavy
 def test_a_copy_starts_at_the_keyframe_before_and_says_so(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_copy_starts_at_the_keyframe_before_and_says_so(
         assert {bytes(packet) for packet in copy.demux(video=0)} <= theirs
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("container", ["matroska", "mpegts", "avi"])
 def test_other_containers_are_cut_to_the_frame(
     container: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -207,6 +209,7 @@ def test_other_containers_are_cut_to_the_frame(
     assert is_frame(shown[-1], 49)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("codec", "suffix", "name"), [("hevc", ".mp4", "hevc"), ("vp9", ".webm", "vp9"), ("av1", ".mkv", "av1")]
 )
@@ -223,6 +226,7 @@ def test_codecs_sizes_and_containers(
         assert sum(1 for _ in container.decode(stream)) == 10
 
 
+@pytest.mark.heavy
 def test_rotation_pixel_shape_range_and_gaps_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gaps = [0, 1, 2, 7, 8, 20, 21, 22, 30, 31]
     (tmp_path / "turned.mp4").write_bytes(encode(10, rotation_degrees=90, pts=gaps))
@@ -243,6 +247,7 @@ def test_rotation_pixel_shape_range_and_gaps_stay(tmp_path: Path, capsys: pytest
     assert np.abs(shown.astype(float).mean((0, 1)) - wanted.astype(float).mean((0, 1))).max() < 4
 
 
+@pytest.mark.heavy
 def test_rows_of_a_table_are_cut_and_those_without_scores_left_out(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +274,7 @@ def test_rows_of_a_table_are_cut_and_those_without_scores_left_out(
     assert all(item.part == {} and item.problem is None for item in items)
 
 
+@pytest.mark.heavy
 def test_a_part_that_fails_is_named_and_tried_again(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,6 +312,7 @@ def test_a_worker_that_crashes_or_hangs_fails_its_part_only(monkeypatch: pytest.
 # Shards.
 
 
+@pytest.mark.heavy
 def test_shards_have_each_clip_with_its_row(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[tuple[float | None, float | None]] = [(index * 0.2, index * 0.2 + 0.2) for index in range(5)]
     videos = ["a.b.mp4", "a.b.mp4", "gone.mp4", "a.b.mp4", "a.b.mp4"]
@@ -392,6 +399,7 @@ def many_parts(folder: Path, video: Path, count: int) -> tuple[Path, list[tuple[
     return list_of(folder / "list.csv", [*rows]), rows
 
 
+@pytest.mark.heavy
 def test_a_killed_run_goes_on(video: Path, tmp_path: Path) -> None:
     parts, rows = many_parts(tmp_path, video, 16)
     killed_and_taken_up(tmp_path / "clips", parts, 16, [3], "--output", tmp_path / "clips", *FAST)
@@ -405,6 +413,7 @@ def test_two_hundred_parts_killed_three_times(video: Path, tmp_path: Path) -> No
     check_all(tmp_path / "clips", rows)
 
 
+@pytest.mark.heavy
 def test_what_a_kill_can_leave_is_mended(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A clip without its line, a line that is half, a removed clip, and partial files."""
     parts = list_of(tmp_path / "list.csv", [(str(video), index * 0.2, index * 0.2 + 0.2) for index in range(4)])
@@ -423,6 +432,7 @@ def test_what_a_kill_can_leave_is_mended(video: Path, tmp_path: Path, capsys: py
     assert not (folder / ".cut" / "partial").exists()
 
 
+@pytest.mark.heavy
 def test_ctrl_c_finishes_what_is_being_cut(video: Path, tmp_path: Path) -> None:
     parts, _ = many_parts(tmp_path, video, 60)
     folder = tmp_path / "clips"
@@ -438,6 +448,7 @@ def test_ctrl_c_finishes_what_is_being_cut(video: Path, tmp_path: Path) -> None:
     assert made(folder) == counts["written"]
 
 
+@pytest.mark.heavy
 def test_two_runs_do_not_share_a_folder(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts, _ = many_parts(tmp_path, video, 60)
     process = start(parts, "--output", tmp_path / "clips", *FAST)
@@ -453,6 +464,7 @@ def test_two_runs_do_not_share_a_folder(video: Path, tmp_path: Path, capsys: pyt
 # What is refused.
 
 
+@pytest.mark.heavy
 def test_a_folder_belongs_to_one_list_and_one_choice_of_settings(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -499,6 +511,7 @@ def test_names_are_checked_before_anything_is_cut(
     assert not (tmp_path / "clips").exists()
 
 
+@pytest.mark.heavy
 def test_a_value_of_a_column_cannot_lead_out_of_the_folder(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -563,6 +576,7 @@ def test_a_table_without_parts_leaves_an_empty_list(tmp_path: Path, capsys: pyte
     assert clips(tmp_path / "shards") == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", [(), ("--copy",)])
 def test_sound_that_comes_late_in_the_file_is_not_lost(
     how: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -584,6 +598,7 @@ def test_sound_that_comes_late_in_the_file_is_not_lost(
         assert seconds_of(container.streams.audio[0]) > 0.75
 
 
+@pytest.mark.heavy
 def test_a_damaged_list_of_clips_is_refused(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = list_of(tmp_path / "list.csv", [(str(video), 0.2, 0.4)])
     folder = tmp_path / "clips"

@@ -1,7 +1,9 @@
 """The documentation is correct: its commands run, its links have targets, and the README is short."""
 
+import contextlib
 import functools
 import importlib.util
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from client import Client
+from client._commands import program
 from client._sdk.parameters import RANGES
 from client._tables.presets import PRESETS
 from client._tables.table import SCHEMA
@@ -205,7 +208,7 @@ def test_a_shell_block_that_is_not_run_names_what_exists(block: Block) -> None:
             if module != "server.launcher":  # whose flags are tritonserver's
                 _check_flags(block, [sys.executable, "-m", module], arguments)
         for arguments in re.findall(rf"video-motion ({COMMANDS})\b([^|&;]*)", line):
-            _check_flags(block, [str(BIN / "video-motion"), arguments[0]], arguments[1])
+            _check_flags(block, ["video-motion", arguments[0]], arguments[1])
 
 
 def _check_flags(block: Block, command: list[str], arguments: str) -> None:
@@ -222,6 +225,10 @@ def _source(module: str) -> str:
 
 @functools.cache
 def _help(*command: str) -> str:
+    if command[0] == "video-motion":
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+            program.run(command[1], " ".join(command), ["--help"])
+        return printed.getvalue()
     run = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert run.returncode == 0, run.stderr
     return run.stdout

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fixtures.bombs import bomb
 from fixtures.synthetic import encode
 from tests.processes import alive, descendants, kill_when_busy
 from tests.waiting import wait_for
@@ -25,19 +25,33 @@ from video.isolation import End
 VIDEO = encode(30)
 
 
-@cache
+@pytest.fixture(scope="module")
 def large_video() -> bytes:
     """5 s of 1080p, which take a moment to decode."""
-    return encode(125, width=1920, height=1080, options={"preset": "ultrafast"})
+    return bomb(1920, 1080, 125)
 
 
-@pytest.fixture
-def decoder() -> Iterator[IsolatedDecoder]:
+def started() -> Iterator[IsolatedDecoder]:
     made = IsolatedDecoder(Limits(timeout_seconds=2.0))
     made.start()
     made.plan(memoryview(VIDEO), {})  # up and running
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[IsolatedDecoder]:
+    """A decoder whose worker lives on, whatever it is asked."""
+    for decoder in started():
+        worker = worker_of(decoder)
+        yield decoder
+        assert (worker_of(decoder), decoder.restarts) == (worker, {})
+
+
+@pytest.fixture
+def decoder() -> Iterator[IsolatedDecoder]:
+    """A decoder whose worker the test may kill."""
+    yield from started()
 
 
 def worker_of(decoder: IsolatedDecoder) -> int:
@@ -50,51 +64,52 @@ def orders_of(plan: dict[str, Any]) -> tuple[NDArray[np.int_], NDArray[np.int_],
     return np.array(plan["frame_indices"]), np.array(plan["motion_order"]), np.array(plan["camera_order"])
 
 
-def test_clips_come_back_as_decoded(decoder: IsolatedDecoder) -> None:
-    plan = decoder.plan(memoryview(VIDEO), {"max_frames": 1})
-    orders = orders_of(plan)
-    motion, camera, *_ = decoder.decode(memoryview(VIDEO), *orders, 224)
-    assert 16 <= decoder.frames_decoded <= 30
+def test_clips_come_back_as_decoded(lasting: IsolatedDecoder) -> None:
+    plan = lasting.plan(memoryview(VIDEO), {"max_frames": 1})
+    orders, before = orders_of(plan), lasting.frames_decoded
+    motion, camera, *_ = lasting.decode(memoryview(VIDEO), *orders, 224)
+    assert 16 <= lasting.frames_decoded - before <= 30
     assert motion.shape == (1, 16, 224, 224, 3)
     assert camera.shape == (1, 16, 224, 224, 3)
     assert motion.std() > 10
     assert camera.std() > 10
 
 
-def test_a_bad_file_leaves_the_worker_alive(decoder: IsolatedDecoder) -> None:
-    worker = worker_of(decoder)
+def test_a_bad_file_leaves_the_worker_alive(lasting: IsolatedDecoder) -> None:
+    worker = worker_of(lasting)
     with pytest.raises(InvalidVideo, match="the file is empty"):
-        decoder.plan(memoryview(b""), {})
-    decoder.plan(memoryview(VIDEO), {})
-    assert worker_of(decoder) == worker
+        lasting.plan(memoryview(b""), {})
+    lasting.plan(memoryview(VIDEO), {})
+    assert worker_of(lasting) == worker
 
 
-def test_a_request_that_fails_leaves_no_file_open(decoder: IsolatedDecoder) -> None:
+def test_a_request_that_fails_leaves_no_file_open(lasting: IsolatedDecoder) -> None:
     def open_files() -> int:
-        return len(list(Path(f"/proc/{worker_of(decoder)}/fd").iterdir()))
+        return len(list(Path(f"/proc/{worker_of(lasting)}/fd").iterdir()))
 
     before = open_files()
     orders = np.array([5000]), np.zeros(16, int), np.zeros(16, int)
     for _ in range(5):
         with pytest.raises(InvalidVideo):
-            decoder.plan(memoryview(b"text"), {})
+            lasting.plan(memoryview(b"text"), {})
         with pytest.raises(InvalidParameter):
-            decoder.plan(memoryview(VIDEO), {"start_seconds": 99})
+            lasting.plan(memoryview(VIDEO), {"start_seconds": 99})
         with pytest.raises(InvalidVideo):
-            decoder.decode(memoryview(b"text"), *orders, 224)
+            lasting.decode(memoryview(b"text"), *orders, 224)
     assert open_files() == before
 
 
-def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder) -> None:
+def test_a_file_that_fails_while_decoding_is_invalid(lasting: IsolatedDecoder) -> None:
     video = bytearray(encode(30, codec="mjpeg", container="mov"))
     start = video.index(b"mdat") + 4
     end = video.index(b"moov") - 4
     middle = (start + end) // 2
     video[middle:end] = bytes(end - middle)
     orders = np.array([2, 27]), np.zeros(16, int), np.zeros(0, int)
+    before = lasting.frames_decoded
     with pytest.raises(InvalidVideo, match="frame 27 of 30 cannot be decoded: the file is damaged"):
-        decoder.decode(memoryview(bytes(video)), *orders, 224)
-    assert decoder.frames_decoded > 2  # the work was done, and is counted
+        lasting.decode(memoryview(bytes(video)), *orders, 224)
+    assert lasting.frames_decoded - before > 2  # the work was done, and is counted
 
 
 @pytest.mark.parametrize(
@@ -107,25 +122,25 @@ def test_a_file_that_fails_while_decoding_is_invalid(decoder: IsolatedDecoder) -
     ],
 )
 def test_impossible_orders_are_refused(
-    motion: NDArray[np.int_], camera: NDArray[np.int_], message: str, decoder: IsolatedDecoder
+    motion: NDArray[np.int_], camera: NDArray[np.int_], message: str, lasting: IsolatedDecoder
 ) -> None:
     with pytest.raises(InvalidParameter, match=message):
-        decoder.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
+        lasting.decode(memoryview(VIDEO), np.array([0]), motion, camera, 224)
 
 
 @pytest.mark.parametrize("value", ["x" * 300_000, "é\x01" * 40_000])
-def test_a_very_long_parameter_gives_a_short_error(value: str, decoder: IsolatedDecoder) -> None:
-    worker = worker_of(decoder)
+def test_a_very_long_parameter_gives_a_short_error(value: str, lasting: IsolatedDecoder) -> None:
+    worker = worker_of(lasting)
     for parameters in ({"fps": value}, {value: 1}):
         with pytest.raises(InvalidParameter) as raised:
-            decoder.plan(memoryview(VIDEO), parameters)
+            lasting.plan(memoryview(VIDEO), parameters)
         assert len(str(raised.value)) < 400
-    assert worker_of(decoder) == worker
+    assert worker_of(lasting) == worker
 
 
 @pytest.mark.heavy
-def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(large_video())
+def test_a_worker_that_needs_too_much_memory_costs_that_request(decoder: IsolatedDecoder, large_video: bytes) -> None:
+    video = memoryview(large_video)
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     pages = int(Path(f"/proc/{worker_of(decoder)}/statm").read_text().split()[0])
@@ -150,8 +165,8 @@ def test_a_worker_that_dies_before_it_takes_a_request_is_replaced_unnoticed(deco
 
 
 @pytest.mark.heavy
-def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder) -> None:
-    video = memoryview(large_video())
+def test_a_worker_that_dies_on_a_request_costs_that_request(decoder: IsolatedDecoder, large_video: bytes) -> None:
+    video = memoryview(large_video)
     plan = decoder.plan(video, {"fps": 25})
     orders = orders_of(plan)
     killer = threading.Thread(target=kill_when_busy, args=([worker_of(decoder)], signal.SIGSEGV))

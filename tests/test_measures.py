@@ -97,7 +97,9 @@ def by_definition(frames: list[Picture]) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
+@pytest.mark.parametrize(
+    "name", ["carphone_pristine", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("bikes", "bigbuckbunny"))]
+)
 def test_measures_of_real_videos_are_those_of_an_opencv_script(
     name: str, decoder: IsolatedDecoder, reference_videos: dict[str, Path]
 ) -> None:
@@ -122,6 +124,7 @@ def test_measures_of_real_videos_are_those_of_an_opencv_script(
     assert found.motion_vectors > 0
 
 
+@pytest.mark.heavy
 def test_a_turned_video_is_measured_as_it_is_displayed(decoder: IsolatedDecoder, tmp_path: Path) -> None:
     sharp = {"crf": "1", "g": "1"}  # or chroma, which OpenCV interpolates otherwise, makes a difference
     (tmp_path / "upright.mp4").write_bytes(encode(50, width=320, height=120, options=sharp))
@@ -201,6 +204,7 @@ def test_a_part_is_measured_from_its_first_frame_on() -> None:
 # Pictures whose truth is known
 
 
+@pytest.mark.heavy
 def test_flow_and_vectors_are_the_camera_s_steps(decoder: IsolatedDecoder) -> None:
     """2 of 480 pixels a frame are 1 of 240, and 6 in the 6 frames of a quarter of a second."""
     pictures = moved(texture(2, 480, 360, detail=24), 48, 2)
@@ -269,6 +273,7 @@ def faded(pictures: list[Picture], start: float, end: float) -> list[Picture]:
     ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("pictures", "cuts"),
     [

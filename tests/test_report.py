@@ -358,7 +358,7 @@ def test_any_number_of_labels_fits(tmp_path: Path) -> None:
 
 
 def test_previews_are_small_and_failures_have_a_reason(tmp_path: Path) -> None:
-    (tmp_path / "video.mp4").write_bytes(encode(200, width=640, height=360))
+    (tmp_path / "video.mp4").write_bytes(encode(200, width=320, height=180, options={"preset": "ultrafast"}))
     (tmp_path / "sound.mp4").write_bytes(encode_audio())
     (tmp_path / "text.mp4").write_text("not a video")
     whole, sound, text, beyond = (

@@ -47,6 +47,7 @@ def growing() -> bytes:
         for half, (width, height) in enumerate(((64, 48), (160, 96))):
             encoder = av.CodecContext.create("libvpx-vp9", "w")
             encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+            encoder.thread_count, encoder.options = 1, {"cpu-used": "8", "deadline": "realtime"}
             encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
             frames = [av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24") for index in range(10)]
             for index, frame in enumerate(frames):
@@ -83,9 +84,7 @@ UNUSUAL: dict[str, Callable[[], bytes]] = {
     "240 frames per second": lambda: encode(50, **SMALL, rate=240),
     "frames of another size in the middle": growing,
     "no frame rate": without_timestamps,
-    "hidden frames": lambda: with_hidden_frames(
-        encode(20, **SMALL, codec="libvpx", container="webm", options={"cpu-used": "8"}), "webm", {4, 11}
-    ),
+    "hidden frames": lambda: with_hidden_frames(encode(20, **SMALL, codec="libvpx", container="webm"), "webm", {4, 11}),
 }
 
 
@@ -144,8 +143,7 @@ def decoded(video: bytes) -> NDArray[np.uint8]:
 )
 def test_a_color_space_that_is_stated_changes_nothing(codec: str, container: str, bitstream_filter: str) -> None:
     """Every video is converted as BT.601, because the networks were trained with videos that were."""
-    options = {"cpu-used": "8", "deadline": "realtime"} if codec == "libvpx-vp9" else None
-    untagged = encode(8, **SMALL, codec=codec, container=container, options=options)
+    untagged = encode(8, **SMALL, codec=codec, container=container)
     tagged = remux(untagged, container, bitstream_filter=bitstream_filter)
     with cast(InputContainer, av.open(BytesIO(tagged))) as opened:
         assert next(opened.decode(video=0)).colorspace != 2  # it is stated
