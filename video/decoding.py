@@ -18,6 +18,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from video.cgroup import usable_cores
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
 from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.frame_form import FrameForm
@@ -290,7 +291,7 @@ def _frames_of(
 def _use_threads(stream: VideoStream) -> None:
     # Threads for whole frames attach the vectors of frames that another thread has not decoded yet.
     stream.thread_type = "SLICE" if exports_vectors(stream) else "AUTO"
-    stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    stream.codec_context.thread_count = min(usable_cores(), MAX_THREADS)
 
 
 def until_unreadable(packets: Iterator[Packet]) -> Iterator[Packet]:
