@@ -1,0 +1,24 @@
+"""Returning the pages of shared memory to the system while it is still mapped."""
+
+import ctypes
+import mmap
+import os
+from typing import Any
+
+from numpy.typing import NDArray
+
+_MADVISE = ctypes.CDLL(None, use_errno=True).madvise
+
+
+def give_back_pages(content: NDArray[Any]) -> None:
+    """Return the whole pages of contiguous `content` to the system; it then reads as zeros there.
+
+    `content` must be a view of memory that is mapped shared and for writing: a file in /dev/shm, or a memfd. Raises
+    OSError if it is not.
+    """
+    first = content.ctypes.data
+    last = first + content.nbytes
+    start, end = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE, last // mmap.PAGESIZE * mmap.PAGESIZE
+    if start < end and _MADVISE(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_REMOVE):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
