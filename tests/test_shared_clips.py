@@ -109,8 +109,12 @@ def test_models_learn_from_the_environment_and_from_the_request(shared: SharedCl
     assert marked_call("") is marked_call('{"fps": 2}') is None
 
 
-def test_only_shared_memory_is_given_back() -> None:
+def test_memory_is_given_back_as_what_it_is() -> None:
     private = np.ones(1 << 20, np.uint8)
     with pytest.raises(OSError, match="Invalid argument"):
         give_back_pages(private)
     assert private.all()
+    give_back_pages(private, shared=False)
+    whole_pages = np.flatnonzero(private == 0)
+    assert (1 << 20) - 2 * mmap.PAGESIZE < len(whole_pages) <= 1 << 20
+    assert (private.ctypes.data + whole_pages[0]) % mmap.PAGESIZE == 0  # what is beside it is untouched

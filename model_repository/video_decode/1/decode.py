@@ -18,6 +18,7 @@ from video.measures.measures import NAMES, Measures, row_of
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
 from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
+from video.received_video import ReceivedVideo
 from video.request_record import RequestRecord
 from video.shared_clips import SharedClips, marked_call
 from video.shared_memory import check_room, free_bytes, no_room, pools_beside_this_process
@@ -67,7 +68,8 @@ class TritonPythonModel(VideoModel):
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
         """The clips of a request's video, and what decoded them."""
         record.decoder = Decoder.FFMPEG
-        video = input_values(request, "VIDEO").data
+        received = ReceivedVideo(request)
+        video = received.content
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
         frame_order = optional_input_values(request, FRAME_ORDER, np.int32)
@@ -128,6 +130,7 @@ class TritonPythonModel(VideoModel):
                 frame_form=self.frame_form,
                 metric_order=metric_order,
                 on_pictures=None if latents is None else latents.take,
+                when_copied=received.forget,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
