@@ -178,9 +178,9 @@ class IsolatedDecoder:
 
         `parameters` are those of the request, which may ask for the signals that are `served`; `share` returns its
         share of the CPU time, from 0 to 1, or `ABANDONED`, whenever it is called. `when_copied` is called once `video`
-        is not read any more. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are `stripped_indices` in it, in order of display; both are
-        empty if `strip` says so, or nothing can be stripped for certain. Raises `InvalidVideo`, `InvalidParameter`,
-        `DecoderFailed`, `Busy` or `Abandoned`.
+        is not read any more. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
+        `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
+        certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters, served))
@@ -222,7 +222,8 @@ class IsolatedDecoder:
 
         The arguments are those of `video.decoding.decode`; `share` and `when_copied` are as in `plan`. With
         `stripped_video` and `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are
-        all found; empty ones are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
+        all found; empty ones are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or
+        `Abandoned`.
         """
         check_orders(frame_indices, motion_order, camera_order, frame_order, metric_order)
         if len(frame_order) and frame_form is None:
