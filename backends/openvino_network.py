@@ -1,13 +1,13 @@
 """A network in OpenVINO on the CPU."""
 
 import contextlib
-import os
 from pathlib import Path
 from queue import SimpleQueue
 
 import openvino
 import triton_python_backend_utils as pb_utils
 
+from backends.compiled_cache import describe_cpu, prepare_cache
 from backends.compute_lock import ComputeLock
 from backends.precision import precision_of_this_cpu
 from backends.tensors import Network, Tensors, TensorSpec
@@ -34,8 +34,13 @@ class OpenVinoNetwork(Network):
         if streams > 1:
             # Not pinned: a stream of this network and one of another would be pinned to the same cores.
             hints |= {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
-        if cache is not None and _prepare_cache(cache, path):
-            hints["CACHE_DIR"] = str(cache)
+        if cache is not None:
+            try:
+                hints["CACHE_DIR"] = str(prepare_cache(cache, path, openvino.get_version(), describe_cpu()))
+            except OSError as error:
+                pb_utils.Logger.log_warn(
+                    f"no cache in {cache} ({error.strerror}): networks are compiled at every start"
+                )
         compiled = openvino.Core().compile_model(path, "CPU", hints)
         self.inputs = [_spec(port) for port in compiled.inputs]
         self.outputs = [_spec(port) for port in compiled.outputs]
@@ -53,19 +58,6 @@ class OpenVinoNetwork(Network):
             return {spec.name: results[spec.name] for spec in self.outputs}
         finally:
             self._requests.put(request)
-
-
-def _prepare_cache(directory: Path, network: Path) -> bool:
-    """Whether `directory` can be used as a cache; removes compiled networks older than `network`."""
-    try:
-        directory.mkdir(exist_ok=True)
-        for blob in directory.glob("*.blob"):
-            if blob.stat().st_mtime < network.stat().st_mtime:
-                blob.unlink(missing_ok=True)
-    except OSError as error:
-        pb_utils.Logger.log_warn(f"no cache in {directory} ({error.strerror}): networks are compiled at every start")
-        return False
-    return os.access(directory, os.W_OK)
 
 
 def _spec(port: openvino.ConstOutput) -> TensorSpec:
