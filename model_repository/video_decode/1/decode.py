@@ -20,7 +20,7 @@ from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_
 from video.parameters import Parameters
 from video.received_video import ReceivedVideo
 from video.request_record import RequestRecord
-from video.shared_clips import SharedClips, marked_call
+from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
 from video.shared_memory import check_room, free_bytes, no_room, pools_beside_this_process
 from video.signals import Signal
 from video.triton import (
@@ -103,8 +103,8 @@ class TritonPythonModel(VideoModel):
         in_file = 0
         if call_with_file is not None:
             in_file = motion_bytes + camera_bytes
-            needs["video_decode"] -= in_file
-            needs["motion_backbone"] = needs["camera_classifier"] = 0
+            needs["video_decode"] += 2 * CLIP_BYTES - in_file
+            needs["motion_backbone"] = needs["camera_classifier"] = CLIP_BYTES
         check_room(needs, pools_beside_this_process(), free_bytes(), beside_pools=in_file)
         parameters, call = request_parameters(request)
         allow_damaged = bool(Parameters.from_request(parameters, tuple(Signal)).allow_damaged)
