@@ -136,8 +136,10 @@ class TritonPythonModel(VideoModel):
             record.frames_decoded = self.decoder.frames_decoded - before
         tensors = [clips.motion, clips.camera]
         if self.shared_clips is not None and call_with_file is not None:
+            asked = request.requested_output_names()
+            wanted = [rows if name in asked else rows[:0] for name, rows in zip(CLIPS, tensors, strict=False)]
             try:
-                tensors = self.shared_clips.write(call_with_file, tensors)
+                tensors = self.shared_clips.write(call_with_file, wanted)
             except OSError as error:
                 raise no_room(free_bytes()) from error
         outputs = dict(zip(CLIPS, [*tensors, clips.frames], strict=True))
