@@ -3,15 +3,28 @@
 import mmap
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
 
+import server.proxy
+from server.cpu_shares import CpuShares
+from server.ports import LOOPBACK, free_ports
+from server.proxy import INFER, MESSAGES, Proxy
+from tests.upstream import Upstream, upstream
+from tests.waiting import wait_for
 from video.clips import CLIP_SHAPE
-from video.shared_clips import CLIP_BYTES, MAGIC, VARIABLE, SharedClips, marked_call
+from video.cpu_share import CALL
+from video.shared_clips import CLIP_BYTES, MAGIC, MARK, VARIABLE, SharedClips, marked_call
 from video.shared_pages import give_back_pages
+
+__all__ = ["upstream"]
 
 
 def in_shared_memory(clips: int, descriptor: int | None = None) -> NDArray[np.uint8]:
@@ -118,3 +131,75 @@ def test_memory_is_given_back_as_what_it_is() -> None:
     whole_pages = np.flatnonzero(private == 0)
     assert (1 << 20) - 2 * mmap.PAGESIZE < len(whole_pages) <= 1 << 20
     assert (private.ctypes.data + whole_pages[0]) % mmap.PAGESIZE == 0  # what is beside it is untouched
+
+
+@pytest.fixture
+def proxied(upstream: Upstream, shared: SharedClips, tmp_path: Path) -> Iterator[grpc.UnaryUnaryMultiCallable]:
+    """Inference through a proxy that lets calls share clips."""
+    shares = CpuShares(tmp_path / "shares", 4)
+    proxy = Proxy(
+        LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=shares, shared_clips=shared
+    )
+    with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=MESSAGES) as channel:
+        yield channel.unary_unary(INFER)
+    proxy.close()
+
+
+def request_of(model: str, content: bytes = b"") -> bytes:
+    return service_pb2.ModelInferRequest(model_name=model, raw_input_contents=[content]).SerializeToString()
+
+
+@pytest.mark.parametrize("model", ["video_motion", "video_signals"])
+def test_a_call_of_an_ensemble_has_a_file_until_it_ends(
+    model: str, upstream: Upstream, shared: SharedClips, proxied: grpc.UnaryUnaryMultiCallable
+) -> None:
+    there: list[Path] = []
+
+    def decode() -> None:
+        metadata = upstream.calls[-1][1]
+        assert metadata[MARK] == metadata[CALL] != "x"
+        shared.write(str(metadata[MARK]), [in_shared_memory(1)])
+        there.append(shared.path(str(metadata[MARK])))
+        assert there[0].exists()
+
+    upstream.during = decode
+    proxied(request_of(model), timeout=10, metadata=[(MARK, "x")])
+    wait_for(lambda: not there[0].exists())
+
+
+@pytest.mark.parametrize("model", ["video_decode", "motion_backbone", "video_sampling", "another"])
+def test_a_call_of_a_model_gets_its_clips_itself(
+    model: str, upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable
+) -> None:
+    proxied(request_of(model), timeout=10, metadata=[(MARK, "0")])
+    assert MARK not in upstream.calls[-1][1]
+
+
+@pytest.mark.parametrize("size", [1000, 8 << 20])
+def test_a_video_that_was_sent_on_is_not_kept(
+    size: int, upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[Any] = []
+
+    class Recorded(server.proxy._Request):
+        def __init__(self, content: bytes) -> None:
+            super().__init__(content)
+            requests.append(self)
+
+    monkeypatch.setattr(server.proxy, "_Request", Recorded)
+    left: list[bytes] = []
+    upstream.during = lambda: left.append(requests[-1].content)
+    video = request_of("video_motion", bytes(size))
+    assert proxied(video, timeout=30) == video
+    assert left == [b""]
+    assert requests[-1].size == len(video)
+
+
+def test_a_large_request_that_fails_says_why(upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable) -> None:
+    def fail() -> None:
+        raise ValueError("the model is not there")
+
+    upstream.during = fail
+    with pytest.raises(grpc.RpcError) as raised:
+        proxied(request_of("video_motion", bytes(8 << 20)), timeout=30)
+    assert "the model is not there" in raised.value.details()
