@@ -75,9 +75,10 @@ def test_as_many_hold_the_compute_lock_as_it_has_turns(monkeypatch: pytest.Monke
             may_end.wait(30)
 
     threads = [threading.Thread(target=take, args=each) for each in ((first, "a"), (second, "b"), (first, "c"))]
-    for number, thread in enumerate(threads[:2]):
-        thread.start()
-        wait_for(lambda number=number: len(held) == number + 1)
+    threads[0].start()
+    wait_for(lambda: held == ["a"])
+    threads[1].start()
+    wait_for(lambda: held == ["a", "b"])
     threads[2].start()
     threads[2].join(0.05)
     assert held == ["a", "b"]

@@ -24,7 +24,7 @@ class ReceivedVideo:
         self._array: NDArray[np.uint8] = tensor.as_numpy().reshape(-1)
         pool = np.from_dlpack(tensor).reshape(-1)
         self._in_pool = np.may_share_memory(pool, self._array)
-        self.content = memoryview(self._array)
+        self.content = self._array.data
         """The file, (bytes,) uint8, until it is forgotten."""
         if not self._in_pool:
             _give_back(pool, shared=True)

@@ -68,7 +68,7 @@ class SharedClips:
             for clips in tensors:
                 for start in range(0, len(clips), PART_CLIPS):
                     part = clips[start : start + PART_CLIPS]
-                    rest = memoryview(part.reshape(-1))
+                    rest = part.reshape(-1).data
                     while rest:
                         rest = rest[file.write(rest) :]
                     give_back_pages(part)
