@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 from bench.many import CACHE, repository, supervised
@@ -46,13 +46,13 @@ def main() -> int:
             with Peak(pid) as peak:
                 score_all(client, paths[name], options.in_flight)
             time.sleep(SETTLE_SECONDS)
-            kept = memory(pid).total() - idle.total()
+            kept = sum(memory(pid).values()) - sum(idle.values())
             file_mib = paths[name].stat().st_size / 2**20
-            added = peak.parts.total() - idle.total()
+            added = sum(peak.parts.values()) - sum(idle.values())
             print(f"{name}: file {file_mib:.0f} MiB, {added:.0f} MiB above idle, {kept:.0f} MiB kept", flush=True)
             if options.parts:
-                for part, mib in sorted((peak.parts - idle).items(), key=lambda item: -item[1]):
-                    print(f"    {mib:7.1f} MiB  {part}")
+                for part in sorted(peak.parts, key=lambda part: idle.get(part, 0) - peak.parts[part]):
+                    print(f"    {peak.parts[part] - idle.get(part, 0):7.1f} MiB  {part}")
     return 0
 
 
@@ -65,12 +65,12 @@ def score_all(client: Client, path: Path, in_flight: int) -> None:
         thread.join()
 
 
-def memory(root: int) -> Counter[str]:
+def memory(root: int) -> dict[str, float]:
     """MiB of a process tree, by process: private memory and files (PSS), and all its shared memory as one part.
 
     Shared memory is counted by what the files in /dev/shm and the memfds of the tree take, mapped or not.
     """
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = defaultdict(float)
     shared = {path: path.stat() for path in DIRECTORY.glob(f"video_motion_{root}_*")}
     found = {(status.st_dev, status.st_ino): status.st_blocks for status in shared.values()}
     for pid in tree(root):
@@ -118,7 +118,7 @@ class Peak:
     def _watch(self) -> None:
         while not self._stop.wait(1 / SAMPLES_PER_SECOND):
             now = memory(self._root)
-            if now.total() > self.parts.total():
+            if sum(now.values()) > sum(self.parts.values()):
                 self.parts = now
 
 
