@@ -12,6 +12,7 @@ from backends.compute_lock import ComputeLock
 from backends.shared import RemoteNetwork, SharedNetwork
 from backends.streams import stream_count
 from backends.tensors import Network, Tensors
+from server.preflight import problems
 from tests.waiting import wait_for
 
 
@@ -27,6 +28,17 @@ def test_streams_by_the_number_of_cores(asked: str, cores: int, streams: int) ->
 def test_another_number_of_streams_is_refused(asked: str) -> None:
     with pytest.raises(ValueError, match="it must be auto or a number from 1 to 2, the usable cores"):
         stream_count(asked, 2)
+
+
+def test_a_wrong_number_of_streams_is_reported_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STREAMS", "1000")
+    sentence = "STREAMS is '1000', it must be auto or a number from 1 to "
+    assert problems(tmp_path, "127.0.0.1", {}, "cpu")[-1].startswith(sentence)
+    assert not any("STREAMS" in problem for problem in problems(tmp_path, "127.0.0.1", {}, "gpu"))
+    monkeypatch.setenv("STREAMS", "")
+    assert not any("STREAMS" in problem for problem in problems(tmp_path, "127.0.0.1", {}, "cpu"))
 
 
 class Counting(Network):
