@@ -192,6 +192,8 @@ def main() -> None:
         prepare()
         for barrier in sandbox.enter():
             print(f"the decoder process runs without {barrier}", file=sys.stderr, flush=True)
+        gc.collect()
+        gc.freeze()  # or the collection after each request would look at every imported module
         while True:
             message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, MAX_DESCRIPTORS)
             if not message:
