@@ -31,7 +31,7 @@ class CheckedNetwork(Network):
 
     def __init__(self, network: Network, runtime: str, max_rows: int | None = None) -> None:
         """`runtime` is its name in messages; an input with any number of rows has at most `max_rows`, if given."""
-        self.inputs, self.outputs = network.inputs, network.outputs
+        self.inputs, self.outputs, self.at_once = network.inputs, network.outputs, network.at_once
         self._network = network
         self._runtime = runtime
         self._max_rows = max_rows

@@ -1,4 +1,4 @@
-"""A lock on the CPU's cores: one network computes at a time, on all cores.
+"""A lock on the CPU's cores: one network computes at a time on all cores, or a few at a time on a part of them each.
 
 Every network of a server runs in a process of its own and wants all cores. Two that compute at once spend their time
 waiting for each other's threads. The lock is held for one run of a network, so that none waits long.
@@ -6,12 +6,16 @@ waiting for each other's threads. The lock is held for one run of a network, so 
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from video.processes import find_process
 from video.runtime_directory import opened, runtime_directory
+
+LOOK_SECONDS = 0.001
+"""How often the head of the queue looks for a free turn if there are several."""
 
 
 def shared_path(name: str, server: int | None = None) -> Path:
@@ -45,24 +49,45 @@ def remove_leftovers(directory: Path) -> None:
 class ComputeLock:
     """A lock that the processes of one server share; the kernel releases it if its holder dies.
 
-    A process that releases the lock does not get it again before another that waits. Two file locks ensure this: a
-    process first locks the head of the queue, then the turn. A process that comes back finds the head locked.
+    Whoever releases the lock does not get it again before another that waits. Two file locks ensure this: one first
+    locks the head of the queue, then a turn. One that comes back finds the head locked.
     """
 
-    def __init__(self) -> None:
-        self._place, self._turn = (
-            os.open(shared_path(name), os.O_RDWR | os.O_CREAT, 0o600) for name in ("place", "turn")
+    def __init__(self, turns: int = 1) -> None:
+        """`turns`: how many may hold it at once, the same number in all processes."""
+        self._place, *self._turns = (
+            os.open(shared_path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            for name in ("place", *(f"turn{number}" for number in range(turns)))
         )
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Wait for the lock and hold it for the length of a `with` block."""
-        fcntl.flock(self._place, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
-        finally:
-            fcntl.flock(self._place, fcntl.LOCK_UN)
-        try:
+        """Wait for the lock and hold it for the length of a `with` block; safe to use from several threads."""
+        with ExitStack() as stack:
+            with _again(self._place) as place:
+                fcntl.flock(place, fcntl.LOCK_EX)
+                turns = [stack.enter_context(_again(turn)) for turn in self._turns]
+                while not any(map(_locked, turns)):
+                    if len(turns) == 1:
+                        fcntl.flock(turns[0], fcntl.LOCK_EX)
+                        break
+                    time.sleep(LOOK_SECONDS)
             yield
-        finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _again(opened: int) -> Iterator[int]:
+    """Another descriptor of a file, with locks of its own: threads with the same one would share its locks."""
+    descriptor = os.open(f"/proc/self/fd/{opened}", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

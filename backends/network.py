@@ -12,6 +12,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from backends.checked import CheckedNetwork, InvalidInput
 from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_network
 from backends.tensors import Network, Tensors
 from video.errors import Reason
+from video.shared_clips import SharedClips, marked_call
 
 DEFAULT_FILENAME = "model.onnx"
 DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a batching model without a limit
@@ -43,6 +45,11 @@ class NetworkModel(ABC):
 
         `settings` are the `parameters` of the configuration, and options of accelerators (`backends.accelerators`).
         """
+
+    @classmethod
+    def at_once(cls, settings: Mapping[str, str]) -> int:  # noqa: ARG003 - for subclasses
+        """How many runs of its network at once `load` prepares for; ValueError if a setting is wrong."""
+        return 1
 
     @classmethod
     def auto_complete_config(cls, config: Any) -> Any:
@@ -67,27 +74,34 @@ class NetworkModel(ABC):
         self.batches = config["max_batch_size"] > 0
         # The largest batch at once: a CPU is no faster with a larger one, and needs memory for each row.
         self.rows = int(settings.get("EXECUTION_BATCH_SIZE", "0")) or math.inf
+        self.shared_clips = SharedClips.from_environment()
         instance, shared = args["model_instance_name"], settings.get("SHARE_NETWORK") == "true"
-        if shared and not holds_network(instance):
-            self.network: Network = RemoteNetwork(address_of(instance))
-            return
         try:
+            at_once = self.at_once(settings)
+            if shared and not holds_network(instance):
+                self._use(RemoteNetwork(address_of(instance), at_once=at_once))
+                return
             loaded = self.load(path, settings, gpu_of(args))
         except pb_utils.TritonModelException:
             raise
         except Exception as error:
             raise pb_utils.TritonModelException(f"{self.runtime} cannot load {path}: {error}") from error
         check_config(config, loaded, strict=self.strict)
-        self.network = CheckedNetwork(loaded, self.runtime, int(settings.get("MAX_ROWS", "0")) or None)
-        if shared:
-            self.network = SharedNetwork(self.network, address_of(instance))
+        checked = CheckedNetwork(loaded, self.runtime, int(settings.get("MAX_ROWS", "0")) or None)
+        self._use(SharedNetwork(checked, address_of(instance)) if shared else checked)
+
+    def _use(self, network: Network) -> None:
+        self.network = network
+        self._threads = ThreadPoolExecutor(network.at_once) if network.at_once > 1 else None
 
     def execute(self, requests: list) -> list:
         """Run all requests as one batch if their shapes fit; an error affects only the request that causes it."""
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]
-        if len(requests) > 1 and self.batches and _fit_together(inputs):
+        # The calls whose clips are in a file, where they stay.
+        calls = [None if self.shared_clips is None else marked_call(request.parameters()) for request in requests]
+        if len(requests) > 1 and not any(calls) and self.batches and _fit_together(inputs):
             try:
                 together = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
                 outputs = self._run(together)
@@ -101,10 +115,12 @@ class NetworkModel(ABC):
                 pb_utils.Logger.log_warn(
                     f"a batch of {len(requests)} requests failed, running them one by one: {error}"
                 )
-        return [self._respond(request, tensors) for request, tensors in zip(requests, inputs, strict=True)]
+        return [self._respond(*each) for each in zip(requests, inputs, calls, strict=True)]
 
-    def _respond(self, request: Any, inputs: Tensors) -> Any:
+    def _respond(self, request: Any, inputs: Tensors, call: str | None) -> Any:
         try:
+            if self.shared_clips is not None and call is not None:
+                inputs = {name: self.shared_clips.read(call, tensor) for name, tensor in inputs.items()}
             return _response(request, self._run(inputs))
         except InvalidInput as error:
             return error_response(str(error), pb_utils.TritonError.INVALID_ARG)
@@ -115,10 +131,12 @@ class NetworkModel(ABC):
         rows = _rows(inputs)
         if not self.batches or rows <= self.rows:
             return self.network.run(inputs)
-        parts = [
-            self.network.run({name: tensor[first : first + self.rows] for name, tensor in inputs.items()})
+        inputs_of_parts = [
+            {name: tensor[first : first + self.rows] for name, tensor in inputs.items()}
             for first in range(0, rows, int(self.rows))
         ]
+        run_all = map if self._threads is None else self._threads.map
+        parts = list(run_all(self.network.run, inputs_of_parts))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

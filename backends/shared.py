@@ -40,11 +40,13 @@ def address_of(instance_name: str) -> Path:
 
 
 class Line:
-    """A first-in, first-out lock for threads."""
+    """A first-in, first-out lock for threads, which several may hold at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self._lock = threading.Lock()
+        self._free = at_once
         self._places: deque[threading.Lock] = deque()
+        """Those who wait."""
 
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
@@ -52,17 +54,20 @@ class Line:
         place = threading.Lock()
         place.acquire()
         with self._lock:
-            self._places.append(place)
-            if self._places[0] is place:
+            if self._free:
+                self._free -= 1
                 place.release()
+            else:
+                self._places.append(place)
         with place:
             try:
                 yield
             finally:
                 with self._lock:
-                    self._places.popleft()
                     if self._places:
-                        self._places[0].release()
+                        self._places.popleft().release()
+                    else:
+                        self._free += 1
 
 
 class SharedNetwork(Network):
@@ -70,9 +75,9 @@ class SharedNetwork(Network):
 
     def __init__(self, network: Network, address: Path) -> None:
         """Listen at `address`; replaces an earlier listener, whose model is being unloaded."""
-        self.inputs, self.outputs = network.inputs, network.outputs
+        self.inputs, self.outputs, self.at_once = network.inputs, network.outputs, network.at_once
         self._network = network
-        self._line = Line()
+        self._line = Line(network.at_once)
         fresh = address.with_name(f"{address.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -115,17 +120,28 @@ class RemoteNetwork(Network):
 
     inputs = outputs = ()
 
-    def __init__(self, address: Path, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, address: Path, patience_seconds: float = PATIENCE_SECONDS, at_once: int = 1) -> None:
+        self.at_once = at_once
         self._address = address
         self._patience_seconds = patience_seconds
-        self._connection: Connection | None = None
+        self._of_thread = threading.local()
+
+    @property
+    def _connection(self) -> Connection | None:
+        """Of this thread."""
+        return getattr(self._of_thread, "connection", None)
+
+    @_connection.setter
+    def _connection(self, connection: Connection | None) -> None:
+        self._of_thread.connection = connection
 
     def run(self, inputs: Tensors) -> Tensors:
         deadline = time.monotonic() + self._patience_seconds
         while True:
             try:
                 # Connect on first use: by then the model has all its instances, and the first one listens.
-                self._connection = self._connection or _connect(self._address)
+                if self._connection is None:
+                    self._connection = _connect(self._address)
                 _send(self._connection, inputs)
                 return _receive(self._connection)
             except (EOFError, OSError) as error:

@@ -28,6 +28,8 @@ class Network(ABC):
 
     inputs: Sequence[TensorSpec]
     outputs: Sequence[TensorSpec]
+    at_once: int = 1
+    """How many threads may run it at once."""
 
     @abstractmethod
     def run(self, inputs: Tensors) -> Tensors:

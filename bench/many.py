@@ -262,7 +262,7 @@ def share_of_turns(tritonserver: int, seconds: float) -> float:
     """
     taken = looks = 0
     end = time.monotonic() + seconds
-    with open(shared_path("turn", tritonserver)) as turn:
+    with open(shared_path("turn0", tritonserver)) as turn:
         while time.monotonic() < end:
             looks += 1
             try:

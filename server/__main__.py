@@ -28,6 +28,8 @@ environment variables:
   ADDRESS             address to listen on (127.0.0.1: this machine only; the container image sets 0.0.0.0)
   PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16 or int8
                       (auto: f32 or bf16, whichever is faster on this CPU)
+  STREAMS             how many runs of networks the cpu profile computes at once, each on its part of the cores: a
+                      number, or auto (one for every 8 cores)
   TLS_CERTIFICATE, TLS_KEY
                       PEM files: encrypt gRPC; HTTP then listens on the loopback interface only
   TLS_CLIENT_CA       PEM file: callers need a certificate that this authority signed (mutual TLS)

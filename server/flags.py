@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from server.ports import LOOPBACK, free_ports, in_url
 from server.settings import Settings
 from video.cpu_share import CALL
+from video.shared_clips import MARK
 
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """APIs that need the server's key; all others change nothing that another caller would notice."""
@@ -88,7 +89,7 @@ def triton_flags(
         f"--grpc-restricted-protocol={','.join(CLOSED)}:{KEY_NAME}={key}",
     ]
     if settings.proxy:
-        flags.append(f"--grpc-header-forward-pattern=^{CALL}$")
+        flags.append(f"--grpc-header-forward-pattern=^({CALL}|{MARK})$")
     else:
         flags += _tls_flags(settings)
         if settings.max_connection_age_seconds is not None:

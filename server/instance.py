@@ -28,6 +28,8 @@ from server.triton_process import TritonProcess
 from video.cpu_share import VARIABLE
 from video.malloc_trim import OWN_PAGES
 from video.processes import processes_by_model
+from video.shared_clips import SharedClips
+from video.shared_memory import DIRECTORY
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
@@ -64,6 +66,10 @@ class Server:
         self.model_control = ModelControl(self._processes_of, self.loaded_files)
         """Models that holders of the key load and unload."""
         self._cpu_shares: CpuShares | None = None
+        self._shared_clips: SharedClips | None = None
+        # Native backends know nothing of it, nor do those on a GPU need it.
+        if self.profile == "cpu" and triton.backend_directory is not None:
+            self._shared_clips = SharedClips(f"{DIRECTORY}/{self._shared_memory_prefix}clips_")
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
 
     def open(self) -> None:
@@ -75,6 +81,8 @@ class Server:
                 self._cpu_shares = CpuShares(self.key_file.with_suffix(".shares"), MAX_IN_FLIGHT)
                 stack.callback(self._cpu_shares.close)
                 self._environment[VARIABLE] = str(self._cpu_shares.path)
+                if self._shared_clips is not None:
+                    self._environment |= self._shared_clips.environment
             self._start_triton()
             stack.callback(lambda: self.triton_process.kill())
             address = self.settings.address
@@ -105,6 +113,7 @@ class Server:
                     closed,
                     self._cpu_shares,
                     max_connection_age_seconds=self.settings.max_connection_age_seconds,
+                    shared_clips=self._shared_clips,
                 )
                 self.counts.watch(self.proxy.queue)
             stack.pop_all()

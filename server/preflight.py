@@ -7,9 +7,11 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from backends.streams import stream_count
 from server.heads import other_encoders
 from server.ports import family
 from server.tls import ServerTls
+from video.cgroup import usable_cores
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 1 << 30
@@ -28,7 +30,8 @@ def problems(
     tls: ServerTls | None = None,
 ) -> list[str]:
     """Why a server cannot start, one sentence per reason; empty if it can."""
-    return [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory(), *_tls(tls)]
+    found = [*_repository(model_repository, profile, precision), *_ports(address, ports), *_shared_memory(), *_tls(tls)]
+    return [*found, *_streams()] if profile == "cpu" else found
 
 
 def _repository(model_repository: Path, profile: str, precision: str) -> list[str]:
@@ -109,6 +112,14 @@ def _reason(error: Exception) -> str:
         mismatch = error.reason == "KEY_VALUES_MISMATCH"
         return "the key does not belong to the certificate" if mismatch else "not a valid PEM file"
     return getattr(error, "strerror", None) or str(error)
+
+
+def _streams() -> list[str]:
+    try:
+        stream_count(os.environ.get("STREAMS") or "auto", usable_cores())
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _shared_memory() -> list[str]:

@@ -31,7 +31,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from server.closed_models import ClosedModels
+from server.closed_models import ClosedModels, model_name
 from server.connections import Connection, Connections
 from server.cpu_shares import CpuShares
 from server.descriptors import share
@@ -46,10 +46,13 @@ from video.cpu_share import CALL
 from video.errors import Reason
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.runtime_directory import runtime_directory
+from video.shared_clips import MARK, SharedClips
 from video.shared_memory import free_bytes, no_room
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+ENSEMBLES = ("video_motion", "video_signals")
+"""In their calls, clips may go from decoder to networks in a file: they have no output with the clips themselves."""
 MAX_IN_FLIGHT = 16
 """Calls in flight to Triton: enough to keep every model busy; any more would wait in Triton, not here."""
 MAX_PER_CALLER = 2
@@ -107,19 +110,21 @@ class Proxy:
         limits: ReceptionLimits | None = None,
         max_connections: int | None = None,
         max_connection_age_seconds: float | None = None,
+        shared_clips: SharedClips | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
         At most `max_per_caller` calls of one caller are in flight; half of `max_connections` may be of one address.
         A connection that is older than `max_connection_age_seconds` takes no more calls, and ends after its last one.
         Without `closed`, callers may call every model; without `cpu_shares`, the models are not told how many callers
-        there are.
+        there are; without `shared_clips` or `cpu_shares`, clips are passed on in copies.
         """
         self._options = list(LISTENING)
         if max_connection_age_seconds is not None:
             self._options.append(("grpc.max_connection_age_ms", round(max_connection_age_seconds * 1000)))
         self._cpu_shares = cpu_shares
         self._closed = closed
+        self._shared_clips = shared_clips
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._others = FairQueue(OTHERS_IN_FLIGHT, OTHERS_WAITING, OTHERS_PER_CALLER)
         self._reception = Reception(limits or ReceptionLimits())
@@ -201,7 +206,7 @@ class Proxy:
             async with contextlib.AsyncExitStack() as stack:
                 if health := method in HEALTH:
                     await stack.enter_async_context(self._reception.health_call(connection))
-                request = await self._reception.receive(connection, context.read, health=health)
+                request = _Request(await self._reception.receive(connection, context.read, health=health))
                 return await self._answer(method, request, connection, context)
         except NotReceived as error:
             self._trim_soon()  # part of it may have arrived
@@ -214,12 +219,12 @@ class Proxy:
         raise AssertionError("abort always raises")
 
     async def _answer(
-        self, method: str, request: bytes, connection: Connection, context: grpc.aio.ServicerContext
+        self, method: str, request: "_Request", connection: Connection, context: grpc.aio.ServicerContext
     ) -> bytes:
-        if request is grpc.aio.EOF:
+        if request.content is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
-        if method in HEALTH and len(request) > MAX_HEALTH_BYTES:
-            sizes = f"{len(request)} bytes, the limit is {MAX_HEALTH_BYTES}"
+        if method in HEALTH and request.size > MAX_HEALTH_BYTES:
+            sizes = f"{request.size} bytes, the limit is {MAX_HEALTH_BYTES}"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a message about health has {sizes}")
         connection.begin_answering()
         try:
@@ -227,14 +232,16 @@ class Proxy:
         finally:
             connection.end_answering()
 
-    async def _forward(self, method: str, request: bytes, address: str, context: grpc.aio.ServicerContext) -> bytes:
+    async def _forward(
+        self, method: str, request: "_Request", address: str, context: grpc.aio.ServicerContext
+    ) -> bytes:
         try:
             if method in HEALTH:
                 return await self._call(method, request, context)
             if method != INFER:
                 async with self._others.slot(context.peer(), address):
                     return await self._call(method, request, context)
-            if self._closed is not None and (refusal := self._closed.refusal(request, _metadata(context))):
+            if self._closed is not None and (refusal := self._closed.refusal(request.content, _metadata(context))):
                 await context.abort(*refusal)
             async with contextlib.AsyncExitStack() as stack:
                 caller = context.peer()
@@ -248,6 +255,9 @@ class Proxy:
                         self._cpu_shares.call(caller, lambda: self.queue.waste.is_wasteful(address))
                     )
                     added = [(CALL, str(number))]
+                    if self._shared_clips is not None and _is_for_ensemble(request.content):
+                        added.append((MARK, str(number)))
+                        stack.callback(self._shared_clips.remove, str(number))
                 call = _InFlight(address, time.monotonic())
                 answer = asyncio.create_task(self._call(method, request, context, added))
                 # If the caller disconnects, the call keeps its slot until Triton has answered.
@@ -266,7 +276,7 @@ class Proxy:
         except grpc.aio.AioRpcError as error:
             await context.abort(*_translate(error))
         finally:
-            if len(request) >= LARGE_BYTES:
+            if request.size >= LARGE_BYTES:
                 self._trim_soon()
         raise AssertionError("abort always raises")
 
@@ -289,15 +299,44 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _call(
-        self, method: str, request: bytes, context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()
+        self, method: str, request: "_Request", context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()
     ) -> bytes:
         metadata = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
-            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type", CALL)
+            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type", CALL, MARK)
         ]
+        metadata += added
         # No deadline: when it passed, it would cancel the call.
-        return await self._channel.unary_unary(method)(request, metadata=[*metadata, *added])
+        if request.size < LARGE_BYTES:
+            return await self._channel.unary_unary(method)(request.take(), metadata=metadata)
+        # To gRPC, the request is a stream of one message: otherwise it would keep the message until it has the answer.
+        call = self._channel.stream_unary(method)(metadata=metadata)
+        with contextlib.suppress(asyncio.InvalidStateError):  # it has ended already, and says why when it is awaited
+            await call.write(request.take())
+            await call.done_writing()
+        self._trim_soon()
+        return await call
+
+
+class _Request:
+    """The message of a call, which is dropped once it is sent on: a video may have 2 GiB."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = 0 if content is grpc.aio.EOF else len(content)
+
+    def take(self) -> bytes:
+        """The message, which is not kept here any longer."""
+        content, self.content = self.content, b""
+        return content
+
+
+def _is_for_ensemble(request: bytes) -> bool:
+    try:
+        return model_name(request) in ENSEMBLES
+    except ValueError:  # Triton says what is wrong with it
+        return False
 
 
 @dataclass

@@ -273,7 +273,9 @@ def test_compiled_networks_are_cached_until_the_file_changes(tmp_path: Path) -> 
         server = launch(Settings.on_free_ports(tmp_path, precision="f32"), find_triton())
         try:
             server.wait_until_ready()
-            return infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist(), {*map(str, cache.iterdir())}
+            return infer(server, "model", X=np.ones((1, 4), np.float32))["Y"].tolist(), {
+                *map(str, cache.rglob("*.blob"))
+            }
         finally:
             server.stop()
 

@@ -14,11 +14,14 @@ from client._sdk.triton_errors import from_triton
 from fixtures.synthetic import encode
 from server import Server, Settings, running
 from video.errors import NoRoom
-from video.shared_memory import Pool, check_room
+from video.processes import processes_by_model
+from video.shared_memory import DIRECTORY, Pool, _pool, check_room
 
 SHORT = encode(50)
 LARGE = SHORT + (64 << 20).to_bytes(4, "big") + b"free" + bytes((64 << 20) - 8)
 """The same video in a file of 64 MiB; Triton passes files on in shared memory."""
+LONG = encode(200, rate=25)
+"""8 camera clips of a second, 18 MiB."""
 SENTENCE = r"the server's shared memory \(/dev/shm, \d+ MiB left\) has no room for this video: retry later"
 
 
@@ -53,6 +56,12 @@ def test_a_video_without_room_fails_and_others_are_answered(small_repository: Pa
         # With room again, it is answered.
         assert client.score(LARGE) == expected
         assert client.score(SHORT) == expected
+        assert len(client.score(LONG, clip_seconds=1.0).camera) == 8
+        stubs = processes_by_model(server.process.pid)
+        pools = [_pool(pid) for model in ("motion_backbone", "camera_classifier") for pid in stubs[model]]
+        # Clips do not pass through the networks' pools.
+        assert [pool is not None and pool.size_bytes < 8 * MIB for pool in pools] == [True, True]
+        assert not list(DIRECTORY.glob(f"{server._shared_memory_prefix}clips_*"))
         assert server.process.poll() is None
 
 

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from server.ports import LOOPBACK
+from server.proxy import MESSAGES
 
 
 class Upstream(grpc.GenericRpcHandler):
@@ -38,7 +39,7 @@ class Upstream(grpc.GenericRpcHandler):
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     handler = Upstream()
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler], options=MESSAGES)
     handler.address = f"{LOOPBACK}:{server.add_insecure_port(f'{LOOPBACK}:0')}"
     server.start()
     yield handler

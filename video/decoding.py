@@ -18,9 +18,11 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from video.cgroup import usable_cores
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
 from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.frame_form import FrameForm
+from video.frame_garbage import FrameGarbage
 from video.limits import Limits
 from video.measures.measuring import MeasuredFrames
 from video.measures.vectors import export_vectors, exports_vectors
@@ -76,6 +78,7 @@ def decode(
     motion, camera = out[: len(motion_order)], out[len(motion_order) :]
     # One for all frames: each reformatter sets up the conversion and starts threads.
     reformatter = VideoReformatter()
+    garbage = FrameGarbage()
 
     def place(position: int, frame: VideoFrame) -> None:
         check_size(frame.width, frame.height, limits)  # a frame may be larger than the container says
@@ -89,6 +92,7 @@ def decode(
             frames.out[for_frames] = frames.form.prepare(picture)
         if measured is not None and position in measured:
             measured.take(position, picture, frame)
+        garbage.add(frame)
 
     file_bytes = video.seek(0, os.SEEK_END)
     from_stripped, quick, thorough = (Decoded(max_pixels=max_pixels(file_bytes, limits)) for _ in range(3))
@@ -290,7 +294,7 @@ def _frames_of(
 def _use_threads(stream: VideoStream) -> None:
     # Threads for whole frames attach the vectors of frames that another thread has not decoded yet.
     stream.thread_type = "SLICE" if exports_vectors(stream) else "AUTO"
-    stream.codec_context.thread_count = min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    stream.codec_context.thread_count = min(usable_cores(), MAX_THREADS)
 
 
 def until_unreadable(packets: Iterator[Packet]) -> Iterator[Packet]:

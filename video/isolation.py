@@ -68,6 +68,10 @@ SEALS = SIZE_SEALS | fcntl.F_SEAL_SEAL
 CONTENT_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class End(StrEnum):
     """What ended a worker."""
 
@@ -168,14 +172,15 @@ class IsolatedDecoder:
         *,
         strip: Strip = Strip.WHERE_SAFE,
         served: Collection[Signal] = OF_VIDEO_MOTION,
+        when_copied: Callable[[], None] = nothing,
     ) -> dict[str, Any]:
         """Choose frames of an encoded `video`: returns what `video.worker.plan` does, and `stripped_video`.
 
         `parameters` are those of the request, which may ask for the signals that are `served`; `share` returns its
-        share of the CPU time, from 0 to 1, or `ABANDONED`, whenever it is called. `stripped_video` is (bytes,) uint8,
-        read-only: a file with the wanted frames, which are `stripped_indices` in it, in order of display; both are
-        empty if `strip` says so, or nothing can be stripped for certain. Raises `InvalidVideo`, `InvalidParameter`,
-        `DecoderFailed`, `Busy` or `Abandoned`.
+        share of the CPU time, from 0 to 1, or `ABANDONED`, whenever it is called. `when_copied` is called once `video`
+        is not read any more. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
+        `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
+        certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters, served))
@@ -184,6 +189,7 @@ class IsolatedDecoder:
         # Memory is taken as far as it is written to.
         room = max_stripped_bytes(video.nbytes)
         with _memory("video", video) as file, _memory("stripped", size=room, seals=SIZE_SEALS) as stripped:
+            when_copied()
 
             def check(said: object) -> dict[str, Any]:
                 plan = checked(said, self.limits, video.nbytes)
@@ -207,15 +213,17 @@ class IsolatedDecoder:
         frame_form: FrameForm | None = None,
         metric_order: NDArray[np.integer] = NO_FRAMES,
         on_pictures: Use | None = None,
+        when_copied: Callable[[], None] = nothing,
     ) -> Clips:
         """The clips of an encoded `video`, and the frames at `frame_order` in the form of the image encoder.
 
         The frames at `metric_order`, ascending, are measured. `on_pictures` gets their pictures, a part at a time
         (`video.picture_parts`), while the worker waits. What it raises is passed on, and ends the worker.
 
-        The arguments are those of `video.decoding.decode`; `share` is as in `plan`. With `stripped_video` and
-        `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are all found; empty ones
-        are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
+        The arguments are those of `video.decoding.decode`; `share` and `when_copied` are as in `plan`. With
+        `stripped_video` and `stripped_indices`, those of a plan, the wanted frames are decoded from there if they are
+        all found; empty ones are as none. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or
+        `Abandoned`.
         """
         check_orders(frame_indices, motion_order, camera_order, frame_order, metric_order)
         if len(frame_order) and frame_form is None:
@@ -239,6 +247,7 @@ class IsolatedDecoder:
         picture_bytes = PART_BYTES if arguments["pictures"] else 0
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_memory("video", video))
+            when_copied()
             # Nothing can be mapped of no bytes, which measures alone need.
             out = stack.enter_context(_memory("clips", size=max(clip_bytes + frame_bytes + picture_bytes, 1)))
             pictures = None

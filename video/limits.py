@@ -1,9 +1,10 @@
 """What an untrusted file may take; each limit is a parameter in the models' configurations."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from video.cgroup import usable_cores
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Limits:
 
     @property
     def max_cpu_seconds(self) -> float:
-        """CPU time that a video gets if no other caller is there: all of this process's cores until the timeout."""
-        return self.timeout_seconds * len(os.sched_getaffinity(0))
+        """CPU time that a video gets if no other caller is there: all usable cores until the timeout."""
+        return self.timeout_seconds * usable_cores()
 
     def cpu_seconds(self, file_bytes: int, share: float) -> float:
         """CPU time for a video of `file_bytes` whose call has this share of the decoders, from 0 to 1.

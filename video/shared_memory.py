@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from video.cgroup import memory_left
 from video.errors import NoRoom
 from video.processes import all_processes, model_of, stub_arguments
 
@@ -28,8 +29,8 @@ class Pool:
     """Its size, whether used or not."""
 
 
-def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int) -> None:
-    """Raise `NoRoom` if pools may have to grow by more than `free_bytes`.
+def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int, *, beside_pools: int = 0) -> None:
+    """Raise `NoRoom` if pools may have to grow by more than `free_bytes`, less what is taken beside them.
 
     `needs`: by model, the bytes of all tensors that its pool holds at once; any instance of the model may get them.
     """
@@ -39,7 +40,7 @@ def check_room(needs: Mapping[str, int], pools: Iterable[Pool], free_bytes: int)
         # A pool grows by the whole tensor, whatever free space it has.
         if pool.model in needs and pool.size_bytes < need:
             growth[pool.model] = need
-    if sum(growth.values()) > free_bytes:
+    if sum(growth.values()) + beside_pools > free_bytes:
         raise no_room(free_bytes)
 
 
@@ -50,9 +51,9 @@ def no_room(free_bytes: int) -> NoRoom:
 
 
 def free_bytes() -> int:
-    """Free bytes in /dev/shm."""
+    """Bytes that can still be written to /dev/shm: what is free there, and what the cgroup leaves."""
     status = os.statvfs(DIRECTORY)
-    return status.f_bavail * status.f_frsize
+    return int(min(status.f_bavail * status.f_frsize, memory_left()))
 
 
 def pools_beside_this_process() -> Iterator[Pool]:

@@ -23,6 +23,7 @@ from video.limits import Limits
 from video.metrics import Metrics
 from video.request_log import RequestLog
 from video.request_record import RequestRecord
+from video.shared_clips import MARK
 
 
 class VideoModel(ABC):
@@ -104,6 +105,7 @@ def request_parameters(request: Any) -> tuple[dict[str, Any], Any]:
     """The caller's parameters, and the number of the call that the proxy added; None without the proxy."""
     parameters = json.loads(request.parameters() or "{}")
     call = parameters.pop(CALL, None)
+    parameters.pop(MARK, None)
     return parameters, call
 
 

@@ -31,6 +31,7 @@ import av
 import numpy as np
 
 from video import sandbox
+from video.cgroup import usable_cores
 from video.clips import FRAME_BYTES, FRAME_SIZE
 from video.colors import colors_of
 from video.container import open_video, read_frame_table
@@ -247,7 +248,8 @@ def _failure(error: VideoError) -> dict[str, Any]:
 
 
 def prepare() -> None:
-    """Import what libraries import lazily: the sandbox cannot open files."""
+    """Import and read what is imported or read later: the sandbox cannot open files."""
+    usable_cores()
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

@@ -8,7 +8,6 @@ On a GPU, `optimization.execution_accelerators` of config.pbtxt gives the option
 native backend.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import triton_python_backend_utils  # noqa: F401 - before the project: it puts P
 from backends.accelerators import options_of
 from backends.network import NetworkModel
 from backends.tensors import Network, Tensors, TensorSpec
+from video.cgroup import usable_cores
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
@@ -30,7 +30,7 @@ class OnnxRuntimeNetwork(Network):
 
     def __init__(self, path: Path, gpu: int | None, cuda: Mapping[str, str]) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = usable_cores()
         providers: list[Any] = [CPU]
         if gpu is not None:
             if CUDA not in onnxruntime.get_available_providers():

@@ -7,7 +7,10 @@
 - CACHE_DIR: where compiled networks are cached for the next start, relative to the file; default: no cache
 - EXECUTION_BATCH_SIZE: the largest batch that the network runs at once; larger ones are split
 - SHARE_NETWORK: `true` if all instances share one network
-- COMPUTE_LOCK: `true` for a network that computes only while no other network of the server with this setting does
+- COMPUTE_LOCK: `true` for a network that computes only while no other network of the server with this setting does, or
+  fewer than STREAMS of them do
+- STREAMS: how many runs at once, each on its part of the cores, or `auto` (`backends.streams`); default: the
+  environment variable `STREAMS`, else `auto`; without COMPUTE_LOCK always 1
 """
 
 import os
@@ -17,7 +20,9 @@ from pathlib import Path
 import triton_python_backend_utils  # noqa: F401 - before the project: it puts PYTHONPATH into sys.path
 
 from backends.network import NetworkModel
+from backends.streams import stream_count
 from backends.tensors import Network
+from video.cgroup import usable_cores
 
 
 class TritonPythonModel(NetworkModel):
@@ -26,10 +31,17 @@ class TritonPythonModel(NetworkModel):
     runtime = "OpenVINO"
 
     @classmethod
+    def at_once(cls, settings: Mapping[str, str]) -> int:
+        if settings.get("COMPUTE_LOCK") != "true":
+            return 1
+        return stream_count(settings.get("STREAMS") or os.environ.get("STREAMS") or "auto", usable_cores())
+
+    @classmethod
     def load(cls, path: Path, settings: Mapping[str, str], gpu: int | None) -> Network:  # noqa: ARG003 - CPU only
         # Not at the top: of instances that share a network, only the one that holds it needs OpenVINO.
         from backends.openvino_network import OpenVinoNetwork
 
         precision = settings.get("PRECISION") or os.environ.get("PRECISION") or "auto"
         cache = path.parent / settings["CACHE_DIR"] if settings.get("CACHE_DIR") else None
-        return OpenVinoNetwork(path, precision, compute_lock=settings.get("COMPUTE_LOCK") == "true", cache=cache)
+        lock = settings.get("COMPUTE_LOCK") == "true"
+        return OpenVinoNetwork(path, precision, compute_lock=lock, cache=cache, streams=cls.at_once(settings))

@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from os import sched_getaffinity
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
+from video.cgroup import usable_cores
 from video.measures.bars import Bars
 from video.measures.cuts import Cuts
 from video.measures.look import Look, look_at
@@ -61,7 +61,7 @@ class Measuring:
 
     def __init__(self, show: Show | None = None) -> None:
         self._show = show
-        self._threads = ThreadPoolExecutor(min(MAX_THREADS, len(sched_getaffinity(0))))
+        self._threads = ThreadPoolExecutor(min(MAX_THREADS, usable_cores()))
         self._looks: deque[Future[Look]] = deque()
         self._last: Future[Look] | None = None
         self._pairs: list[Future[Pair]] = []

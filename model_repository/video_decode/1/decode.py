@@ -18,8 +18,10 @@ from video.measures.measures import NAMES, Measures, row_of
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
 from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
+from video.received_video import ReceivedVideo
 from video.request_record import RequestRecord
-from video.shared_memory import check_room, free_bytes, pools_beside_this_process
+from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
+from video.shared_memory import check_room, free_bytes, no_room, pools_beside_this_process
 from video.signals import Signal
 from video.triton import (
     VideoModel,
@@ -50,6 +52,7 @@ class TritonPythonModel(VideoModel):
         known = NAMES if self.latents is None else (*NAMES, *LATENT_NAMES)
         if unknown := [name for name in self.metrics_names if name not in known]:
             raise pb_utils.TritonModelException(f"weights.json names the measure {unknown[0]!r}: export again")
+        self.shared_clips = SharedClips.from_environment()
         # Only the profiles with a GPU set it: in the cpu profile, nothing is decoded there, whoever asks.
         self.nvdec_seconds = 0.0
         if "NVDEC_SECONDS" in self.parameters:
@@ -65,7 +68,8 @@ class TritonPythonModel(VideoModel):
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
         """The clips of a request's video, and what decoded them."""
         record.decoder = Decoder.FFMPEG
-        video = input_values(request, "VIDEO").data
+        received = ReceivedVideo(request)
+        video = received.content
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
         frame_order = optional_input_values(request, FRAME_ORDER, np.int32)
@@ -95,7 +99,13 @@ class TritonPythonModel(VideoModel):
         if on_gpu:  # what the call takes here, and with pip's DALI there, too
             needs["video_decode"] += stripped_video.nbytes
             needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
-        check_room(needs, pools_beside_this_process(), free_bytes())
+        call_with_file = None if self.shared_clips is None or on_gpu else marked_call(request.parameters())
+        in_file = 0
+        if call_with_file is not None:
+            in_file = motion_bytes + camera_bytes
+            needs["video_decode"] += 2 * CLIP_BYTES - in_file
+            needs["motion_backbone"] = needs["camera_classifier"] = CLIP_BYTES
+        check_room(needs, pools_beside_this_process(), free_bytes(), beside_pools=in_file)
         parameters, call = request_parameters(request)
         allow_damaged = bool(Parameters.from_request(parameters, tuple(Signal)).allow_damaged)
         if on_gpu:
@@ -120,10 +130,19 @@ class TritonPythonModel(VideoModel):
                 frame_form=self.frame_form,
                 metric_order=metric_order,
                 on_pictures=None if latents is None else latents.take,
+                when_copied=received.forget,
             )
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
-        outputs = {"MOTION_CLIPS": clips.motion, "CAMERA_CLIPS": clips.camera, "FRAME_CLIPS": clips.frames}
+        tensors = [clips.motion, clips.camera]
+        if self.shared_clips is not None and call_with_file is not None:
+            asked = request.requested_output_names()
+            wanted = [rows if name in asked else rows[:0] for name, rows in zip(CLIPS, tensors, strict=False)]
+            try:
+                tensors = self.shared_clips.write(call_with_file, wanted)
+            except OSError as error:
+                raise no_room(free_bytes()) from error
+        outputs = dict(zip(CLIPS, [*tensors, clips.frames], strict=True))
         # A step without its input is not run: so nothing is computed that `signals` leaves out.
         return {
             **{name: rows for name, rows in outputs.items() if len(rows)},

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from video.decoder import Decoder
 from video.gpu_decoder import Choice, choose, decoded_size, positive
 from video.nvdec_capabilities import capabilities
+from video.received_video import ReceivedVideo
 from video.request_record import RequestRecord
 from video.signals import OF_VIDEO_MOTION, served_signals
 from video.strip import Strip
-from video.triton import VideoModel, input_values, request_parameters, text
+from video.triton import VideoModel, request_parameters, text
 from video.weights import described
 
 WANTED = ("frame_indices", "motion_order", "camera_order", "frame_order")
@@ -48,7 +49,8 @@ class TritonPythonModel(VideoModel):
             return weights
         # Only `video_signals` has a use for it.
         served = self.served if "FRAME_ORDER" in request.requested_output_names() else OF_VIDEO_MOTION
-        video = input_values(request, "VIDEO").data
+        received = ReceivedVideo(request)
+        video = received.content
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
         before = self.decoder.frames_decoded
@@ -61,6 +63,7 @@ class TritonPythonModel(VideoModel):
                 self.cpu_shares.of(call),
                 strip=strip if is_decoded else Strip.NEVER,
                 served=served,
+                when_copied=received.forget,
             )
         finally:  # frames are counted only if damage is allowed
             record.frames_decoded = self.decoder.frames_decoded - before or None

@@ -1,0 +1,123 @@
+"""Clips that the decoder hands to the networks in one file in shared memory, instead of copies in Triton.
+
+Triton would copy a tensor four times on its way from one stub to the next. So for a call of an ensemble, the decoder
+writes the clips into a file, and its tensor is a single clip that says where in the file they are. The networks map
+that file. The proxy decides which calls do this, with a parameter that callers cannot set, and removes the file when
+the call has ended, however it ends.
+"""
+
+import contextlib
+import json
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video.clips import CLIP_FRAMES, CLIP_SHAPE, FRAME_BYTES
+from video.shared_pages import give_back_pages
+
+VARIABLE = "VIDEO_MOTION_CLIPS"
+"""The environment variable with what the paths of the files begin with; without it, clips are copied."""
+MARK = "triton_clips"
+"""The metadata, and so the request parameter, of calls whose clips are in a file; its value is the call's number."""
+CLIP_BYTES = CLIP_FRAMES * FRAME_BYTES
+MAGIC = b"clips in shared memory: "
+"""What a tensor begins with that says where the clips are; JSON and zeros follow."""
+PART_CLIPS = 4
+"""Clips that are in memory twice while they are written."""
+
+
+class SharedClips:
+    """The files of the calls in flight."""
+
+    def __init__(self, prefix: str) -> None:
+        """`prefix`: what the paths of the files begin with."""
+        self._prefix = prefix
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "SharedClips | None":
+        """The files of this server; None if it passes clips on in copies."""
+        prefix = environment.get(VARIABLE)
+        return cls(prefix) if prefix else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable that tells the models of a server about them."""
+        return {VARIABLE: self._prefix}
+
+    def path(self, call: str) -> Path:
+        """The file of a call; ValueError if that is not a number."""
+        if not call.isdecimal():
+            raise ValueError(f"{call!r} is not the number of a call")
+        return Path(f"{self._prefix}{int(call)}")
+
+    def write(self, call: str, tensors: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """Move the clips of a call into its file; returns the tensors that stand for them, (1, 16, 224, 224, 3).
+
+        `tensors` are (clips, 16, 224, 224, 3) uint8, views of shared memory that is given back as it is copied. One
+        without clips stays as it is. Raises OSError if there is no room.
+        """
+        path = self.path(call)
+        path.unlink(missing_ok=True)
+        first, references = 0, []
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as file:
+            for clips in tensors:
+                for start in range(0, len(clips), PART_CLIPS):
+                    part = clips[start : start + PART_CLIPS]
+                    rest = part.reshape(-1).data
+                    while rest:
+                        rest = rest[file.write(rest) :]
+                    give_back_pages(part)
+                references.append(_reference(first, len(clips)) if len(clips) else clips)
+                first += len(clips)
+        return references
+
+    def read(self, call: str, tensor: NDArray[Any]) -> NDArray[Any]:
+        """The clips that `tensor` stands for, (clips, 16, 224, 224, 3) uint8, read-only; another tensor as it is.
+
+        Raises OSError or ValueError if the file of the call does not have them.
+        """
+        place = _place(tensor)
+        if place is None:
+            return tensor
+        first, count = place
+        with open(self.path(call), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if not 0 <= first < first + count <= size // CLIP_BYTES:
+                raise ValueError(f"the file has no clips {first} to {first + count}")
+            memory = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
+        return memory[first * CLIP_BYTES : (first + count) * CLIP_BYTES].reshape(count, *CLIP_SHAPE)
+
+    def remove(self, call: str) -> None:
+        """Remove the file of a call, if it has one; its memory is free when the networks have unmapped it."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(call).unlink()
+
+
+def marked_call(parameters: str) -> str | None:
+    """The number of a call whose clips are in a file, from a request's parameters in JSON; None of any other call."""
+    return json.loads(parameters or "{}").get(MARK)
+
+
+def _reference(first: int, count: int) -> NDArray[np.uint8]:
+    tensor = np.zeros((1, *CLIP_SHAPE), np.uint8)
+    content = np.frombuffer(MAGIC + json.dumps([first, count]).encode(), np.uint8)
+    tensor.reshape(-1)[: len(content)] = content
+    return tensor
+
+
+def _place(tensor: NDArray[Any]) -> tuple[int, int] | None:
+    """First clip and number of clips that a tensor stands for; None if it is no reference."""
+    if tensor.shape != (1, *CLIP_SHAPE) or tensor.dtype != np.uint8:
+        return None
+    content = tensor.reshape(-1)[:256].tobytes()
+    if not content.startswith(MAGIC):
+        return None
+    first, count = json.loads(content[len(MAGIC) :].rstrip(b"\0"))
+    if type(first) is not int or type(count) is not int:
+        raise ValueError("the place of the clips is not two numbers")
+    return first, count
