@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -327,6 +328,34 @@ def run_with(fake: FakeRay, items: list[Item], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(engine, "ray_module", lambda _: fake)
     monkeypatch.setattr(engine, "map_blocks", lambda dataset, *_: dataset)
     return RayRun(iter(items), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(None))
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "is_own"),
+    [(None, None, True), (None, "host:6379", False), ("auto", None, False)],
+)
+def test_a_cluster_of_its_own_has_a_cpu_for_each_actor_and_no_nice_workers(
+    address: str | None, variable: str | None, is_own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_ADDRESS", engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    if variable is not None:
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+    begun: list[tuple[str | None, dict[str, Any]]] = []
+    context = SimpleNamespace(get_current=SimpleNamespace)
+    fake = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda to, **options: begun.append((to, options)),
+        data=SimpleNamespace(DataContext=context),
+        shutdown=lambda: None,
+    )
+    monkeypatch.setattr(engine, "ray_module", lambda _: fake)
+    RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(address, 3))
+    ((to, options),) = begun
+    assert to == address
+    assert options.get("num_cpus") == (3 if is_own else None)  # a cluster that is there refuses it
+    assert os.environ.get(engine.NICENESS) == ("0" if is_own else None)
 
 
 def test_a_block_that_comes_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ WHAT = "--engine ray"
 CONNECT_SECONDS = 10.0
 AUTO = "auto"
 """The address of the cluster that this machine is a node of."""
+NICENESS = "RAY_worker_niceness"
+"""The variable of Ray for the nice value of its workers, which is 15 otherwise."""
 
 
 class ClusterError(ClientError):
@@ -127,8 +129,8 @@ class RayRun:
         own: dict[str, Any] = {}
         if self._cluster.address is None and not os.environ.get("RAY_ADDRESS"):
             own = {"include_dashboard": False, "num_cpus": self._cluster.actors}  # of more CPUs, each gets a process
-            # Workers have nice 15 otherwise: beside a server on this machine, they would not keep it busy.
-            os.environ.setdefault("RAY_worker_niceness", "0")
+            # Beside a server on this machine, nice workers would not keep it busy.
+            os.environ.setdefault(NICENESS, "0")
         try:
             self._ray.init(self._cluster.address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError, ValueError) as error:
