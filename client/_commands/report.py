@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
             report = write_report(
                 scores,
                 options.output,
-                name=str(options.scores),
+                named=str(options.scores),
                 presets=presets_from(options),
                 drop=options.drop,
                 examples=options.examples,
