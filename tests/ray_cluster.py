@@ -23,7 +23,7 @@ from video.processes import command_line, descendants
 SECONDS = 300
 """A cluster takes seconds to start; on a busy machine, many."""
 ENVIRONMENT = {
-    # Ray's workers have nice 15: on a busy machine they do not start within Ray's minute.
+    # 15 otherwise, and no more than a minute to start: little on a busy machine.
     "RAY_worker_niceness": "0",
     "RAY_worker_register_timeout_seconds": "240",
     # Ray starts a worker for each CPU otherwise, and waits for all of them.
