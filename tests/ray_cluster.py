@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from client.ray import score
-from tests.fake_server import content
+from fixtures.fake_server import content
 from tests.waiting import wait_for
 from video.processes import command_line, descendants
 

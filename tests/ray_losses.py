@@ -10,7 +10,7 @@ from pyarrow import parquet
 from ray.cluster_utils import Cluster
 
 from client.ray import score
-from tests.fake_server import fake_server
+from fixtures.fake_server import fake_server
 from video.processes import command_line, descendants
 
 ROWS_PER_BLOCK = 16

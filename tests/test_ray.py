@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from client.errors import ServerAway
 from client.table import read_metadata, read_table
-from tests.fake_server import FakeServer, content, fake_server
+from fixtures.fake_server import FakeServer, content, fake_server
 from tests.ray_cluster import (
     ENVIRONMENT,
     SECONDS,

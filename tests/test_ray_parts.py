@@ -29,7 +29,7 @@ from client._sdk.signals import Asked
 from client._tables.row import failed_row
 from client._tables.table import Metadata
 from client.ray import score
-from tests.fake_server import FakeServer, content, fake_server
+from fixtures.fake_server import FakeServer, content, fake_server
 from tests.waiting import wait_for
 
 WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")

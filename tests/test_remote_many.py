@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.fake_server import FakeServer, content, fake_server
 from fixtures.shards import write_shard
-from tests.fake_server import FakeServer, content, fake_server
 from tests.object_store import Faults, ObjectStore, object_store
 from tests.waiting import wait_for
 
