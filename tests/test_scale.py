@@ -7,7 +7,7 @@ import pytest
 from bench.scale.__main__ import main
 from bench.scale.check import predict
 from bench.scale.days import whole_run
-from bench.scale.real_run import _rate, _Rows
+from bench.scale.real_run import RealRun, _Rows
 from bench.scale.report import rows
 from bench.scale.scenarios import FAILURES
 from bench.scale.system import NO_FAILURES, Clip, Failures, Machines
@@ -86,11 +86,12 @@ def test_cores_of_one_machine_are_shared_by_its_servers_and_the_client() -> None
 def test_the_rate_of_a_real_run_is_that_of_its_middle() -> None:
     # 5 s until the first row, 100 rows/s, and an end that hangs.
     samples = [(5 + rows / 100, rows) for rows in range(0, 1001, 64)] + [(60.0, 1000)]
-    rate, start = _rate(samples, 1000)
-    assert rate == pytest.approx(100)
-    assert start == pytest.approx(5)
+    run = RealRun(1000, True, 60.0, tuple(samples), 0.0, 0.0, 0.0)
+    assert run.videos_per_second == pytest.approx(100)
+    assert run.start_seconds == pytest.approx(5)
+    few = RealRun(64, True, 3.0, ((1.0, 0), (2.0, 32), (3.0, 64)), 0.0, 0.0, 0.0)
     with pytest.raises(SystemExit, match="64 videos are too few to tell a rate"):
-        _rate([(1.0, 0), (2.0, 32), (3.0, 64)], 64)
+        _ = few.videos_per_second
 
 
 def test_lines_of_a_table_that_grows_are_counted_once(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """`python -m bench.scale`: days, bytes and what binds, for 1 to 100 million clips on 8 to 512 GPUs, from a simulation.
 
 `python -m bench.scale check` does a real run on this machine (two servers with tiny networks, Ray) and compares it with
-the model. `python -m bench.scale engines` does runs without and with Ray in turns, and compares their rates. Both need
-Ray: `pip install --group ray`.
+the model. `python -m bench.scale engines` does runs without and with Ray in turns, against servers that only wait, and
+compares their rates. Both need Ray: `pip install --group ray`.
 """
 
 import argparse

@@ -2,12 +2,12 @@
 
 import os
 
-from bench.many import repository, supervised
+from bench.many import repository, supervised, videos
 from bench.scale.real_run import RAY, Servers, real_run
 from bench.scale.system import Clip, Machines
 from bench.scale.videos import Simulation
 
-FEW, MORE = 200, 600
+FEW, MORE = 20, 320
 """Videos of the two runs whose difference is what a video costs."""
 SERVERS = 2
 WITHIN = 0.15
@@ -19,11 +19,11 @@ def check(count: int, in_flight: int) -> int:
     cores = os.cpu_count() or 1
     with supervised(tiny) as (one, first), supervised(tiny) as (two, second):
         single, both = Servers((one,), (first,)), Servers((one, two), (first, second))
-        real_run(100, single, 1, "warm")
-        few, more = (real_run(number, single, 1, "single", RAY) for number in (FEW, MORE))
+        real_run(videos(FEW), single, 1, "warm")
+        few, more = (real_run(videos(number), single, 1, "single", RAY) for number in (FEW, MORE))
         server_cpu = (more.server_cpu_seconds - few.server_cpu_seconds) / (MORE - FEW)
         client_cpu = (more.client_cpu_seconds - few.client_cpu_seconds) / (MORE - FEW)
-        real = real_run(count, both, in_flight, "ray", RAY)
+        real = real_run(videos(count), both, in_flight, "ray", RAY)
     start = more.start_seconds
     alone = predict(count, server_cpu, start, in_flight, cores, client_cpu)
     # The model has the machine for itself; the real run shared it.

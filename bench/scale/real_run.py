@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.many import CACHE, ROOT, videos
+from bench.many import CACHE, ROOT
 from bench.memory import cpu_seconds
 from client.table import read_table
 from video.processes import TICKS_PER_SECOND
@@ -37,10 +37,8 @@ class RealRun:
     """Whether each video has one row."""
     seconds: float
     """From the command to its end."""
-    videos_per_second: float
-    """Rows a second between the tenth and the last tenth of the rows: without start and end."""
-    start_seconds: float
-    """How long before its first row it would have begun, had it had that rate from its start."""
+    rows_at: tuple[tuple[float, int], ...]
+    """Seconds since the command, and rows by then."""
     server_cpu_seconds: float
     """CPU time of the servers."""
     client_cpu_seconds: float
@@ -48,13 +46,33 @@ class RealRun:
     other_cpu_seconds: float
     """CPU time of everything else on this machine meanwhile."""
 
+    @property
+    def videos_per_second(self) -> float:
+        """Rows a second between the tenth and the last tenth of the rows: without start and end."""
+        (first, few), (last, many) = self._middle()
+        return (many - few) / (last - first)
 
-def real_run(count: int, servers: Servers, in_flight: int, name: str, engine: Sequence[str] = ()) -> RealRun:
-    """Score so many videos into a new table. engine: further arguments of the command.
+    @property
+    def start_seconds(self) -> float:
+        """How much later than the command the run would have begun, had it had that rate from its start."""
+        first, few = self._middle()[0]
+        return first - few / self.videos_per_second
+
+    def _middle(self) -> tuple[tuple[float, int], tuple[float, int]]:
+        middle = [at for at in self.rows_at if 0.1 * self.rows <= at[1] <= 0.9 * self.rows]
+        if not middle or middle[-1][1] <= middle[0][1]:
+            raise SystemExit(f"{self.rows} videos are too few to tell a rate")
+        return middle[0], middle[-1]
+
+
+def real_run(folder: Path, servers: Servers, in_flight: int, name: str, engine: Sequence[str] = ()) -> RealRun:
+    """Score the videos of a folder into a new table. engine: further arguments of the command.
 
     Ends the program if the command fails.
     """
-    folder, output = videos(count), CACHE / f"scale_{name}.jsonl"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    expected = Counter(str(path) for path in folder.rglob("*") if path.is_file())
+    output = CACHE / f"scale_{name}.jsonl"
     for left in (output, output.with_name(f"{output.name}.journal")):
         left.unlink(missing_ok=True)
     command = [sys.executable, "-m", "client.score", str(folder), "--output", str(output), "--max-clips", "1"]
@@ -71,17 +89,15 @@ def real_run(count: int, servers: Servers, in_flight: int, name: str, engine: Se
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
         said = process.stderr.read() if process.stderr else ""
-    if process.returncode not in (0, 1) or rows.count() < count:  # 1: some of the videos are broken
+    if process.returncode not in (0, 1) or rows.count() < expected.total():  # 1: some of the videos are broken
         raise SystemExit(f"the run {name} failed: {said}")
     served = _cpu(servers) - served
-    rate, start = _rate(samples, count)
     names = Counter(read_table(output).column("video").to_pylist())
     return RealRun(
         rows=names.total(),
-        once=names == Counter(str(path) for path in folder.rglob("*") if path.is_file()),
+        once=names == expected,
         seconds=seconds,
-        videos_per_second=rate,
-        start_seconds=start,
+        rows_at=tuple(samples),
         server_cpu_seconds=served,
         client_cpu_seconds=client_cpu,
         other_cpu_seconds=_busy_seconds() - busy - served - client_cpu - (time.process_time() - own_cpu),
@@ -103,16 +119,6 @@ class _Rows:
             self._read += len(data)
             self._lines += data.count(b"\n")
         return self._lines
-
-
-def _rate(samples: list[tuple[float, int]], count: int) -> tuple[float, float]:
-    """Rows a second between a tenth and nine tenths of them, and when a run of this rate would have begun."""
-    middle = [(seconds, rows) for seconds, rows in samples if 0.1 * count <= rows <= 0.9 * count]
-    (first, few), (last, many) = middle[0], middle[-1]
-    if many <= few:
-        raise SystemExit(f"{count} videos are too few to tell a rate")
-    rate = (many - few) / (last - first)
-    return rate, first - few / rate
 
 
 def _cpu(servers: Servers) -> float:
