@@ -135,6 +135,15 @@ def numbers_of(results: list[Score | ClientError]) -> list[float | None]:
     return [result.motion.camera_movement_score if isinstance(result, Score) else None for result in results]
 
 
+@pytest.mark.parametrize("count", [1, 64, 128, 200])
+def test_every_number_of_videos_fills_blocks(count: int) -> None:
+    found = [*waves.waves((Item(f"{number}.mp4") for number in range(count)), videos=128)]
+    assert [number for wave in found for number in wave.items] == list(range(count))
+    blocks = [block.num_rows for wave in found for block in wave.blocks]
+    assert sum(blocks) == count
+    assert all(blocks)
+
+
 def test_many_videos_are_in_flight_at_once_and_results_keep_the_order(tmp_path: Path) -> None:
     with fake_server(tmp_path / "notes", "--seconds", 0.1) as server:
         scorer = Scorer(Servers((server.url,), in_flight=16))
