@@ -94,8 +94,8 @@ test: $(DALI)
 
 test-all: lint test
 	@$(MAKE) --jobs=2 $(TESTS) SELECTED='(slow or soak) and not ray'
+	@$(MAKE) --no-print-directory test-ray
 
-# Not part of test-all: on a busy machine, clusters of Ray do not start in time.
 test-ray: $(RAY)
 	$(BIN)/python -m pytest -m ray --durations=10
 
