@@ -97,7 +97,7 @@ test-all: lint test
 	@$(MAKE) --no-print-directory test-ray
 
 test-ray: $(RAY)
-	$(BIN)/python -m pytest -m ray --durations=10
+	$(BIN)/python -m pytest tests/test_ray.py --durations=10
 
 # Many tests start Python again and again: what it compiles, it keeps, whatever the caller's environment says.
 tests-server:
