@@ -25,7 +25,7 @@ from tests.chat_server import Reply, chat_server
 from tests.stub_text import answer_with_text
 
 TABLE = "memory://data/scores.parquet"
-SCORES = [(0.0, 0.0, 0.1), (1.0, 2.5, 0.1), "the file is empty"]
+SCORES: list[tuple[float, float, float] | str] = [(0.0, 0.0, 0.1), (1.0, 2.5, 0.1), "the file is empty"]
 
 
 @pytest.fixture(autouse=True)
