@@ -1,6 +1,6 @@
 """What the tests of Ray run in a process of its own, which starts one cluster and does nothing else.
 
-Ray may end the process of its driver without a word, and with it whatever else that process runs.
+An execution that outlives its cluster starts another one when it cancels its tasks, in whatever process that is.
 """
 
 import os
