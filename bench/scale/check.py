@@ -7,7 +7,7 @@ from bench.scale.real_run import RAY, Servers, real_run
 from bench.scale.system import Clip, Machines
 from bench.scale.videos import Simulation
 
-FEW, MORE = 20, 320
+FEW, MORE = 20, 200
 """Videos of the two runs whose difference is what a video costs."""
 SERVERS = 2
 WITHIN = 0.15
