@@ -94,10 +94,10 @@ test: $(DALI)
 
 test-all: lint test
 	@$(MAKE) --jobs=2 $(TESTS) SELECTED='(slow or soak) and not ray'
+	@$(MAKE) --no-print-directory test-ray
 
-# Not part of test-all: on a busy machine, clusters of Ray do not start in time.
 test-ray: $(RAY)
-	$(BIN)/python -m pytest -m ray --durations=10
+	$(BIN)/python -m pytest tests/test_ray.py --durations=10
 
 # Many tests start Python again and again: what it compiles, it keeps, whatever the caller's environment says.
 tests-server:

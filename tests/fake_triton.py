@@ -1,6 +1,5 @@
 """A gRPC server in this process that gives every video the same scores, for tests of connections."""
 
-import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,21 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from fixtures.fake_server import OUTPUTS
 from server.ports import LOOPBACK
-
-WEIGHTS = json.dumps({"motion": "a@1", "camera": "b@2", "precision": "f32", "labels": ["left", "right"]}).encode()
-OUTPUTS = {
-    "WEIGHTS": ("BYTES", [1], len(WEIGHTS).to_bytes(4, "little") + WEIGHTS),
-    "MOTION_SCORES": ("FP32", [1, 3], np.array([0.5, 1.0, 1.5], np.float32).tobytes()),
-    "HEADER_DURATION_SECONDS": ("FP64", [1], np.array([np.nan]).tobytes()),
-    "VIDEO_INFO": ("FP64", [1, 5], np.array([1.0, 25, 25, 64, 48], np.float64).tobytes()),
-    "CLIP_SECONDS": ("FP32", [1, 2], np.array([0, 1], np.float32).tobytes()),
-    "CAMERA_PROBABILITIES": ("FP32", [1, 2], np.array([0.25, 0.75], np.float32).tobytes()),
-    "DECODER": ("BYTES", [1], b"\x06\0\0\0ffmpeg"),
-}
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from ray.cluster_utils import Cluster
 
 from client.ray import score
-from tests.fake_server import fake_server
+from fixtures.fake_server import fake_server
 from video.processes import command_line, descendants
 
 ROWS_PER_BLOCK = 16
@@ -40,13 +40,13 @@ def main(directory: Path) -> None:
             tables = []
             for number, table in enumerate(scores.iter_batches(batch_size=None, batch_format="pyarrow")):
                 tables.append(table)
-                if number == 20:
+                if number == 10:
                     workers = [
                         p.pid for raylet in doomed.all_processes["raylet"] for p in descendants(raylet.process.pid)
                     ]
                     assert any("MapWorker" in " ".join(command_line(pid)) for pid in workers)
                     cluster.remove_node(doomed, allow_graceful=False)
-                if number == 40:
+                if number == 25:
                     assert two.process.poll() is None
                     two.process.kill()
             assert len(tables) == len(paths) // ROWS_PER_BLOCK

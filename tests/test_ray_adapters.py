@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 import client
-from tests.fake_server import content, fake_server
+from fixtures.fake_server import content, fake_server
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 In = TypeVar("In")

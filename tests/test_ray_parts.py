@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from client._sdk.signals import Asked
 from client._tables.row import failed_row
 from client._tables.table import Metadata
 from client.ray import score
-from tests.fake_server import FakeServer, content, fake_server
+from fixtures.fake_server import FakeServer, content, fake_server
 from tests.waiting import wait_for
 
 WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
@@ -132,6 +133,15 @@ def test_every_block_has_the_same_columns_whatever_became_of_its_videos() -> Non
 
 def numbers_of(results: list[Score | ClientError]) -> list[float | None]:
     return [result.motion.camera_movement_score if isinstance(result, Score) else None for result in results]
+
+
+@pytest.mark.parametrize("count", [1, 64, 128, 200])
+def test_every_number_of_videos_fills_blocks(count: int) -> None:
+    found = [*waves.waves((Item(f"{number}.mp4") for number in range(count)), videos=128)]
+    assert [number for wave in found for number in wave.items] == list(range(count))
+    blocks = [block.num_rows for wave in found for block in wave.blocks]
+    assert sum(blocks) == count
+    assert all(blocks)
 
 
 def test_many_videos_are_in_flight_at_once_and_results_keep_the_order(tmp_path: Path) -> None:
@@ -327,6 +337,34 @@ def run_with(fake: FakeRay, items: list[Item], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(engine, "ray_module", lambda _: fake)
     monkeypatch.setattr(engine, "map_blocks", lambda dataset, *_: dataset)
     return RayRun(iter(items), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(None))
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "is_own"),
+    [(None, None, True), (None, "host:6379", False), ("auto", None, False)],
+)
+def test_a_cluster_of_its_own_has_a_cpu_for_each_actor_and_no_nice_workers(
+    address: str | None, variable: str | None, is_own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_ADDRESS", engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    if variable is not None:
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+    begun: list[tuple[str | None, dict[str, Any]]] = []
+    context = SimpleNamespace(get_current=SimpleNamespace)
+    fake = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda to, **options: begun.append((to, options)),
+        data=SimpleNamespace(DataContext=context),
+        shutdown=lambda: None,
+    )
+    monkeypatch.setattr(engine, "ray_module", lambda _: fake)
+    RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(address, 3))
+    ((to, options),) = begun
+    assert to == address
+    assert options.get("num_cpus") == (3 if is_own else None)  # a cluster that is there refuses it
+    assert os.environ.get(engine.NICENESS) == ("0" if is_own else None)
 
 
 def test_a_block_that_comes_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:

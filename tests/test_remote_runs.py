@@ -17,7 +17,7 @@ from client._commands.score import main
 from client._inputs.inputs import Inputs
 from client._inputs.item import Item
 from client._ray.waves import waves
-from client._remote import patience
+from client._remote import listing, patience
 from client._remote.writing import state_of
 from client._report import previews
 from client._report.write import write_report
@@ -190,6 +190,48 @@ def test_a_store_that_is_away_stops_the_run_which_goes_on_later(
     assert main(["s3://data/clips/", "--output", "scores.jsonl"]) == 0
     assert names(tmp_path / "scores.jsonl") == URLS
     assert len(triton.videos) == 3
+
+
+def test_a_listing_that_stays_broken_ends_the_run_which_goes_on_later(
+    store: ObjectStore,
+    triton: StubConnection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 1)
+    infer = triton.infer
+
+    def infer_and_break(*arguments: Any, **options: Any) -> Any:
+        if triton.videos:
+            store.faults.failing_query = "list-type=2"
+        return infer(*arguments, **options)
+
+    triton.infer = infer_and_break  # type: ignore[method-assign]
+    assert main(["s3://data/clips/", "--output", "scores.jsonl", "--in-flight", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "stopped: s3://data/clips/: the store does not answer or breaks off (500)" in said
+    assert said.endswith("failed; run the same command again to resume\n")
+    assert 0 < len(names(tmp_path / "scores.jsonl")) < 3
+    assert main(["s3://data/clips/", "--format", "json"]) == 1  # nothing to resume
+    assert capsys.readouterr().err.endswith("; run the same command again\n")
+    triton.infer = infer  # type: ignore[method-assign]
+    store.faults = Faults()
+    assert main(["s3://data/clips/", "--output", "scores.jsonl"]) == 0
+    assert names(tmp_path / "scores.jsonl") == URLS
+
+
+def test_what_is_deduped_is_read_once(store: ObjectStore, triton: StubConnection, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        store.put("data", f"same/{name}.mp4", b"the same")
+    store.faults.forbidden = ("/three.mp4",)
+    assert main(["s3://data/same/", "--dedupe", "--output", "scores.jsonl", "--in-flight", "1"]) == 1
+    assert [store.asked("GET", f"/{name}.mp4") for name in ("one", "two")] == [1, 1]
+    assert triton.videos == [b"the same"]
+    found = {row["video"].rpartition("/")[2]: row for row in rows(tmp_path / "scores.jsonl")}
+    assert found["three.mp4"]["reason"] == "forbidden"
+    assert found["two.mp4"]["duplicate_of"] == "s3://data/same/one.mp4"
+    remove(store, "same/one.mp4", "same/two.mp4", "same/three.mp4")
 
 
 def test_a_store_that_is_away_at_the_start_is_status_1_and_a_wrong_address_2(

@@ -1,10 +1,13 @@
 """The model of many GPUs: where the answer is known by other means, it gives that answer."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.scale.__main__ import main
 from bench.scale.check import predict
 from bench.scale.days import whole_run
+from bench.scale.real_run import RealRun, _Rows
 from bench.scale.report import rows
 from bench.scale.scenarios import FAILURES
 from bench.scale.system import NO_FAILURES, Clip, Failures, Machines
@@ -75,8 +78,31 @@ def test_a_whole_run_loses_what_failures_take() -> None:
     assert result.lost_seconds == pytest.approx(result.failures * 1800, rel=0.05)
 
 
-def test_cores_of_one_machine_are_shared_by_its_servers() -> None:
+def test_cores_of_one_machine_are_shared_by_its_servers_and_the_client() -> None:
     assert predict(2000, 0.02, 5.0, 8, cores=2) == pytest.approx(5 + 2000 * 0.02 / 2, rel=0.06)
+    assert predict(2000, 0.02, 5.0, 8, 2, 0.01) == pytest.approx(5 + 2000 * 0.03 / 2, rel=0.06)
+
+
+def test_the_rate_of_a_real_run_is_that_of_its_middle() -> None:
+    # 5 s until the first row, 100 rows/s, and an end that hangs.
+    samples = [(5 + rows / 100, rows) for rows in range(0, 1001, 64)] + [(60.0, 1000)]
+    run = RealRun(1000, True, 60.0, tuple(samples), 0.0, 0.0, 0.0)
+    assert run.videos_per_second == pytest.approx(100)
+    assert run.start_seconds == pytest.approx(5)
+    few = RealRun(64, True, 3.0, ((1.0, 0), (2.0, 32), (3.0, 64)), 0.0, 0.0, 0.0)
+    with pytest.raises(SystemExit, match="64 videos are too few to tell a rate"):
+        _ = few.videos_per_second
+
+
+def test_lines_of_a_table_that_grows_are_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    rows = _Rows(path)
+    assert rows.count() == 0
+    path.write_text("one\ntwo\nthr")
+    assert rows.count() == 2
+    with path.open("a") as file:
+        file.write("ee\n")
+    assert rows.count() == 3
 
 
 def test_more_gpus_take_less_time_and_more_clips_more() -> None:
@@ -86,7 +112,9 @@ def test_more_gpus_take_less_time_and_more_clips_more() -> None:
     assert FAILURES.restart_seconds > 0
 
 
-@pytest.mark.parametrize("arguments", [["check", "--videos", "0"], ["check", "--in-flight", "-1"], ["nothing"]])
+@pytest.mark.parametrize(
+    "arguments", [["check", "--videos", "0"], ["check", "--in-flight", "-1"], ["engines", "--rounds", "0"], ["nothing"]]
+)
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as status:
         main(arguments)

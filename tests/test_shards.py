@@ -33,8 +33,8 @@ from client._shards.names import shard_of
 from client._shards.opening import open_stream
 from client._shards.videos import LARGEST_NOTE, LARGEST_VIDEO, videos_of
 from client._tables.table import read_table
+from fixtures.fake_server import FakeServer, content, fake_server
 from fixtures.shards import write_shard
-from tests.fake_server import FakeServer, content, fake_server
 from tests.stub_server import answer_everything
 from tests.test_table import SCORE, WEIGHTS
 from tests.waiting import wait_for

@@ -14,7 +14,7 @@ class Clip:
     network_seconds: float
     """Seconds of the networks, in a batch with others."""
     cpu_seconds: float = 0.0
-    """Seconds of a core at the server, beside decoding and networks that are cores themselves."""
+    """Seconds of a core for everything else, if decoding and networks are on cores, too."""
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import Unanswered
+from .._remote.copies import Copies
+from .._remote.patience import STORE_AWAY
+from .._tables.found import place_of
+from ..errors import UnreadableFile
+from .errors import Stopped, Unanswered
 
 TIMEOUT_SECONDS = 60.0
 SCRIPT = Path(__file__).with_name("encode_frames.py")
 
 
-def pictures_of(row: Mapping[str, Any], table: Path, count: int, side: int) -> list[bytes]:
-    """JPEG pictures of the row's part, first to last. Raises `Unanswered`.
+def pictures_of(row: Mapping[str, Any], table: Path, copies: Copies, count: int, side: int) -> list[bytes]:
+    """JPEG pictures of the row's part, first to last. Raises `Unanswered`, and `Stopped` if the store is away.
 
-    A relative path is looked up from the current directory, then from the table's.
+    A relative path is looked up from the current directory, then from the table's; of a URL, there is a copy meanwhile.
     """
-    video = row["video"]
-    path = next((path for path in (Path(video), table.parent / video) if _is_file(path)), None)
-    if path is None:
+    place = place_of(row["video"], table)
+    if place is None:
         raise Unanswered("the file was not found")
+    try:
+        with copies.path_of(str(place)) as path:
+            return _pictures(row, Path(path).resolve(), count, side)
+    except UnreadableFile as error:
+        if error.reason == STORE_AWAY:
+            raise Stopped(f"{row['video']}: {error}") from error
+        raise Unanswered(str(error)) from error
+
+
+def _pictures(row: Mapping[str, Any], path: Path, count: int, side: int) -> list[bytes]:
     start = row.get("start_seconds") or 0.0
     end = row.get("end_seconds") or start + (row.get("duration_seconds") or 0.0)
     clips = row.get("clips") or ()
@@ -29,7 +42,7 @@ def pictures_of(row: Mapping[str, Any], table: Path, count: int, side: int) -> l
         first = clips[0]["start_seconds"]
         end, start = first + (end - start), first
     # -I keeps modules in the current directory or beside the script from shadowing its imports.
-    command = [sys.executable, "-I", SCRIPT, path.resolve(), start, max(end, start), count, side]
+    command = [sys.executable, "-I", SCRIPT, path, start, max(end, start), count, side]
     try:
         done = subprocess.run(list(map(str, command)), capture_output=True, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
@@ -49,10 +62,3 @@ def _split(content: bytes) -> list[bytes]:
         pictures.append(content[start + 8 : start + 8 + size])
         start += 8 + size
     return pictures
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False

@@ -8,7 +8,6 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from .._annotate.agreement import Agreement, agreement
 from .._annotate.page_file import page_text
@@ -23,6 +22,7 @@ from .._tables.columns import check_motion
 from .._tables.replace import replacing
 from .._tables.table import Metadata, TableError, read_metadata
 from .parser import command_parser
+from .path_arguments import local_path
 from .program import sibling
 
 MOST_VIDEOS = 5000
@@ -163,9 +163,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         examples=EXAMPLES,
     )
     score = sibling(program, "score")
-    parser.add_argument("scores", metavar="SCORES", nargs="?", type=Path, help=f"table that `{score} --output` wrote")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the answers: a .csv file")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page, an .html file, and end")
+    parser.add_argument(
+        "scores", metavar="SCORES", nargs="?", type=local_path, help=f"table that `{score} --output` wrote"
+    )
+    parser.add_argument("--output", type=local_path, metavar="FILE", help="the answers: a .csv file")
+    parser.add_argument("--page", type=local_path, metavar="FILE", help="write the page, an .html file, and end")
     parser.add_argument("--annotator", default=_user(), metavar="NAME", help="who answers (default: %(default)s)")
     parser.add_argument(
         "--question",
@@ -180,7 +182,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, metavar="N", help="of the page (default: any that is free)")
     parser.add_argument("--no-open", action="store_true", help="print the page's address, and open no browser")
     parser.add_argument(
-        "--compare", nargs=2, type=Path, metavar="FILE", help="compare two people's answers: Cohen's kappa"
+        "--compare", nargs=2, type=local_path, metavar="FILE", help="compare two people's answers: Cohen's kappa"
     )
     parser.add_argument(
         "--format", choices=("table", "json"), help="format of --compare (default: table on a terminal, else JSON)"

@@ -4,9 +4,8 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from .._captions.api import Answer, ChatModel
@@ -19,11 +18,14 @@ from .._captions.rows import motion_of, own_captions, scored_rows
 from .._captions.run import CaptionRun, Limits
 from .._evaluate.errors import EvaluationError
 from .._evaluate.texts import Texts, read_texts
+from .._remote.copies import Copies
 from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
+from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
 from .._tables.table import TableError, read_metadata
 from .parser import command_parser
+from .path_arguments import identity, local_path, path_or_url
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 NOTES = (
@@ -50,9 +52,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion captio
     journal_path = options.output.with_name(f"{options.output.name}.journal")
     try:
         template = read_template(options.prompt)
-        metadata = read_metadata(options.scores)
         texts = read_texts(options.texts, [options.caption]) if options.texts else None
-        texts = texts or own_captions(options.scores, options.caption)
         if options.output.exists() and not journal_path.exists():
             raise CaptionError(f"{options.output} exists, but {journal_path.name} does not: choose another name")
         terms = {
@@ -67,9 +67,15 @@ def main(arguments: list[str] | None = None, program: str = "video-motion captio
             timeout_seconds=options.timeout,
             words=options.words,
         )
-        with closing(model), closing(CaptionJournal(journal_path, terms)) as journal:
-            rows = _with_texts(scored_rows(options.scores, metadata), texts, options)
-            return _run(options, model, journal, template, rows)
+        with table_here(options.scores) as scores, closing(model):
+            texts = texts or own_captions(scores, options.caption)
+            rows = _with_texts(scored_rows(scores, read_metadata(scores)), texts, options)
+            with closing(CaptionJournal(journal_path, terms)) as journal, closing(Copies()) as copies:
+
+                def pictures(row: dict[str, Any]) -> list[bytes]:
+                    return pictures_of(row, scores, copies, options.frames, options.size)
+
+                return _run(options, model, journal, template, rows, pictures)
     except (TableError, EvaluationError, CaptionError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -84,9 +90,10 @@ def _run(
     journal: CaptionJournal,
     template: str,
     rows: Iterator[dict[str, Any]],
+    pictures_of_row: Callable[[dict[str, Any]], list[bytes]],
 ) -> int:
     def ask(row: dict[str, Any]) -> Answer:
-        pictures = pictures_of(row, options.scores, options.frames, options.size)
+        pictures = pictures_of_row(row)
         motion = row[PHRASE_COLUMNS[0]]
         prompt = fill(template, caption=row["caption"], motion=motion, frames=len(pictures), words=options.words)
         return model.caption(prompt, pictures)
@@ -136,7 +143,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(f"--output {options.output} must end in {' or '.join(SUFFIXES)}")
     if not options.api.startswith(("http://", "https://")):
         parser.error("--api must be an address that begins with http:// or https://")
-    if options.output.resolve() == options.scores.resolve():
+    if identity(options.output) == identity(options.scores):
         parser.error("--output would overwrite the table")
 
 
@@ -148,10 +155,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    parser.add_argument("scores", metavar="SCORES", type=Path, help="table of the videos, or of parts of them")
+    parser.add_argument(
+        "scores", metavar="SCORES", type=path_or_url, help="table of the videos, or of parts of them; a path or a URL"
+    )
     parser.add_argument("--api", required=True, metavar="URL", help="address of the API, such as http://host:8000/v1")
     parser.add_argument("--model", required=True, metavar="NAME", help="the model, as the API names it")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="table to write: .parquet or .jsonl")
+    parser.add_argument(
+        "--output", required=True, type=local_path, metavar="FILE", help="table to write: .parquet or .jsonl"
+    )
     parser.add_argument(
         "--key-variable",
         default=KEY_VARIABLE,
@@ -165,10 +176,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="column of the older caption, in the table or in --texts (default: %(default)s)",
     )
     parser.add_argument(
-        "--texts", type=Path, metavar="FILE", help="list with the columns video and COLUMN: .csv, .jsonl or .parquet"
+        "--texts",
+        type=local_path,
+        metavar="FILE",
+        help="list with the columns video and COLUMN: .csv, .jsonl or .parquet",
     )
     parser.add_argument(
-        "--prompt", type=Path, metavar="FILE", help="template of the prompt, instead of the built-in one"
+        "--prompt", type=local_path, metavar="FILE", help="template of the prompt, instead of the built-in one"
     )
     parser.add_argument(
         "--frames", type=int, default=3, metavar="N", help="frames, from the first to the last (default: %(default)s)"

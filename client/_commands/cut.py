@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -22,9 +23,11 @@ from .._inputs.manifest import Manifest
 from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
-from .._tables.found import find_video
+from .._tables.found import place_of
+from .._tables.here import table_here
 from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata
 from .parser import command_parser
+from .path_arguments import local_path, path_or_url, suffix_of
 from .program import sibling
 from .video_list import as_row
 
@@ -51,14 +54,15 @@ def main(arguments: list[str] | None = None, program: str = "video-motion cut") 
     options = parser.parse_args(arguments)
     settings = _settings(parser, options)
     try:
-        parts = _Parts(options.parts, whole_rows=options.shards is not None)
-        run = Run(options.shards or options.output, settings, parts, options.jobs)
-        progress = ProgressBar(" clips")
-        try:
-            with interruptible(run.stop, "finishing the clips that are being cut") as interruption:
-                counts = run(progress)
-        finally:
-            progress.close()
+        with ExitStack() as copies:
+            parts = _Parts(options.parts, copies, whole_rows=options.shards is not None)
+            run = Run(options.shards or options.output, settings, parts, options.jobs)
+            progress = ProgressBar(" clips")
+            try:
+                with interruptible(run.stop, "finishing the clips that are being cut") as interruption:
+                    counts = run(progress)
+            finally:
+                progress.close()
     except (CutError, TableError, InputError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -80,14 +84,19 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "parts",
         metavar="LIST",
-        type=Path,
+        type=path_or_url,
         help=f"table of scores, such as `{sibling(program, 'filter')} --kept` writes, or any list of videos that "
-        f"`{sibling(program, 'score')}` reads",
+        f"`{sibling(program, 'score')}` reads; a path or a URL",
     )
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--output", type=Path, metavar="DIR", help="write files, and clips.jsonl, which lists them")
     where.add_argument(
-        "--shards", type=Path, metavar="DIR", help="write WebDataset tars: clips, and their rows of the list as JSON"
+        "--output", type=local_path, metavar="DIR", help="write files, and clips.jsonl, which lists them"
+    )
+    where.add_argument(
+        "--shards",
+        type=local_path,
+        metavar="DIR",
+        help="write WebDataset tars: clips, and their rows of the list as JSON",
     )
     parser.add_argument(
         "--shard-size", type=_count, metavar="N", help=f"parts in a tar, for --shards (default: {SHARD_SIZE})"
@@ -139,22 +148,27 @@ def _settings(parser: argparse.ArgumentParser, options: argparse.Namespace) -> S
 class _Parts:
     """Reads the parts of a list, as often as it is called."""
 
-    def __init__(self, path: Path, *, whole_rows: bool) -> None:
-        """whole_rows: whether embeddings are wanted, too. Raises `TableError` and `InputError`."""
+    def __init__(self, named: Path | str, copies: ExitStack, *, whole_rows: bool) -> None:
+        """copies: removes the copy of a table by URL; whole_rows: whether embeddings are wanted, too.
+
+        Raises `TableError` and `InputError`.
+        """
         self.without_scores = 0
         """Rows that were left out when the list was read last."""
-        self._path, self._whole_rows = path, whole_rows
-        self._places: dict[str, Path | None] = {}
+        self._whole_rows = whole_rows
+        self._path = Path(named)
+        self._places: dict[str, Path | str | None] = {}
         self._metadata: Metadata | None = None
         self._manifest: Manifest | None = None
-        if path.suffix.lower() in FORMATS:
+        if suffix_of(named).lower() in FORMATS:
+            self._path = copies.enter_context(table_here(named))
             try:
-                self._metadata = read_metadata(path)
-                next(iter(read_batches(path, self._metadata, signals=False)), None)  # CSV and JSON say only then
+                self._metadata = read_metadata(self._path)
+                next(iter(read_batches(self._path, self._metadata, signals=False)), None)  # CSV and JSON say only then
             except TableError:
                 self._metadata = None
         if self._metadata is None:
-            self._manifest = Manifest(str(path))
+            self._manifest = Manifest(str(named))
 
     def __call__(self, *, whole: bool) -> Iterator[Part]:
         """The parts; whole: whether their `row` is wanted, if it is at all."""
@@ -206,11 +220,11 @@ class _Parts:
         if skipped.troubles:
             raise InputError(skipped.troubles[0])
 
-    def _find(self, video: str) -> Path | None:
+    def _find(self, video: str) -> Path | str | None:
         if video not in self._places:
             if len(self._places) >= 65_536:  # parts of a video are near each other in a list
                 self._places.clear()
-            self._places[video] = find_video(video, self._path)
+            self._places[video] = place_of(video, self._path)
         return self._places[video]
 
 

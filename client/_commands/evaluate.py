@@ -23,6 +23,7 @@ from .._search.query import check_encoder
 from .._tables.table import TableError, read_metadata
 from ..errors import ClientError
 from .parser import command_parser
+from .path_arguments import local_path
 from .server_arguments import add_server_arguments, client_from
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -208,7 +209,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "tables", nargs="+", type=Path, metavar="SCORES", help="one or two tables with embeddings of frames"
+        "tables", nargs="+", type=local_path, metavar="SCORES", help="one or two tables with embeddings of frames"
     )
     parser.add_argument(
         "--captions",
@@ -220,7 +221,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--texts",
         action="append",
         default=[],
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="list with the column video and those of captions, for tables without them: .csv, .jsonl, .parquet; may "
         "be repeated",
@@ -236,7 +237,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the sample and the bootstrap (default: %(default)s)"
     )
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="picture of the distributions: .png, .svg, .pdf")
+    parser.add_argument(
+        "--picture", type=local_path, metavar="FILE", help="picture of the distributions: .png, .svg, .pdf"
+    )
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, else JSON")
     add_server_arguments(parser)
     return parser

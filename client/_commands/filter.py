@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
+from .._remote.addresses import is_remote, lacks
+from .._remote.writing import UploadError, can_write, uploading
 from .._runs.phrases import phrases_of_row
 from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped
+from .._tables.here import table_here
 from .._tables.presets import COLUMNS, Preset
 from .._tables.quantities import columns_of, values_of
 from .._tables.row import NO_SCORES, PHRASE_COLUMNS
@@ -25,6 +28,7 @@ from .._tables.table import Metadata, TableError, read_batches, read_metadata, t
 from .._tables.verdicts import check_presets, split_by_table
 from .kept_shards import KeptError, KeptShards
 from .parser import command_parser
+from .path_arguments import identity, local_path, path_or_url, suffix_of
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
 from .program import sibling
 from .video_list import VERDICTS_COLUMN, UnwritableList, VideoList
@@ -106,33 +110,40 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         return 1
     paths = {what: getattr(options, what) for what in ("kept", "dropped", "failed") if getattr(options, what)}
     for what, path in paths.items():
-        if path.suffix not in VideoList.SUFFIXES:
+        if suffix_of(path) not in VideoList.SUFFIXES:
             parser.error(f"--{what} {path} must end in {', '.join(VideoList.SUFFIXES)}")
+        if isinstance(path, str) and not can_write(path):
+            parser.error(f"--{what} {path}: web servers take no files: write to a bucket, or to this machine")
     for option in ("phrases", "verdicts"):
-        if getattr(options, option) and not any(path.suffix in (".jsonl", ".parquet") for path in paths.values()):
+        if getattr(options, option) and not any(suffix_of(path) in (".jsonl", ".parquet") for path in paths.values()):
             parser.error(f"--{option} adds columns to lists: write one that is .jsonl or .parquet")
     inputs = [path for path in (options.scores, options.learned) if path]
-    resolved = [path.resolve() for path in (*inputs, *paths.values())]
+    resolved = [identity(path) for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
         parser.error("the table and the lists must be different files")
+    for place in filter(is_remote, map(str, paths.values())):
+        if sentence := lacks(place):
+            print(sentence, file=sys.stderr)
+            return 1
     try:
-        metadata = read_metadata(options.scores)
-        check_motion(options.scores, metadata)
-        check_presets(options.scores, metadata, dropping.values())
-        selection = _selection(options, metadata, dropping) if options.learned else None
-        verdicts = _verdicts(options, metadata) if options.verdicts else {}
-        shards = KeptShards(options.kept_shards) if options.kept_shards else None
-        counts, failures = filter_table(
-            options.scores,
-            metadata,
-            dropping,
-            paths,
-            selection,
-            phrases=options.phrases,
-            verdicts=verdicts,
-            shards=shards,
-        )
-    except (TableError, LearnError, UnwritableList, KeptError) as error:
+        with table_here(options.scores) as scores, uploading(paths) as files:
+            metadata = read_metadata(scores)
+            check_motion(scores, metadata)
+            check_presets(scores, metadata, dropping.values())
+            selection = _selection(scores, options, metadata, dropping) if options.learned else None
+            verdicts = _verdicts(scores, options, metadata) if options.verdicts else {}
+            shards = KeptShards(options.kept_shards) if options.kept_shards else None
+            counts, failures = filter_table(
+                scores,
+                metadata,
+                dropping,
+                files,
+                selection,
+                phrases=options.phrases,
+                verdicts=verdicts,
+                shards=shards,
+            )
+    except (TableError, LearnError, UnwritableList, KeptError, UploadError) as error:
         print(error, file=sys.stderr)
         return 1
     for note in shards.notes if shards else ():
@@ -160,13 +171,16 @@ def _parser(program: str) -> argparse.ArgumentParser:
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
+        "scores",
+        metavar="SCORES",
+        type=path_or_url,
+        help=f"table that `{sibling(program, 'score')} --output` wrote; a path or a URL",
     )
     add_preset_arguments(parser)
     group = parser.add_argument_group("learned filter")
     group.add_argument(
         "--learned",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help=f"drop what a filter that `{sibling(program, 'learn')}` wrote does not want",
     )
@@ -181,11 +195,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     for what in ("kept", "dropped", "failed"):
         parser.add_argument(
-            f"--{what}", type=Path, metavar="FILE", help=f"write the {what} videos: .txt, .jsonl or .parquet"
+            f"--{what}",
+            type=path_or_url,
+            metavar="FILE",
+            help=f"write the {what} videos: .txt, .jsonl or .parquet; a path or a URL",
         )
     parser.add_argument(
         "--kept-shards",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         help="write the kept videos of tar shards, and what stands beside them, into shards of the same names",
     )
@@ -203,12 +220,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _selection(options: argparse.Namespace, metadata: Metadata, presets: dict[str, Preset]) -> Selection:
+def _selection(scores: Path, options: argparse.Namespace, metadata: Metadata, presets: dict[str, Preset]) -> Selection:
     """Read the table a first time: what the learned filter says of its rows."""
     from .._learn.apply import selection  # xgboost takes a second to import
 
     return selection(
-        options.scores,
+        scores,
         metadata,
         options.learned,
         presets,
@@ -218,9 +235,9 @@ def _selection(options: argparse.Namespace, metadata: Metadata, presets: dict[st
     )
 
 
-def _verdicts(options: argparse.Namespace, metadata: Metadata) -> dict[str, Preset]:
+def _verdicts(scores: Path, options: argparse.Namespace, metadata: Metadata) -> dict[str, Preset]:
     """All presets that the table can tell; those that it cannot are named on standard error."""
-    told, not_told = split_by_table(options.scores, metadata, presets_from(options).values())
+    told, not_told = split_by_table(scores, metadata, presets_from(options).values())
     for reason in dict.fromkeys(not_told.values()):
         names = ", ".join(name for name, why in not_told.items() if why == reason)
         print(f"NOTE: {options.scores} does not tell {names}, because {reason}", file=sys.stderr)

@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from .. import __version__
@@ -21,6 +20,7 @@ from .._tables.columns import check_motion, from_stand_ins
 from .._tables.presets import PRESETS
 from .._tables.table import TableError, read_metadata
 from .parser import command_parser
+from .path_arguments import local_path
 
 NOTES = (
     f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}). The thresholds are "
@@ -88,8 +88,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         examples=EXAMPLES,
     )
     parser.add_argument("action", choices=("calibrate",), metavar="calibrate", help="the only thing to do")
-    parser.add_argument("scores", metavar="SCORES", type=Path, help="table with the scores of all its videos")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the thresholds: a .json file")
+    parser.add_argument("scores", metavar="SCORES", type=local_path, help="table with the scores of all its videos")
+    parser.add_argument("--output", type=local_path, metavar="FILE", help="the thresholds: a .json file")
     parser.add_argument(
         "--recall",
         type=float,

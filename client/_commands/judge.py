@@ -24,6 +24,7 @@ from .._tables.table import FORMATS
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
 from .parser import command_parser
+from .path_arguments import local_path
 from .program import sibling
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
@@ -137,16 +138,16 @@ def _parser(program: str) -> argparse.ArgumentParser:
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    parser.add_argument("prompts", metavar="PROMPTS", type=Path, help="CSV file of prompts")
+    parser.add_argument("prompts", metavar="PROMPTS", type=local_path, help="CSV file of prompts")
     parser.add_argument(
         "videos",
         metavar="VIDEOS",
-        type=Path,
+        type=local_path,
         nargs="+",
         help=f"a folder of videos, or the table that `{sibling(program, 'score')} --output` wrote; at most two",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the page: a .html file")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON")
+    parser.add_argument("--output", required=True, type=local_path, metavar="FILE", help="the page: a .html file")
+    parser.add_argument("--json", type=local_path, metavar="FILE", help="the same as JSON")
     parser.add_argument(
         "--dynamic-degree",
         action="store_true",

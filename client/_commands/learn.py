@@ -18,6 +18,7 @@ from .._learn.learned_filter import LearnedFilter, Origin
 from .._learn.training import LEAST_ANSWERS, Learned, check_answers, learn
 from .._tables.table import TableError, read_metadata
 from .parser import command_parser
+from .path_arguments import local_path
 from .program import sibling
 
 SHOWN_FEATURES = 10
@@ -86,12 +87,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
+        "scores", metavar="SCORES", type=local_path, help=f"table that `{sibling(program, 'score')} --output` wrote"
     )
     parser.add_argument(
-        "--annotations", action="append", required=True, type=Path, metavar="FILE", help="answers (repeatable)"
+        "--annotations", action="append", required=True, type=local_path, metavar="FILE", help="answers (repeatable)"
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the filter: a .json file")
+    parser.add_argument("--output", required=True, type=local_path, metavar="FILE", help="the filter: a .json file")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of folds and trees (default: %(default)s)")
     parser.add_argument(
         "--format", choices=("table", "json"), help="format of the figures (default: table on a terminal, else JSON)"

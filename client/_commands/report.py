@@ -8,8 +8,10 @@ from .._learn.errors import LearnError
 from .._optional import missing
 from .._report.learned_score import DEFAULT_AT, LearnedScore
 from .._report.write import write_report
+from .._tables.here import table_here
 from .._tables.table import TableError, read_metadata, table_schema
 from .parser import command_parser
+from .path_arguments import identity, local_path, path_or_url
 from .preset_arguments import add_preset_arguments, presets_from, probability
 from .program import sibling
 
@@ -33,10 +35,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "scores", metavar="SCORES", type=Path, help=f"table that `{sibling(program, 'score')} --output` wrote"
+        "scores",
+        metavar="SCORES",
+        type=path_or_url,
+        help=f"table that `{sibling(program, 'score')} --output` wrote; a path or a URL",
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: %(default)s)"
+        "--output", type=local_path, default=Path("report.html"), metavar="FILE", help="the page (default: %(default)s)"
     )
     parser.add_argument(
         "--examples",
@@ -47,7 +52,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     )
     parser.add_argument(
         "--learned",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help=f"show the score of a filter that `{sibling(program, 'learn')}` wrote, and its threshold",
     )
@@ -58,7 +63,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     options = parser.parse_args(arguments)
     if not 0 <= options.examples <= 50:
         parser.error(f"--examples is {options.examples}, it must be between 0 and 50")
-    inputs = [path.resolve() for path in (options.scores, options.learned) if path]
+    inputs = [identity(path) for path in (options.scores, options.learned) if path]
     if options.output.resolve() in inputs:
         parser.error(f"--output would overwrite the {'table' if options.output.resolve() == inputs[0] else 'filter'}")
     if options.at is not None and not options.learned:
@@ -67,16 +72,18 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         print(sentence, file=sys.stderr)
         return 1
     try:
-        report = write_report(
-            options.scores,
-            options.output,
-            presets=presets_from(options),
-            drop=options.drop,
-            examples=options.examples,
-            learned=_learned(options) if options.learned else None,
-            filter_command=sibling(program, "filter"),
-            report_command=program,
-        )
+        with table_here(options.scores) as scores:
+            report = write_report(
+                scores,
+                options.output,
+                named=str(options.scores),
+                presets=presets_from(options),
+                drop=options.drop,
+                examples=options.examples,
+                learned=_learned(scores, options) if options.learned else None,
+                filter_command=sibling(program, "filter"),
+                report_command=program,
+            )
     except (TableError, LearnError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -91,12 +98,12 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     return 0
 
 
-def _learned(options: argparse.Namespace) -> LearnedScore:
+def _learned(scores: Path, options: argparse.Namespace) -> LearnedScore:
     """The filter, if it fits the table. Raises `LearnError` and `TableError`."""
     from .._learn.learned_filter import LearnedFilter  # xgboost takes a second to import
 
     learned_filter = LearnedFilter.load(options.learned)
-    metadata = read_metadata(options.scores)
-    learned_filter.check(table_schema(options.scores, metadata), metadata, options.scores)
+    metadata = read_metadata(scores)
+    learned_filter.check(table_schema(scores, metadata), metadata, scores)
     at = DEFAULT_AT if options.at is None else options.at
     return LearnedScore(options.learned, at, learned_filter.probabilities)

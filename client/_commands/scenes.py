@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs
@@ -13,6 +12,7 @@ from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
 from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
+from .path_arguments import local_path
 from .program import sibling
 
 NOTES = (
@@ -79,7 +79,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="file to write: .parquet, .jsonl or .csv"
+        "--output", type=local_path, required=True, metavar="FILE", help="file to write: .parquet, .jsonl or .csv"
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="look again at those of the videos that have no scenes in --output"

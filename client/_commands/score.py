@@ -4,14 +4,13 @@ import argparse
 import math
 import os
 import sys
-from pathlib import Path
 
 from .._first_pass.errors import FirstPassError
 from .._inputs.choices import Choices
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs
 from .._inputs.members import may_name_shards
-from .._remote.addresses import is_remote
+from .._inputs.remote import PASSING
 from .._runs.destination import Destination, destination_of
 from .._runs.part_times import ORIGIN
 from .._runs.signal_options import SignalOptions
@@ -23,12 +22,13 @@ from .._sdk.signals import SIGNALS, asked_for
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
 from .._tables.row import is_own_column
-from ..errors import ClientError, InvalidRequest
+from ..errors import ClientError, InvalidRequest, UnreadableFile
 from .encryption import add_encryption_arguments, tls_from
 from .engines import RAY, add_engine_arguments, check_engine, engine_of
 from .first_pass_argument import add_first_pass, first_pass_of, with_value
 from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
+from .path_arguments import local_path, path_or_url
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
 from .show import show_scores
@@ -108,7 +108,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
     except BrokenPipeError:
         raise  # the reader of standard output closed it, as `head` does
     except (ClientError, JournalError, ImportError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        again = "; run the same command again" if isinstance(error, UnreadableFile) and error.reason in PASSING else ""
+        print(f"{parser.prog}: {error}{again}", file=sys.stderr)
         return 1
 
 
@@ -147,11 +148,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--any", action="store_true", help="try every file of a folder, not only those that are videos by their names"
     )
     parser.add_argument(
-        "--output", type=_path_or_url, metavar="FILE", help="table to write: .parquet, .jsonl or .csv; a path or a URL"
+        "--output", type=path_or_url, metavar="FILE", help="table to write: .parquet, .jsonl or .csv; a path or a URL"
     )
     parser.add_argument(
         "--journal",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="journal of --output, on this machine (default: OUTPUT.journal; for a URL, in a folder below "
         "~/.local/state/video-motion)",
@@ -241,10 +242,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
         number = int if name in WHOLE else float
         parts.add_argument(_flag(name), type=number, metavar="N", help=text)
     return parser
-
-
-def _path_or_url(text: str) -> Path | str:
-    return text if is_remote(text) else Path(text)
 
 
 def _destination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Destination | None:

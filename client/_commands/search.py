@@ -13,11 +13,13 @@ from .._search.frames import check_frames, frame_rows
 from .._search.hits import Hit, best_hits
 from .._search.output import write_hits, write_topics
 from .._search.query import check_encoder, of_texts, of_video
+from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS
 from .._tables.rows_at import rows_at
 from .._tables.table import Metadata, TableError, read_metadata
 from ..errors import ClientError
 from .parser import command_parser
+from .path_arguments import identity, local_path, name_of, path_or_url
 from .program import sibling
 from .server_arguments import add_server_arguments, client_from
 
@@ -47,10 +49,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion search
         print(sentence, file=sys.stderr)
         return 1
     try:
-        metadata = read_metadata(options.scores)
-        check_frames(options.scores)
-        with client_from(parser, options) as client:
-            return _search(client, options, metadata, labels)
+        with table_here(options.scores) as scores:
+            metadata = read_metadata(scores)
+            check_frames(scores)
+            with client_from(parser, options) as client:
+                return _search(client, scores, options, metadata, labels)
     except (TableError, SearchError, ClientError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -61,19 +64,19 @@ def main(arguments: list[str] | None = None, program: str = "video-motion search
         return 1
 
 
-def _search(client: Client, options: argparse.Namespace, metadata: Metadata, labels: list[str]) -> int:
+def _search(client: Client, scores: Path, options: argparse.Namespace, metadata: Metadata, labels: list[str]) -> int:
     weights = client.weights()
     if options.sentence is not None or labels:
-        check_encoder(options.scores, metadata, weights, text=True)
+        check_encoder(scores, metadata, weights, text=True)
     if options.like:
-        check_encoder(options.scores, metadata, weights, text=False)
+        check_encoder(scores, metadata, weights, text=False)
     queries = None
     if labels:
         queries, _ = of_texts(client, [options.template.format(label) for label in labels])
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
     if options.sentence is None and not options.like:
         assert queries is not None
-        counts = write_topics(options.scores, metadata, labels, queries, options.output)
+        counts = write_topics(scores, metadata, labels, queries, options.output)
         lines = [f"{label:30} {count:>12,}" for label, count in counts.items()]
         print("\n".join(lines) if as_table else json.dumps({"scores": str(options.scores), "topics": counts}))
         return 0
@@ -84,21 +87,21 @@ def _search(client: Client, options: argparse.Namespace, metadata: Metadata, lab
         query, (embedded,) = of_texts(client, [options.sentence])
         if embedded.tokens_cut:
             print(f"NOTE: the encoder takes {embedded.tokens} tokens; {embedded.tokens_cut} were cut", file=sys.stderr)
-    batches = frame_rows(options.scores, metadata, query.shape[1])
+    batches = frame_rows(scores, metadata, query.shape[1])
     hits = best_hits(batches, query, options.top, by=options.by, labels=labels, label_queries=queries)
-    rows = rows_at(options.scores, metadata, [hit.row for hit in hits], signals=False)
+    rows = rows_at(scores, metadata, [hit.row for hit in hits], signals=False)
     shown = rows.select(["video", *PART_COLUMNS, "duration_seconds"]).to_pylist()
     for rank, (hit, row) in enumerate(zip(hits, shown, strict=True), 1):
         print(_line(rank, hit, row) if as_table else json.dumps(_object(rank, hit, row)))
     if not hits:
         print(f"NOTE: no video of {options.scores} has embeddings", file=sys.stderr)
     if options.output:
-        write_hits(options.scores, metadata, hits, options.output, topics=bool(labels))
+        write_hits(scores, metadata, hits, options.output, topics=bool(labels))
     if options.html:
         from .._search.page import write_page  # needs PyAV
 
-        title = options.sentence if options.sentence is not None else f"Like {options.like.name}"
-        without = write_page(options.html, options.scores, title, hits, shown)
+        title = options.sentence if options.sentence is not None else f"Like {name_of(options.like)}"
+        without = write_page(options.html, scores, title, hits, shown)
         if without:
             print(f"{options.html}: {without} of {len(hits)} videos have no preview", file=sys.stderr)
     return 0
@@ -144,7 +147,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace, labels:
         templated = ""
     if "label" not in templated:
         parser.error("--template must have {} where the label goes, and no other braces")
-    outputs = [path.resolve() for path in (options.scores, options.output, options.html) if path]
+    outputs = [identity(path) for path in (options.scores, options.output, options.html) if path]
     if len(set(outputs)) < len(outputs):
         parser.error("the table and what is written must be different files")
 
@@ -160,11 +163,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "scores",
         metavar="SCORES",
-        type=Path,
-        help=f"table with embeddings of frames: `{sibling(program, 'score')} --signals frames`",
+        type=path_or_url,
+        help=f"table with embeddings of frames: `{sibling(program, 'score')} --signals frames`; a path or a URL",
     )
     parser.add_argument("sentence", metavar="SENTENCE", nargs="?", help="what the videos should show")
-    parser.add_argument("--like", type=Path, metavar="VIDEO", help="find videos that look like this one")
+    parser.add_argument("--like", type=path_or_url, metavar="VIDEO", help="find videos that look like this one")
     parser.add_argument(
         "--top", type=int, default=50, metavar="N", help="how many videos, best first (default: %(default)s)"
     )
@@ -181,8 +184,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="TEXT",
         help="what is embedded for a label (default: %(default)r)",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="table of the videos found: .parquet")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="page with a preview of each video found")
+    parser.add_argument("--output", type=local_path, metavar="FILE", help="table of the videos found: .parquet")
+    parser.add_argument("--html", type=local_path, metavar="FILE", help="page with a preview of each video found")
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, else JSON lines")
     add_server_arguments(parser)
     return parser

@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
+from .._tables.here import table_here
 from .._tables.presets import COLUMNS
 from .._tables.quantities import columns_of, values_of
 from .._tables.row import NO_SCORES, PART_COLUMNS, SKIPPED_BY
-from .._tables.table import TableError, read_batches, read_metadata
+from .._tables.table import Metadata, TableError, read_batches, read_metadata
 from .._tables.verdicts import ALL_PRESETS, split_by_table
 from ..intervals import camera_intervals, label_seconds, table_clips
 from .parser import command_parser
+from .path_arguments import path_or_url
 
 NOTES = (
     "sd: standard deviation; p5, p95: percentiles. difference: second minus first, with the 95 % confidence interval "
@@ -51,8 +53,8 @@ class ScoreStatistics:
 class Summary:
     """One set of videos."""
 
-    path: Path
-    """The table."""
+    path: Path | str
+    """The table, or its URL."""
     weights: dict[str, str]
     """The weights behind the scores."""
     videos: int
@@ -108,7 +110,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
         statuses=STATUSES,
         examples=EXAMPLES,
     )
-    parser.add_argument("scores", nargs="+", type=Path, metavar="SCORES", help="one or two tables of scores")
+    parser.add_argument(
+        "scores", nargs="+", type=path_or_url, metavar="SCORES", help="one or two tables of scores, by path or URL"
+    )
     parser.add_argument(
         "--per-video", action="store_true", help="print one line per video: its scores and camera moves over time"
     )
@@ -117,18 +121,22 @@ def main(arguments: list[str] | None = None, program: str = "video-motion summar
     if len(options.scores) > 2:
         parser.error(f"{len(options.scores)} tables were given; give one, or two to compare")
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
+    summaries = []
     try:
-        if options.per_video:
-            for path in options.scores:
-                _print_videos(path, as_table)
-            return 0
-        summaries = [summarize(path) for path in options.scores]
+        for named in options.scores:
+            with table_here(named) as path:
+                if options.per_video:
+                    _print_videos(path, as_table)
+                else:
+                    summaries.append(replace(summarize(path), path=named))
     except TableError as error:
         print(error, file=sys.stderr)
         return 1
-    for path in options.scores:
-        if from_stand_ins(read_metadata(path)):
-            print(f"NOTE: {path}: the scores come from random weights and mean nothing", file=sys.stderr)
+    if options.per_video:
+        return 0
+    for summary in summaries:
+        if from_stand_ins(Metadata(summary.weights)):
+            print(f"NOTE: {summary.path}: the scores come from random weights and mean nothing", file=sys.stderr)
     if len(summaries) == 2 and summaries[0].weights != summaries[1].weights:
         print("NOTE: the two sets were scored with different weights or precisions", file=sys.stderr)
     if as_table:

@@ -14,8 +14,8 @@ class Part:
     """Its place in the list, from 0; rows that cannot be cut have none."""
     video: str
     """The file as the list names it."""
-    path: Path | None
-    """The file; None if there is none."""
+    path: Path | str | None
+    """The file, or its URL as text; None if there is none."""
     start_seconds: float | None
     """Its start; None for the first frame."""
     end_seconds: float | None

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from .._remote.copies import Copies
+from .._remote.patience import STORE_AWAY
+from ..errors import UnreadableFile
 from .errors import CutError
 from .facts import Facts
 from .files import Files
@@ -105,6 +108,7 @@ class Run:
         self._jobs = jobs
         self._threads = max(1, (os.cpu_count() or 1) // jobs)
         self._stopped = threading.Event()
+        self._copies = Copies()
         self.counts = Counts()
         """So far."""
 
@@ -123,6 +127,7 @@ class Run:
                 self._cut(place, output, listener)
             finally:
                 output.close()
+                self._copies.close()
         return self.counts
 
     def _check(self) -> str:
@@ -210,18 +215,8 @@ class Run:
             return Outcome(part, left_out=True)
         problem = part.problem or (None if part.path else "the file was not found")
         if problem is None:
-            assert part.path is not None
             partial = place.partial_file(part.index, Path(name).suffix)
-            request = {
-                "source": str(part.path.resolve()),
-                "target": str(partial),
-                "start_seconds": part.start_seconds,
-                "end_seconds": part.end_seconds,
-                "from_first_frame": part.from_first_frame,
-                "settings": asdict(self._settings),
-                "threads": self._threads,
-            }
-            answer = worker.ask(request)
+            answer = self._ask(part, partial, worker)
             if "facts" in answer:
                 facts = Facts(**answer["facts"])
                 output.commit(part, name, facts, partial)
@@ -232,3 +227,22 @@ class Run:
             problem = answer["error"]
         output.resolve(part)
         return Outcome(part, problem=problem)
+
+    def _ask(self, part: Part, partial: Path, worker: Worker) -> dict[str, Any]:
+        """What a worker answers that cuts a part into a file. Raises `CutError` if the part's store is away."""
+        try:
+            with self._copies.path_of(str(part.path)) as source:
+                request = {
+                    "source": str(Path(source).resolve()),
+                    "target": str(partial),
+                    "start_seconds": part.start_seconds,
+                    "end_seconds": part.end_seconds,
+                    "from_first_frame": part.from_first_frame,
+                    "settings": asdict(self._settings),
+                    "threads": self._threads,
+                }
+                return worker.ask(request)
+        except UnreadableFile as error:
+            if error.reason == STORE_AWAY:
+                raise CutError(f"{part.shown}: {error}; run the same command again to resume") from error
+            return {"error": str(error), "errno": None}

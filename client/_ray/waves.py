@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns of a block of items."""
+_Row = tuple[int, bytes, bytes | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def waves(items: Iterable[Item], videos: int = WAVE_VIDEOS, size: int = WAVE_BYT
     """The items in waves; they are read as needed, and the bytes that items hold are taken from them."""
     numbered: dict[int, Item] = {}
     blocks: list[pa.Table] = []
-    rows: list[tuple[int, bytes, bytes | None, float | None, float | None]] = []
+    rows: list[_Row] = []
     wave_bytes = block_bytes = 0
     for number, item in enumerate(items):
         content = None if item.content is None else item.content.take()
@@ -55,12 +56,17 @@ def waves(items: Iterable[Item], videos: int = WAVE_VIDEOS, size: int = WAVE_BYT
             wave_bytes += block_bytes
             rows, block_bytes = [], 0
         if len(numbered) == videos or wave_bytes + block_bytes >= size:
-            yield Wave(numbered, blocks + [_table(rows)] * bool(rows))
+            yield Wave(numbered, blocks + _last(rows))
             numbered, blocks, rows, wave_bytes, block_bytes = {}, [], [], 0, 0
     if numbered:
-        yield Wave(numbered, blocks + [_table(rows)] * bool(rows))
+        yield Wave(numbered, blocks + _last(rows))
 
 
-def _table(rows: list[tuple[int, bytes, bytes | None, float | None, float | None]]) -> pa.Table:
+def _last(rows: list[_Row]) -> list[pa.Table]:
+    """The block that is not full, if there is one."""
+    return [_table(rows)] if rows else []
+
+
+def _table(rows: list[_Row]) -> pa.Table:
     columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)]
     return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -153,7 +153,10 @@ class RemoteStream(io.RawIOBase):
 
 def read_remote(url: str, limit: int) -> bytes:
     """The bytes of a file. Raises `UnreadableFile`, and `InvalidRequest` if it has more than `limit` bytes."""
-    return RemoteFile(url).read(limit)
+    try:
+        return RemoteFile(url).read(limit)
+    except MemoryError as error:
+        raise UnreadableFile("cannot read the file: no memory for its bytes") from error
 
 
 def stream_remote(url: str) -> io.BufferedReader:

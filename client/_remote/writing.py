@@ -1,6 +1,10 @@
 """Writing a file to a store, whole or not at all; and where this machine keeps what belongs to it."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -38,6 +42,34 @@ def upload(local: Path, url: str) -> None:
             patience(lambda: system.mv(to, path))
     except ClientError as error:
         raise UploadError(f"{url}: cannot write it: {error}; it is on this machine as {local}") from error
+
+
+@contextmanager
+def uploading(places: Mapping[str, Path | str]) -> Iterator[dict[str, Path]]:
+    """A file of this machine for each place, by the same name; those of URLs (text) are uploaded when the block ends.
+
+    If the block raises, nothing is uploaded. Raises `UploadError`, which says where the files are that were not.
+    """
+    folders = {
+        name: Path(tempfile.mkdtemp(prefix="video-motion-")) for name, to in places.items() if isinstance(to, str)
+    }
+    files = {name: folders[name] / file_name(to) if isinstance(to, str) else to for name, to in places.items()}
+    try:
+        yield files
+    except BaseException:
+        for folder in folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    failures = []
+    for name, folder in folders.items():
+        try:
+            upload(files[name], str(places[name]))
+        except UploadError as error:
+            failures.append(str(error))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    if failures:
+        raise UploadError("\n".join(failures))
 
 
 def state_of(url: str) -> Path:

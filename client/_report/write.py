@@ -77,6 +77,7 @@ def write_report(
     table: Path,
     output: Path,
     *,
+    named: str | None = None,
     presets: Mapping[str, Preset] = ALL_PRESETS,
     drop: Sequence[str] = (),
     examples: int = 3,
@@ -86,6 +87,7 @@ def write_report(
 ) -> Report:
     """Write the page for a table of scores atomically: on an error the old file, if any, stays.
 
+    named: what the page's command lines call the table, if that is not its path: the URL of which it is a copy.
     presets: by name, with the initial cut-offs; drop: names of the presets that are on initially; if empty, those of
     the three scores and those with other cut-offs than the published ones. A verdict that is in neither has no
     examples, and is left out if the table cannot tell it;
@@ -139,7 +141,7 @@ def write_report(
     content = {
         "filterCommand": filter_command,
         "reportCommand": report_command,
-        "scoresArgument": shlex.quote(str(table)),
+        "scoresArgument": shlex.quote(named or str(table)),
         "name": table.name,
         "videos": rows.videos,
         "scored": rows.scored,

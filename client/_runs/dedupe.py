@@ -9,13 +9,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .._inputs.item import Item
+from .._remote.addresses import is_remote
+from .._remote.reading import read_remote
+from .._sdk.request import MAX_BYTES
 from .._sdk.result import Score
-from .._shards.opening import open_stream
 from .._tables.journal import Journal
 from .._tables.row import Row
 from ..errors import ClientError
 from .part_times import item_parameters
-from .run import VideoResult
+from .run import Scoring, VideoResult
 
 _READ_BYTES = 1 << 20
 
@@ -41,7 +43,7 @@ class Dedupe:
 
     def __init__(
         self,
-        score: Callable[[Item], VideoResult],
+        score: Scoring,
         row_of: Callable[[VideoResult], Row],
         journal: Journal,
         parameters: Mapping[str, float],
@@ -60,10 +62,16 @@ class Dedupe:
         """The same by the keys of their items."""
 
     def score(self, item: Item) -> VideoResult | Duplicate:
-        """The result of a video."""
-        content = self._content_of(item)
+        """The result of a video. One in a store is read once: for its hash, and to be sent."""
+        data = None
+        if item.content is None and item.problem is None and is_remote(item.path):
+            try:
+                data = read_remote(item.path, MAX_BYTES)
+            except ClientError as error:
+                return VideoResult(item, error)
+        content = self._content_of(item, data)
         if content is None:
-            return self._score(item)
+            return self._score(item, data)
         while True:
             with self._lock:
                 first = self._first.get(content)
@@ -79,7 +87,7 @@ class Dedupe:
                     item.content.take()
                 return Duplicate(item, *known)
         try:
-            video = self._score(item)
+            video = self._score(item, data)
             scored = (self._row_of(video), video.result) if isinstance(video.result, Score) else None
         except BaseException:
             self.forget(item)
@@ -101,11 +109,12 @@ class Dedupe:
             if content := self._contents.pop(item.key, None):
                 self._first.pop(content, None)
 
-    def _content_of(self, item: Item) -> str | None:
+    def _content_of(self, item: Item, data: bytes | None) -> str | None:
         """The hash of the bytes, the parameters and the weights; None if the bytes cannot be read."""
         if item.problem is not None:
             return None
-        digest = _digest_of_file(item.path) if item.content is None else hashlib.sha256(item.content.data).hexdigest()
+        known = data if item.content is None else item.content.data
+        digest = _digest_of_file(item.path) if known is None else hashlib.sha256(known).hexdigest()
         if digest is None:
             return None
         asked = [digest, item_parameters(self._parameters, item), self._weights]
@@ -118,9 +127,9 @@ def _digest_of_file(path: str) -> str | None:
         if os.path.exists(path) and not os.path.isfile(path):
             return None  # a pipe would wait for its writer
         digest = hashlib.sha256()
-        with open_stream(path) as file:
+        with open(path, "rb") as file:
             while data := file.read(_READ_BYTES):
                 digest.update(data)
         return digest.hexdigest()
-    except (ClientError, OSError, ValueError):
+    except (OSError, ValueError):
         return None

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from .._first_pass.first_pass import FirstPass, SkippedVideo
 from .._first_pass.look import Look
@@ -33,6 +33,13 @@ class VideoResult:
     """Its score, or why it has none."""
     look: Look | None = None
     """What a first pass saw of it, if it looked to the end."""
+
+
+class Scoring(Protocol):
+    """Scores one video."""
+
+    def __call__(self, item: Item, data: bytes | None = None) -> VideoResult:
+        """data: the encoded file, if it was read already."""
 
 
 R = TypeVar("R")
@@ -141,19 +148,21 @@ def scoring(
     parameters: dict[str, float],
     signals: SignalOptions | None = None,
     first_pass: FirstPass | None = None,
-) -> Callable[[Item], VideoResult]:
+) -> Scoring:
     """A function that scores one video with these parameters and those of its part; `signals` must be settled.
 
     first_pass: looks at each video first; those that it skips are not sent.
     """
     named = {} if signals is None else signals.arguments()
 
-    def score(item: Item) -> VideoResult:
+    def score(item: Item, data: bytes | None = None) -> VideoResult:
         if item.problem is not None:
             return VideoResult(item, item.problem)
         if selects_part_twice(item, parameters):
             return VideoResult(item, InvalidRequest(TWO_PARTS, reason="invalid_parameter"))
-        video = item.path if item.content is None else item.content.take()
+        video: str | bytes = item.path if item.content is None else item.content.take()
+        if data is not None:
+            video = data
         if first_pass is not None and isinstance(video, str) and is_remote(video):
             try:
                 video = read_remote(video, MAX_BYTES)  # once, for both

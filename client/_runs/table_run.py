@@ -12,6 +12,7 @@ from .._first_pass.look import NO_LOOK
 from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
+from .._inputs.remote import PASSING
 from .._inputs.skipped import Skipped
 from .._remote.patience import STORE_AWAY
 from .._sdk.client import Client
@@ -20,14 +21,14 @@ from .._sdk.signals import NotServed
 from .._tables.journal import Journal, Terms
 from .._tables.output import Output, OutputError, output_for
 from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_row, skipped_row
-from ..errors import ClientError, ServerAway, ServerUnavailable
+from ..errors import ClientError, ServerAway, ServerUnavailable, UnreadableFile
 from .dedupe import Dedupe, Duplicate
 from .destination import Destination, destination_of
 from .interruption import interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .phrases import phrases_of
 from .progress import ProgressBar
-from .run import TWO_PARTS, Run, VideoResult, scoring, selects_part_twice
+from .run import TWO_PARTS, Run, Scoring, VideoResult, scoring, selects_part_twice
 from .signal_options import SignalOptions
 
 
@@ -198,6 +199,10 @@ class TableRun:
             try:
                 for result in run:
                     self._take(result, run, retry_failed)
+            except UnreadableFile as error:
+                if error.reason not in PASSING:
+                    raise
+                self.stopped = self.stopped or str(error)  # a list broke off: what it named before is in the table
             finally:
                 self.output.finish()
         self.progress.close()
@@ -276,7 +281,7 @@ class TableRun:
             row |= NO_LOOK if video.look is None else video.look.as_row()
         return row
 
-    def _scoring(self) -> Callable[[Item], VideoResult]:
+    def _scoring(self) -> Scoring:
         return scoring(self.client, self.parameters, self.signals, self.first_pass)
 
     def _reason_to_stop(self, result: Score | SkippedVideo | ClientError | None) -> str:

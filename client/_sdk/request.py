@@ -148,10 +148,7 @@ def read_video(video: Video) -> NDArray[np.uint8]:
         return np.frombuffer(video, np.uint8)[None]
     path = path_of(video)
     if is_remote(path):
-        try:
-            return read_video(read_remote(path, MAX_BYTES))
-        except MemoryError as error:
-            raise UnreadableFile("cannot read the file: no memory for its bytes") from error
+        return read_video(read_remote(path, MAX_BYTES))
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):

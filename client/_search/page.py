@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._report.previews import PREVIEW_SECONDS, Preview, Segment, make_previews
+from .._tables.found import place_of
 from .._tables.replace import replacing
 from .hits import Hit
 
@@ -56,20 +57,12 @@ def write_page(output: Path, table: Path, title: str, hits: Sequence[Hit], rows:
 
 def _segment(hit: Hit, row: dict[str, Any], table: Path) -> Segment | None:
     """The seconds around the best frame; the first of the part if it is not known which."""
-    video = row["video"]
-    path = next((path for path in (Path(video), table.parent / video) if _is_file(path)), None)
+    path = place_of(row["video"], table)
     if path is None:
         return None
     start = row["start_seconds"] or 0.0
     begin = start if hit.best_seconds is None else max(0.0, hit.best_seconds - PREVIEW_SECONDS / 2)
     return Segment(path, round(begin, 3), round(begin + PREVIEW_SECONDS, 3))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False
 
 
 def _item(rank: int, hit: Hit, row: dict[str, Any], preview: Preview) -> str:

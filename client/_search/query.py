@@ -38,7 +38,7 @@ def of_texts(client: Client, texts: Sequence[str]) -> tuple[NDArray[np.float32],
     return np.stack([unit(each.embedding) for each in embedded]), embedded
 
 
-def of_video(client: Client, video: Path, frames: int | None) -> NDArray[np.float32]:
+def of_video(client: Client, video: Path | str, frames: int | None) -> NDArray[np.float32]:
     """(1, dimensions) float32: the direction of the mean of a video's frames, each of unit length."""
     score = client.score(video, signals=("frames",), heads=(), **({} if frames is None else {"frames": frames}))
     assert score.frames is not None
