@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from .._counted import counted
 from .._first_pass.first_pass import FirstPass, SkippedVideo
 from .._first_pass.look import NO_LOOK
 from .._inputs.errors import InputError
@@ -45,6 +46,16 @@ Engine = Callable[[Iterator[Item], dict[str, float], SignalOptions | None], Resu
 RESUME = "run the same command again to resume"
 
 
+@dataclass(frozen=True)
+class Again:
+    """Which videos of a table are scored again, beside those that it lacks. For Parquet, which is written whole."""
+
+    failed: bool = False
+    """Those that failed."""
+    changed: bool = False
+    """Those of which the inputs keep something else than the table has."""
+
+
 def journal_of(output: Path) -> Path:
     """The path of an output's journal."""
     return destination_of(output).journal
@@ -64,6 +75,7 @@ def run_table(
     engine: Engine | None = None,
     dedupe: bool = False,
     first_pass: FirstPass | None = None,
+    again: Again = Again(),
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -74,6 +86,7 @@ def run_table(
     engine: what scores; None: this process, with `in_flight` threads.
     dedupe: whether videos with the same bytes are scored once; only without an engine.
     first_pass: looks at the videos first, in this process alone: not with an engine.
+    again: which videos of the table to score as well; not with `retry_failed`.
     Raises `InputError`, `OutputError`, `JournalError`, `UploadError`, and `ClientError` if no server answers at the
     start.
     """
@@ -113,6 +126,7 @@ def run_table(
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
             run.first_pass = first_pass
+            run.again = again
             if dedupe:
                 run.dedupe_by(terms)
             run.name = to.name
@@ -149,6 +163,12 @@ class TableRun:
         """Whether rows say in words how the video moves."""
         self.first_pass: FirstPass | None = None
         """What looks at the videos before they are sent."""
+        self.again = Again()
+        """Which videos of the table are scored again."""
+        self.changed: set[bytes] = set()
+        """Keys of those that have changed."""
+        self.replaced: set[bytes] = set()
+        """Keys of the videos whose rows are replaced."""
         self.engine = engine
         self.dedupe: Dedupe | None = None
         self.duplicates = 0
@@ -203,7 +223,8 @@ class TableRun:
         self.progress.close()
         if inputs is None and (count := self.journal.unnamed_failures()):
             why = "only manifests and shards have them: name these too"
-            self.progress.say(f"{count:,} failures were not retried, {why}")
+            were = "was" if count == 1 else "were"
+            self.progress.say(f"{counted(count, 'failure')} {were} not retried, {why}")
         return self._conclude(interruption.status)
 
     def _wanted(self, items: Iterator[Item], retry_failed: bool) -> Iterator[Item]:
@@ -228,7 +249,14 @@ class TableRun:
             if place in self.in_flight:
                 return False
             found = self.journal.find_place(place)
-        return found is None if not retry_failed else found is not None and found.failed
+        if found is None or retry_failed:
+            return found is None if not retry_failed else found is not None and found.failed
+        if self.again.changed and dict(item.kept) != self.journal.kept(item):
+            self.changed.add(item.key)
+        elif not (self.again.failed and found.failed):
+            return False
+        self.replaced.add(item.key)
+        return True
 
     def _take(self, video: VideoResult | Duplicate, run: Results, retry_failed: bool) -> None:
         item = video.item
@@ -250,7 +278,7 @@ class TableRun:
         elif isinstance(result, SkippedVideo):
             self.skipped_videos += 1
         content = self.dedupe.content(item) if self.dedupe and not isinstance(video, Duplicate) else None
-        if retry_failed:
+        if retry_failed or item.key in self.replaced:
             self.journal.replace(item, row, content)
         else:
             self.output.add(self.journal.add(item, row, self.output.position, content), row)
@@ -296,17 +324,24 @@ class TableRun:
     def _conclude(self, interrupted: int) -> int:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
+        if self.changed:
+            were = "was" if len(self.changed) == 1 else "were"
+            self.progress.say(
+                f"{counted(len(self.changed), 'video')} changed since the last run, and {were} scored again"
+            )
         if self.skipped_videos:
-            self.progress.say(f"the first pass skipped {self.skipped_videos:,} videos")
+            self.progress.say(f"the first pass skipped {counted(self.skipped_videos, 'video')}")
         rows, failures = self.journal.count(), self.journal.count(failed=True)
         if self.duplicates:
-            self.progress.say(f"{self.duplicates:,} videos have the bytes of another one, and were not sent")
+            have = "has" if self.duplicates == 1 else "have"
+            were = "was" if self.duplicates == 1 else "were"
+            duplicates = counted(self.duplicates, "video")
+            self.progress.say(f"{duplicates} {have} the bytes of another one, and {were} not sent")
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
-        if self.stopped or interrupted or failures or self.progress.shown:
-            resume = f"; {RESUME}" if self.stopped or interrupted else ""
-            retry = " (retry them with --retry-failed)" if failures and not resume else ""
-            self.progress.say(f"{self.name}: {rows:,} videos, {failures:,} failed{retry}{resume}")
+        resume = f"; {RESUME}" if self.stopped or interrupted else ""
+        retry = " (retry them with --retry-failed)" if failures and not resume else ""
+        self.progress.say(f"{self.name}: {counted(rows, 'video')}, {failures:,} failed{retry}{resume}")
         return interrupted or (1 if self.stopped or failures or self.skipped.trouble_count else 0)
 
 
@@ -319,7 +354,7 @@ def notice_for(weights: Weights, signals: SignalOptions | None) -> str | None:
     """A warning about the weights behind what is asked for."""
     if signals is None:
         return weights.notice
-    return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads).values())
+    return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads))
 
 
 def served(weights: Weights, signals: SignalOptions | None) -> dict[str, str]:
