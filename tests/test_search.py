@@ -199,7 +199,7 @@ def test_the_page_shows_the_second_that_fits(tmp_path: Path, capsys: pytest.Capt
     status, found, err = run(capsys, scores, SENTENCE, "--html", page)
     assert status == 0
     assert [hit["video"] for hit in found] == list(videos)
-    assert err == f"{page}: 1 of 2 videos have no preview\n"
+    assert err == f"{page}: 1 of 2 videos has no preview\n"
     content = page.read_text()
     assert content.count('<video src="data:video/mp4;base64,') == 1
     assert "best at 2.0 s" in content

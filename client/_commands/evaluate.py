@@ -158,11 +158,11 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for each in result["sets"]:
         lines.append(
-            f"{each['table']}   {each['rows']:,} rows, {each['without_embeddings']:,} without embeddings, "
+            f"{each['table']}   {counted(each['rows'], 'row')}, {each['without_embeddings']:,} without embeddings, "
             f"{each['without_captions']:,} more without a caption"
         )
         for caption, found in each["captions"].items():
-            cut = f"   {found['texts_cut']:,} texts cut" if found["texts_cut"] else ""
+            cut = f"   {counted(found['texts_cut'], 'text')} cut" if found["texts_cut"] else ""
             lines.append(
                 f"  {caption:20} n {found['count']:>8,}   mean {found['mean']:7.3f} {_interval(found, 'mean')}   "
                 f"median {found['median']:7.3f}{cut}"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .._counted import counted
 from .._optional import missing
 from .._sdk.client import Client
 from .._search.errors import SearchError
@@ -106,7 +107,8 @@ def _search(client: Client, options: argparse.Namespace, metadata: Metadata, lab
         title = options.sentence if options.sentence is not None else f"Like {options.like.name}"
         without = write_page(options.html, options.scores, title, hits, shown)
         if without:
-            print(f"{options.html}: {without} of {len(hits)} videos have no preview", file=sys.stderr)
+            have = "has" if without == 1 else "have"
+            print(f"{options.html}: {without} of {counted(len(hits), 'video')} {have} no preview", file=sys.stderr)
     return 0
 
 
