@@ -1,9 +1,11 @@
 """The command `judge`."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +28,7 @@ from fixtures.browser import Browser
 from fixtures.score_tables import METADATA, write_scores
 from fixtures.synthetic import encode
 from server import Server
+from tests.stub_server import Answer, StubConnection, answer_everything
 
 Clips = list[tuple[float, float, list[str]]]
 FAST, STILL = (1.5, 1.0, 0.2), (0.1, 0.1, 0.0)
@@ -431,36 +434,92 @@ def test_a_folder_is_scored_first(server: Server, tmp_path: Path, capsys: pytest
     command = [str(prompts), str(folder), "--output", str(tmp_path / "judge.html"), "--url", server.url]
     assert main(command) == 0
     assert f"{folder}: 3 videos of 2 prompts" in capsys.readouterr().out
-    (table,) = tmp_path.glob("ours-*.scores.parquet")
+    assert len(list(tmp_path.glob("ours-*.scores.parquet"))) == 1
     assert main(command) == 0  # from the table
-    assert "scored again" not in capsys.readouterr().err
-    # What changed is scored again, what is new is added, what is gone is left out, each said.
-    (folder / "a dog runs-0.mp4").write_bytes(encode(40, width=64, height=48))
-    (folder / "a dog runs-2.mp4").write_bytes(b"no video")
-    (folder / "a dog runs-1.mp4").unlink()
-    assert main([*command, "--json", str(tmp_path / "judge.json")]) == 1
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two videos, whose content is their names."""
+    path = tmp_path / "ours"
+    path.mkdir()
+    for name in ("one", "two"):
+        (path / f"{name}.mp4").write_text(name)
+    return path
+
+
+@pytest.fixture
+def judged(tmp_path: Path, folder: Path) -> list[str]:
+    """A command line that judges them."""
+    prompts = write_prompts(tmp_path / "p.csv", "prompt\none\ntwo\n")
+    return [str(prompts), str(folder), *("--output", str(tmp_path / "j.html"), "--json", str(tmp_path / "j.json"))]
+
+
+def test_files_that_changed_are_scored_again_and_those_that_are_gone_left_out(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = answer_everything(monkeypatch)
+    assert main(judged) == 0
+    assert sorted(connection.videos) == [b"one", b"two"]
+    (table,) = folder.parent.glob("ours-*.scores.parquet")
+    assert main(judged) == 0
+    assert len(connection.videos) == 2
+    (folder / "one.mp4").write_text("another")
+    status = (folder / "two.mp4").stat()
+    (folder / "two.mp4").write_text("new")  # as long as before, and restored with an older time
+    os.utime(folder / "two.mp4", ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    (folder / "two-2.mp4").write_text("more")
+    capsys.readouterr()
+    assert main(judged) == 0
     said = capsys.readouterr()
-    assert f"{folder}: 2 videos of 2 prompts" in said.out
-    assert "1 video changed since the last run, and was scored again\n" in said.err
+    assert sorted(connection.videos[2:]) == [b"another", b"more", b"new"]
+    assert "2 videos changed since the last run, and were scored again\n" in said.err
+    assert f"{folder}: 3 videos of 2 prompts" in said.out
+    (folder / "two.mp4").unlink()
+    assert main(judged) == 0
+    said = capsys.readouterr()
     assert f"1 video of {table} is not in {folder} any more, and left out\n" in said.err
-    assert f"{folder}: 1 video has no scores\n" in said.err
-    rows = {Path(row["video"]).name: row for row in parquet.read_table(table).to_pylist()}
-    assert rows["a dog runs-0.mp4"]["frames"] == 40
-    (generator,) = json.loads((tmp_path / "judge.json").read_text())["generators"]
-    assert list(generator["failed"]) == [str(folder / "a dog runs-2.mp4")]
-    # A failure is tried again on request, also if its file looks the same.
-    assert main([*command, "--retry-failed"]) == 1
-    assert "a dog runs-2.mp4: " in capsys.readouterr().err
-    (folder / "a dog runs-2.mp4").unlink()
-    # Another folder of the same name has a table of its own.
-    other = tmp_path / "other" / "ours"
+    assert f"{folder}: 2 videos of 2 prompts" in said.out
+    rows = parquet.read_table(table).to_pylist()
+    assert sorted(Path(row["video"]).name for row in rows) == ["one.mp4", "two-2.mp4", "two.mp4"]
+
+
+def test_folders_of_the_same_name_have_tables_of_their_own(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_everything(monkeypatch)
+    other = folder.parent / "other" / "ours"
     other.mkdir(parents=True)
-    (other / "a cat, zoom in.mp4").write_bytes(encode(20, width=64, height=48))
-    assert main([str(prompts), str(folder), str(other), *command[2:]]) == 1  # a prompt without a video
+    (other / "one.mp4").write_text("other")
+    assert main([*judged[:2], str(other), *judged[2:]]) == 1  # a prompt without a video
     said = capsys.readouterr()
     assert f"{folder}: 2 videos of 2 prompts" in said.out
     assert f"{other}: 1 video of 1 prompt" in said.out
-    assert len(list(tmp_path.glob("ours-*.scores.parquet"))) == 2
+    assert f"video-motion judge: {other}: 1 prompt has no video\nvideo-motion judge: {other}: two\n" in said.err
+    assert len(list(folder.parent.glob("ours-*.scores.parquet"))) == 2
+
+
+def test_failures_are_tried_again_on_request(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = answer_everything(monkeypatch)
+    infer = type(connection).infer
+
+    def fail(self: StubConnection, model_name: str, inputs: list[Any], **options: Any) -> Answer:
+        broken = model_name == "video_motion" and inputs[0]._get_content() == b"two"
+        answer = infer(self, model_name, inputs, **options)
+        return Answer({}) if broken else answer
+
+    monkeypatch.setattr(type(connection), "infer", fail)
+    assert main(judged) == 1
+    content = json.loads((folder.parent / "j.json").read_text())["generators"][0]
+    assert (list(content["failed"]), content["missing"]) == ([str(folder / "two.mp4")], [])
+    monkeypatch.setattr(type(connection), "infer", infer)
+    assert main(judged) == 1
+    assert main([*judged, "--retry-failed"]) == 0
+    assert [video for video in connection.videos if video == b"two"] == [b"two"] * 2
+    assert main(judged) == 0
+    assert "has no scores" not in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.heavy
