@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 from client._commands.judge import main
 from client._judge.errors import JudgeError
 from client._judge.flow import dynamic
-from client._judge.judgement import compare, judge
+from client._judge.judgement import Failed, compare, judge
 from client._judge.measure_flow import is_dynamic
 from client._judge.observed import match, read_observed
 from client._judge.prompts import Prompt, read_prompts
@@ -202,7 +202,7 @@ def test_what_was_asked_and_what_is_shown(prompts: list[Prompt], table: Path) ->
     failed = match(prompts, {video: (video, why) for video, why in scored.failed.items()})
     found = judge("ours", prompts, match(prompts, scored.videos), failed=failed, labels=scored.metadata.labels)
     assert (found.prompts, found.videos, found.missing) == (4, 5, [])
-    assert found.failed == {"v/five.mp4": "the file is empty"}
+    assert found.failed == [Failed("v/five.mp4", "five", "the file is empty")]
     assert [(each.video, each.prompt, each.moves, each.observed) for each in found.missed] == [
         ("v/one-1.mp4", "one", ["pan_left"], "tilt_up")
     ]
@@ -374,7 +374,7 @@ def test_the_command_writes_page_and_json(table: Path, tmp_path: Path, capsys: p
     assert said.out.startswith(f"{table}: 3 videos of 2 prompts\n")
     (generator,) = json.loads(content.read_text())["generators"]
     assert [each["move"] for each in generator["adherence"]] == ["pan_left", "static", "all"]
-    assert generator["failed"] == {"v/five.mp4": "the file is empty"}
+    assert generator["failed"] == [{"video": "v/five.mp4", "prompt": "five", "why": "the file is empty"}]
     assert generator["missed"] == [
         {"video": "v/one-1.mp4", "prompt": "one", "moves": ["pan_left"], "observed": "tilt_up"}
     ]
@@ -513,7 +513,7 @@ def test_failures_are_tried_again_on_request(
     monkeypatch.setattr(type(connection), "infer", fail)
     assert main(judged) == 1
     content = json.loads((folder.parent / "j.json").read_text())["generators"][0]
-    assert (list(content["failed"]), content["missing"]) == ([str(folder / "two.mp4")], [])
+    assert ([each["video"] for each in content["failed"]], content["missing"]) == ([str(folder / "two.mp4")], [])
     monkeypatch.setattr(type(connection), "infer", infer)
     assert main(judged) == 1
     assert main([*judged, "--retry-failed"]) == 0

@@ -184,7 +184,7 @@ def _warn(program: str, judgement: Judgement) -> None:
         print(f"NOTE: {judgement.name}: {note}", file=sys.stderr)
     for sentence in _named("prompt", "no video", judgement.missing):
         print(f"{program}: {judgement.name}: {sentence}", file=sys.stderr)
-    failed = [f"{video}: {why}" for video, why in judgement.failed.items()]
+    failed = [f"{each.video}: {each.why}" for each in judgement.failed]
     for sentence in _named("video", "no scores", failed):
         print(f"{program}: {judgement.name}: {sentence}", file=sys.stderr)
 
@@ -203,9 +203,9 @@ def _summary(judgement: Judgement) -> str:
     for each in judgement.adherence:
         share = NOT_TOLD if each.share is None else _percent(each.share)
         lines.append(f"  {each.move:14} {counted(each.videos, 'video'):>12}  {share}")
-    for name, share in (("moving", judgement.moving), ("dynamic degree", judgement.dynamic_degree)):
-        if share is not None:
-            lines.append(f"  {name:27} {_percent(share)}")
+    for name, found in (("moving", judgement.moving), ("dynamic degree", judgement.dynamic_degree)):
+        if found is not None:
+            lines.append(f"  {name:27} {_percent(found)}")
     return "\n".join(lines)
 
 

@@ -38,6 +38,18 @@ class Missed:
     """Its move of most seconds; `none` if there is none."""
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A video that has no scores."""
+
+    video: str
+    """Its path, as in the table."""
+    prompt: str
+    """The prompt."""
+    why: str
+    """The error of its row."""
+
+
 @dataclass
 class Judgement:
     """A generator."""
@@ -66,8 +78,8 @@ class Judgement:
     """The videos that do not show what was asked for."""
     not_told: list[str]
     """Requested moves whose labels the weights lack: no video can be said to show or to miss them."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Videos of prompts that have no scores, and why."""
+    failed: list[Failed] = field(default_factory=list)
+    """Videos of prompts that have no scores."""
     weights: dict[str, str] = field(default_factory=dict)
     """Where the weights come from, by network; empty if the table does not say."""
     parameters: dict[str, float] = field(default_factory=dict)
@@ -134,7 +146,11 @@ def judge(
         moving=wilson(sum(not video.is_static for video in videos), len(videos)),
         missed=list(_missed(asked, not_told)),
         not_told=not_told,
-        failed=dict(chain.from_iterable(without)),
+        failed=[
+            Failed(video, prompt.text, why)
+            for prompt, found in zip(prompts, without, strict=True)
+            for video, why in found
+        ],
     )
     if dynamic is not None:
         _add_dynamic_degree(judgement, videos, dynamic)

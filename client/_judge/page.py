@@ -46,7 +46,8 @@ def _judgement(judgement: Judgement) -> str:
     if judgement.failed:
         have = "has" if len(judgement.failed) == 1 else "have"
         parts.append(f"<p>{counted(len(judgement.failed), 'video')} {have} no scores:</p>")
-        parts.append(_table(("video", "why"), [list(each) for each in list(judgement.failed.items())[:FAILURES_SHOWN]]))
+        rows = [[each.video, each.prompt, each.why] for each in judgement.failed[:FAILURES_SHOWN]]
+        parts.append(_table(("video", "prompt", "why"), rows))
     if judgement.adherence:
         rows = [[each.move, str(each.videos), *_shown(each)] for each in judgement.adherence]
         parts += ["<h3>Requested moves that are shown</h3>", _table(("move", "videos", "share (95 %)", ""), rows)]
