@@ -1,7 +1,8 @@
 """Scores videos into a table. A killed run can resume: no video is lost, none is in the table twice."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from .._inputs.errors import InputError
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.skipped import Skipped
+from .._remote.addresses import is_remote
 from .._remote.patience import STORE_AWAY
 from .._sdk.client import Client
 from .._sdk.result import Score, Weights, notice_of, weights_of_signals
@@ -95,6 +97,7 @@ def run_table(
     if retry_failed and not to.journal.exists():
         raise OutputError(f"{to.name}: nothing to retry, {to.journal.name} does not exist")
     weights = client.weights()
+    written = _last_written(to)
     with closing(Journal(to.journal)) as journal:
         # Every run begins its journal before it creates the output. A copy without the file -wal beside it lost that.
         if to.path.exists() and journal.terms is None:
@@ -127,6 +130,9 @@ def run_table(
             run.phrases = phrases
             run.first_pass = first_pass
             run.again = again
+            if not again.changed:
+                run.written = written
+                run.rows_before = journal.count()
             if dedupe:
                 run.dedupe_by(terms)
             run.name = to.name
@@ -169,6 +175,12 @@ class TableRun:
         """Keys of those that have changed."""
         self.replaced: set[bytes] = set()
         """Keys of the videos whose rows are replaced."""
+        self.written: float | None = None
+        """When the table was last written before this run, in seconds; None if files are not compared with that."""
+        self.rows_before = 0
+        """Rows that it then had."""
+        self.newer = 0
+        """Files that are newer, and keep their scores."""
         self.engine = engine
         self.dedupe: Dedupe | None = None
         self.duplicates = 0
@@ -234,6 +246,7 @@ class TableRun:
                 raise InputError(f"{item.shown}: {TWO_PARTS}")
             if item.unread or not self._is_to_score(item, retry_failed):
                 self.progress.skip()
+                self.newer += self._is_newer(item)
                 continue
             self.in_flight.update(_identities(item))
             yield item
@@ -257,6 +270,18 @@ class TableRun:
             return False
         self.replaced.add(item.key)
         return True
+
+    def _is_newer(self, item: Item) -> bool:
+        """Whether the file of an item that an earlier run scored has changed since the table was written."""
+        if self.written is None or item.content is not None or item.member or is_remote(item.path):
+            return False
+        try:
+            if os.stat(item.path).st_mtime <= self.written:
+                return False
+        except (OSError, ValueError):  # gone, or with a zero byte
+            return False
+        found = self.journal.find(item)
+        return found is not None and not found.failed and found.row_id <= self.rows_before
 
     def _take(self, video: VideoResult | Duplicate, run: Results, retry_failed: bool) -> None:
         item = video.item
@@ -324,6 +349,12 @@ class TableRun:
     def _conclude(self, interrupted: int) -> int:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
+        if self.newer:
+            are, keep, them = ("is", "keeps its", "it") if self.newer == 1 else ("are", "keep their", "them")
+            self.progress.say(
+                f"NOTE: {counted(self.newer, 'file')} {are} newer than the table, and {keep} old scores: to score "
+                f"{them} again, choose another name for the output"
+            )
         if self.changed:
             were = "was" if len(self.changed) == 1 else "were"
             self.progress.say(
@@ -343,6 +374,15 @@ class TableRun:
         retry = " (retry them with --retry-failed)" if failures and not resume else ""
         self.progress.say(f"{self.name}: {counted(rows, 'video')}, {failures:,} failed{retry}{resume}")
         return interrupted or (1 if self.stopped or failures or self.skipped.trouble_count else 0)
+
+
+def _last_written(to: Destination) -> float | None:
+    """When an earlier run wrote to the table or its journal, in seconds; None if there was none."""
+    found = []
+    for path in (to.path, to.journal, to.journal.with_name(f"{to.journal.name}-wal")):
+        with suppress(OSError):
+            found.append(path.stat().st_mtime)
+    return max(found, default=None)
 
 
 def _identities(item: Item) -> set[bytes]:
