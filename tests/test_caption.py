@@ -119,7 +119,7 @@ def test_a_model_sees_frames_the_older_caption_and_the_motion(
         "attempts": 1,
     }
     out, err = capfd.readouterr()
-    assert err == f"{tmp_path}/captions.parquet: 1 videos, 0 failed; {TOKENS} tokens\n"
+    assert err == f"{tmp_path}/captions.parquet: 1 video, 0 failed; {TOKENS} tokens\n"
     assert_no_key(tmp_path, out, err)
 
 
@@ -256,7 +256,7 @@ def test_what_no_video_can_overcome_stops_the_run(
         assert server.count() <= 2 * 7
         out, err = capfd.readouterr()
         assert f"stopped: {sentence}\n" in err
-        assert "0 videos, 0 failed; 0 tokens; run the same command again to resume" in err
+        assert "0 of 50 videos, 0 failed; 0 tokens; run the same command again to resume" in err
         assert rows_of(tmp_path) == []
         assert_no_key(tmp_path, out, err)
         server.reply = always(GOOD)
@@ -308,7 +308,9 @@ def test_a_budget_of_tokens_holds_for_all_runs(tmp_path: Path, capfd: pytest.Cap
         budget = ("--in-flight", 1, "--max-cost-tokens", 5 * TOKENS)
         assert command.main(arguments(server, tmp_path, 20, *budget)) == 1
         assert server.count() == 5
-        assert "stopped: 50 tokens were used, --max-cost-tokens is 50\n" in capfd.readouterr().err
+        err = capfd.readouterr().err
+        assert "stopped: 50 tokens were used, --max-cost-tokens is 50\n" in err
+        assert "5 of 20 videos, 0 failed; 50 tokens; raise --max-cost-tokens to go on\n" in err
         assert command.main(arguments(server, tmp_path, 20, *budget)) == 1
         assert server.count() == 5
         assert command.main(arguments(server, tmp_path, 20, "--max-cost-tokens", 1000)) == 0
@@ -343,7 +345,7 @@ def test_ctrl_c_writes_what_is_there(
         assert command.main(line) == 130
         count = len(rows_of(tmp_path))
         assert 3 <= count == len(begun) <= 5  # what was in flight came
-        said = f"{count} videos, 0 failed; {count * TOKENS} tokens; run the same command again to resume\n"
+        said = f"{count} of 30 videos, 0 failed; {count * TOKENS} tokens; run the same command again to resume\n"
         assert said in capfd.readouterr().err
         assert command.main(line) == 0
     assert len(begun) == len(set(begun)) == len(rows_of(tmp_path)) == 30
@@ -415,6 +417,14 @@ def test_a_table_is_not_resumed_with_other_terms(
         prompt.write_text("say something")
         assert command.main([*line, "--prompt", str(prompt)]) == 1
         assert "was begun with another prompt" in capfd.readouterr().err
+        other = tmp_path / "other.csv"
+        other.write_text((tmp_path / "old.csv").read_text().replace("caption", "title"))
+        assert command.main([*line, "--texts", str(other), "--caption", "title"]) == 1
+        assert "was begun with another list of captions and column of captions: choose" in capfd.readouterr().err
+        elsewhere = (tmp_path / "elsewhere.parquet").absolute()
+        elsewhere.write_bytes((tmp_path / "kept.parquet").read_bytes())
+        assert command.main([str(elsewhere), *line[1:]]) == 1
+        assert "was begun with another table: choose" in capfd.readouterr().err
         (tmp_path / "captions.parquet.journal").unlink()
         assert command.main(line) == 1
         assert "exists, but captions.parquet.journal does not: choose another name" in capfd.readouterr().err
@@ -442,6 +452,40 @@ def test_a_column_of_the_table_has_the_older_caption(tmp_path: Path) -> None:
         prompts = sorted(prompt_of(request) for request in server.requests)
     assert "An older caption of the video is: one" in prompts[0] + prompts[1]
     assert sum("older caption of" in prompt for prompt in prompts) == 1
+
+
+@pytest.mark.usefixtures("without_videos")
+def test_a_column_that_is_nowhere_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = table(tmp_path, 1)
+    parquet.write_table(parquet.read_table(path).append_column("title", [["one"]]), path)
+    with chat_server(always(GOOD)) as server:
+        line = [str(path), "--api", server.url, "--model", "m", "--output", str(tmp_path / "captions.parquet")]
+        assert command.main([*line, "--caption", "titel"]) == 1
+        assert f"{path} has no column titel (it has title): name another one, or a list" in capfd.readouterr().err
+        assert server.count() == 0
+        assert not (tmp_path / "captions.parquet").exists()
+        assert command.main(line) == 0  # without the option, no older caption is needed
+
+
+@pytest.mark.usefixtures("without_videos")
+def test_lines_that_kept_a_caption_have_it(tmp_path: Path) -> None:
+    row = {"video": "a.mp4", "kept": {"alt": "old"}, "camera": [], "info": {}}
+    (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
+    with chat_server(always(GOOD)) as server:
+        line = ["--api", server.url, "--model", "m", "--output", tmp_path / "captions.parquet", "--caption", "alt"]
+        assert command.main([str(tmp_path / "s.jsonl"), *map(str, line)]) == 0
+        assert "An older caption of the video is: old" in prompt_of(server.requests[0])
+
+
+def test_a_failure_names_the_part(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    parts = [(0.0, 2.0), (2.0, None), (None, None)]
+    path = write_scores(tmp_path / "p.parquet", [(1.0, 1.0, 0.1)] * 3, videos=["a.mp4"] * 3, parts=parts)
+    with chat_server(always(GOOD)) as server:
+        line = [str(path), "--api", server.url, "--model", "m", "--output", str(tmp_path / "captions.parquet")]
+        assert command.main(line) == 1
+    err = capfd.readouterr().err
+    for name in ("a.mp4, 0 to 2 s", "a.mp4, from 2 s", "a.mp4"):
+        assert f"{name}: the file was not found\n" in err
 
 
 def test_a_template_leaves_out_what_a_video_does_not_have(tmp_path: Path) -> None:
@@ -473,7 +517,10 @@ def test_the_rules() -> None:
         (["--max-cost-tokens", "0"], "--max-cost-tokens is 0, it must be at least 1"),
         (["--timeout", "0"], "--timeout is 0, it must be above 0"),
         (["--output", "a.csv"], "--output a.csv must end in .parquet or .jsonl"),
-        (["--output", "kept.parquet"], "--output would overwrite the table"),
+        (["--output", "kept.parquet"], "--output and the table are the same file"),
+        (["--texts", "b.parquet"], "--output and --texts are the same file"),
+        (["--output", "none/b.parquet"], "--output none/b.parquet: there is no folder none"),
+        (["--key-variable", "NOT_SET"], "--key-variable NOT_SET: the environment has no such variable, or it is empty"),
     ],
 )
 def test_a_wrong_command_line_is_refused(options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -488,6 +535,12 @@ def test_a_prompt_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Ca
     fixed = ["--api", "http://localhost/v1", "--model", "m", "--output", str(tmp_path / "b.parquet")]
     assert command.main([str(table(tmp_path, 1)), *fixed, "--prompt", str(tmp_path / "none.txt")]) == 1
     assert f"cannot read {tmp_path}/none.txt: No such file" in capsys.readouterr().err
+    (tmp_path / "unknown.txt").write_text('Say {caption}, {frame} and {"a": 1}')
+    assert command.main([str(table(tmp_path, 1)), *fixed, "--prompt", str(tmp_path / "unknown.txt")]) == 1
+    said = "unknown.txt has {frame}, which stands for nothing: there are {caption}, {motion}, {frames}, {words}"
+    assert said in capsys.readouterr().err
+    (tmp_path / "json.txt").write_text('Answer {"a": 1} in {words} words')
+    assert read_template(tmp_path / "json.txt")
     (tmp_path / "empty.txt").write_text(" \n")
     assert command.main([str(table(tmp_path, 1)), *fixed, "--prompt", str(tmp_path / "empty.txt")]) == 1
     assert "empty.txt is empty" in capsys.readouterr().err

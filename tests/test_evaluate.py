@@ -189,6 +189,26 @@ def test_a_sample_is_drawn_from_the_rows_that_count(tmp_path: Path, capsys: pyte
     assert "has 60 rows with embeddings and captions, fewer than the 61 to draw" in capsys.readouterr().err
 
 
+def test_a_sample_has_no_row_of_the_first_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Chosen from the table itself, the chosen rows would be compared with themselves."""
+    everything, videos, captions = make_set(tmp_path / "all.parquet", 50, 2, strength={"caption": 1.0})
+    names = list(videos)[:20]
+    chosen = write_frames(
+        tmp_path / "chosen.parquet",
+        {name: videos[name] for name in names},
+        captions={"caption": captions["caption"][:20]},
+    )
+    result = run(capsys, chosen, everything, "--sample", 30, "--seed", 3)
+    assert result["shared_rows"] == 20
+    rest = run(capsys, everything)["sets"][0]["captions"]["caption"]["mean"] * 50
+    rest -= run(capsys, chosen)["sets"][0]["captions"]["caption"]["mean"] * 20
+    assert result["sets"][1]["captions"]["caption"]["mean"] == pytest.approx(rest / 30, rel=1e-4)
+    assert main([str(chosen), str(everything), "--sample", "31"]) == 1
+    assert "has 30 rows with embeddings and captions, which are not in the first table" in capsys.readouterr().err
+    assert main([str(chosen), str(everything)]) == 0
+    assert "NOTE: 20 rows are in both tables, so the sets are not independent" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_captions_may_come_from_a_list(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, videos, captions = make_set(tmp_path / "scores.parquet", 10, 1, strength={"caption": 1.0})
@@ -275,6 +295,11 @@ def test_what_cannot_be_evaluated_has_a_sentence(
     empty = tmp_path / "empty.csv"
     empty.write_text("video,other\na,b\n")
     assert f"{empty} has none of the columns caption" in error(path, "--texts", empty)
+    assert "has no column capton (it has caption)" in error(path, "--captions", "capton")
+    said = error(path, "--captions", "caption,captoin")
+    assert "no table and no list has the column captoin (it has caption" in said
+    empty.write_text("video,caption\na,b\na,b\na,c\n")
+    assert f"{empty} has 'a' twice, with different texts in the column caption" in error(path, "--texts", empty)
     empty.write_text("name,caption\na,b\n")
     assert "it has no column 'video'" in error(path, "--texts", empty)
     empty.write_text("video,caption,start_seconds\na,b,soon\n")
@@ -296,6 +321,9 @@ def test_what_cannot_be_evaluated_has_a_sentence(
         (["a", "a"], "the two tables are the same file"),
         (["a", "--sample", "5"], "--sample draws from the second table: give two"),
         (["a", "b", "--sample", "-1"], "--sample is -1, it must be above 0"),
+        (["a", "b", "--sample", "0"], "--sample is 0, it must be above 0"),
+        (["a", "a", "--sample"], "the two tables are the same file"),
+        (["a", "--picture", "none/a.png"], "--picture none/a.png: there is no folder none"),
         (["a", "--captions", "x,x"], "--captions must be names of columns, each once"),
         (["a", "--picture", "a.bmp"], "--picture a.bmp must end in .png, .svg, .pdf"),
     ],

@@ -1,18 +1,23 @@
 """The command `judge`."""
 
 import json
+import os
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pyarrow import parquet
 from scipy.stats import binomtest
 
 from client._commands.judge import main
 from client._judge.errors import JudgeError
 from client._judge.flow import dynamic
-from client._judge.judgement import compare, judge
+from client._judge.judgement import Failed, compare, judge
 from client._judge.measure_flow import is_dynamic
 from client._judge.observed import match, read_observed
 from client._judge.prompts import Prompt, read_prompts
@@ -20,9 +25,10 @@ from client._judge.requested import MOVES, moves_in
 from client._judge.statistics import mean, sign_test, wilson
 from export.random_weights import CAMERA_LABELS
 from fixtures.browser import Browser
-from fixtures.score_tables import write_scores
+from fixtures.score_tables import METADATA, write_scores
 from fixtures.synthetic import encode
 from server import Server
+from tests.stub_server import Answer, StubConnection, answer_everything
 
 Clips = list[tuple[float, float, list[str]]]
 FAST, STILL = (1.5, 1.0, 0.2), (0.1, 0.1, 0.0)
@@ -53,6 +59,35 @@ FAST, STILL = (1.5, 1.0, 0.2), (0.1, 0.1, 0.0)
         ("a man zooms with his bike through a static crowd", ()),
         ("a dog turns left", ()),
         ("rolling stones", ()),
+        ("the camera tilts downwards", ("tilt_down",)),
+        ("the camera tilts down", ("tilt_down",)),
+        ("the camera pans from left to right", ("pan_right",)),
+        ("The camera slowly pans from the right to the left.", ("pan_left",)),
+        ("the camera moves from left to right", ("truck_right",)),
+        ("the camera moves slowly to the left", ("truck_left",)),
+        ("the camera glides forward over a lake", ("dolly_in",)),
+        ("the camera moves backwards", ("dolly_out",)),
+        ("camera moving up along a tower", ("pedestal_up",)),
+        ("a lake, the camera does not move", ("static",)),
+        ("a lake, the camera doesn\u2019t move", ("static",)),
+        ("a lake, no camera movement", ("static",)),
+        ("fixed tripod shot of a street", ("static",)),
+        ("a street without any camera motion", ("static",)),
+        ("she zooms in on the map", ()),
+        ("A man zooms in on the map. A dog sleeps.", ()),
+        ("a woman zooming in on her phone", ()),
+        ("tourists zoom in on a bird", ()),
+        ("he wants to zoom in", ()),
+        ("the camera is static while she zooms in on the map", ("static",)),
+        ("static camera, as the man slowly zooms in", ("static",)),
+        ("a man with a camera zooms in", ()),
+        ("a car moves to the left", ()),
+        ("a man pushes in the chair", ()),
+        ("the camera follows people and pans left", ("track", "pan_left")),
+        ("the camera starts to zoom in", ("zoom_in",)),
+        ("aerial shot of the city panning left", ("pan_left",)),
+        ("a dog runs. Slow zoom in.", ("zoom_in",)),
+        ("a quick pan right over the roofs, then tilt up", ("pan_right", "tilt_up")),
     ],
 )
 def test_moves_in_words(prompt: str, moves: tuple[str, ...]) -> None:
@@ -87,6 +122,9 @@ def test_prompts(tmp_path: Path) -> None:
         ("prompt,move\na,spin\n", "line 2: there is no camera move 'spin', only arc_left"),
         ("prompt,move\n,pan\n", "line 2: the prompt is empty"),
         ('prompt\n"a', "is not a CSV file"),
+        ("prompt\na\nb\na\n", "line 4: 'a' is in line 2 already: each video belongs to one prompt"),
+        ("prompt,video\na,1.mp4\nb,1.mp4\n", "line 3: '1.mp4' is in line 2 already"),
+        ("prompt\na dog, zoom in\n", "line 2 has more cells than the first line: a text with commas needs quotation"),
     ],
 )
 def test_prompts_that_cannot_be_used_are_a_sentence(text: str, sentence: str, tmp_path: Path) -> None:
@@ -159,11 +197,17 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_what_was_asked_and_what_is_shown(prompts: list[Prompt], table: Path) -> None:
-    observed, failed = read_observed(table)
-    assert failed == 1
-    found = judge("ours", prompts, match(prompts, observed))
-    assert (found.prompts, found.videos, found.missing) == (4, 5, ["five"])
-    shares = {each.move: (each.videos, each.share.value) for each in found.adherence}
+    scored = read_observed(table)
+    assert scored.failed == {"v/five.mp4": "the file is empty"}
+    failed = match(prompts, {video: (video, why) for video, why in scored.failed.items()})
+    found = judge("ours", prompts, match(prompts, scored.videos), failed=failed, labels=scored.metadata.labels)
+    assert (found.prompts, found.videos, found.missing) == (4, 5, [])
+    assert found.failed == [Failed("v/five.mp4", "five", "the file is empty")]
+    assert [(each.video, each.prompt, each.moves, each.observed) for each in found.missed] == [
+        ("v/one-1.mp4", "one", ["pan_left"], "tilt_up")
+    ]
+    assert found.not_told == []
+    shares = {each.move: (each.videos, each.share and each.share.value) for each in found.adherence}
     assert shares == {"pan_left": (2, 0.5), "static": (1, 1.0), "zoom": (1, 1.0), "all": (4, 0.75)}
     assert found.requested == ["pan_left", "static", "zoom"]
     assert found.observed == ["pan_left", "tilt_up", "static", "none"]
@@ -177,13 +221,13 @@ def test_what_was_asked_and_what_is_shown(prompts: list[Prompt], table: Path) ->
 
 def test_static_must_hold_for_every_clip(tmp_path: Path) -> None:
     table = scores(tmp_path / "s.parquet", {"a.mp4": (STILL, clips(["static"], []))})
-    observed, _ = read_observed(table)
+    observed = read_observed(table).videos
     assert not observed["a.mp4"].fulfils("static")
     assert observed["a.mp4"].longest == "static"
 
 
 def test_vbenchs_rule_stands_beside_ours(prompts: list[Prompt], table: Path) -> None:
-    observed, _ = read_observed(table)
+    observed = read_observed(table).videos
     flow: dict[str, bool | str] = {video: "one" in video for video in observed}
     flow["v/four.mp4"] = "the decoder crashed"
     found = judge("ours", prompts, match(prompts, observed), flow)
@@ -203,11 +247,66 @@ def test_two_generators_are_compared_prompt_by_prompt(prompts: list[Prompt], tab
             "w/five.mp4": (FAST, clips(["zoom_in"])),
         },
     )
-    first, second = (match(prompts, read_observed(path)[0]) for path in (table, other))
+    first, second = (match(prompts, read_observed(path).videos) for path in (table, other))
     found = {each.what: (each.wins, each.losses, each.ties, each.p) for each in compare(prompts, first, second)}
     assert found["adherence"] == (1, 1, 1, 1.0)  # of one.mp4's two videos, one shows the pan
     assert found["camera"] == (0, 1, 2, 1.0)
     assert set(found) == {"adherence", "camera", "object", "dynamics"}
+
+
+def test_a_move_that_the_weights_lack_is_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundled networks have no `track`: that is not 0 %."""
+    labels = tuple(label for label in CAMERA_LABELS if label not in ("track", "pov"))
+    metadata = replace(METADATA, weights={"motion": "demo", "camera": "random:0", "precision": "f32"}, labels=labels)
+    shown = [clips(["pan_left"]), clips(["zoom_in"]), clips(["pan_left"])]
+    table = write_scores(
+        tmp_path / "s.parquet", [FAST] * 3, videos=["a.mp4", "b.mp4", "c.mp4"], clips=shown, metadata=metadata
+    )
+    prompts = write_prompts(tmp_path / "p.csv", "prompt,move\na,track\nb,track;pan_left\nc,pan_left\n")
+    output, content = tmp_path / "judge.html", tmp_path / "judge.json"
+    assert main([str(prompts), str(table), "--output", str(output), "--json", str(content)]) == 0
+    said = capsys.readouterr()
+    assert re.search(r"track +2 videos  not told by these weights", said.out)
+    assert f"NOTE: {table}: the camera moves come from random weights and mean nothing\n" in said.err
+    (generator,) = json.loads(content.read_text())["generators"]
+    shares = {
+        each["move"]: (each["videos"], each["share"] and each["share"]["value"]) for each in generator["adherence"]
+    }
+    assert shares == {"pan_left": (2, 0.5), "track": (2, None), "all": (1, 1.0)}
+    assert generator["not_told"] == ["track"]
+    assert [(each["video"], each["moves"]) for each in generator["missed"]] == [("b.mp4", ["pan_left"])]
+    assert generator["notes"] == [
+        "the camera moves come from random weights and mean nothing",
+        "the motion scores come from demo weights and are far less accurate than those of published networks",
+    ]
+    text = output.read_text()
+    assert "<td>track</td><td>2</td><td>not told by these weights</td>" in text
+    assert "the camera moves come from random weights and mean nothing" in text
+    assert "Weights: motion: demo; camera: random:0" in text
+
+
+def test_other_weights_or_parameters_of_two_tables_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = write_scores(tmp_path / "a.parquet", [FAST], videos=["x.mp4"])
+    other = replace(METADATA, weights=METADATA.weights | {"camera": "other@2"}, parameters={"clip_seconds": 1.0})
+    second = write_scores(tmp_path / "b.parquet", [FAST], videos=["x.mp4"], metadata=other)
+    prompts = write_prompts(tmp_path / "p.csv", "prompt\nx\n")
+    output, content = tmp_path / "judge.html", tmp_path / "judge.json"
+    assert main([str(prompts), str(first), str(second), "--output", str(output), "--json", str(content)]) == 0
+    notes = json.loads(content.read_text())["notes"]
+    assert [note.partition(":")[0] for note in notes] == [
+        "the generators were scored with other weights (camera",
+        "the generators were scored with another clip_seconds (the default and 1)",
+    ]
+    assert all(f"NOTE: {note}\n" in said for said in [capsys.readouterr().err] for note in notes)
+    assert all(note in output.read_text() for note in notes)
+
+
+def test_a_video_counts_for_one_prompt() -> None:
+    prompts = [Prompt(text, (), "all", None) for text in ("a dog", "a dog-3")]
+    videos = {name: name for name in ("v/a dog-3.mp4", "v/a dog-4.mp4")}
+    assert match(prompts, videos) == [["v/a dog-4.mp4"], ["v/a dog-3.mp4"]]
+    named = [Prompt("x", (), "all", "deep/1.mp4"), Prompt("y", (), "all", "1.mp4")]
+    assert match(named, {name: name for name in ("/v/deep/1.mp4", "/v/1.mp4")}) == [["/v/deep/1.mp4"], ["/v/1.mp4"]]
 
 
 def moving_square(frames: int, pixels: int, size: int = 256) -> list[NDArray[np.uint8]]:
@@ -270,17 +369,24 @@ def test_the_command_writes_page_and_json(table: Path, tmp_path: Path, capsys: p
     output, content = tmp_path / "judge.html", tmp_path / "judge.json"
     assert main([str(prompts), str(table), "--output", str(output), "--json", str(content)]) == 1
     said = capsys.readouterr()
-    assert said.err == f"video-motion judge: {table}: 1 of 3 prompts have no video, 1 videos have no scores\n"
+    line = f"video-motion judge: {table}: "
+    assert said.err == f"{line}1 video has no scores\n{line}v/five.mp4: the file is empty\n"
     assert said.out.startswith(f"{table}: 3 videos of 2 prompts\n")
     (generator,) = json.loads(content.read_text())["generators"]
     assert [each["move"] for each in generator["adherence"]] == ["pan_left", "static", "all"]
+    assert generator["failed"] == [{"video": "v/five.mp4", "prompt": "five", "why": "the file is empty"}]
+    assert generator["missed"] == [
+        {"video": "v/one-1.mp4", "prompt": "one", "moves": ["pan_left"], "observed": "tilt_up"}
+    ]
+    assert generator["weights"] == {"motion": "made@1", "camera": "made@2", "precision": "f32"}
+    assert generator["notes"] == []
     text = output.read_text()
     assert "<td>pan_left</td><td>2</td><td>50.0% (9.5% to 90.5%)</td>" in text
     assert "http" not in text.replace("http-equiv", "")
     # What a prompt says is text.
     prompts.write_text("prompt,move\n<script>x</script>,pan\none,pan\n")
     assert main([str(prompts), str(table), "--output", str(output)]) == 1
-    assert "1 prompts have no video: &lt;script&gt;x&lt;/script&gt;" in output.read_text()
+    assert "1 prompt has no video: &lt;script&gt;x&lt;/script&gt;" in output.read_text()
 
 
 @pytest.mark.parametrize(
@@ -288,6 +394,10 @@ def test_the_command_writes_page_and_json(table: Path, tmp_path: Path, capsys: p
     [
         (("{prompts}", "{table}", "{table}"), 2, "both generators are the same"),
         (("{prompts}", "a", "b", "c"), 2, "name one or two generators"),
+        (("{prompts}", "{table}", "--json", "{output}"), 2, "--json and --output are the same file"),
+        (("{prompts}", "{table}", "--json", "{prompts}"), 2, "--json and PROMPTS are the same file"),
+        (("{prompts}", "{table}", "--json", "none/a.json"), 2, "--json none/a.json: there is no folder none"),
+        (("{prompts}", "{table}", "--retry-failed"), 2, "--retry-failed is for a folder"),
         (("{prompts}", "{prompts}"), 1, "is not a table of scores"),
         (("{prompts}", "absent"), 1, "absent is neither a folder nor a table"),
         (("{table}", "{table}"), 1, "is not a CSV file in UTF-8"),
@@ -302,8 +412,9 @@ def test_what_cannot_be_judged_is_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     prompts = write_prompts(tmp_path / "p.csv", "prompt\nnobody made this\n")
-    named = [argument.format(prompts=prompts, table=table) for argument in arguments]
-    command = [*named, "--output", str(tmp_path / "judge.html")]
+    output = tmp_path / "judge.html"
+    named = [argument.format(prompts=prompts, table=table, output=output) for argument in arguments]
+    command = [*named, "--output", str(output)]
     if status == 2:
         with pytest.raises(SystemExit):
             main(command)
@@ -323,8 +434,92 @@ def test_a_folder_is_scored_first(server: Server, tmp_path: Path, capsys: pytest
     command = [str(prompts), str(folder), "--output", str(tmp_path / "judge.html"), "--url", server.url]
     assert main(command) == 0
     assert f"{folder}: 3 videos of 2 prompts" in capsys.readouterr().out
-    assert (tmp_path / "ours.scores.parquet").exists()
+    assert len(list(tmp_path.glob("ours-*.scores.parquet"))) == 1
     assert main(command) == 0  # from the table
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two videos, whose content is their names."""
+    path = tmp_path / "ours"
+    path.mkdir()
+    for name in ("one", "two"):
+        (path / f"{name}.mp4").write_text(name)
+    return path
+
+
+@pytest.fixture
+def judged(tmp_path: Path, folder: Path) -> list[str]:
+    """A command line that judges them."""
+    prompts = write_prompts(tmp_path / "p.csv", "prompt\none\ntwo\n")
+    return [str(prompts), str(folder), *("--output", str(tmp_path / "j.html"), "--json", str(tmp_path / "j.json"))]
+
+
+def test_files_that_changed_are_scored_again_and_those_that_are_gone_left_out(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = answer_everything(monkeypatch)
+    assert main(judged) == 0
+    assert sorted(connection.videos) == [b"one", b"two"]
+    (table,) = folder.parent.glob("ours-*.scores.parquet")
+    assert main(judged) == 0
+    assert len(connection.videos) == 2
+    (folder / "one.mp4").write_text("another")
+    status = (folder / "two.mp4").stat()
+    (folder / "two.mp4").write_text("new")  # as long as before, and restored with an older time
+    os.utime(folder / "two.mp4", ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    (folder / "two-2.mp4").write_text("more")
+    capsys.readouterr()
+    assert main(judged) == 0
+    said = capsys.readouterr()
+    assert sorted(connection.videos[2:]) == [b"another", b"more", b"new"]
+    assert "2 videos changed since the last run, and were scored again\n" in said.err
+    assert f"{folder}: 3 videos of 2 prompts" in said.out
+    (folder / "two.mp4").unlink()
+    assert main(judged) == 0
+    said = capsys.readouterr()
+    assert f"1 video of {table} is not in {folder} any more, and left out\n" in said.err
+    assert f"{folder}: 2 videos of 2 prompts" in said.out
+    rows = parquet.read_table(table).to_pylist()
+    assert sorted(Path(row["video"]).name for row in rows) == ["one.mp4", "two-2.mp4", "two.mp4"]
+
+
+def test_folders_of_the_same_name_have_tables_of_their_own(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_everything(monkeypatch)
+    other = folder.parent / "other" / "ours"
+    other.mkdir(parents=True)
+    (other / "one.mp4").write_text("other")
+    assert main([*judged[:2], str(other), *judged[2:]]) == 1  # a prompt without a video
+    said = capsys.readouterr()
+    assert f"{folder}: 2 videos of 2 prompts" in said.out
+    assert f"{other}: 1 video of 1 prompt" in said.out
+    assert f"video-motion judge: {other}: 1 prompt has no video\nvideo-motion judge: {other}: two\n" in said.err
+    assert len(list(folder.parent.glob("ours-*.scores.parquet"))) == 2
+
+
+def test_failures_are_tried_again_on_request(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = answer_everything(monkeypatch)
+    infer = type(connection).infer
+
+    def fail(self: StubConnection, model_name: str, inputs: list[Any], **options: Any) -> Answer:
+        broken = model_name == "video_motion" and inputs[0]._get_content() == b"two"
+        answer = infer(self, model_name, inputs, **options)
+        return Answer({}) if broken else answer
+
+    monkeypatch.setattr(type(connection), "infer", fail)
+    assert main(judged) == 1
+    content = json.loads((folder.parent / "j.json").read_text())["generators"][0]
+    assert ([each["video"] for each in content["failed"]], content["missing"]) == ([str(folder / "two.mp4")], [])
+    monkeypatch.setattr(type(connection), "infer", infer)
+    assert main(judged) == 1
+    assert main([*judged, "--retry-failed"]) == 0
+    assert [video for video in connection.videos if video == b"two"] == [b"two"] * 2
+    assert main(judged) == 0
+    assert "has no scores" not in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.heavy

@@ -40,8 +40,10 @@ def row(*labels: str, scores: tuple[float, float, float] = STILL) -> dict[str, o
         (["pan_left tilt_up zoom_in"], "the camera pans left, tilts up and zooms in"),
         (
             ["pan_left", "pan_left zoom_in", "zoom_in"],
-            "the camera pans left, then pans left and zooms in, then zooms in",
+            "the camera pans left, then also zooms in, then only zooms in",
         ),
+        (["shake", "shake dolly_in"], "the camera shakes, then also moves forward"),
+        (["track shake pan_left", "shake"], "the camera follows the subject, shakes and pans left, then only shakes"),
         (["static"], "the camera stays still"),
         (["static", "pan_left"], "the camera stays still, then pans left"),
         (["pan_left", "", "zoom_out"], "the camera pans left, then zooms out"),

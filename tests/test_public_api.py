@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "_runs": {"_remote", "_sdk", "_inputs", "_tables", "_phrases", "_first_pass"},
     "_watch": {"_sdk", "_inputs"},
     "_scenes": {"_remote", "_inputs", "_tables", "_runs", "_watch", "_workers"},
-    "_judge": {"_tables"},
+    "_judge": {"_inputs", "_tables"},
     "_commands": {
         *("_sdk", "_inputs", "_tables", "_learn", "_annotate", "_cut", "_report", "_search", "_evaluate", "_captions"),
         *("_first_pass", "_judge", "_ray", "_remote", "_runs", "_scenes", "_shards", "_watch"),

@@ -345,7 +345,7 @@ def test_ctrl_c_ends_the_processes_and_writes_what_was_found(
     assert [process.poll() for process in started] == [-signal.SIGKILL]
     assert len(rows_of("s.csv")) == 1
     assert capsys.readouterr().err.endswith(
-        "s.csv: 1 scenes of 1 videos, 0 failed; run the same command again to resume\n"
+        "s.csv: 1 scene of 1 video, 0 failed; run the same command again to resume\n"
     )
     monkeypatch.setattr(workers.Worker, "_start", start)
     assert scenes.main([".", "--output", "s.csv", "--jobs", "1"]) == 0

@@ -199,7 +199,7 @@ def test_the_page_shows_the_second_that_fits(tmp_path: Path, capsys: pytest.Capt
     status, found, err = run(capsys, scores, SENTENCE, "--html", page)
     assert status == 0
     assert [hit["video"] for hit in found] == list(videos)
-    assert err == f"{page}: 1 of 2 videos have no preview\n"
+    assert err == f"{page}: 1 of 2 videos has no preview\n"
     content = page.read_text()
     assert content.count('<video src="data:video/mp4;base64,') == 1
     assert "best at 2.0 s" in content
@@ -273,8 +273,39 @@ def test_what_cannot_be_searched_has_a_sentence(
     answer_with_text(monkeypatch)
     without = tmp_path / "without.parquet"
     parquet.write_table(parquet.read_table(scores).drop_columns(["frame_embeddings"]), without)
-    assert f"{without} has no embeddings of frames: score the videos with frames among the --signals" in error(without)
+    assert (
+        f"{without} has no embeddings of frames: score the videos with frames among the signals, into another"
+        in error(without)
+    )
     assert "cannot read" in error(tmp_path / "none.parquet")
+
+
+def test_what_is_searched_for_is_named(
+    connection: TextConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = write_frames(tmp_path / "scores.parquet", make_videos(5))
+    absent = tmp_path / "nothere.mp4"
+    assert run(capsys, scores, "--like", absent)[0] == 1
+    assert main([str(scores), "--like", str(absent)]) == 1
+    assert f"video-motion search: {absent}: cannot read the file" in capsys.readouterr().err
+
+    def refuse(_: str) -> NDArray[np.floating]:
+        raise InvalidRequest("TEXT has 10,001 characters, at most 10,000 are allowed")
+
+    connection.embed = refuse
+    assert main([str(scores), "word"]) == 1
+    assert "video-motion search: the sentence: has 10,001 characters" in capsys.readouterr().err
+    assert main([str(scores), "--labels", "food,x", "--output", str(tmp_path / "o.parquet")]) == 1
+    assert "video-motion search: the label 'food': has 10,001" in capsys.readouterr().err
+
+
+def test_random_weights_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_with_text(monkeypatch, encoder="random:0")
+    scores = write_frames(tmp_path / "scores.parquet", make_videos(5), encoder="random:0")
+    assert main([str(scores), SENTENCE]) == 0
+    assert "NOTE: the server has random weights: what is found means nothing\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -287,7 +318,13 @@ def test_what_cannot_be_searched_has_a_sentence(
         (["dog", "--labels", "a,a"], "--labels has a label twice"),
         (["dog", "--top", "0"], "--top is 0, it must be from 1 to 100000"),
         (["dog", "--output", "a.csv"], "--output a.csv must end in .parquet"),
-        (["dog", "--output", "scores.parquet"], "the table and what is written must be different files"),
+        (["dog", "--output", "scores.parquet"], "--output and the table are the same file"),
+        (["dog", "--output", "there.parquet"], "--output there.parquet exists: choose another name, or delete it"),
+        (["dog", "--output", "none/a.parquet"], "--output none/a.parquet: there is no folder none"),
+        (["dog", "--html", "none/a.html"], "--html none/a.html: there is no folder none"),
+        (["dog", "--html", "."], "--html . is a folder"),
+        (["dog", "--template", "a film of {}"], "--template is for --labels"),
+        ([" "], "the sentence is empty"),
         (["dog", "--labels", "a", "--template", "a photo"], "--template must have {} where the label goes"),
         (["dog", "--labels", "a", "--template", "{0} {1}"], "--template must have {} where the label goes"),
         (["dog", "--timeout", "0"], "--timeout is 0, it must be above 0"),
@@ -302,6 +339,7 @@ def test_a_wrong_command_line_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_frames(tmp_path / "scores.parquet", make_videos(2))
+    (tmp_path / "there.parquet").write_bytes(b"another table")
     with pytest.raises(SystemExit) as raised:
         main(["scores.parquet", *arguments])
     assert raised.value.code == 2

@@ -105,7 +105,7 @@ def test_each_video_in_a_shard_is_a_row(monkeypatch: pytest.MonkeyPatch, capsys:
     assert score.main([SHARDS, "--output", "scores.parquet", "--in-flight", "1"]) == 0
     assert column("scores.parquet", "video") == names
     assert server.videos == [b"video %d" % (shard * 10 + number) for shard in range(3) for number in range(3)]
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "scores.parquet: 9 videos, 0 failed\n"
     os.remove("shards/000001.tar")
     assert score.main([SHARDS, "--output", "other.jsonl"]) == 1  # a shard that is missing costs its own videos alone
     assert sorted(column("other.jsonl", "video")) == [*names[:3], *names[6:]]

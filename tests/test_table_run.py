@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -57,6 +58,26 @@ def videos(path: Path) -> list[str]:
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     (tmp_path / "out").mkdir()
     return tmp_path / "out" / f"scores{request.param}"
+
+
+def test_files_that_are_newer_than_the_table_are_said(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(output.parent)
+    for name in VIDEOS:
+        Path(name).write_text(name)
+    assert run(output) == 1
+    assert run(output) == 1
+    assert "NOTE" not in capsys.readouterr().err
+    soon = time.time() + 10  # file systems may count in seconds
+    for name in ("a.mp4", "bad.mp4"):
+        os.utime(name, (soon, soon))
+    Path("new.mp4").write_text("new")
+    os.utime("new.mp4", (soon, soon))
+    assert run(output, [*VIDEOS, "new.mp4", "new.mp4"]) == 1
+    said = capsys.readouterr().err
+    assert "NOTE: 1 file is newer than the table, and keeps its old scores: to score it again, choose" in said
+    assert videos(output) == [*VIDEOS, "new.mp4"]
 
 
 @pytest.mark.parametrize("when", ENDS)

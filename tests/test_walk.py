@@ -223,12 +223,13 @@ def test_the_end_of_a_run_says_what_was_skipped_and_any_tries_it(
     server = answer_everything(monkeypatch)
     sentence = "1 file that is no video by its name was skipped: 1 .jpg (--any tries every file)\n"
     output = tmp_path / "scores.jsonl"
+    closing = f"{output}: 1 video, 0 failed\n"
     for options in ([], ["--output", str(output)], ["--output", str(output)]):
         assert score.main([str(tmp_path), *options]) == 0
-        assert capsys.readouterr().err == sentence
+        assert capsys.readouterr().err == sentence + (closing if options else "")
     server.videos.clear()
     assert score.main([str(tmp_path), "--any", "--output", str(output)]) == 0
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"{output}: 2 videos, 0 failed\n"
     assert server.videos == [b"b.jpg"]  # neither the table nor its journal
     assert read_table(output).num_rows == 2
 

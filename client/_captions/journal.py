@@ -42,7 +42,8 @@ class CaptionJournal:
             self._database.execute("INSERT INTO terms VALUES (?)", (json.dumps(terms),))
             return
         before = json.loads(found[0])
-        if changed := [name for name in terms if before.get(name) != terms[name]]:
+        # A journal from before a term existed agrees with each.
+        if changed := [name for name in terms if name in before and before[name] != terms[name]]:
             raise CaptionError(
                 f"{self.path} was begun with another {' and '.join(changed)}: choose another name for the output, or "
                 "delete it and its journal"

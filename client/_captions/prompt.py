@@ -1,5 +1,6 @@
 """The prompt: a template whose lines are left out where there is nothing to say."""
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from .errors import CaptionError
 OPTIONAL = ("caption", "motion")
 """A line with one of these is left out for a video without it."""
 ALWAYS = ("frames", "words")
+_NAME = re.compile(r"\{[A-Za-z_]\w*\}")
+"""A name in braces, but not the braces of JSON."""
 
 
 def read_template(path: Path | None) -> str:
@@ -21,6 +24,9 @@ def read_template(path: Path | None) -> str:
         raise CaptionError(f"cannot read {path}: {reason}") from error
     if not text.strip():
         raise CaptionError(f"{path} is empty: it must be the text of a prompt")
+    known = [f"{{{name}}}" for name in (*OPTIONAL, *ALWAYS)]
+    if unknown := [name for name in _NAME.findall(text) if name not in known]:
+        raise CaptionError(f"{path} has {unknown[0]}, which stands for nothing: there are {', '.join(known)}")
     return text
 
 

@@ -10,7 +10,7 @@ from .api import Answer, NoCaption
 from .errors import Stopped, Unanswered
 from .journal import CaptionJournal
 from .output import COLUMN
-from .rows import key_of
+from .rows import key_of, name_of
 
 Row = dict[str, Any]
 Ask = Callable[[Row], Answer]
@@ -39,6 +39,8 @@ class CaptionRun:
         self._ending = False
         self.stopped = ""
         """Why the run ended before the last row."""
+        self.reached_limit = False
+        """Whether that was the limit of tokens."""
 
     def stop(self) -> None:
         """Begin no more videos; takes no lock, so that signal handlers may call it."""
@@ -64,6 +66,7 @@ class CaptionRun:
         while not self._ending:
             if self._limits.max_tokens is not None and self._tokens >= self._limits.max_tokens:
                 self._end(f"{self._tokens:,} tokens were used, --max-cost-tokens is {self._limits.max_tokens:,}")
+                self.reached_limit = True
                 return
             row = next(source, None)
             if row is None:
@@ -83,7 +86,7 @@ class CaptionRun:
         except Unanswered as error:
             tokens = error.tokens if isinstance(error, NoCaption) else 0
             self._journal.add(key_of(row), row | {"error": str(error), "tokens": tokens}, tokens)
-            self._say(f"{row['video']}: {error}")
+            self._say(f"{name_of(row)}: {error}")
         else:
             content = {"error": None, COLUMN: answer.text, "tokens": answer.tokens, "attempts": answer.attempts}
             self._journal.add(key_of(row), row | content, answer.tokens)

@@ -14,6 +14,7 @@ from .._annotate.page_file import page_text
 from .._annotate.pool import pool_of
 from .._annotate.server import AnnotationServer
 from .._annotate.store import Store
+from .._counted import counted
 from .._learn.answers import Part, agreed, read_answers
 from .._learn.errors import LearnError
 from .._report.previews import Preview, make_previews
@@ -74,7 +75,7 @@ def _ask(options: argparse.Namespace, program: str) -> int:
         if options.page:
             with replacing(options.page) as partial:
                 partial.write_text(page, "utf-8")
-            print(f"{options.page}: {asked} videos, {options.page.stat().st_size / 1e6:.1f} MB")
+            print(f"{options.page}: {counted(asked, 'video')}, {options.page.stat().st_size / 1e6:.1f} MB")
             return 0
         return _serve(page, store, options)
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from .._captions.api import Answer, ChatModel
@@ -14,20 +15,23 @@ from .._captions.frames import pictures_of
 from .._captions.journal import CaptionJournal
 from .._captions.output import SUFFIXES, write_captions
 from .._captions.prompt import fill, read_template
-from .._captions.rows import motion_of, own_captions, scored_rows
+from .._captions.rows import columns_of, key_of, motion_of, own_captions, scored_rows
 from .._captions.run import CaptionRun, Limits
+from .._counted import counted
 from .._evaluate.errors import EvaluationError
-from .._evaluate.texts import Texts, read_texts
+from .._evaluate.texts import Texts, near, read_texts
 from .._remote.copies import Copies
 from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
 from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
-from .._tables.table import TableError, read_metadata
+from .._tables.table import Metadata, TableError, read_metadata
+from .output_paths import trouble_with_outputs
 from .parser import command_parser
 from .path_arguments import identity, local_path, path_or_url
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+CAPTION = "caption"
 NOTES = (
     "Any server of the OpenAI chat API whose model takes pictures will do: vLLM, SGLang, Triton's own OpenAI front "
     "end, Gemini's compatible address. The key comes from an environment variable (--key-variable), and is never "
@@ -39,7 +43,7 @@ NOTES = (
 )
 STATUSES = {0: "every video has a caption", 1: "some have none, or the run stopped"}
 EXAMPLES = (
-    "kept.parquet --api http://localhost:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct --output captions.parquet",
+    "kept.parquet --api http://localhost:9000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct --output captions.parquet",
     "kept.parquet --api URL --model NAME --texts old.csv --prompt prompt.txt --output captions.parquet",
 )
 
@@ -52,24 +56,30 @@ def main(arguments: list[str] | None = None, program: str = "video-motion captio
     journal_path = options.output.with_name(f"{options.output.name}.journal")
     try:
         template = read_template(options.prompt)
-        texts = read_texts(options.texts, [options.caption]) if options.texts else None
         if options.output.exists() and not journal_path.exists():
             raise CaptionError(f"{options.output} exists, but {journal_path.name} does not: choose another name")
-        terms = {
+        terms: dict[str, Any] = {
             "model": options.model,
             "prompt": hashlib.sha256(template.encode()).hexdigest(),
             **{name: getattr(options, name) for name in ("frames", "size", "words")},
+            "table": str(identity(options.scores)),
+            "list of captions": str(options.texts.resolve()) if options.texts else None,
         }
         model = ChatModel(
             options.api,
             options.model,
-            os.environ.get(options.key_variable) or None,
+            os.environ.get(options.key_variable or KEY_VARIABLE) or None,
             timeout_seconds=options.timeout,
             words=options.words,
         )
         with table_here(options.scores) as scores, closing(model):
-            texts = texts or own_captions(scores, options.caption)
-            rows = _with_texts(scored_rows(scores, read_metadata(scores)), texts, options)
+            metadata = read_metadata(scores)
+            texts = _texts(options, scores, metadata)
+            terms["column of captions"] = options.caption or CAPTION if texts else None
+
+            def rows() -> Iterator[dict[str, Any]]:
+                return _with_texts(scored_rows(scores, metadata), texts, options)
+
             with closing(CaptionJournal(journal_path, terms)) as journal, closing(Copies()) as copies:
 
                 def pictures(row: dict[str, Any]) -> list[bytes]:
@@ -89,7 +99,7 @@ def _run(
     model: ChatModel,
     journal: CaptionJournal,
     template: str,
-    rows: Iterator[dict[str, Any]],
+    rows: Callable[[], Iterator[dict[str, Any]]],
     pictures_of_row: Callable[[dict[str, Any]], list[bytes]],
 ) -> int:
     def ask(row: dict[str, Any]) -> Answer:
@@ -102,27 +112,45 @@ def _run(
         run = CaptionRun(journal, ask, Limits(options.in_flight, options.max_cost_tokens), progress.say)
         with interruptible(run.stop) as interruption:
             try:
-                run.run(rows, retry_failed=options.retry_failed, done=lambda failed: progress.done(failed=failed))
+                run.run(rows(), retry_failed=options.retry_failed, done=lambda failed: progress.done(failed=failed))
             finally:
                 write_captions(options.output, journal)
     count, failures, tokens = journal.counts()
     if run.stopped:
         print(f"stopped: {run.stopped}", file=sys.stderr)
-    resume = "; run the same command again to resume" if run.stopped or interruption.status else ""
+    resume, videos = "", counted(count, "video")
+    if run.stopped or interruption.status:
+        resume = "; raise --max-cost-tokens to go on" if run.reached_limit else "; run the same command again to resume"
+        videos = f"{count:,} of {counted(len(set(map(key_of, rows()))), 'video')}"
     retry = " (retry them with --retry-failed)" if failures and not resume else ""
-    print(f"{options.output}: {count:,} videos, {failures:,} failed{retry}; {tokens:,} tokens{resume}", file=sys.stderr)
+    print(f"{options.output}: {videos}, {failures:,} failed{retry}; {tokens:,} tokens{resume}", file=sys.stderr)
     return interruption.status or (1 if run.stopped or failures else 0)
+
+
+def _texts(options: argparse.Namespace, scores: Path, metadata: Metadata) -> Texts | None:
+    """The older captions; None if there are none, and none were asked for."""
+    column = options.caption or CAPTION
+    if options.texts:
+        return read_texts(options.texts, [column])
+    texts = own_captions(scores, metadata, column)
+    if texts is None and options.caption:
+        similar = near(column, columns_of(scores, metadata))
+        raise CaptionError(
+            f"{options.scores} has no column {column}{similar}: name another one, or a list with --texts"
+        )
+    return texts
 
 
 def _with_texts(
     rows: Iterator[dict[str, Any]], texts: Texts | None, options: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
     """The rows with what the journal keeps of them, and what pictures need."""
+    column = options.caption or CAPTION
     for row in rows:
         given = {} if texts is None else texts.of(row["video"], row["start_seconds"], row["end_seconds"])
         kept = {name: row[name] for name in ("video", *PART_COLUMNS, "duration_seconds")}
         clips = [{"start_seconds": clip["start_seconds"]} for clip in (row["clips"] or ())[:1]]
-        said = {"caption": given.get(options.caption), PHRASE_COLUMNS[0]: motion_of(row), "model": options.model}
+        said = {"caption": given.get(column), PHRASE_COLUMNS[0]: motion_of(row), "model": options.model}
         yield kept | {"clips": clips} | said
 
 
@@ -143,8 +171,11 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(f"--output {options.output} must end in {' or '.join(SUFFIXES)}")
     if not options.api.startswith(("http://", "https://")):
         parser.error("--api must be an address that begins with http:// or https://")
-    if identity(options.output) == identity(options.scores):
-        parser.error("--output would overwrite the table")
+    if options.key_variable and not os.environ.get(options.key_variable):
+        parser.error(f"--key-variable {options.key_variable}: the environment has no such variable, or it is empty")
+    inputs = {"the table": options.scores, "--texts": options.texts, "--prompt": options.prompt}
+    if trouble := trouble_with_outputs({"--output": options.output}, inputs):
+        parser.error(trouble)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -165,15 +196,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--key-variable",
-        default=KEY_VARIABLE,
         metavar="NAME",
-        help="environment variable with the key (default: %(default)s); servers of your own may need none",
+        help=f"environment variable with the key (default: {KEY_VARIABLE}, if it is set); servers of your own may need "
+        "none",
     )
     parser.add_argument(
         "--caption",
-        default="caption",
         metavar="COLUMN",
-        help="column of the older caption, in the table or in --texts (default: %(default)s)",
+        help=f"column of the older caption, in the table or in --texts (default: {CAPTION}, if there is one)",
     )
     parser.add_argument(
         "--texts",

@@ -9,12 +9,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from .._counted import counted
 from .._evaluate.errors import EvaluationError
 from .._evaluate.fit import SetFit, fit_set
-from .._evaluate.rows import CaptionedRow, caption_columns, captioned_rows
+from .._evaluate.rows import CaptionedRow, caption_columns, captioned_rows, column_names, row_keys
 from .._evaluate.sample import sampled
 from .._evaluate.statistics import as_json, compare_pairs, compare_sets, figures
-from .._evaluate.texts import Texts, read_texts
+from .._evaluate.texts import Key, Texts, near, read_texts
 from .._optional import missing
 from .._sdk.client import Client
 from .._search.errors import SearchError
@@ -22,10 +23,13 @@ from .._search.frames import check_frames
 from .._search.query import check_encoder
 from .._tables.table import TableError, read_metadata
 from ..errors import ClientError
+from .output_paths import trouble_with_outputs
 from .parser import command_parser
 from .path_arguments import local_path
 from .server_arguments import add_server_arguments, client_from
 
+EQUAL = True
+"""The value of `--sample` without a number: as many as the first set has."""
 PICTURES = (".png", ".svg", ".pdf")
 NOTES = (
     "For each row, the fit of a caption is the mean over every second frame of max(0, 100 cos(frame, caption)). Per "
@@ -69,6 +73,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion evalua
         return 1
     if weights.text is not None and weights.text.startswith("random"):
         print("NOTE: the server has random weights: these figures mean nothing", file=sys.stderr)
+    if (count := result["shared_rows"]) and options.sample is None:
+        rows = f"{counted(count, 'row')} {'is' if count == 1 else 'are'}"
+        print(
+            f"NOTE: {rows} in both tables, so the sets are not independent: --sample leaves them out", file=sys.stderr
+        )
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
     print(table(result) if as_table else json.dumps(result))
     return 0
@@ -76,15 +85,19 @@ def main(arguments: list[str] | None = None, program: str = "video-motion evalua
 
 def _evaluate(client: Client, options: argparse.Namespace, captions: list[str], texts: list[Texts]) -> dict[str, Any]:
     merged = _merged(texts)
+    _check_captions(options.tables, captions, texts)
+    shared: set[Key] = set()
+    if len(options.tables) > 1:
+        first = set(row_keys(options.tables[0]))
+        shared = {key for key in row_keys(options.tables[1]) if key in first}
     fits: list[SetFit] = []
     for number, path in enumerate(options.tables):
         columns = caption_columns(path, captions, merged)
         read = partial(captioned_rows, path, columns, merged)
         rows: Iterable[CaptionedRow] = read()
         if number == 1 and options.sample is not None:
-            # Of equal size, if no number was given.
-            count = options.sample or len(next(iter(fits[0].scores.values())))
-            rows = sampled(read, columns, count, options.seed, str(path))
+            count = len(next(iter(fits[0].scores.values()))) if options.sample is EQUAL else options.sample
+            rows = sampled(read, columns, count, options.seed, str(path), shared)
         found = fit_set(rows, columns, client.embed_text, in_flight=options.in_flight)
         if not len(next(iter(found.scores.values()))):
             raise EvaluationError(
@@ -105,6 +118,7 @@ def _evaluate(client: Client, options: argparse.Namespace, captions: list[str], 
     return {
         "sets": [_set(name, found, described) for name, found in zip(names, fits, strict=True)],
         "comparisons": [*_of_sets(names, fits, options.seed), *_of_captions(names, fits, options.seed)],
+        "shared_rows": len(shared),
         "seed": options.seed,
     }
 
@@ -145,11 +159,11 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for each in result["sets"]:
         lines.append(
-            f"{each['table']}   {each['rows']:,} rows, {each['without_embeddings']:,} without embeddings, "
+            f"{each['table']}   {counted(each['rows'], 'row')}, {each['without_embeddings']:,} without embeddings, "
             f"{each['without_captions']:,} more without a caption"
         )
         for caption, found in each["captions"].items():
-            cut = f"   {found['texts_cut']:,} texts cut" if found["texts_cut"] else ""
+            cut = f"   {counted(found['texts_cut'], 'text')} cut" if found["texts_cut"] else ""
             lines.append(
                 f"  {caption:20} n {found['count']:>8,}   mean {found['mean']:7.3f} {_interval(found, 'mean')}   "
                 f"median {found['median']:7.3f}{cut}"
@@ -168,6 +182,14 @@ def table(result: dict[str, Any]) -> str:
 def _interval(found: dict[str, Any], of: str) -> str:
     interval = found[f"{of}_confidence_95"]
     return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _check_captions(tables: list[Path], captions: list[str], texts: list[Texts]) -> None:
+    """Each caption must be a column of some table or list: a misspelt one would go unnoticed beside others."""
+    names = set().union(*(each.columns for each in texts), *map(column_names, tables))
+    for name in captions:
+        if name not in names and len(captions) > 1:
+            raise EvaluationError(f"no table and no list has the column {name}{near(name, names)}")
 
 
 def _merged(texts: list[Texts]) -> Texts | None:
@@ -189,14 +211,19 @@ def _captions(parser: argparse.ArgumentParser, options: argparse.Namespace) -> l
         parser.error("--captions must be names of columns, each once, with commas between them")
     if len(options.tables) > 2:
         parser.error(f"{len(options.tables)} tables were given; give one, or two to compare")
-    if len({path.resolve() for path in options.tables}) < len(options.tables) and options.sample is None:
+    if len({path.resolve() for path in options.tables}) < len(options.tables):
         parser.error("the two tables are the same file")
     if options.sample is not None and len(options.tables) < 2:
         parser.error("--sample draws from the second table: give two")
-    if options.sample is not None and options.sample < 0:
+    if options.sample is not None and options.sample is not EQUAL and options.sample < 1:
         parser.error(f"--sample is {options.sample}, it must be above 0")
     if options.picture and options.picture.suffix.lower() not in PICTURES:
         parser.error(f"--picture {options.picture} must end in {', '.join(PICTURES)}")
+    inputs = {f"the table {path}": path for path in options.tables} | {
+        f"--texts {path}": path for path in options.texts
+    }
+    if trouble := trouble_with_outputs({"--picture": options.picture}, inputs):
+        parser.error(trouble)
     return captions
 
 
@@ -230,9 +257,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--sample",
         type=int,
         nargs="?",
-        const=0,
+        const=EQUAL,
         metavar="N",
-        help="of the second table, draw N rows at random (without N: as many as the first has)",
+        help="of the second table, draw N rows at random that are not in the first one (without N: as many as count of "
+        "the first)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the sample and the bootstrap (default: %(default)s)"

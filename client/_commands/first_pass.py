@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from .. import __version__
+from .._counted import counted
 from .._first_pass.calibration import LEAST_MOVING, Calibration, Figures, calibrate
 from .._first_pass.collect import UNSEEN, Measured, collect
 from .._first_pass.errors import FirstPassError
@@ -138,7 +139,7 @@ def _table(found: Calibration, options: argparse.Namespace, looked_at: int, unse
         lines.append(f"{name:14} {'never' if value is None else f'{value:g}'}")
     if looked_at:
         could_not = f", {unseen:,} of them cannot be looked at and are never skipped" if unseen else ""
-        lines += ["", f"looked at {looked_at:,} videos{could_not}"]
+        lines += ["", f"looked at {counted(looked_at, 'video')}{could_not}"]
     return "\n".join([*lines, *(["", f"wrote {options.output}"] if options.output else [])])
 
 

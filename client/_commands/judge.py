@@ -3,19 +3,23 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .._counted import counted
 from .._inputs.errors import InputError
-from .._inputs.inputs import Inputs
-from .._judge.errors import JudgeError
+from .._inputs.names import shown
+from .._judge.errors import Interrupted, JudgeError
 from .._judge.flow import dynamic
+from .._judge.folder import STAMP, Folder
 from .._judge.judgement import Judgement, compare, judge
-from .._judge.observed import Observed, match, read_observed
-from .._judge.page import page
+from .._judge.notes import notes_about, notes_between
+from .._judge.observed import Observed, Scored, match, read_observed
+from .._judge.page import NOT_TOLD, page
 from .._judge.prompts import Prompt, read_prompts
 from .._judge.statistics import Interval
-from .._runs.table_run import run_table
+from .._runs.table_run import RESUME, Again, run_table
 from .._sdk.client import Client
 from .._tables.journal import JournalError
 from .._tables.output import OutputError
@@ -23,106 +27,186 @@ from .._tables.replace import replacing
 from .._tables.table import FORMATS
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
-from .parser import command_parser
+from .output_paths import trouble_with_outputs
+from .parser import INTERRUPTED, command_parser
 from .path_arguments import local_path
 from .program import sibling
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
 
+NAMED = 10
+"""Of the prompts or videos without something, so many are named on standard error."""
 NOTES = (
     "PROMPTS is a CSV file with a column prompt, and perhaps move (camera moves with ; between them), category, and "
     "video (the file's name). Without move, the moves are found in the prompt's words; without video, a file is named "
     "by its prompt, or the prompt, a hyphen and a number.",
-    "VIDEOS is a folder, which is scored first into FOLDER.scores.parquet beside the page, or a table of scores. Give "
-    "two to compare generators on the same prompts.",
+    "VIDEOS is a folder, which is scored first into a table beside the page, or a table of scores. Give two to compare "
+    "generators on the same prompts. In later runs, files that are new or have changed are scored.",
     "A move is shown if any clip has its label; static, if every clip has it. Shares have Wilson's 95 % intervals.",
 )
-STATUSES = {0: "done", 1: "a file or the server cannot be used, or a prompt has no video"}
+STATUSES = {0: "done", 1: "a file or the server cannot be used, a prompt has no video, or a video has no scores"}
 EXAMPLES = (
     "prompts.csv videos/ --output judge.html",
     "prompts.csv ours.parquet theirs.parquet --dynamic-degree --output judge.html --json judge.json",
 )
 
 
+@dataclass(frozen=True)
+class Generator:
+    """What is known of a generator's videos."""
+
+    name: Path
+    """What the command line calls it."""
+    scored: Scored
+    """Its table."""
+    videos: list[list[Observed]]
+    """For each prompt its videos."""
+    failed: list[list[tuple[str, str]]]
+    """For each prompt those without scores, and why."""
+
+
 def main(arguments: list[str] | None = None, program: str = "video-motion judge") -> int:
     """Parse the command line, score what is a folder, judge, write the page; returns the exit status."""
     parser = _parser(program)
     options = parser.parse_args(arguments)
-    if len(options.videos) > 2:
-        parser.error("name one or two generators")
-    if len({path.resolve() for path in options.videos}) < len(options.videos):
-        parser.error("both generators are the same")
-    if options.output.suffix != ".html":
-        parser.error(f"--output {options.output} must end in .html")
+    _check(parser, options)
     try:
         prompts = read_prompts(options.prompts)
-        matched, judgements = [], []
-        for name in options.videos:
-            table = _scores(parser, options, name)
-            found, failed = read_observed(table)
-            videos = match(prompts, found)
-            _warn(program, name, prompts, videos, failed)
-            matched.append(videos)
-            judgements.append(_judge(name, prompts, videos, with_flow=options.dynamic_degree))
-        comparisons = compare(prompts, *matched) if len(matched) == 2 else []
+        generators = [_generator(parser, options, name, prompts) for name in options.videos]
+        judgements = [_judge(each, prompts, with_flow=options.dynamic_degree) for each in generators]
+        comparisons, notes = [], []
+        if len(generators) == 2:
+            first, second = generators
+            notes = notes_between(first.scored.metadata, second.scored.metadata)
+            comparisons = compare(prompts, first.videos, second.videos, _labels_of_both(first, second))
         with replacing(options.output) as partial:
-            partial.write_text(page(judgements, comparisons, "What was asked and what is shown"))
+            partial.write_text(page(judgements, comparisons, "What was asked and what is shown", notes), "utf-8")
         if options.json:
             content = {
                 "generators": [each.as_dict() for each in judgements],
                 "comparison": [asdict(each) for each in comparisons],
+                "notes": notes,
             }
             with replacing(options.json) as partial:
                 partial.write_text(json.dumps(content, indent=2) + "\n")
+    except Interrupted as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return INTERRUPTED
     except (JudgeError, ClientError, InputError, OutputError, JournalError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{program}: cannot write {error.filename}: {error.strerror or error}", file=sys.stderr)
         return 1
+    for note in notes:
+        print(f"NOTE: {note}", file=sys.stderr)
     for judgement in judgements:
+        _warn(program, judgement)
         print(_summary(judgement))
     print(f"wrote {options.output}")
-    return 1 if any(judgement.missing for judgement in judgements) else 0
+    return 1 if any(judgement.missing or judgement.failed for judgement in judgements) else 0
 
 
-def _scores(parser: argparse.ArgumentParser, options: argparse.Namespace, videos: Path) -> Path:
-    """The table of a generator; a folder is scored, or its run is resumed."""
-    if videos.suffix.lower() in FORMATS:
-        return videos
-    if not videos.is_dir():
-        raise JudgeError(f"{videos} is neither a folder nor a table ({', '.join(FORMATS)})")
-    table: Path = options.output.with_name(f"{videos.resolve().name}.scores.parquet")
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if len(options.videos) > 2:
+        parser.error("name one or two generators")
+    if len({path.resolve() for path in options.videos}) < len(options.videos):
+        parser.error("both generators are the same")
+    if options.output.suffix != ".html":
+        parser.error(f"--output {options.output} must end in .html")
+    if options.retry_failed and not any(path.is_dir() for path in options.videos):
+        parser.error("--retry-failed is for a folder; a table is taken as it is")
+    if not options.in_flight > 0:
+        parser.error(f"--in-flight is {options.in_flight}, it must be above 0")
+    outputs = {"--output": options.output, "--json": options.json}
+    inputs = {"PROMPTS": options.prompts, **{f"VIDEOS {path}": path for path in options.videos}}
+    if trouble := trouble_with_outputs(outputs, inputs):
+        parser.error(trouble)
+
+
+def _generator(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, name: Path, prompts: list[Prompt]
+) -> Generator:
+    """What is known of a generator; a folder is scored, or its run is resumed."""
+    if name.suffix.lower() in FORMATS and not name.is_dir():
+        scored = read_observed(name)
+    elif name.is_dir():
+        scored = _of_folder(parser, options, name)
+    else:
+        raise JudgeError(f"{name} is neither a folder nor a table ({', '.join(FORMATS)})")
+    videos = match(prompts, scored.videos)
+    failed = match(prompts, {video: (video, why) for video, why in scored.failed.items()})
+    if not any(videos):
+        what = "no scored video" if any(failed) else "no video"
+        raise JudgeError(f"{name} has {what} of any prompt: a file is named by its prompt, or in the column video")
+    return Generator(name, scored, videos, failed)
+
+
+def _of_folder(parser: argparse.ArgumentParser, options: argparse.Namespace, name: Path) -> Scored:
+    folder = Folder(name)
+    table = folder.table_beside(options.output)
     with Client(
         options.url or "localhost:8001", max_in_flight=options.in_flight, retries=10, tls=tls_from(parser, options)
     ) as client:
-        run_table(client, Inputs([str(videos)], []), table, {}, in_flight=options.in_flight)
-    return table
+        again = Again(failed=options.retry_failed, changed=True)
+        status = run_table(client, folder, table, {}, in_flight=options.in_flight, kept=STAMP, again=again)
+    if status > 1:
+        raise Interrupted(f"{name} is not scored to its end: {RESUME}")
+    there = folder.videos()
+    scored = read_observed(table, there)
+    if without := len(there) - len(scored.videos) - len(scored.failed):
+        raise JudgeError(f"{counted(without, 'video')} of {name} of {len(there):,} could not be scored now: {RESUME}")
+    if scored.left_out:
+        have = "is" if scored.left_out == 1 else "are"
+        videos = counted(scored.left_out, "video")
+        print(f"{videos} of {table} {have} not in {name} any more, and left out", file=sys.stderr)
+    return scored
 
 
-def _judge(name: Path, prompts: list[Prompt], videos: list[list[Observed]], *, with_flow: bool) -> Judgement:
+def _judge(generator: Generator, prompts: list[Prompt], *, with_flow: bool) -> Judgement:
+    videos = generator.videos
     flow = dynamic(video.video for found in videos for video in found) if with_flow else None
-    return judge(str(name), prompts, videos, flow)
+    metadata = generator.scored.metadata
+    judgement = judge(str(generator.name), prompts, videos, flow, failed=generator.failed, labels=metadata.labels)
+    judgement.weights = metadata.weights
+    judgement.parameters = metadata.parameters
+    judgement.notes = notes_about(metadata)
+    return judgement
 
 
-def _warn(program: str, name: Path, prompts: list[Prompt], videos: list[list[Observed]], failed: int) -> None:
-    if not any(videos):
-        raise JudgeError(f"{name} has no video of any prompt: a file is named by its prompt, or in the column video")
-    without = sum(not found for found in videos)
-    if without or failed:
-        print(
-            f"{program}: {name}: {without} of {len(prompts)} prompts have no video, {failed} videos have no scores",
-            file=sys.stderr,
-        )
+def _labels_of_both(first: Generator, second: Generator) -> set[str]:
+    """The labels that both have; those of one if the other's table does not say."""
+    known = [set(each.scored.metadata.labels) for each in (first, second) if each.scored.metadata.labels]
+    return set.intersection(*known) if known else set()
+
+
+def _warn(program: str, judgement: Judgement) -> None:
+    for note in judgement.notes:
+        print(f"NOTE: {judgement.name}: {note}", file=sys.stderr)
+    for sentence in _named("prompt", "no video", judgement.missing):
+        print(f"{program}: {judgement.name}: {sentence}", file=sys.stderr)
+    failed = [f"{each.video}: {each.why}" for each in judgement.failed]
+    for sentence in _named("video", "no scores", failed):
+        print(f"{program}: {judgement.name}: {sentence}", file=sys.stderr)
+
+
+def _named(noun: str, what: str, names: list[str]) -> Iterator[str]:
+    """How many have none, and which: a line each."""
+    if names:
+        yield f"{counted(len(names), noun)} {'has' if len(names) == 1 else 'have'} {what}"
+        yield from (shown(name) for name in names[:NAMED])
+        if len(names) > NAMED:
+            yield f"... and {len(names) - NAMED:,} more (--json has all)"
 
 
 def _summary(judgement: Judgement) -> str:
-    lines = [f"{judgement.name}: {judgement.videos} videos of {judgement.prompts} prompts"]
+    lines = [f"{judgement.name}: {counted(judgement.videos, 'video')} of {counted(judgement.prompts, 'prompt')}"]
     for each in judgement.adherence:
-        lines.append(f"  {each.move:14} {each.videos:5} videos  {_percent(each.share)}")
-    for name, share in (("moving", judgement.moving), ("dynamic degree", judgement.dynamic_degree)):
-        if share is not None:
-            lines.append(f"  {name:27} {_percent(share)}")
+        share = NOT_TOLD if each.share is None else _percent(each.share)
+        lines.append(f"  {each.move:14} {counted(each.videos, 'video'):>12}  {share}")
+    for name, found in (("moving", judgement.moving), ("dynamic degree", judgement.dynamic_degree)):
+        if found is not None:
+            lines.append(f"  {name:27} {_percent(found)}")
     return "\n".join(lines)
 
 
@@ -153,6 +237,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         action="store_true",
         help="measure VBench's dynamic degree as well, which decodes every video here",
     )
+    parser.add_argument("--retry-failed", action="store_true", help="score videos of a folder again that failed before")
     parser.add_argument("--url", action="append", type=server_url, metavar="HOST:PORT", help=URL_HELP)
     parser.add_argument(
         "--in-flight", type=int, default=4, metavar="N", help="videos in flight at once (default: %(default)s)"

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from .._counted import counted
 from .._learn.errors import LearnError
 from .._optional import missing
 from .._report.learned_score import DEFAULT_AT, LearnedScore
@@ -92,8 +93,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
         return 1
     skipped = f" ({report.skipped:,} that a first pass skipped are not on the page)" if report.skipped else ""
     print(
-        f"{report.path}: {report.videos:,} videos, {report.failed:,} failed{skipped}; {report.examples} examples, "
-        f"{report.without_preview} without a preview; {report.size_bytes / 1e6:.1f} MB"
+        f"{report.path}: {counted(report.videos, 'video')}, {report.failed:,} failed{skipped}; "
+        f"{counted(report.examples, 'example')}, {report.without_preview} without a preview; "
+        f"{report.size_bytes / 1e6:.1f} MB"
     )
     return 0
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .._counted import counted
 from .._optional import missing
 from .._sdk.client import Client
 from .._search.errors import SearchError
@@ -18,12 +19,14 @@ from .._tables.row import PART_COLUMNS
 from .._tables.rows_at import rows_at
 from .._tables.table import Metadata, TableError, read_metadata
 from ..errors import ClientError
+from .output_paths import trouble_with_outputs
 from .parser import command_parser
-from .path_arguments import identity, local_path, name_of, path_or_url
+from .path_arguments import local_path, name_of, path_or_url
 from .program import sibling
 from .server_arguments import add_server_arguments, client_from
 
 MAX_TOP = 100_000
+TEMPLATE = "a photo of {}"
 NOTES = (
     "The similarity of a video is the cosine of the sentence with the frame that fits best, from -1 to 1; compare it "
     "within one search only. Beside it stands the mean over the frames.",
@@ -70,9 +73,13 @@ def _search(client: Client, scores: Path, options: argparse.Namespace, metadata:
         check_encoder(scores, metadata, weights, text=True)
     if options.like:
         check_encoder(scores, metadata, weights, text=False)
+    used = [weights.frames if options.like else None, weights.text if options.sentence is not None or labels else None]
+    if any(name is not None and name.startswith("random") for name in used):
+        print("NOTE: the server has random weights: what is found means nothing", file=sys.stderr)
     queries = None
     if labels:
-        queries, _ = of_texts(client, [options.template.format(label) for label in labels])
+        template = options.template or TEMPLATE
+        queries, _ = of_texts(client, {f"the label {label!r}": template.format(label) for label in labels})
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
     if options.sentence is None and not options.like:
         assert queries is not None
@@ -84,7 +91,7 @@ def _search(client: Client, scores: Path, options: argparse.Namespace, metadata:
         frames = metadata.parameters.get("frames")
         query = of_video(client, options.like, None if frames is None else int(frames))
     else:
-        query, (embedded,) = of_texts(client, [options.sentence])
+        query, (embedded,) = of_texts(client, {"the sentence": options.sentence})
         if embedded.tokens_cut:
             print(f"NOTE: the encoder takes {embedded.tokens} tokens; {embedded.tokens_cut} were cut", file=sys.stderr)
     batches = frame_rows(scores, metadata, query.shape[1])
@@ -103,7 +110,8 @@ def _search(client: Client, scores: Path, options: argparse.Namespace, metadata:
         title = options.sentence if options.sentence is not None else f"Like {name_of(options.like)}"
         without = write_page(options.html, scores, title, hits, shown)
         if without:
-            print(f"{options.html}: {without} of {len(hits)} videos have no preview", file=sys.stderr)
+            have = "has" if without == 1 else "have"
+            print(f"{options.html}: {without} of {counted(len(hits), 'video')} {have} no preview", file=sys.stderr)
     return 0
 
 
@@ -142,14 +150,20 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace, labels:
     if options.output and options.output.suffix.lower() != ".parquet":
         parser.error(f"--output {options.output} must end in .parquet")
     try:
-        templated = options.template.format("label")
+        templated = (options.template or TEMPLATE).format("label")
     except (ValueError, LookupError):
         templated = ""
     if "label" not in templated:
         parser.error("--template must have {} where the label goes, and no other braces")
-    outputs = [identity(path) for path in (options.scores, options.output, options.html) if path]
-    if len(set(outputs)) < len(outputs):
-        parser.error("the table and what is written must be different files")
+    if options.template is not None and not labels:
+        parser.error("--template is for --labels")
+    if options.sentence is not None and not options.sentence.strip():
+        parser.error("the sentence is empty")
+    outputs = {"--output": options.output, "--html": options.html}
+    if trouble := trouble_with_outputs(outputs, {"the table": options.scores, "--like": options.like}):
+        parser.error(trouble)
+    if options.output and options.output.exists():
+        parser.error(f"--output {options.output} exists: choose another name, or delete it")
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -180,9 +194,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--labels", metavar="NAMES", help="topics with commas between them; each video gets one")
     parser.add_argument(
         "--template",
-        default="a photo of {}",
         metavar="TEXT",
-        help="what is embedded for a label (default: %(default)r)",
+        help=f"what is embedded for a label (default: {TEMPLATE!r})",
     )
     parser.add_argument("--output", type=local_path, metavar="FILE", help="table of the videos found: .parquet")
     parser.add_argument("--html", type=local_path, metavar="FILE", help="page with a preview of each video found")

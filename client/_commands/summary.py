@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._tables.columns import check_motion, from_stand_ins, is_failed, scores_of
 from .._tables.here import table_here
 from .._tables.presets import COLUMNS
@@ -226,8 +227,8 @@ def difference(first: Summary, second: Summary) -> dict[str, Any]:
 def table(summaries: list[Summary]) -> str:
     """One summary, or two side by side, as lines of text for a person."""
     lines = [
-        f"{letter}  {summary.path}   {summary.videos:,} videos, {summary.failed:,} failed, "
-        f"{_skipped(summary)}{summary.clips:,} clips"
+        f"{letter}  {summary.path}   {counted(summary.videos, 'video')}, {summary.failed:,} failed, "
+        f"{_skipped(summary)}{counted(summary.clips, 'clip')}"
         for letter, summary in zip("ab", summaries, strict=False)
     ]
     pair = len(summaries) == 2

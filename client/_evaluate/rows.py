@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from .._search.frames import COLUMN, rows_of
-from .._tables.table import TableError
+from .._tables.table import TableError, read_batches
 from .errors import EvaluationError
-from .texts import PART, Texts
+from .texts import PART, Key, Texts, near
 
 _BATCH_ROWS = 256
 """Rows that are read at once: of 256 frames of 1024 float32 values, 268 MB at most."""
@@ -28,16 +28,19 @@ class CaptionedRow:
     """(frames, dimensions); None without embeddings."""
     captions: dict[str, str]
     """Those that the row has and that are not empty, by their columns."""
+    key: Key
+    """Names the row: its video and its part."""
 
 
 def caption_columns(path: Path, captions: Sequence[str], texts: Texts | None) -> tuple[str, ...]:
     """Which of `captions` a table has, itself or in the list. Raises `TableError`, `EvaluationError`."""
-    names = {*_names(path), *(texts.columns if texts else ())}
+    own = column_names(path)
+    names = {*own, *(texts.columns if texts else ())}
     found = tuple(name for name in captions if name in names)
     if not found:
         raise EvaluationError(
-            f"{path} has no column {' or '.join(captions)}: name those that it has with --captions, or give a list of "
-            "captions with --texts"
+            f"{path} has no column {' or '.join(captions)}{near(captions[0], own)}: name those that it has with "
+            "--captions, or give a list of captions with --texts"
         )
     return found
 
@@ -46,9 +49,10 @@ def captioned_rows(path: Path, captions: Sequence[str], texts: Texts | None) -> 
     """Every row of a table, Parquet or JSON lines. Raises `TableError`."""
     read = _parquet_rows(path, captions) if path.suffix.lower() == ".parquet" else _json_rows(path)
     for frames, row in read:
-        given = {} if texts is None else texts.of(row["video"], *(row.get(name) for name in PART))
+        key = _key(row)
+        given = {} if texts is None else texts.of(*key)
         own = {name: row[name] for name in captions if isinstance(row.get(name), str) and row[name].strip()}
-        yield CaptionedRow(frames, own | given)
+        yield CaptionedRow(frames, own | given, key)
 
 
 def _parquet_rows(path: Path, captions: Sequence[str]) -> Iterator[tuple[NDArray[np.floating] | None, dict[str, Any]]]:
@@ -81,7 +85,23 @@ def _json_rows(path: Path) -> Iterator[tuple[NDArray[np.floating] | None, dict[s
         raise TableError(f"{path} is not a table of scores: {error}") from error
 
 
-def _names(path: Path) -> set[str]:
+def row_keys(path: Path) -> Iterator[Key]:
+    """What names each row of a table. Raises `TableError`."""
+    if path.suffix.lower() == ".parquet":
+        for batch in read_batches(path, columns=["video", *PART]):
+            yield from map(_key, batch.to_pylist())
+    else:
+        yield from (_key(row) for _, row in _json_rows(path))
+
+
+def _key(row: dict[str, Any]) -> Key:
+    """JSON lines have the part among the parameters."""
+    part = row if PART[0] in row or PART[1] in row else row.get("parameters") or {}
+    return (row["video"], *(part.get(name) for name in PART))
+
+
+def column_names(path: Path) -> set[str]:
+    """The columns of a table. Raises `TableError`."""
     if path.suffix.lower() == ".parquet":
         return set(parquet.read_schema(path).names)  # `read_metadata` has read it
     return {name for _, row in _json_rows(path) for name in row}

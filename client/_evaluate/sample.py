@@ -1,34 +1,41 @@
 """A random sample of the rows that count."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from .errors import EvaluationError
 from .rows import CaptionedRow
+from .texts import Key
 
 
 def sampled(
-    read: Callable[[], Iterable[CaptionedRow]], captions: Sequence[str], count: int, seed: int, what: str
+    read: Callable[[], Iterable[CaptionedRow]],
+    captions: Sequence[str],
+    count: int,
+    seed: int,
+    what: str,
+    excluded: Collection[Key] = frozenset(),
 ) -> Iterator[CaptionedRow]:
     """`count` rows that have embeddings and all `captions`, each as likely as any other, in the order of the table.
 
-    read: reads the table, twice. Raises `EvaluationError` if there are not so many.
+    read: reads the table, twice; excluded: rows that are not drawn. Raises `EvaluationError` if there are not so many.
     """
-    usable = sum(_counts(row, captions) for row in read())
+
+    def counts(row: CaptionedRow) -> bool:
+        return row.frames is not None and all(name in row.captions for name in captions) and row.key not in excluded
+
+    usable = sum(counts(row) for row in read())
     if usable < count:
+        others = ", which are not in the first table" if excluded else ""
         raise EvaluationError(
-            f"{what} has {usable:,} rows with embeddings and captions, fewer than the {count:,} to draw"
+            f"{what} has {usable:,} rows with embeddings and captions{others}, fewer than the {count:,} to draw"
         )
     chosen = np.zeros(usable, bool)
     chosen[np.random.default_rng(seed).choice(usable, count, replace=False)] = True
     number = 0
     for row in read():
-        if _counts(row, captions):
+        if counts(row):
             if chosen[number]:
                 yield row
             number += 1
-
-
-def _counts(row: CaptionedRow, captions: Sequence[str]) -> bool:
-    return row.frames is not None and all(name in row.captions for name in captions)

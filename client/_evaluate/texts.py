@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyarrow import ArrowException, parquet
 from .errors import EvaluationError
 
 PART = ("start_seconds", "end_seconds")
+_NAMED = 5
 Key = tuple[str, float | None, float | None]
 
 
@@ -32,7 +34,10 @@ class Texts:
 
 
 def read_texts(path: Path, captions: Sequence[str]) -> Texts:
-    """Captions from a list with the column `video`: .csv, .jsonl or .parquet. Raises `EvaluationError`."""
+    """Captions from a list with the column `video`: .csv, .jsonl or .parquet.
+
+    Raises `EvaluationError`, also if a video has two rows that say different things.
+    """
     try:
         rows, names = _rows(path, captions)
     except OSError as error:
@@ -43,7 +48,7 @@ def read_texts(path: Path, captions: Sequence[str]) -> Texts:
         raise EvaluationError(f"{path} is not a list of captions: it has no column 'video'")
     columns = tuple(name for name in captions if name in names)
     if not columns:
-        raise EvaluationError(f"{path} has none of the columns {', '.join(captions)}")
+        raise EvaluationError(f"{path} has none of the columns {', '.join(captions)}{near(captions[0], names)}")
     has_parts = any(name in names for name in PART)
     texts: dict[Key, dict[str, str]] = {}
     for row in rows:
@@ -52,8 +57,20 @@ def read_texts(path: Path, captions: Sequence[str]) -> Texts:
             continue
         start, end = (_seconds(path, row.get(name)) for name in PART) if has_parts else (None, None)
         content = {name: row[name] for name in columns if isinstance(row.get(name), str) and row[name].strip()}
-        texts[video, start, end] = content
+        before = texts.setdefault((video, start, end), content)
+        if twice := next((name for name in columns if before.get(name) != content.get(name)), None):
+            part = "" if not has_parts else f" from {start} to {end}"
+            raise EvaluationError(
+                f"{path} has {video!r}{part} twice, with different texts in the column {twice}: keep one row for each"
+            )
     return Texts(columns, has_parts, texts)
+
+
+def near(name: str, others: Iterable[str]) -> str:
+    """A parenthesis with the columns that are called similarly; "" if there are none."""
+    known = sorted({*others} - {"video", *PART})
+    similar = get_close_matches(name, known) or [each for each in known if name in each or each in name]
+    return f" (it has {', '.join(similar[:_NAMED])})" if similar else ""
 
 
 def _rows(path: Path, captions: Sequence[str]) -> tuple[Iterable[dict[str, Any]], set[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._tables.columns import is_failed, is_skipped, scores_of
 from .._tables.found import find_video
 from .._tables.presets import COLUMNS, PRESETS
@@ -47,8 +48,8 @@ def collect(
     for batch in read_batches(table, metadata, columns=wanted):
         if count := int(is_skipped(batch).sum()):
             raise FirstPassError(
-                f"{table} has {count:,} videos that a first pass skipped, or more: calibration needs the scores of all "
-                f"(score --first-pass {MEASURE})"
+                f"{table} has {counted(count, 'video')} that a first pass skipped, or more: calibration needs "
+                f"the scores of all (score --first-pass {MEASURE})"
             )
         scores = scores_of(batch)
         scored = ~is_failed(batch, scores)

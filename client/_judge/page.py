@@ -5,23 +5,29 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from string import Template
 
+from .._counted import counted
 from .._tables.presets import COLUMNS
-from .judgement import Comparison, Judgement
+from .judgement import Adherence, Comparison, Judgement
 from .statistics import Interval
 
 FAILURES_SHOWN = 20
+MISSED_SHOWN = 100
+ALL = "all: videos that show every move of their prompt, of those whose prompt asks for one."
+NOT_TOLD = "not told by these weights"
 EXPLANATION = (
-    "Moving is the share of videos that the preset static does not take: do camera or subject move enough to train on? "
-    "Dynamic degree is VBench's rule: do the largest lengths of optical flow exceed a threshold in a quarter of the "
-    "pairs? A flicker is dynamic by that rule, and so are small, fast objects; slow moves of the picture are not. "
-    "VBench measures flow with RAFT, this page with Farneback's method, so compare the figure with others of this "
-    "command, not with published tables."
+    "Moving is the share of videos that the preset static does not take: is the camera or object score at least 0.5, "
+    "or dynamics at least 1.0? Dynamic degree is VBench's rule: do the largest lengths of optical flow exceed a "
+    "threshold in a quarter of the pairs? A flicker is dynamic by that rule, and so are small, fast objects; slow "
+    "moves of the picture are not. VBench measures flow with RAFT, this page with Farneback's method, so compare the "
+    "figure with others of this command, not with published tables."
 )
 
 
-def page(judgements: Sequence[Judgement], comparisons: Sequence[Comparison], title: str) -> str:
-    """The page."""
-    parts = [_judgement(each) for each in judgements]
+def page(
+    judgements: Sequence[Judgement], comparisons: Sequence[Comparison], title: str, notes: Sequence[str] = ()
+) -> str:
+    """The page; `notes` are about all generators."""
+    parts = [*map(_note, notes), *map(_judgement, judgements)]
     if comparisons:
         parts.append(_comparison(judgements, comparisons))
     template = Template(files(__package__).joinpath("page.html").read_text())
@@ -29,17 +35,36 @@ def page(judgements: Sequence[Judgement], comparisons: Sequence[Comparison], tit
 
 
 def _judgement(judgement: Judgement) -> str:
-    parts = [f"<h2>{html.escape(judgement.name)}</h2>"]
-    parts.append(f"<p>{judgement.videos} videos of {judgement.prompts} prompts.</p>")
+    parts = [f"<h2>{html.escape(judgement.name)}</h2>", *map(_note, judgement.notes)]
+    parts.append(f"<p>{counted(judgement.videos, 'video')} of {counted(judgement.prompts, 'prompt')}.</p>")
+    weights = "; ".join(f"{network}: {source}" for network, source in judgement.weights.items()) or "the table has none"
+    parts.append(f"<p>Weights: {html.escape(weights)}</p>")
     if judgement.missing:
         shown = "; ".join(html.escape(text) for text in judgement.missing[:FAILURES_SHOWN])
-        parts.append(f"<p>{len(judgement.missing)} prompts have no video: {shown}</p>")
+        have = "has" if len(judgement.missing) == 1 else "have"
+        parts.append(f"<p>{counted(len(judgement.missing), 'prompt')} {have} no video: {shown}</p>")
+    if judgement.failed:
+        have = "has" if len(judgement.failed) == 1 else "have"
+        parts.append(f"<p>{counted(len(judgement.failed), 'video')} {have} no scores:</p>")
+        rows = [[each.video, each.prompt, each.why] for each in judgement.failed[:FAILURES_SHOWN]]
+        parts.append(_table(("video", "prompt", "why"), rows))
     if judgement.adherence:
-        rows = [[each.move, str(each.videos), _percent(each.share), _bar(each.share)] for each in judgement.adherence]
+        rows = [[each.move, str(each.videos), *_shown(each)] for each in judgement.adherence]
         parts += ["<h3>Requested moves that are shown</h3>", _table(("move", "videos", "share (95 %)", ""), rows)]
+        parts.append(f"<p>{ALL}</p>")
         parts += ["<h3>Requested (rows) and observed (columns) moves</h3>", _confusion(judgement)]
     else:
         parts.append("<p>No prompt asks for a camera move.</p>")
+    if judgement.missed:
+        most = min(len(judgement.missed), MISSED_SHOWN)
+        title = "Videos that miss a requested move"
+        if most < len(judgement.missed):
+            title += f", {most} of {len(judgement.missed):,}; the JSON has all"
+        rows = [
+            [each.video, each.prompt, ", ".join(each.moves), each.observed] for each in judgement.missed[:MISSED_SHOWN]
+        ]
+        header = ("video", "prompt", "not shown", "longest move")
+        parts += [f"<h3>{title}</h3>", _table(header, rows)]
     rows = [[name, *(_number(means[score]) for score in COLUMNS)] for name, means in judgement.scores.items()]
     parts += ["<h3>Mean scores by category (95 %)</h3>", _table(("category", *COLUMNS), rows)]
     figures = [["moving", _percent(judgement.moving)]]
@@ -52,9 +77,19 @@ def _judgement(judgement: Judgement) -> str:
         parts += [_table(("", "not dynamic", "dynamic"), rows), f"<p>{EXPLANATION}</p>"]
     if judgement.not_measured:
         some = list(judgement.not_measured.items())[:FAILURES_SHOWN]
-        parts.append(f"<p>{len(judgement.not_measured)} videos could not be measured:</p>")
+        parts.append(f"<p>{counted(len(judgement.not_measured), 'video')} could not be measured:</p>")
         parts.append(_table(("video", "why"), [[video, why] for video, why in some]))
     return f"<section>{''.join(parts)}</section>"
+
+
+def _note(note: str) -> str:
+    return f"<p class=note><strong>Note:</strong> {html.escape(note)}</p>"
+
+
+def _shown(adherence: Adherence) -> tuple[str, str]:
+    if adherence.share is None:
+        return NOT_TOLD, ""
+    return _percent(adherence.share), _bar(adherence.share)
 
 
 def _comparison(judgements: Sequence[Judgement], comparisons: Sequence[Comparison]) -> str:

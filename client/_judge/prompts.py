@@ -3,6 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import JudgeError
 from .requested import MOVES, moves_in
@@ -24,11 +25,17 @@ class Prompt:
     video: str | None
     """The name of its video; None if the name is the prompt's."""
 
+    @property
+    def named(self) -> str:
+        """What its videos are named by."""
+        return self.video or self.text
+
 
 def read_prompts(path: Path) -> list[Prompt]:
     """Read a CSV file with a column `prompt`, and perhaps `move`, `category` and `video`. Raises `JudgeError`.
 
-    `move` names camera moves with `;` between them; without the column, they are found in the prompt's words.
+    `move` names camera moves with `;` between them; without the column, they are found in the prompt's words. Two rows
+    must not name the same videos.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -36,7 +43,16 @@ def read_prompts(path: Path) -> list[Prompt]:
             names = reader.fieldnames or []
             if "prompt" not in names:
                 raise JudgeError(f"{path} has no column 'prompt', only {', '.join(map(repr, names)) or 'nothing'}")
-            prompts = [_prompt(row, f"{path}, line {reader.line_num}", has_moves="move" in names) for row in reader]
+            lines: dict[str, int] = {}
+            prompts = []
+            for row in reader:
+                prompt = _prompt(row, f"{path}, line {reader.line_num}", has_moves="move" in names)
+                if (first := lines.setdefault(prompt.named, reader.line_num)) != reader.line_num:
+                    raise JudgeError(
+                        f"{path}, line {reader.line_num}: {prompt.named!r} is in line {first} already: each video "
+                        "belongs to one prompt"
+                    )
+                prompts.append(prompt)
     except OSError as error:
         raise JudgeError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -46,7 +62,9 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
-def _prompt(row: dict[str, str | None], where: str, *, has_moves: bool) -> Prompt:
+def _prompt(row: dict[Any, Any], where: str, *, has_moves: bool) -> Prompt:
+    if None in row:
+        raise JudgeError(f"{where} has more cells than the first line: a text with commas needs quotation marks")
     text = (row["prompt"] or "").strip()
     if not text:
         raise JudgeError(f"{where}: the prompt is empty")

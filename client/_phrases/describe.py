@@ -79,7 +79,14 @@ def _camera(stages: list[Stage], language: Language) -> str:
         verb, rest = language.moves[stage[0]]
         if len(stage) == len(before) == 1 and rest and language.moves[before[0]][0] == verb:
             words = [rest]  # pans left, then right
-        text += language.then.format(stage=language.listed(words))
+        said = language.listed(words)
+        if set(stage) > set(before):
+            said = language.also.format(
+                stage=language.listed([_move(label, language) for label in stage if label not in before])
+            )
+        elif set(stage) < set(before):
+            said = language.only.format(stage=said)
+        text += language.then.format(stage=said)
     return language.camera.format(stages=text)
 
 

@@ -26,6 +26,8 @@ ENGLISH = Language(
     },
     camera="the camera {stages}",
     then=", then {stage}",
+    also="also {stage}",
+    only="only {stage}",
     many="the camera moves in several ways: it {stages}",
     pauses="the camera {move}, with pauses",
     point_of_view="the shot shows what a person in the scene sees",

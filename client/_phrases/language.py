@@ -14,6 +14,10 @@ class Language:
     """A clause with the `{stages}` of the camera, in order of time."""
     then: str
     """What a further `{stage}` is joined with."""
+    also: str
+    """A further stage with moves that go on and the new moves, its `{stage}`."""
+    only: str
+    """A further stage in which some moves end: its `{stage}` are those that go on."""
     many: str
     """A clause for more stages than a reader follows: its `{stages}` are all moves, each once."""
     pauses: str

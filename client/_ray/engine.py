@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from .._counted import counted
 from .._inputs.item import Item
 from .._runs.part_times import item_parameters
 from .._runs.run import TWO_PARTS, VideoResult, selects_part_twice
@@ -120,7 +121,7 @@ class RayRun:
         except ray.exceptions.RayError as error:
             raise _cause(error) from error
         if waiting:
-            raise ClusterError(f"Ray ended without the results of {len(waiting):,} videos")
+            raise ClusterError(f"Ray ended without the results of {counted(len(waiting), 'video')}")
 
     def _connect(self) -> None:
         if self._cluster.address is not None:

@@ -1,12 +1,14 @@
 """Scores videos into a table. A killed run can resume: no video is lost, none is in the table twice."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from .._counted import counted
 from .._first_pass.first_pass import FirstPass, SkippedVideo
 from .._first_pass.look import NO_LOOK
 from .._inputs.errors import InputError
@@ -14,6 +16,7 @@ from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.remote import PASSING
 from .._inputs.skipped import Skipped
+from .._remote.addresses import is_remote
 from .._remote.patience import STORE_AWAY
 from .._sdk.client import Client
 from .._sdk.result import Score, Weights, notice_of, weights_of_signals
@@ -46,6 +49,16 @@ Engine = Callable[[Iterator[Item], dict[str, float], SignalOptions | None], Resu
 RESUME = "run the same command again to resume"
 
 
+@dataclass(frozen=True)
+class Again:
+    """Which videos of a table are scored again, beside those that it lacks. For Parquet, which is written whole."""
+
+    failed: bool = False
+    """Those that failed."""
+    changed: bool = False
+    """Those of which the inputs keep something else than the table has."""
+
+
 def journal_of(output: Path) -> Path:
     """The path of an output's journal."""
     return destination_of(output).journal
@@ -65,6 +78,7 @@ def run_table(
     engine: Engine | None = None,
     dedupe: bool = False,
     first_pass: FirstPass | None = None,
+    again: Again = Again(),
 ) -> int:
     """Score the videos that are not in the table yet; with `retry_failed`, those that failed. Returns the exit status.
 
@@ -75,6 +89,7 @@ def run_table(
     engine: what scores; None: this process, with `in_flight` threads.
     dedupe: whether videos with the same bytes are scored once; only without an engine.
     first_pass: looks at the videos first, in this process alone: not with an engine.
+    again: which videos of the table to score as well; not with `retry_failed`.
     Raises `InputError`, `OutputError`, `JournalError`, `UploadError`, and `ClientError` if no server answers at the
     start.
     """
@@ -83,6 +98,7 @@ def run_table(
     if retry_failed and not to.journal.exists():
         raise OutputError(f"{to.name}: nothing to retry, {to.journal.name} does not exist")
     weights = client.weights()
+    written = _last_written(to)
     with closing(Journal(to.journal)) as journal:
         # Every run begins its journal before it creates the output. A copy without the file -wal beside it lost that.
         if to.path.exists() and journal.terms is None:
@@ -114,6 +130,10 @@ def run_table(
             run = TableRun(client, journal, table, progress, weights, parameters, signals, kept, engine)
             run.phrases = phrases
             run.first_pass = first_pass
+            run.again = again
+            if not again.changed:
+                run.written = written
+                run.rows_before = journal.count()
             if dedupe:
                 run.dedupe_by(terms)
             run.name = to.name
@@ -150,6 +170,18 @@ class TableRun:
         """Whether rows say in words how the video moves."""
         self.first_pass: FirstPass | None = None
         """What looks at the videos before they are sent."""
+        self.again = Again()
+        """Which videos of the table are scored again."""
+        self.changed: set[bytes] = set()
+        """Keys of those that have changed."""
+        self.replaced: set[bytes] = set()
+        """Keys of the videos whose rows are replaced."""
+        self.written: float | None = None
+        """When the table was last written before this run, in seconds; None if files are not compared with that."""
+        self.rows_before = 0
+        """Rows that it then had."""
+        self.newer = 0
+        """Files that are newer, and keep their scores."""
         self.engine = engine
         self.dedupe: Dedupe | None = None
         self.duplicates = 0
@@ -208,7 +240,8 @@ class TableRun:
         self.progress.close()
         if inputs is None and (count := self.journal.unnamed_failures()):
             why = "only manifests and shards have them: name these too"
-            self.progress.say(f"{count:,} failures were not retried, {why}")
+            were = "was" if count == 1 else "were"
+            self.progress.say(f"{counted(count, 'failure')} {were} not retried, {why}")
         return self._conclude(interruption.status)
 
     def _wanted(self, items: Iterator[Item], retry_failed: bool) -> Iterator[Item]:
@@ -218,6 +251,7 @@ class TableRun:
                 raise InputError(f"{item.shown}: {TWO_PARTS}")
             if item.unread or not self._is_to_score(item, retry_failed):
                 self.progress.skip()
+                self.newer += self._is_newer(item)
                 continue
             self.in_flight.update(_identities(item))
             yield item
@@ -233,7 +267,26 @@ class TableRun:
             if place in self.in_flight:
                 return False
             found = self.journal.find_place(place)
-        return found is None if not retry_failed else found is not None and found.failed
+        if found is None or retry_failed:
+            return found is None if not retry_failed else found is not None and found.failed
+        if self.again.changed and dict(item.kept) != self.journal.kept(item):
+            self.changed.add(item.key)
+        elif not (self.again.failed and found.failed):
+            return False
+        self.replaced.add(item.key)
+        return True
+
+    def _is_newer(self, item: Item) -> bool:
+        """Whether the file of an item that an earlier run scored has changed since the table was written."""
+        if self.written is None or item.content is not None or item.member or is_remote(item.path):
+            return False
+        try:
+            if os.stat(item.path).st_mtime <= self.written:
+                return False
+        except (OSError, ValueError):  # gone, or with a zero byte
+            return False
+        found = self.journal.find(item)
+        return found is not None and not found.failed and found.row_id <= self.rows_before
 
     def _take(self, video: VideoResult | Duplicate, run: Results, retry_failed: bool) -> None:
         item = video.item
@@ -255,7 +308,7 @@ class TableRun:
         elif isinstance(result, SkippedVideo):
             self.skipped_videos += 1
         content = self.dedupe.content(item) if self.dedupe and not isinstance(video, Duplicate) else None
-        if retry_failed:
+        if retry_failed or item.key in self.replaced:
             self.journal.replace(item, row, content)
         else:
             self.output.add(self.journal.add(item, row, self.output.position, content), row)
@@ -301,18 +354,40 @@ class TableRun:
     def _conclude(self, interrupted: int) -> int:
         for sentence in self.skipped.sentences():
             self.progress.say(sentence)
+        if self.newer:
+            are, keep, them = ("is", "keeps its", "it") if self.newer == 1 else ("are", "keep their", "them")
+            self.progress.say(
+                f"NOTE: {counted(self.newer, 'file')} {are} newer than the table, and {keep} old scores: to score "
+                f"{them} again, choose another name for the output"
+            )
+        if self.changed:
+            were = "was" if len(self.changed) == 1 else "were"
+            self.progress.say(
+                f"{counted(len(self.changed), 'video')} changed since the last run, and {were} scored again"
+            )
         if self.skipped_videos:
-            self.progress.say(f"the first pass skipped {self.skipped_videos:,} videos")
+            self.progress.say(f"the first pass skipped {counted(self.skipped_videos, 'video')}")
         rows, failures = self.journal.count(), self.journal.count(failed=True)
         if self.duplicates:
-            self.progress.say(f"{self.duplicates:,} videos have the bytes of another one, and were not sent")
+            have = "has" if self.duplicates == 1 else "have"
+            were = "was" if self.duplicates == 1 else "were"
+            duplicates = counted(self.duplicates, "video")
+            self.progress.say(f"{duplicates} {have} the bytes of another one, and {were} not sent")
         if self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
-        if self.stopped or interrupted or failures or self.progress.shown:
-            resume = f"; {RESUME}" if self.stopped or interrupted else ""
-            retry = " (retry them with --retry-failed)" if failures and not resume else ""
-            self.progress.say(f"{self.name}: {rows:,} videos, {failures:,} failed{retry}{resume}")
+        resume = f"; {RESUME}" if self.stopped or interrupted else ""
+        retry = " (retry them with --retry-failed)" if failures and not resume else ""
+        self.progress.say(f"{self.name}: {counted(rows, 'video')}, {failures:,} failed{retry}{resume}")
         return interrupted or (1 if self.stopped or failures or self.skipped.trouble_count else 0)
+
+
+def _last_written(to: Destination) -> float | None:
+    """When an earlier run wrote to the table or its journal, in seconds; None if there was none."""
+    found = []
+    for path in (to.path, to.journal, to.journal.with_name(f"{to.journal.name}-wal")):
+        with suppress(OSError):
+            found.append(path.stat().st_mtime)
+    return max(found, default=None)
 
 
 def _identities(item: Item) -> set[bytes]:
@@ -324,7 +399,7 @@ def notice_for(weights: Weights, signals: SignalOptions | None) -> str | None:
     """A warning about the weights behind what is asked for."""
     if signals is None:
         return weights.notice
-    return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads).values())
+    return notice_of(weights_of_signals(weights, signals.asked.signals, signals.heads))
 
 
 def served(weights: Weights, signals: SignalOptions | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from .._counted import counted
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
 from .._inputs.skipped import Skipped
@@ -123,7 +124,7 @@ class _Run:
         resume = "; run the same command again to resume" if interrupted else ""
         retry = " (retry them with --retry-failed)" if failures and not resume else ""
         self._progress.say(
-            f"{output}: {self._journal.scenes:,} scenes of {self._journal.videos:,} videos, {failures:,} failed{retry}"
-            f"{resume}"
+            f"{output}: {counted(self._journal.scenes, 'scene')} of {counted(self._journal.videos, 'video')}, "
+            f"{failures:,} failed{retry}{resume}"
         )
         return interrupted or (1 if failures or self._skipped.trouble_count else 0)

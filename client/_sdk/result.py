@@ -141,16 +141,25 @@ class Weights:
 
         It is about the motion scores and the camera labels.
         """
-        return notice_of((self.motion, self.camera))
+        return notice_of({"motion": self.motion, "camera": self.camera})
 
 
-def notice_of(weights: Collection[str]) -> str | None:
-    """A warning about these weights for readers of what they give; None for published weights and your own."""
-    if any(name.startswith("random") for name in weights):
-        return "the server has random weights: these scores mean nothing"
-    if any(name.startswith("demo") for name in weights):
-        return "the server has the small demo networks, which are far less accurate than the published ones"
-    return None
+def notice_of(weights: Mapping[str, str]) -> str | None:
+    """A warning for readers of what these networks give; None for published weights and your own.
+
+    weights: where each network's weights come from, by its name.
+    """
+    kinds = {kind: [name for name, source in weights.items() if source.startswith(kind)] for kind in ("random", "demo")}
+    of = {kind: "" if len(names) == len(weights) else f" for {' and '.join(names)}" for kind, names in kinds.items()}
+    said = []
+    if kinds["random"]:
+        what = "what they give means" if of["random"] else "these scores mean"
+        said.append(f"the server has random weights{of['random']}: {what} nothing")
+    if kinds["demo"]:
+        said.append(
+            f"the server has the small demo networks{of['demo']}, which are far less accurate than the published ones"
+        )
+    return "; ".join(said) or None
 
 
 def weights_of_signals(weights: Weights, signals: Collection[str], heads: Collection[str]) -> dict[str, str]:

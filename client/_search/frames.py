@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .._tables.how_to_add import how_to_add
 from .._tables.row import EMBEDDING_COLUMNS, SECONDS_COLUMN
-from .._tables.table import Metadata, read_batches, signal_columns
+from .._tables.table import Metadata, read_batches, read_metadata, signal_columns
 from .errors import SearchError
 
 COLUMN = EMBEDDING_COLUMNS["frames"]
@@ -52,7 +53,7 @@ class FrameRows:
 def check_frames(path: Path) -> None:
     """Raise `SearchError` if a table has no embeddings of frames; `TableError` if it is none."""
     if COLUMN not in [field.name for field in signal_columns(path)]:
-        raise SearchError(f"{path} has no embeddings of frames: score the videos with frames among the --signals")
+        raise SearchError(f"{path} has no embeddings of frames: {how_to_add('frames', read_metadata(path).signals)}")
 
 
 def frame_rows(path: Path, metadata: Metadata, dimensions: int) -> Iterator[FrameRows]:

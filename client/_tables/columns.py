@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .how_to_add import how_to_add
 from .presets import COLUMNS
 from .row import SKIPPED_BY
 from .table import Metadata, TableError
@@ -39,6 +40,12 @@ def check_motion(path: Path, metadata: Metadata) -> None:
     """Raise `TableError` if the videos of a table were scored without motion."""
     if not metadata.has_motion:
         raise TableError(
-            f"{path} has no motion scores, only {', '.join(metadata.signals or ()) or 'what heads say'}: score the "
-            "videos with motion among the signals"
+            f"{path} has no motion scores, only {', '.join(metadata.signals or ()) or 'what heads say'}: "
+            f"{how_to_add('motion', metadata.signals)}"
         )
+
+
+def check_camera(path: Path, metadata: Metadata) -> None:
+    """Raise `TableError` if the videos of a table were scored without camera."""
+    if metadata.signals is not None and "camera" not in metadata.signals:
+        raise TableError(f"{path} has no camera moves: {how_to_add('camera', metadata.signals)}")

@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from .columns import scores_of
+from .how_to_add import how_to_add
 from .presets import COLUMNS, Preset
 from .row import METRIC_COLUMNS
 from .table import SCHEMA, Metadata
@@ -39,7 +40,7 @@ class Quantity:
 
     def why_not(self, columns: Collection[str], metadata: Metadata) -> str | None:
         """Why a table with these columns, "it", does not have it; None if it does."""
-        again = f"score the videos with {'camera' if self.labels else 'metrics'} among the signals"
+        again = how_to_add("camera" if self.labels else "metrics", metadata.signals)
         if not self.labels:
             what = "measures" if METRIC_COLUMNS.keys().isdisjoint(columns) else self.name
             return None if self.name in columns else f"it has no {what}: {again}"
