@@ -32,7 +32,11 @@ ORDINARY = {
     **{"motion_vectors": None, "cuts": 0, "brightness": 110.0, "sharpness": 500.0},
     **{"black_share": 0.0, "frozen_share": 0.0, "letterbox": 0.0},
 }
-NEED_MEASURES = "it has no measures: score the videos with metrics among the signals"
+AGAIN = (
+    "score the videos with metrics among the signals, into another table: video-motion score VIDEOS --signals "
+    "motion,camera,metrics --output FILE"
+)
+NEED_MEASURES = f"it has no measures: {AGAIN}"
 
 
 def changed(**measures: float | None) -> dict[str, float | None]:
