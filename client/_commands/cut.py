@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,13 +19,14 @@ from .._cut.names import DEFAULT
 from .._cut.part import Part
 from .._cut.run import Counts, Run
 from .._cut.settings import CODECS, SUFFIXES, Settings, Size
+from .._inputs.choices import COLUMNS, PART, Choices
 from .._inputs.errors import InputError
 from .._inputs.manifest import Manifest
 from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
 from .._tables.found import find_video
-from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata
+from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .program import sibling
 from .video_list import as_row
@@ -154,7 +157,7 @@ class _Parts:
             except TableError:
                 self._metadata = None
         if self._metadata is None:
-            self._manifest = Manifest(str(path))
+            self._manifest = Manifest(str(path), Choices(whole_rows=True))
 
     def __call__(self, *, whole: bool) -> Iterator[Part]:
         """The parts; whole: whether their `row` is wanted, if it is at all."""
@@ -165,9 +168,10 @@ class _Parts:
 
     def _of_table(self, metadata: Metadata, *, whole: bool) -> Iterator[Part]:
         index = 0
-        for batch in read_batches(self._path, metadata, signals=whole):
-            plain = [field.name for field in batch.schema if not pa.types.is_nested(field.type)]
-            for row in _rows(batch if whole else batch.select(plain)):
+        schema = table_schema(self._path, metadata)
+        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        for batch in read_batches(self._path, metadata, columns=None if whole else plain):
+            for row in _rows(batch):
                 if row["error"] is not None:
                     self.without_scores += 1
                     continue
@@ -178,8 +182,8 @@ class _Parts:
                     row["start_seconds"],
                     row["end_seconds"],
                     bool(row["from_first_frame"]),
-                    values={name: value for name, value in row.items() if isinstance(value, _PLAIN)},
-                    row=partial(as_row, row, metadata),
+                    values=_values({name: row[name] for name in plain}),
+                    row=partial(_row_of_table, row, metadata),
                 )
                 index += 1
 
@@ -187,7 +191,8 @@ class _Parts:
         assert self._manifest is not None
         skipped = Skipped()
         for index, item in enumerate(self._manifest.items(skipped)):
-            row: dict[str, Any] = {"video": item.video} | ({"parameters": item.part} if item.part else {})
+            others = {name: value for name, value in item.row.items() if name not in (*COLUMNS, *PART)}
+            row = others | {"video": item.video} | ({"parameters": item.part} if item.part else {})
             problem = str(item.problem) if item.problem is not None else None
             if item.content is not None:
                 problem = "the list holds the file itself: save it, and list its name"
@@ -200,8 +205,8 @@ class _Parts:
                 item.end_seconds,
                 from_first_frame=True,  # as score takes the times of a manifest
                 problem=problem,
-                values={"video": item.video, **item.part},
-                row=row.copy,
+                values=_values(others) | {"video": item.video, **item.part},
+                row=partial(dict, row),
             )
         if skipped.troubles:
             raise InputError(skipped.troubles[0])
@@ -218,6 +223,24 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows as Python objects, few at a time: they take a hundred times the memory of Arrow's."""
     for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
         yield from batch.slice(first, _ROWS_AT_ONCE).to_pylist()
+
+
+def _row_of_table(row: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
+    """The row as `score` prints it; what was kept of a manifest also as `score --keep` finds it beside a video."""
+    return {name: row[name] for name in metadata.kept} | as_row(row, metadata)
+
+
+def _values(row: Mapping[str, object]) -> dict[str, Any]:
+    """What a template may name; text that writes a number as Python does is one, for `{scene:03}`."""
+    return {name: _number(value) for name, value in row.items() if value is None or isinstance(value, _PLAIN)}
+
+
+def _number(value: object) -> object:
+    for kind in (int, float) if isinstance(value, str) else ():
+        with suppress(ValueError):
+            if str(number := kind(value)) == value and math.isfinite(number):
+                return number
+    return value
 
 
 def _count(text: str) -> int:
