@@ -218,7 +218,7 @@ def test_a_table_without_measures_says_what_it_lacks(
     if command == "filter":
         status, out, err = run(capsys, filter_main, without, *asked, "--kept", output.with_suffix(".txt"))
     else:
-        status, out, err = run(capsys, report_main, without, *asked, "--output", output)
+        status, out, err = run(capsys, report_main, without, *asked, "--output", output.with_suffix(".html"))
     assert (status, out) == (1, "")
     assert err == f"{without} does not tell {name}, because {NEED_MEASURES}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["without.parquet"]

@@ -22,6 +22,7 @@ from .._runs.interruption import interruptible
 from .._tables.columns import check_motion
 from .._tables.replace import replacing
 from .._tables.table import Metadata, TableError, read_metadata
+from .output_files import check_output, is_page
 from .parser import command_parser
 from .program import sibling
 
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion annota
             parser.error(f"--output {options.output} must end in .csv")
         if options.page and options.page.suffix.lower() not in (".html", ".htm"):
             parser.error(f"--page {options.page} must end in .html")
+        if options.page:
+            check_output(parser, "--page", options.page, "page", is_page)
         return _ask(options, program)
     except (LearnError, TableError) as error:
         print(error, file=sys.stderr)

@@ -24,6 +24,7 @@ from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .._tables.verdicts import check_presets, split_by_table
 from .kept_shards import KeptError, KeptShards
+from .output_files import check_output, is_list
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
 from .program import sibling
@@ -115,6 +116,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     resolved = [path.resolve() for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
         parser.error("the table and the lists must be different files")
+    for what, path in paths.items():
+        check_output(parser, f"--{what}", path, "list of videos", is_list)
     try:
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from .._first_pass.collect import UNSEEN, Measured, collect
 from .._first_pass.errors import FirstPassError
 from .._first_pass.first_pass import MEASURE
 from .._first_pass.part import Part
-from .._first_pass.thresholds import write_thresholds
+from .._first_pass.thresholds import KEY, write_thresholds
 from .._first_pass.workers import Workers
 from .._tables.columns import check_motion, from_stand_ins
 from .._tables.presets import PRESETS
 from .._tables.table import TableError, read_metadata
+from .output_files import check_folder, check_output, is_json_with
 from .parser import command_parser
 
 NOTES = (
@@ -45,9 +47,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion first-
         parser.error(f"--recall is {options.recall:g}, it must be at least 0.5 and below 1")
     if options.output is not None and options.output.suffix != ".json":
         parser.error(f"--output {options.output} must end in .json")
+    if options.output is not None:
+        check_output(parser, "--output", options.output, "file of thresholds", partial(is_json_with, key=KEY))
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}, it must be at least 1")
     try:
+        if options.output is not None:
+            check_folder(options.output)
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)
         threads = max(1, (os.cpu_count() or 1) // options.jobs)

@@ -23,6 +23,7 @@ from .._tables.replace import replacing
 from .._tables.table import FORMATS
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
+from .output_files import check_output, is_page
 from .parser import command_parser
 from .program import sibling
 from .server_url import HELP as URL_HELP
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion judge"
         parser.error("both generators are the same")
     if options.output.suffix != ".html":
         parser.error(f"--output {options.output} must end in .html")
+    check_output(parser, "--output", options.output, "page", is_page)
     try:
         prompts = read_prompts(options.prompts)
         matched, judgements = [], []

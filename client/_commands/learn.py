@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from .._learn.figures import Figure, figures, interval
 from .._learn.learned_filter import LearnedFilter, Origin
 from .._learn.training import LEAST_ANSWERS, Learned, check_answers, learn
 from .._tables.table import TableError, read_metadata
+from .output_files import check_folder, check_output, is_json_with
 from .parser import command_parser
 from .program import sibling
 
 SHOWN_FEATURES = 10
+MODEL_KEY = "learner"
+"""A key of every model in XGBoost's JSON."""
 _BAR = 30
 NOTES = (
     "Answers are a CSV file with the columns video and answer (yes or no), and start_seconds and end_seconds if the "
@@ -43,7 +47,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion learn"
         parser.error(f"--output {options.output} must end in .json")
     if options.output.resolve() in {path.resolve() for path in (options.scores, *options.annotations)}:
         parser.error("--output would overwrite an input")
+    check_output(parser, "--output", options.output, "learned filter", partial(is_json_with, key=MODEL_KEY))
     try:
+        check_folder(options.output)
         answers, disputed = agreed(answer for path in options.annotations for answer in read_answers(path))
         metadata = read_metadata(options.scores)
         if not metadata.weights:
@@ -54,6 +60,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion learn"
     except (LearnError, TableError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        return _unwritable(options.output, error)
     held_out = figures(examples.keep, learned.held_out)
     origin = Origin(
         weights={network: metadata.weights.get(network, "") for network in ("motion", "camera")}
@@ -67,14 +75,18 @@ def main(arguments: list[str] | None = None, program: str = "video-motion learn"
     try:
         learned_filter.save(options.output)
     except OSError as error:
-        print(f"cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        return _unwritable(options.output, error)
     summary = _summary(options.output, learned_filter, learned, examples, held_out) | {"disputed": disputed}
     if (options.format or ("table" if sys.stdout.isatty() else "json")) == "json":
         print(json.dumps(summary))
     else:
         print(_table(summary, held_out))
     return 0
+
+
+def _unwritable(path: Path, error: OSError) -> int:
+    print(f"cannot write {path}: {error.strerror or error}", file=sys.stderr)
+    return 1
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

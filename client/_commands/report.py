@@ -9,6 +9,7 @@ from .._optional import missing
 from .._report.learned_score import DEFAULT_AT, LearnedScore
 from .._report.write import write_report
 from .._tables.table import TableError, read_metadata, table_schema
+from .output_files import check_folder, check_output, is_page
 from .parser import command_parser
 from .preset_arguments import add_preset_arguments, presets_from, probability
 from .program import sibling
@@ -61,12 +62,16 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     inputs = [path.resolve() for path in (options.scores, options.learned) if path]
     if options.output.resolve() in inputs:
         parser.error(f"--output would overwrite the {'table' if options.output.resolve() == inputs[0] else 'filter'}")
+    if options.output.suffix.lower() not in (".html", ".htm"):
+        parser.error(f"--output {options.output} must end in .html")
+    check_output(parser, "--output", options.output, "page", is_page)
     if options.at is not None and not options.learned:
         parser.error("--at is for --learned FILE")
     if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
         print(sentence, file=sys.stderr)
         return 1
     try:
+        check_folder(options.output)
         report = write_report(
             options.scores,
             options.output,
