@@ -25,10 +25,10 @@ from .output_files import check_folder, check_output, is_json_with
 from .parser import command_parser
 
 NOTES = (
-    f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}). The thresholds are "
-    "chosen on one half of the videos, so that they skip most videos and keep the asked share of those that move; the "
-    "recall is that of the other half, with its 95 % interval (Wilson). If the other half loses more, nothing is "
-    f"written. Each half needs {LEAST_MOVING} videos that move.",
+    f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}), and it is not black "
+    "or frozen throughout. The thresholds are chosen on one half of the videos, so that they skip most videos and keep the "
+    "asked share of those that move; the recall is that of the other half, with its 95 % interval (Wilson). If the other "
+    f"half loses more, nothing is written. Each half needs {LEAST_MOVING} videos that move.",
     f"The table is of `score` without a first pass, or with --first-pass {MEASURE}; without the latter's columns, the "
     "videos themselves are looked at.",
 )
@@ -125,6 +125,8 @@ def _summary(
         "cutoffs": {limit.score: limit.cutoff for limit in PRESETS["static"].limits},
         "held_out": found.held_out.as_dict(),
         "chosen_on": found.chosen_on.as_dict(),
+        "black_with_scores_that_move": found.black,
+        "frozen_with_scores_that_move": found.frozen,
         "looked_at": looked_at,
         "could_not_be_looked_at": unseen,
         "weights": weights,
@@ -142,6 +144,9 @@ def _table(found: Calibration, options: argparse.Namespace, looked_at: int, unse
     lines.append("")
     for name, value in vars(found.thresholds).items():
         lines.append(f"{name:14} {'never' if value is None else f'{value:g}'}")
+    if found.black or found.frozen:
+        counts = f"{found.black:,} black and {found.frozen:,} frozen videos"
+        lines += ["", f"{counts} have scores of videos that move; they count as standing still"]
     if looked_at:
         could_not = f", {unseen:,} of them cannot be looked at and are never skipped" if unseen else ""
         lines += ["", f"looked at {looked_at:,} videos{could_not}"]
