@@ -180,6 +180,10 @@ def test_a_copy_starts_at_the_keyframe_before_and_says_so(
     earlier = [rows[f"00000{index}_video.mp4"]["earlier_seconds"] for index in range(3)]
     assert earlier == pytest.approx([1.48, 0.4, 0.0], abs=0.001)
     assert counts["earlier_seconds"] == {"median": 0.4, "max": 1.48}
+    later = [rows[f"00000{index}_video.mp4"]["later_seconds"] for index in range(3)]
+    assert max(later) > 0  # x264 refers to a frame after the end
+    expected = {"median": round(sorted(later)[1], 3), "max": round(max(later), 3)}
+    assert counts["later_seconds"] == expected
     for index, (key, end) in enumerate([(0, 1.8), (50, 2.8), (50, 2.4)]):
         shown = greys(tmp_path / "clips" / f"00000{index}_video.mp4")
         row = rows[f"00000{index}_video.mp4"]

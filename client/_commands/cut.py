@@ -36,7 +36,8 @@ _ROWS_AT_ONCE = 128
 _PLAIN = (str, int, float, bool)
 NOTES = (
     "A clip has the frames with start <= timestamp < end, and the sound of that time. --copy does not encode: the clip "
-    "starts at the keyframe before, and clips.jsonl says how much earlier that is. Rows without scores are left out.",
+    "starts at the keyframe before, and may end a few frames late, because frames before the end refer to them; "
+    "clips.jsonl says how much earlier and later that is. Rows without scores are left out.",
     f"The same command goes on where it was stopped. A clip appears when it is whole. --name is a template such as "
     f"'{DEFAULT}'; fields are columns of the list, index, stem and suffix; its end chooses the container: "
     f"{', '.join(SUFFIXES)}.",
@@ -261,8 +262,9 @@ def _summary(folder: Path, counts: Counts, without_scores: int) -> dict[str, Any
         "without_scores": without_scores,
         "seconds": round(counts.seconds, 3),
     }
-    if earlier := counts.earlier_seconds:
-        summary["earlier_seconds"] = {"median": round(median(earlier), 3), "max": round(max(earlier), 3)}
+    for name in ("earlier_seconds", "later_seconds"):
+        if seconds := getattr(counts, name):
+            summary[name] = {"median": round(median(seconds), 3), "max": round(max(seconds), 3)}
     return summary
 
 
@@ -280,4 +282,6 @@ def _table(summary: dict[str, Any]) -> str:
         lines.append(
             f"copies begin earlier than their parts: {earlier['median']:g} s (median), {earlier['max']:g} s (most)"
         )
+    if later := summary.get("later_seconds"):
+        lines.append(f"copies end later than their parts: {later['median']:g} s (median), {later['max']:g} s (most)")
     return "\n".join([*lines, f"wrote {summary['output']}"])

@@ -26,9 +26,9 @@ from .parser import command_parser
 
 NOTES = (
     f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}), and it is not black "
-    "or frozen throughout. The thresholds are chosen on one half of the videos, so that they skip most videos and keep the "
-    "asked share of those that move; the recall is that of the other half, with its 95 % interval (Wilson). If the other "
-    f"half loses more, nothing is written. Each half needs {LEAST_MOVING} videos that move.",
+    "or frozen throughout. The thresholds are chosen on one half of the videos, so that they skip most videos and keep "
+    "the asked share of those that move; the recall is that of the other half, with its 95 % interval (Wilson). If the "
+    f"other half loses more, nothing is written. Each half needs {LEAST_MOVING} videos that move.",
     f"The table is of `score` without a first pass, or with --first-pass {MEASURE}; without the latter's columns, the "
     "videos themselves are looked at.",
 )
