@@ -132,7 +132,9 @@ def test_hard_cuts_of_forty_videos_are_found() -> None:
 
 def test_the_cuts_of_a_real_video_are_found() -> None:
     found = find_scenes(str(real_videos()["bikes"]), Settings())
-    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187]  # as a person sees them
+    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187]
+    found = find_scenes(str(real_videos()["bikes"]), Settings(shortest_seconds=0.0))
+    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187, 242]  # as a person sees them
 
 
 @pytest.mark.parametrize("detector", ["content", "adaptive", "hash"])
@@ -158,7 +160,7 @@ def test_the_detector_threshold_finds_fades_alone() -> None:
     assert len(both) >= 3
 
 
-def test_scenes_that_are_too_short_belong_to_their_neighbours() -> None:
+def test_shots_that_are_too_short_join_what_follows_and_the_last_one_what_was_before() -> None:
     film("a.mp4", [shot(1, 5), shot(2, 30), shot(3, 10), shot(4, 30), shot(5, 5)])
     starts = {
         shortest: [round(start * 25) for start, _ in find_scenes("a.mp4", Settings(("content",), None, shortest))]

@@ -105,7 +105,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=float,
         default=SHORTEST_SCENE_SECONDS,
         metavar="SECONDS",
-        help="shortest scene; what is shorter belongs to the scene before it (default: %(default)g)",
+        help="shortest scene; a cut sooner after a scene's beginning, or before the end of the video, is left out "
+        "(default: %(default)g)",
     )
     group.add_argument(
         "--downscale",
