@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -11,12 +12,13 @@ from typing import Any
 import xgboost
 
 from .. import __version__
-from .._learn.answers import agreed, read_answers
+from .._learn.answers import LEAST_ANSWERS, agreed, read_answers
 from .._learn.collect import Examples, collect
 from .._learn.errors import LearnError
 from .._learn.figures import Figure, figures, interval
 from .._learn.learned_filter import LearnedFilter, Origin
-from .._learn.training import LEAST_ANSWERS, Learned, check_answers, learn
+from .._learn.threshold import Threshold
+from .._learn.training import Learned, check_answers, learn
 from .._tables.table import TableError, read_metadata
 from .output_files import check_folder, check_output, is_json_with
 from .parser import command_parser
@@ -123,7 +125,19 @@ def _summary(
         "trees": learned.trees,
         "figures": {name: asdict(figure) for name, figure in held_out.items()},
         "accuracy_of_others": {name: asdict(figure) for name, figure in accuracies.items()},
+        "best_threshold": _threshold(learned.threshold, examples.names),
         "importance": learned_filter.importance(),
+    }
+
+
+def _threshold(best: Threshold, names: list[str]) -> dict[str, Any] | None:
+    """The best single threshold as the option of `filter` that drops the others; None if it keeps or drops all."""
+    if not math.isfinite(best.cutoff):
+        return None
+    return {
+        "measure": names[best.feature],
+        "keep": "above" if best.keeps_above else "below",
+        "cutoff": float(f"{best.cutoff:.6g}"),
     }
 
 
@@ -134,13 +148,19 @@ def _accuracy(keep: Any, said: Any) -> float:
 def _table(summary: dict[str, Any], held_out: dict[str, Figure]) -> str:
     """The figures as lines of text for a person."""
     answers = summary["answers"]
-    missing = f", {summary['not_found']} about videos without scores" if summary["not_found"] else ""
+    missing = f", {summary['not_found']} about no scored row" if summary["not_found"] else ""
     missing += f", {summary['disputed']} without a majority" if summary["disputed"] else ""
     lines = [f"{answers['yes']} answers of yes, {answers['no']} of no{missing}; {summary['trees']} trees", ""]
     lines.append("on answers that it had not seen (95 % interval)")
     lines += [f"  {name.replace('_', ' '):22} {figure}" for name, figure in held_out.items()]
     lines += ["", "accuracy of"]
     lines += [f"  {name:22} {Figure(**figure)}" for name, figure in summary["accuracy_of_others"].items()]
+    if best := summary["best_threshold"]:
+        option = "below" if best["keep"] == "above" else "above"
+        lines.append(
+            f"the best single threshold keeps {best['measure']} {best['keep']} {best['cutoff']:g}: "
+            f"filter --{option} {best['measure']}={best['cutoff']:g}"
+        )
     lines += ["", "what matters (share of the gain)"]
     for name, share in list(summary["importance"].items())[:SHOWN_FEATURES]:
         lines.append(f"  {name:28} {share:4.0%} {'#' * round(share * _BAR)}")
