@@ -424,7 +424,6 @@ def test_wrong_options_are_a_sentence_and_status_2(
 def test_outputs_and_journals_that_cannot_be_used_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.mp4").write_bytes(encode(30))
     Path("there.csv").write_text("mine")
-    Path("b.csv.journal").write_text("no json\n")
     Path("c.csv.journal").write_text('{"names": [], "path": "x"}\n')
     for output, message, status in (
         ("there.csv", "there.csv: exists, but there.csv.journal is missing", 2),
@@ -434,8 +433,12 @@ def test_outputs_and_journals_that_cannot_be_used_are_refused(capsys: pytest.Cap
         assert scenes.main(["a.mp4", "--output", output]) == status
         assert message in capsys.readouterr().err
     assert Path("there.csv").read_text() == "mine"
-    with pytest.raises(JournalError, match="is damaged"):
-        run_scenes(Inputs(["a.mp4"], []), Path("b.csv"), Settings(), jobs=1, threads=1)
+    sqlite = b"SQLite format 3\0 with a line\nand no end of the last one"
+    for content in (b"no json\n", sqlite):  # of another command: nothing is cut off it
+        Path("b.csv.journal").write_bytes(content)
+        with pytest.raises(JournalError, match="not a journal of scenes"):
+            run_scenes(Inputs(["a.mp4"], []), Path("b.csv"), Settings(), jobs=1, threads=1)
+        assert Path("b.csv.journal").read_bytes() == content
     with pytest.raises(JournalError, match="not a journal of scenes"):
         run_scenes(Inputs(["a.mp4"], []), Path("c.csv"), Settings(), jobs=1, threads=1)
     assert run_scenes(Inputs(["a.mp4"], []), Path("d.csv"), Settings(), jobs=1, threads=1) == 0

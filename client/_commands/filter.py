@@ -158,10 +158,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         if counts.failed > len(failures):
             print(f"... and {counts.failed - len(failures)} more (--failed FILE lists them all)", file=sys.stderr)
     if (options.format or ("table" if sys.stdout.isatty() else "json")) == "json":
-        print(json.dumps({"scores": str(options.scores), **counts.as_dict()}))
+        written = {"kept_shards": shards.written} if shards else {}
+        print(json.dumps({"scores": str(options.scores), **counts.as_dict(), **written}))
     else:
         counts.one_per = options.one_per or counts.one_per
         print(table(counts))
+        if shards:
+            print(f"wrote {shards.written:,} shards into {options.kept_shards}")
     return 0
 
 

@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from .._remote.addresses import canonical, is_remote
+from .._remote.addresses import canonical, is_remote, is_unknown
+from .._shards.names import shard_of
 from .braces import has_braces, named_by_braces
 from .choices import Choices
 from .data_set import DataSet
@@ -39,8 +40,8 @@ Source = Callable[[Skipped], Iterator[Item]]
 class Inputs:
     """The videos that a command line names, in the order of its arguments; iterate to get each `Item`.
 
-    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read. What becomes unreadable
-    later does not end the iteration; `items` notes it.
+    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read, and if nothing of what
+    is named is there. What becomes unreadable later does not end the iteration; `items` notes it.
     """
 
     def __init__(
@@ -71,6 +72,9 @@ class Inputs:
         if isinstance(output, str) and is_remote(output):
             own |= {canonical(f"{output}{ending}") for ending in ("", ".partial")}
         self._choice = Choice(any_name, frozenset(path for path in own if path))
+        if arguments and not (manifests or data_sets) and all(map(_is_nowhere, arguments)):
+            others = f", nor any of the {len(arguments) - 1} other names" if len(arguments) > 1 else ""
+            raise InputError(f"{shown(arguments[0])}: there is no such file or folder{others}")
         self._sources: list[Source] = []
         for argument in arguments:
             self._sources.append(_standard_input(choices) if argument == STANDARD_INPUT else self._named(argument))
@@ -129,6 +133,17 @@ class Inputs:
                 others += f"; name shards by a pattern: '{shown(os.path.join(argument, '*.tar'))}'"
             raise InputError(f"{shown(argument)}: {nothing}{others}")
         return found
+
+
+def _is_nowhere(argument: str) -> bool:
+    """Whether an argument names something that is not there, and that no store has to be asked about."""
+    if argument == STANDARD_INPUT:
+        return False
+    if is_remote(argument):
+        return is_unknown(argument)
+    if shard_of(argument) is not None or glob.has_magic(argument) or has_braces(argument):
+        return False
+    return not os.path.lexists(argument)
 
 
 def _standard_input(choices: Choices) -> Source:
