@@ -1,6 +1,7 @@
 """Writing a file to a store, whole or not at all; and where this machine keeps what belongs to it."""
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,23 @@ def upload(local: Path, url: str) -> None:
             patience(lambda: system.mv(to, path))
     except ClientError as error:
         raise UploadError(f"{url}: cannot write it: {error}; it is on this machine as {local}") from error
+
+
+def try_write(url: str) -> None:
+    """Write an empty file beside a URL and remove it: before the work, it is found whether the bucket takes files.
+
+    Not on the hub, where each file is a commit. Raises `UploadError`.
+    """
+    if scheme_of(url) == "hf":
+        return
+    try:
+        system, path = opened(url)
+        patience = patience_with(url)
+        patience(lambda: system.pipe_file(f"{path}.partial", b""))
+    except ClientError as error:
+        raise UploadError(f"{url}: cannot write there: {error}") from error
+    with suppress(ClientError):  # who may write need not be allowed to remove
+        patience(lambda: system.rm_file(f"{path}.partial"))
 
 
 def state_of(url: str) -> Path:
