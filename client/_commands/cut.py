@@ -237,7 +237,9 @@ def _values(row: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _number(value: object) -> object:
-    for kind in (int, float) if isinstance(value, str) else ():
+    if not isinstance(value, str):
+        return value
+    for kind in (int, float):
         with suppress(ValueError):
             if str(number := kind(value)) == value and math.isfinite(number):
                 return number
