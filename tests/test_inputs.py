@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from client._inputs.errors import InputError
-from client._inputs.inputs import Inputs
+from client._inputs.inputs import Inputs, refuse_missing
 from client._inputs.item import Item
 
 
@@ -116,7 +116,7 @@ def test_what_names_nothing_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize(
-    "names", [["nofolder/"], ["gone.mp4", "nofolder"], ["s4://bucket/clips/"], ["s4://b/x.mp4", "gone.mp4"]]
+    "names", [["nofolder/"], ["gone", "nofolder"], ["s4://bucket/clips/"], ["s4://b/x.mp4", "gone"]]
 )
 def test_arguments_of_which_nothing_is_there_are_an_error_at_once(
     names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -124,10 +124,11 @@ def test_arguments_of_which_nothing_is_there_are_an_error_at_once(
     monkeypatch.chdir(tmp_path)
     others = ", nor any of the 1 other names" if len(names) > 1 else ""
     with pytest.raises(InputError) as raised:
-        Inputs(names, [])
+        refuse_missing(names)
     assert str(raised.value) == f"{names[0]}: there is no such file or folder{others}"
     Path("there.mp4").touch()
     Path("list.txt").write_text("there.mp4\n")
+    refuse_missing([*names, "there.mp4"])
     if "://" not in "".join(names):
         assert [item.path for item in Inputs([*names, "there.mp4"], [])] == [*names, "there.mp4"]  # rows say it
         assert [item.path for item in Inputs(names, ["list.txt"])] == [*names, "there.mp4"]

@@ -40,8 +40,8 @@ Source = Callable[[Skipped], Iterator[Item]]
 class Inputs:
     """The videos that a command line names, in the order of its arguments; iterate to get each `Item`.
 
-    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read, and if nothing of what
-    is named is there. What becomes unreadable later does not end the iteration; `items` notes it.
+    Raises `InputError` at once if a folder, pattern or manifest has no video or cannot be read. What becomes unreadable
+    later does not end the iteration; `items` notes it.
     """
 
     def __init__(
@@ -72,9 +72,6 @@ class Inputs:
         if isinstance(output, str) and is_remote(output):
             own |= {canonical(f"{output}{ending}") for ending in ("", ".partial")}
         self._choice = Choice(any_name, frozenset(path for path in own if path))
-        if arguments and not (manifests or data_sets) and all(map(_is_nowhere, arguments)):
-            others = f", nor any of the {len(arguments) - 1} other names" if len(arguments) > 1 else ""
-            raise InputError(f"{shown(arguments[0])}: there is no such file or folder{others}")
         self._sources: list[Source] = []
         for argument in arguments:
             self._sources.append(_standard_input(choices) if argument == STANDARD_INPUT else self._named(argument))
@@ -135,6 +132,16 @@ class Inputs:
         return found
 
 
+def refuse_missing(arguments: Sequence[str]) -> None:
+    """Raise `InputError` if nothing of what the arguments name is there: folders or schemes that are mistyped.
+
+    A missing file with the name of a video is a row that says so.
+    """
+    if arguments and all(map(_is_nowhere, arguments)):
+        others = f", nor any of the {len(arguments) - 1} other names" if len(arguments) > 1 else ""
+        raise InputError(f"{shown(arguments[0])}: there is no such file or folder{others}")
+
+
 def _is_nowhere(argument: str) -> bool:
     """Whether an argument names something that is not there, and that no store has to be asked about."""
     if argument == STANDARD_INPUT:
@@ -143,7 +150,7 @@ def _is_nowhere(argument: str) -> bool:
         return is_unknown(argument)
     if shard_of(argument) is not None or glob.has_magic(argument) or has_braces(argument):
         return False
-    return not os.path.lexists(argument)
+    return not argument.lower().endswith(SUFFIXES) and not os.path.lexists(argument)
 
 
 def _standard_input(choices: Choices) -> Source:
