@@ -457,8 +457,9 @@ def test_two_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "same answer      66.7%" in out
     assert "  differ: b, 1 s to the end" in out
     second.write_text("video,answer\nz,yes\n")
-    assert main(["--compare", str(first), str(second), "--format", "table"]) == 0
-    assert "Cohen's kappa    not defined: they answered nothing in common" in capsys.readouterr().out
+    assert main(["--compare", str(first), str(second), "--format", "table"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{first} and {second} have 4 and 1 answers, and none about the same part of a video\n")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -14,15 +15,19 @@ from typing import Any, cast
 
 import av
 import numpy as np
+import pyarrow as pa
 import pytest
 from av.container import InputContainer
+from pyarrow import parquet
 
 from client._commands.cut import main
 from client._cut import pool
 from client._cut.pool import Worker
+from client._inputs.choices import Choices
+from client._inputs.inputs import Inputs
 from client._inputs.manifest import Manifest
 from client._inputs.skipped import Skipped
-from fixtures.score_tables import write_scores
+from fixtures.score_tables import METADATA, write_scores
 from fixtures.synthetic import encode, picture
 from tests.waiting import wait_for
 
@@ -176,6 +181,10 @@ def test_a_copy_starts_at_the_keyframe_before_and_says_so(
     earlier = [rows[f"00000{index}_video.mp4"]["earlier_seconds"] for index in range(3)]
     assert earlier == pytest.approx([1.48, 0.4, 0.0], abs=0.001)
     assert counts["earlier_seconds"] == {"median": 0.4, "max": 1.48}
+    later = [rows[f"00000{index}_video.mp4"]["later_seconds"] for index in range(3)]
+    assert max(later) > 0  # x264 refers to a frame after the end
+    expected = {"median": round(sorted(later)[1], 3), "max": round(max(later), 3)}
+    assert counts["later_seconds"] == expected
     for index, (key, end) in enumerate([(0, 1.8), (50, 2.8), (50, 2.4)]):
         shown = greys(tmp_path / "clips" / f"00000{index}_video.mp4")
         row = rows[f"00000{index}_video.mp4"]
@@ -342,6 +351,57 @@ def test_shards_have_each_clip_with_its_row(video: Path, tmp_path: Path, capsys:
     status, counts, _ = run(capsys, *arguments)
     assert (status, counts["written"], counts["already_there"]) == (0, 0, 5)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.tar")} == before
+
+
+@pytest.mark.parametrize("kind", ["table", "csv", "jsonl"])
+def test_captions_and_ids_of_a_list_are_found_in_its_shards(
+    kind: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And columns of the list, measures too, make names; text that is a number can be padded."""
+    (tmp_path / "v.mp4").write_bytes(video.read_bytes())
+    rows = [{"path": "v.mp4", "caption": "a, dog", "clip_id": "7", "sharpness": 61.25, "end_seconds": 0.2}]
+    if kind == "table":
+        metadata = replace(METADATA, kept=("caption", "clip_id"))
+        parts = write_scores(
+            tmp_path / "kept.parquet",
+            [(0.5, 1.0, 1.0)],
+            videos=["v.mp4"],
+            parts=[(None, 0.2)],
+            measures=[{"sharpness": 61.25}],
+            metadata=metadata,
+        )
+        content = parquet.read_table(parts)
+        for name in metadata.kept:
+            content = content.append_column(name, pa.array([rows[0][name]], pa.string()))
+        parquet.write_table(content, parts)
+    elif kind == "csv":
+        parts = tmp_path / "list.csv"
+        parts.write_text('path,caption,clip_id,sharpness,end_seconds\nv.mp4,"a, dog",7,61.25,0.2\n')
+    else:
+        parts = tmp_path / "list.jsonl"
+        parts.write_text(json.dumps(rows[0]) + "\n")
+    name = "{clip_id:03}_{sharpness:.1f}.mp4"
+    shards = tmp_path / "shards"
+    status, _, err = run(capsys, parts, "--shards", shards, "--name", name, *FAST)
+    assert (status, err) == (0, "")
+    shard = shards / "000000.tar"
+    with tarfile.open(shard) as tar:
+        assert tar.getnames() == ["007_61_2.json", "007_61_2.mp4", "007_61_2.txt"]
+        assert cast(Any, tar.extractfile("007_61_2.txt")).read() == b"a, dog"
+    skipped = Skipped()
+    inputs = Inputs([str(shard)], [], choices=Choices(keep=("caption", "clip_id", "none")))
+    (item,) = inputs.items(skipped)
+    assert item.kept == {"caption": "a, dog", "clip_id": "7"}
+    assert skipped.sentences() == ["NOTE: no sample of the shards has none: --keep has nothing to take"]
+
+
+def test_a_name_from_an_empty_column_is_refused(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = list_of(tmp_path / "list.jsonl", [])
+    parts.write_text(json.dumps({"path": str(video), "scene": None}) + "\n")
+    status, _, err = run(capsys, parts, "--output", tmp_path / "clips", "--name", "{scene}.mp4")
+    assert (status, err) == (1, f"--name '{{scene}}.mp4' cannot be filled for {video}: its scene is empty\n")
 
 
 # Killed and stopped runs.

@@ -43,7 +43,7 @@ def drawn(count: int, seed: int = 0) -> list[Row]:
     for _ in range(count):
         moves = bool(rng.random() < 0.6)
         change = float(np.exp(rng.normal(3.0, 0.9) if moves else rng.normal(0.0, 0.9)))
-        rows.append((moves, change, 0.0, 1.0 if change < 0.5 else 0.3))
+        rows.append((moves, change, 0.0, 1.0 if change < 0.5 and not moves else 0.3))
     return rows
 
 
@@ -58,8 +58,8 @@ def test_the_interval_is_that_of_wilson() -> None:
 def test_the_largest_change_below_the_first_loss_is_chosen() -> None:
     still = [(False, change, 0.0, 0.0) for change in (0.5, 1.0, 2.0, 4.0)]
     moving = [(True, change, 0.0, 0.0) for change in (3.0, 5.0, 9.0)]
-    assert choose(examples(still + moving), 0) == Thresholds(2.0, None, None)
-    assert choose(examples(still + moving), 1) == Thresholds(4.0, None, None)
+    assert choose(examples(still + moving), 0) == Thresholds(2.0, 1.0, 1.0)
+    assert choose(examples(still + moving), 1) == Thresholds(4.0, 1.0, 1.0)
     assert choose(examples([(False, 4.0, 0.0, 0.0), *moving]), 0) is None
 
 
@@ -99,6 +99,36 @@ def test_most_calibrations_succeed() -> None:
             savings.append(calibrate(examples(drawn(600, seed)), 0.95).held_out.saving)
     assert len(savings) >= 9
     assert min(savings) > 0.2
+
+
+def test_black_and_frozen_videos_that_score_as_moving_stop_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Networks find motion in the noise of a black video: it is skipped, and counted apart."""
+    rows = drawn(600) + [(True, 1.0, 1.0, 1.0)] * 40 + [(True, 0.5, 0.0, 1.0)] * 20
+    scores = table(tmp_path / "scores.parquet", rows)
+    assert command.main(["calibrate", str(scores), "--recall", "0.95", "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    without = calibrate(examples(drawn(600)), 0.95)
+    assert said["thresholds"]["black_share"] is not None
+    assert said["thresholds"]["frozen_share"] is not None
+    calibration = said["calibration"]
+    assert (calibration["black_with_scores_that_move"], calibration["frozen_with_scores_that_move"]) == (40, 20)
+    moving = [calibration[half]["moving"] for half in ("chosen_on", "held_out")]
+    assert sum(moving) == without.chosen_on.moving + without.held_out.moving
+    assert command.main(["calibrate", str(scores), "--recall", "0.95", "--format", "table"]) == 0
+    sentence = "40 black and 20 frozen videos have scores of videos that move; they count as standing still"
+    assert sentence in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("video", ["https://a.example/v.mp4", "shards/0.tar/v.mp4"])
+def test_a_video_that_cannot_be_looked_at_where_it_is_says_what_to_do(
+    video: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = table(tmp_path / "scores.parquet", drawn(1), measures=False, video=[video])
+    assert command.main(["calibrate", str(scores)]) == 1
+    assert f"{video} is behind a URL or in a shard" in (err := capsys.readouterr().err)
+    assert "score the videos with --first-pass measure" in err
 
 
 def test_a_held_out_half_that_loses_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

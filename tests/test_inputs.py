@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from client._inputs.errors import InputError
-from client._inputs.inputs import Inputs
+from client._inputs.inputs import Inputs, refuse_missing
 from client._inputs.item import Item
 
 
@@ -113,3 +113,22 @@ def test_what_names_nothing_is_an_error_that_says_so(
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         Inputs([], [str(path)]) if path.suffix in (".txt", ".csv", ".parquet") else Inputs([str(path)], [])
+
+
+@pytest.mark.parametrize(
+    "names", [["nofolder/"], ["gone", "nofolder"], ["s4://bucket/clips/"], ["s4://b/x.mp4", "gone"]]
+)
+def test_arguments_of_which_nothing_is_there_are_an_error_at_once(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    others = ", nor any of the 1 other names" if len(names) > 1 else ""
+    with pytest.raises(InputError) as raised:
+        refuse_missing(names)
+    assert str(raised.value) == f"{names[0]}: there is no such file or folder{others}"
+    Path("there.mp4").touch()
+    Path("list.txt").write_text("there.mp4\n")
+    refuse_missing([*names, "there.mp4"])
+    if "://" not in "".join(names):
+        assert [item.path for item in Inputs([*names, "there.mp4"], [])] == [*names, "there.mp4"]  # rows say it
+        assert [item.path for item in Inputs(names, ["list.txt"])] == [*names, "there.mp4"]

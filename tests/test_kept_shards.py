@@ -57,8 +57,9 @@ def run(*arguments: str) -> int:
 
 def test_kept_videos_and_what_stands_beside_them_are_copied(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(table(), "--kept", "kept.txt") == 0
-    assert json.loads(capsys.readouterr().out)["kept"] == 3
-    assert sorted(os.listdir("kept")) == ["a.tar", "b.tar"]  # nothing of c.tar is kept
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["kept"], counts["kept_shards"]) == (3, 2)
+    assert sorted(os.listdir("kept")) == [".kept-shards.json", "a.tar", "b.tar"]  # nothing of c.tar is kept
     names = ["./0.json", "./0.mp4", "./0.txt", "2.left.mp4", "2.json"]
     assert read_shard(Path("kept/a.tar")) == {name: MEMBERS[name] for name in names}
     assert read_shard(Path("kept/b.tar")) == {"ü.mp4": b"u"}
@@ -69,6 +70,17 @@ def test_kept_videos_and_what_stands_beside_them_are_copied(capsys: pytest.Captu
     assert Path("kept/a.tar").read_bytes().endswith(bytes(1024))  # it has an end
     assert Path("kept.txt").read_text().split() == ["in/a.tar/0.mp4", "in/a.tar/2.left.mp4", "in/b.tar.gz/ü.mp4"]
     assert run("scores.parquet") == 0  # again
+
+
+def test_a_shard_of_somebody_else_is_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = table()
+    write_shard(Path("kept/b.tar"), {"other.mp4": b"other"})
+    before = Path("kept/b.tar").read_bytes()
+    assert run(scored) == 1
+    sentence = "kept/b.tar is there, and --kept-shards did not write it: choose another folder\n"
+    assert capsys.readouterr().err.endswith(sentence)
+    assert Path("kept/b.tar").read_bytes() == before
+    assert os.listdir("kept") == ["b.tar"]
 
 
 def test_a_shard_appears_whole_and_no_list_without_the_shards(
@@ -87,7 +99,7 @@ def test_a_shard_appears_whole_and_no_list_without_the_shards(
     assert run(scored, "--kept", "kept.txt") == 1
     assert "in/b.tar.gz: cannot read the shard: No such file or directory" in capsys.readouterr().err
     assert seen == [[]] * 5
-    assert os.listdir("kept") == ["a.tar"]
+    assert sorted(os.listdir("kept")) == [".kept-shards.json", "a.tar"]
     assert not os.path.exists("kept.txt")
 
 

@@ -14,13 +14,12 @@ from pyarrow import array, parquet
 from client._commands import filter as filter_command
 from client._commands import learn as learn_command
 from client._learn import figures
-from client._learn.answers import Answer, agreed, read_answers
+from client._learn.answers import LEAST_ANSWERS, Answer, agreed, read_answers
 from client._learn.errors import LearnError
 from client._learn.features import feature_names, features_of
 from client._learn.learned_filter import ATTRIBUTE, LearnedFilter
 from client._learn.selection import select
 from client._learn.threshold import best_threshold
-from client._learn.training import LEAST_ANSWERS
 from client._tables.table import Metadata, read_batches, read_metadata, read_table
 from fixtures.score_tables import METADATA, write_scores
 
@@ -142,19 +141,26 @@ def test_a_person_reads_figures_and_what_matters(
     assert (status, err) == (0, "")
     lines = out.splitlines()
     yes = int(good[:60].sum())
-    assert lines[0].startswith(f"{yes} answers of yes, {60 - yes} of no, 1 about videos without scores; ")
+    assert lines[0].startswith(f"{yes} answers of yes, {60 - yes} of no, 1 about no scored row; ")
     assert [line.split("  ")[1].strip() for line in lines if line.startswith("  a")] == [
         *("accuracy", "auc", "average precision", "all presets")
     ]
     shares = [line for line in lines if line.rstrip("#").endswith("% ")]
     assert 3 <= len(shares) <= 10
+    (rule,) = [line for line in lines if line.startswith("the best single threshold keeps ")]
+    kept, option = rule.removeprefix("the best single threshold keeps ").split(": filter ")
+    measure, side, cutoff = kept.split()
+    assert option == f"--{'below' if side == 'above' else 'above'} {measure}={cutoff}"
+    status, out, err = run(capsys, "filter", scores, *option.split(), "--format", "json")
+    assert (status, err) == (0, "")
+    assert 0 < json.loads(out)["kept"] < len(videos)
     assert lines[-1] == f"wrote {output}"
 
 
 @pytest.mark.parametrize(
     ("yes", "no", "sentence"),
     [
-        (20, 9, "there are 29 answers about videos with scores, and 30 are needed"),
+        (20, 9, "there are 29 answers about scored rows of the table, and 30 are needed"),
         (40, 0, "every answer is yes: a filter needs examples of both"),
         (0, 40, "every answer is no: a filter needs examples of both"),
         (4, 40, "only 4 answers are yes, and 5 are needed, one for each fold"),
@@ -180,7 +186,11 @@ def test_failed_videos_and_other_parts_are_not_counted(tmp_path: Path, capsys: p
     whole = write_answers(tmp_path / "whole.csv", answers)
     output = tmp_path / "filter.json"
     status, _, err = run(capsys, "learn", scores, "--annotations", whole, "--output", output)
-    assert (status, err) == (1, "there are 0 answers about videos with scores, and 30 are needed\n")
+    sentence = f"31 answers, none about a scored row of {scores}"
+    assert (status, err) == (1, f"{sentence}: their videos are there, with other parts or without scores\n")
+    elsewhere = write_answers(tmp_path / "elsewhere.csv", [(f"x/{video}", keep) for video, keep in answers])
+    status, _, err = run(capsys, "learn", scores, "--annotations", elsewhere, "--output", output)
+    assert (status, err) == (1, f"{sentence}\n")
     part = write_answers(tmp_path / "part.csv", answers, start_seconds="0", end_seconds="2")
     status, out, _ = run(capsys, "learn", scores, "--annotations", part, "--output", output)
     assert status == 0
@@ -391,7 +401,7 @@ def test_a_model_of_somebody_else_is_refused(tmp_path: Path) -> None:
         (["--drop", "static", "--one-per", "video"], "--at, --top and --one-per are for --learned FILE"),
         (["--learned", "f.json", "--at", "1.5"], "argument --at: 1.5 is not between 0 and 1"),
         (["--learned", "f.json", "--top", "0"], "argument --top: 0 is not at least 1"),
-        ([], "nothing to drop: give --drop PRESET or --learned FILE"),
+        ([], "nothing to drop: give --drop PRESET, --below, --above or --learned FILE"),
     ],
 )
 def test_a_wrong_command_line_of_the_filter(
@@ -400,7 +410,8 @@ def test_a_wrong_command_line_of_the_filter(
     with pytest.raises(SystemExit) as raised:
         filter_command.main(["scores.parquet", *arguments])
     assert raised.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
 
 
 def measured(path: Path, sharpness: NDArray[np.float32]) -> Path:

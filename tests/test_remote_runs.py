@@ -320,6 +320,22 @@ def test_an_upload_that_fails_is_said_and_made_by_the_next_run(
     remove(store, "up.jsonl")
 
 
+@pytest.mark.parametrize("fault", ["bucket", "forbidden"])
+def test_a_bucket_that_takes_nothing_is_found_before_anything_is_scored(
+    fault: str, store: ObjectStore, triton: StubConnection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket, key = ("no-such-bucket", "o.jsonl") if fault == "bucket" else ("data", f"{fault}.jsonl")
+    store.faults.forbidden = (f"{fault}.jsonl.partial",)
+    before = len(store.requests)
+    assert main([URLS[0], "--output", f"s3://{bucket}/{key}"]) == 1
+    assert f"s3://{bucket}/{key}: cannot write there: " in capsys.readouterr().err
+    assert not [path for method, path in store.requests[before:] if method == "GET" and "a.mp4" in path]
+    store.faults.forbidden = ()
+    assert main([URLS[0], "--output", f"s3://data/{key}"]) == 0
+    assert store.get("data", f"{key}.partial") is None
+    assert store.get("data", key) is not None
+
+
 def test_an_output_that_is_there_already_is_not_replaced(
     store: ObjectStore, triton: StubConnection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,7 +132,9 @@ def test_hard_cuts_of_forty_videos_are_found() -> None:
 
 def test_the_cuts_of_a_real_video_are_found() -> None:
     found = find_scenes(str(real_videos()["bikes"]), Settings())
-    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187]  # as a person sees them
+    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187]
+    found = find_scenes(str(real_videos()["bikes"]), Settings(shortest_seconds=0.0))
+    assert [round(start * 25) for start, _ in found] == [0, 30, 76, 137, 187, 242]  # as a person sees them
 
 
 @pytest.mark.parametrize("detector", ["content", "adaptive", "hash"])
@@ -158,7 +160,7 @@ def test_the_detector_threshold_finds_fades_alone() -> None:
     assert len(both) >= 3
 
 
-def test_scenes_that_are_too_short_belong_to_their_neighbours() -> None:
+def test_shots_that_are_too_short_join_what_follows_and_the_last_one_what_was_before() -> None:
     film("a.mp4", [shot(1, 5), shot(2, 30), shot(3, 10), shot(4, 30), shot(5, 5)])
     starts = {
         shortest: [round(start * 25) for start, _ in find_scenes("a.mp4", Settings(("content",), None, shortest))]
@@ -422,7 +424,6 @@ def test_wrong_options_are_a_sentence_and_status_2(
 def test_outputs_and_journals_that_cannot_be_used_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.mp4").write_bytes(encode(30))
     Path("there.csv").write_text("mine")
-    Path("b.csv.journal").write_text("no json\n")
     Path("c.csv.journal").write_text('{"names": [], "path": "x"}\n')
     for output, message, status in (
         ("there.csv", "there.csv: exists, but there.csv.journal is missing", 2),
@@ -432,8 +433,12 @@ def test_outputs_and_journals_that_cannot_be_used_are_refused(capsys: pytest.Cap
         assert scenes.main(["a.mp4", "--output", output]) == status
         assert message in capsys.readouterr().err
     assert Path("there.csv").read_text() == "mine"
-    with pytest.raises(JournalError, match="is damaged"):
-        run_scenes(Inputs(["a.mp4"], []), Path("b.csv"), Settings(), jobs=1, threads=1)
+    sqlite = b"SQLite format 3\0 with a line\nand no end of the last one"
+    for content in (b"no json\n", sqlite):  # of another command: nothing is cut off it
+        Path("b.csv.journal").write_bytes(content)
+        with pytest.raises(JournalError, match="not a journal of scenes"):
+            run_scenes(Inputs(["a.mp4"], []), Path("b.csv"), Settings(), jobs=1, threads=1)
+        assert Path("b.csv.journal").read_bytes() == content
     with pytest.raises(JournalError, match="not a journal of scenes"):
         run_scenes(Inputs(["a.mp4"], []), Path("c.csv"), Settings(), jobs=1, threads=1)
     assert run_scenes(Inputs(["a.mp4"], []), Path("d.csv"), Settings(), jobs=1, threads=1) == 0

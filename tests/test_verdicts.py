@@ -13,11 +13,11 @@ from pyarrow import parquet
 
 from client._commands.filter import filter_table
 from client._commands.filter import main as filter_main
-from client._commands.preset_arguments import add_preset_arguments, presets_from
+from client._commands.preset_arguments import add_limit_arguments, add_preset_arguments, presets_from
 from client._commands.report import main as report_main
 from client._commands.summary import main as summary_main
 from client._tables.presets import PRESETS
-from client._tables.quantities import QUANTITIES, columns_of, values_of
+from client._tables.quantities import QUANTITIES, columns_of, cutoffs_of, values_of
 from client._tables.table import Metadata, read_batches, read_metadata, read_table
 from client._tables.verdicts import ALL_PRESETS, VERDICTS
 from fixtures.browser import Browser
@@ -156,7 +156,7 @@ def test_filter_drops_by_verdicts_in_every_format(
     assert rows["letterbox"].to_pylist() == [0.0, 0.0, None]  # measures stay in lists of whole rows
     assert len(kept.read_text().splitlines()) == 7
     # The rows as JSON lines are the same table.
-    assert run(capsys, filter_main, table, "--drop", "black", "--black", "black_share=2", "--kept", lines)[0] == 0
+    assert run(capsys, filter_main, table, "--drop", "black", "--black", "black_share=1", "--kept", lines)[0] == 0
     again = json.loads(run(capsys, filter_main, lines, *arguments)[1])
     assert again["dropped_by"] == counts["dropped_by"]
 
@@ -222,7 +222,7 @@ def test_a_table_without_measures_says_what_it_lacks(
     if command == "filter":
         status, out, err = run(capsys, filter_main, without, *asked, "--kept", output.with_suffix(".txt"))
     else:
-        status, out, err = run(capsys, report_main, without, *asked, "--output", output)
+        status, out, err = run(capsys, report_main, without, *asked, "--output", output.with_suffix(".html"))
     assert (status, out) == (1, "")
     assert err == f"{without} does not tell {name}, because {NEED_MEASURES}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["without.parquet"]
@@ -253,6 +253,7 @@ def test_cutoffs_of_verdicts_are_adjusted_and_checked(capsys: pytest.CaptureFixt
 
     parser = argparse.ArgumentParser()
     add_preset_arguments(parser)
+    add_limit_arguments(parser)
     options = parser.parse_args(["--zoomed-still", "depth_moves=0.3,camera=0.7", "--multi-shot", "cuts=50000"])
     presets = presets_from(options)
     assert "camera > 0.7" in str(presets["zoomed_still"])
@@ -260,6 +261,9 @@ def test_cutoffs_of_verdicts_are_adjusted_and_checked(capsys: pytest.CaptureFixt
     assert str(presets["multi_shot"]) == "cuts > 50000"
     for arguments, message in (
         (["--black", "brightness=3"], "'brightness=3' is not SCORE=CUTOFF; the scores of black: black_share"),
+        (["--frozen", "frozen_share=1.5"], "the cut-off 1.5 for frozen_share is not between 0 and 1"),
+        (["--below", "letterbox=-0.1"], "the cut-off -0.1 for letterbox is not between 0 and 1"),
+        (["--above", "=1"], "'=1' is not NAME=CUTOFF, such as sharpness=40"),
         (["--multi-shot", "cuts=1e6"], "the cut-off 1e6 for cuts is not between -100000 and 100000"),
     ):
         with pytest.raises(SystemExit):
@@ -328,7 +332,10 @@ def test_the_page_counts_verdicts_as_the_filter_does(node: str, tmp_path: Path) 
         choices.append(
             {
                 name: {
-                    limit.score: round(limit.cutoff * float(random.choice([0.5, 1, 1.25])), 3)
+                    limit.score: min(
+                        cutoffs_of(limit.score, 1000.0)[1],
+                        round(limit.cutoff * float(random.choice([0.5, 1, 1.25])), 3),
+                    )
                     for limit in ALL_PRESETS[name].limits
                 }
                 for name in names
@@ -430,3 +437,24 @@ def test_a_page_of_a_table_without_measures_says_what_it_cannot_tell(
     text = window.find("#presets-not-told").text
     assert text == f"{', '.join(VERDICTS)}: {NEED_MEASURES}."
     assert window.errors() == []
+
+
+def test_any_number_of_a_table_can_be_a_limit(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dropped = tmp_path / "dropped.jsonl"
+    limits = ("--above", "black_share=0.5", "--below", "width=1000", "--above", "camera_pan_left=0.5")
+    status, out, err = run(capsys, filter_main, table, *limits, "--dropped", dropped)
+    assert status == 0
+    rows = read_table(table).to_pylist()
+    scored = [row for row in rows if row["error"] is None]
+    black = [row["video"] for row in scored if (row["black_share"] or 0) > 0.5]
+    assert 0 < len(black) < len(scored)
+    label = METADATA.labels.index("pan_left")
+    clipped = [row for row in scored if row["clips"]]
+    panning = [row for row in clipped if np.mean([clip["probabilities"][label] for clip in row["clips"]]) > 0.5]
+    counts = json.loads(out)["dropped_by"]
+    assert counts == {"width<1000": len(scored), "black_share>0.5": len(black), "camera_pan_left>0.5": len(panning)}
+    found = [json.loads(line) for line in dropped.read_text().splitlines()]
+    assert [row["video"] for row in found if "black_share>0.5" in row["dropped_by"]] == black
+    for name in ("video", "none"):
+        status, _, err = run(capsys, filter_main, table, "--above", f"{name}=1")
+        assert (status, err) == (1, f"{table} does not tell {name}>1, because it has no column {name} of numbers\n")

@@ -15,13 +15,14 @@ from .._annotate.pool import pool_of
 from .._annotate.server import AnnotationServer
 from .._annotate.store import Store
 from .._counted import counted
-from .._learn.answers import Part, agreed, read_answers
+from .._learn.answers import LEAST_ANSWERS, Part, agreed, read_answers
 from .._learn.errors import LearnError
 from .._report.previews import Preview, make_previews
 from .._runs.interruption import interruptible
 from .._tables.columns import check_motion
 from .._tables.replace import replacing
 from .._tables.table import Metadata, TableError, read_metadata
+from .output_files import check_output, is_page
 from .parser import command_parser
 from .path_arguments import local_path
 from .program import sibling
@@ -56,6 +57,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion annota
             parser.error(f"--output {options.output} must end in .csv")
         if options.page and options.page.suffix.lower() not in (".html", ".htm"):
             parser.error(f"--page {options.page} must end in .html")
+        if options.page:
+            check_output(parser, "--page", options.page, "page", is_page)
         return _ask(options, program)
     except (LearnError, TableError) as error:
         print(error, file=sys.stderr)
@@ -70,6 +73,9 @@ def _ask(options: argparse.Namespace, program: str) -> int:
         if not asked:
             print(f"{options.scores} has no scored video that was not answered", file=sys.stderr)
             return 1
+        if (most := asked + len(store.answered())) < LEAST_ANSWERS:
+            few = f"there will be {most} answers at most, and `{sibling(program, 'learn')}` needs {LEAST_ANSWERS}"
+            print(f"NOTE: {few}", file=sys.stderr)
         if without:
             print(f"{without} of {asked} videos have no preview: not found or not decoded", file=sys.stderr)
         if options.page:
@@ -128,6 +134,10 @@ def _serve(page: str, store: Store, options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     sides: list[Mapping[Part, bool]] = [agreed(read_answers(path))[0] for path in options.compare]
     found = agreement(*sides)
+    if not found.both:
+        counts = f"{found.only_first:,} and {found.only_second:,}"
+        first, second = options.compare
+        raise LearnError(f"{first} and {second} have {counts} answers, and none about the same part of a video")
     if (options.format or ("table" if sys.stdout.isatty() else "json")) == "json":
         content = asdict(found) | {"disputed": [list(part) for part in found.disputed]}
         print(json.dumps(content))
@@ -141,8 +151,7 @@ def _table(found: Agreement) -> str:
     lines = [f"both answered    {found.both:,}", f"only the first   {found.only_first:,}"]
     lines += [f"only the second  {found.only_second:,}", f"same answer      {found.agreed:.1%}"]
     if found.kappa is None:
-        why = "both gave one and the same answer to all" if found.both else "they answered nothing in common"
-        lines.append(f"Cohen's kappa    not defined: {why}")
+        lines.append("Cohen's kappa    not defined: both gave one and the same answer to all")
     else:
         lines.append(f"Cohen's kappa    {found.kappa:.2f} ({found.low:.2f} to {found.high:.2f}, 95 % interval)")
     for video, start, end in found.disputed:

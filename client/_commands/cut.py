@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from .._cut.names import DEFAULT
 from .._cut.part import Part
 from .._cut.run import Counts, Run
 from .._cut.settings import CODECS, SUFFIXES, Settings, Size
+from .._inputs.choices import COLUMNS, PART, Choices
 from .._inputs.errors import InputError
 from .._inputs.manifest import Manifest
 from .._inputs.skipped import Skipped
@@ -25,7 +27,7 @@ from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
 from .._tables.found import place_of
 from .._tables.here import table_here
-from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata
+from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .path_arguments import local_path, path_or_url, suffix_of
 from .program import sibling
@@ -36,7 +38,8 @@ _ROWS_AT_ONCE = 128
 _PLAIN = (str, int, float, bool)
 NOTES = (
     "A clip has the frames with start <= timestamp < end, and the sound of that time. --copy does not encode: the clip "
-    "starts at the keyframe before, and clips.jsonl says how much earlier that is. Rows without scores are left out.",
+    "starts at the keyframe before, and may end a few frames late, because frames before the end refer to them; "
+    "clips.jsonl says how much earlier and later that is. Rows without scores are left out.",
     f"The same command goes on where it was stopped. A clip appears when it is whole. --name is a template such as "
     f"'{DEFAULT}'; fields are columns of the list, index, stem and suffix; its end chooses the container: "
     f"{', '.join(SUFFIXES)}.",
@@ -168,7 +171,7 @@ class _Parts:
             except TableError:
                 self._metadata = None
         if self._metadata is None:
-            self._manifest = Manifest(str(named))
+            self._manifest = Manifest(str(named), Choices(whole_rows=True))
 
     def __call__(self, *, whole: bool) -> Iterator[Part]:
         """The parts; whole: whether their `row` is wanted, if it is at all."""
@@ -179,9 +182,10 @@ class _Parts:
 
     def _of_table(self, metadata: Metadata, *, whole: bool) -> Iterator[Part]:
         index = 0
-        for batch in read_batches(self._path, metadata, signals=whole):
-            plain = [field.name for field in batch.schema if not pa.types.is_nested(field.type)]
-            for row in _rows(batch if whole else batch.select(plain)):
+        schema = table_schema(self._path, metadata)
+        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        for batch in read_batches(self._path, metadata, columns=None if whole else plain):
+            for row in _rows(batch):
                 if row["error"] is not None:
                     self.without_scores += 1
                     continue
@@ -192,8 +196,8 @@ class _Parts:
                     row["start_seconds"],
                     row["end_seconds"],
                     bool(row["from_first_frame"]),
-                    values={name: value for name, value in row.items() if isinstance(value, _PLAIN)},
-                    row=partial(as_row, row, metadata),
+                    values=_values({name: row[name] for name in plain}),
+                    row=partial(_row_of_table, row, metadata),
                 )
                 index += 1
 
@@ -201,7 +205,8 @@ class _Parts:
         assert self._manifest is not None
         skipped = Skipped()
         for index, item in enumerate(self._manifest.items(skipped)):
-            row: dict[str, Any] = {"video": item.video} | ({"parameters": item.part} if item.part else {})
+            others = {name: value for name, value in item.row.items() if name not in (*COLUMNS, *PART)}
+            row = others | {"video": item.video} | ({"parameters": item.part} if item.part else {})
             problem = str(item.problem) if item.problem is not None else None
             if item.content is not None:
                 problem = "the list holds the file itself: save it, and list its name"
@@ -214,8 +219,8 @@ class _Parts:
                 item.end_seconds,
                 from_first_frame=True,  # as score takes the times of a manifest
                 problem=problem,
-                values={"video": item.video, **item.part},
-                row=row.copy,
+                values=_values(others) | {"video": item.video, **item.part},
+                row=partial(dict, row),
             )
         if skipped.troubles:
             raise InputError(skipped.troubles[0])
@@ -232,6 +237,26 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows as Python objects, few at a time: they take a hundred times the memory of Arrow's."""
     for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
         yield from batch.slice(first, _ROWS_AT_ONCE).to_pylist()
+
+
+def _row_of_table(row: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
+    """The row as `score` prints it; what was kept of a manifest also as `score --keep` finds it beside a video."""
+    return {name: row[name] for name in metadata.kept} | as_row(row, metadata)
+
+
+def _values(row: Mapping[str, object]) -> dict[str, Any]:
+    """What a template may name; text that writes a number as Python does is one, for `{scene:03}`."""
+    return {name: _number(value) for name, value in row.items() if value is None or isinstance(value, _PLAIN)}
+
+
+def _number(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(number := kind(value)) == value and math.isfinite(number):
+                return number
+    return value
 
 
 def _count(text: str) -> int:
@@ -252,8 +277,9 @@ def _summary(folder: Path, counts: Counts, without_scores: int) -> dict[str, Any
         "without_scores": without_scores,
         "seconds": round(counts.seconds, 3),
     }
-    if earlier := counts.earlier_seconds:
-        summary["earlier_seconds"] = {"median": round(median(earlier), 3), "max": round(max(earlier), 3)}
+    for name in ("earlier_seconds", "later_seconds"):
+        if seconds := getattr(counts, name):
+            summary[name] = {"median": round(median(seconds), 3), "max": round(max(seconds), 3)}
     return summary
 
 
@@ -271,4 +297,6 @@ def _table(summary: dict[str, Any]) -> str:
         lines.append(
             f"copies begin earlier than their parts: {earlier['median']:g} s (median), {earlier['max']:g} s (most)"
         )
+    if later := summary.get("later_seconds"):
+        lines.append(f"copies end later than their parts: {later['median']:g} s (median), {later['max']:g} s (most)")
     return "\n".join([*lines, f"wrote {summary['output']}"])

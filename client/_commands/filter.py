@@ -27,16 +27,24 @@ from .._tables.signal_columns import PHRASES
 from .._tables.table import Metadata, TableError, read_batches, read_metadata, table_schema
 from .._tables.verdicts import check_presets, split_by_table
 from .kept_shards import KeptError, KeptShards
+from .output_files import check_output, is_list
 from .parser import command_parser
 from .path_arguments import identity, local_path, path_or_url, suffix_of
-from .preset_arguments import add_preset_arguments, dropped_presets, presets_from, probability
+from .preset_arguments import (
+    add_limit_arguments,
+    add_preset_arguments,
+    dropped_presets,
+    limits_from,
+    presets_from,
+    probability,
+)
 from .program import sibling
 from .video_list import VERDICTS_COLUMN, UnwritableList, VideoList
 
 FAILURES_NAMED = 10
 RULES = {
     "learned": "the learned filter does not want them",
-    "one_per": "another row of the same source is better",
+    "one_per": "another row of the same {one_per} is better",
     "top": "not among the best",
     "first_pass": "a first pass skipped them: they have no scores",
 }
@@ -63,6 +71,8 @@ class Counts:
     """The presets to drop, by name."""
     rules: tuple[str, ...] = ()
     """What else drops videos: those of `REASONS` that were asked for."""
+    one_per: str = "source"
+    """Of what one row is kept, for the rule of this name."""
     videos: int = 0
     """Rows of the table."""
     kept: int = 0
@@ -101,10 +111,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     parser = _parser(program)
     options = parser.parse_args(arguments)
     dropping = {name: preset for name, preset in presets_from(options).items() if name in dropped_presets(options)}
+    dropping |= limits_from(options)
     if not options.learned and (options.top or options.one_per or options.at is not None):
         parser.error("--at, --top and --one-per are for --learned FILE")
     if not dropping and not options.learned and not options.verdicts:
-        parser.error("nothing to drop: give --drop PRESET or --learned FILE")
+        parser.error("nothing to drop: give --drop PRESET, --below, --above or --learned FILE")
     if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
         print(sentence, file=sys.stderr)
         return 1
@@ -121,6 +132,9 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
     resolved = [identity(path) for path in (*inputs, *paths.values())]
     if len(set(resolved)) < len(resolved):
         parser.error("the table and the lists must be different files")
+    for what, path in paths.items():
+        if isinstance(path, Path):
+            check_output(parser, f"--{what}", path, "list of videos", is_list)
     for place in filter(is_remote, map(str, paths.values())):
         if sentence := lacks(place):
             print(sentence, file=sys.stderr)
@@ -156,9 +170,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         if counts.failed > len(failures):
             print(f"... and {counts.failed - len(failures)} more (--failed FILE lists them all)", file=sys.stderr)
     if (options.format or ("table" if sys.stdout.isatty() else "json")) == "json":
-        print(json.dumps({"scores": str(options.scores), **counts.as_dict()}))
+        written = {"kept_shards": shards.written} if shards else {}
+        print(json.dumps({"scores": str(options.scores), **counts.as_dict(), **written}))
     else:
+        counts.one_per = options.one_per or counts.one_per
         print(table(counts))
+        if shards:
+            print(f"wrote {shards.written:,} shards into {options.kept_shards}")
     return 0
 
 
@@ -177,6 +195,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help=f"table that `{sibling(program, 'score')} --output` wrote; a path or a URL",
     )
     add_preset_arguments(parser)
+    add_limit_arguments(parser)
     group = parser.add_argument_group("learned filter")
     group.add_argument(
         "--learned",
@@ -338,7 +357,7 @@ def table(counts: Counts) -> str:
     rows += [("kept", counts.kept, f"{counts.kept / scored:.1%} of {whole}")]
     rows += [("dropped", counts.dropped, f"{counts.dropped / scored:.1%}")]
     for name, count in (counts.dropped_by or {}).items():
-        why = counts.presets[name] if name in counts.presets else RULES[name]
+        why = counts.presets[name] if name in counts.presets else RULES[name].format(one_per=counts.one_per)
         rows.append((f"  {name}", count, f"{count / scored:.1%}   {why}"))
     width = max(len(f"{count:,}") for _, count, _ in rows)
     names = max(12, *(len(name) for name, _, _ in rows))

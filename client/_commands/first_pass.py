@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from .. import __version__
@@ -15,19 +16,20 @@ from .._first_pass.collect import UNSEEN, Measured, collect
 from .._first_pass.errors import FirstPassError
 from .._first_pass.first_pass import MEASURE
 from .._first_pass.part import Part
-from .._first_pass.thresholds import write_thresholds
+from .._first_pass.thresholds import KEY, write_thresholds
 from .._first_pass.workers import Workers
 from .._tables.columns import check_motion, from_stand_ins
 from .._tables.presets import PRESETS
 from .._tables.table import TableError, read_metadata
+from .output_files import check_folder, check_output, is_json_with
 from .parser import command_parser
 from .path_arguments import local_path
 
 NOTES = (
-    f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}). The thresholds are "
-    "chosen on one half of the videos, so that they skip most videos and keep the asked share of those that move; the "
-    "recall is that of the other half, with its 95 % interval (Wilson). If the other half loses more, nothing is "
-    f"written. Each half needs {LEAST_MOVING} videos that move.",
+    f"A video moves if its scores are not all below the cut-offs of static ({PRESETS['static']}), and it is not black "
+    "or frozen throughout. The thresholds are chosen on one half of the videos, so that they skip most videos and keep "
+    "the asked share of those that move; the recall is that of the other half, with its 95 % interval (Wilson). If the "
+    f"other half loses more, nothing is written. Each half needs {LEAST_MOVING} videos that move.",
     f"The table is of `score` without a first pass, or with --first-pass {MEASURE}; without the latter's columns, the "
     "videos themselves are looked at.",
 )
@@ -46,9 +48,13 @@ def main(arguments: list[str] | None = None, program: str = "video-motion first-
         parser.error(f"--recall is {options.recall:g}, it must be at least 0.5 and below 1")
     if options.output is not None and options.output.suffix != ".json":
         parser.error(f"--output {options.output} must end in .json")
+    if options.output is not None:
+        check_output(parser, "--output", options.output, "file of thresholds", partial(is_json_with, key=KEY))
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}, it must be at least 1")
     try:
+        if options.output is not None:
+            check_folder(options.output)
         metadata = read_metadata(options.scores)
         check_motion(options.scores, metadata)
         threads = max(1, (os.cpu_count() or 1) // options.jobs)
@@ -120,6 +126,8 @@ def _summary(
         "cutoffs": {limit.score: limit.cutoff for limit in PRESETS["static"].limits},
         "held_out": found.held_out.as_dict(),
         "chosen_on": found.chosen_on.as_dict(),
+        "black_with_scores_that_move": found.black,
+        "frozen_with_scores_that_move": found.frozen,
         "looked_at": looked_at,
         "could_not_be_looked_at": unseen,
         "weights": weights,
@@ -137,6 +145,9 @@ def _table(found: Calibration, options: argparse.Namespace, looked_at: int, unse
     lines.append("")
     for name, value in vars(found.thresholds).items():
         lines.append(f"{name:14} {'never' if value is None else f'{value:g}'}")
+    if found.black or found.frozen:
+        counts = f"{found.black:,} black and {found.frozen:,} frozen videos"
+        lines += ["", f"{counts} have scores of videos that move; they count as standing still"]
     if looked_at:
         could_not = f", {unseen:,} of them cannot be looked at and are never skipped" if unseen else ""
         lines += ["", f"looked at {counted(looked_at, 'video')}{could_not}"]

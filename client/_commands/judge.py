@@ -27,6 +27,7 @@ from .._tables.replace import replacing
 from .._tables.table import FORMATS
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
+from .output_files import check_output, is_page
 from .output_paths import trouble_with_outputs
 from .parser import INTERRUPTED, command_parser
 from .path_arguments import local_path
@@ -114,6 +115,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("both generators are the same")
     if options.output.suffix != ".html":
         parser.error(f"--output {options.output} must end in .html")
+    check_output(parser, "--output", options.output, "page", is_page)
     if options.retry_failed and not any(path.is_dir() for path in options.videos):
         parser.error("--retry-failed is for a folder; a table is taken as it is")
     if not options.in_flight > 0:

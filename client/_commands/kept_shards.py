@@ -1,5 +1,6 @@
 """Shards with the samples that a filter keeps, members unchanged."""
 
+import json
 import sqlite3
 import tarfile
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ from .._shards.names import in_shard, sample_of, shard_of
 from .._shards.writing import ShardWriter
 from .._tables.replace import replacing
 from ..errors import UnreadableFile
+
+NOTE = ".kept-shards.json"
+"""A hidden file in the folder: the names of the shards that the command wrote, which it may replace."""
 
 
 class KeptError(Exception):
@@ -28,6 +32,8 @@ class KeptShards:
         self._takes = Choice().takes
         self.notes: list[str] = []
         """A sentence for each shard that is damaged behind what is kept of it."""
+        self.written = 0
+        """How many shards were written."""
         # A temporary file: there may be more names than fit into memory. Parts of a video are one member.
         self._names = sqlite3.connect("", isolation_level=None)
         self._names.execute("CREATE TABLE kept (shard TEXT, video TEXT, PRIMARY KEY (shard, video)) WITHOUT ROWID")
@@ -50,9 +56,11 @@ class KeptShards:
             places = self._places(shards)
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
+                self._claim(places)
                 for place, shard in places.items():
                     with replacing(place) as partial:
                         self._copy(shard, partial)
+                    self.written += 1
             except OSError as error:
                 raise KeptError(f"cannot write {self._folder}: {error.strerror or error}") from error
         return len(places)
@@ -71,6 +79,21 @@ class KeptShards:
             if there not in places:
                 raise KeptError(f"{there} is there, and nothing of a shard of this name is kept: choose another folder")
         return places
+
+    def _claim(self, places: Iterable[Path]) -> None:
+        """Note which shards of the folder are kept ones, before they are written. Raises `KeptError` and OSError."""
+        note = self._folder / NOTE
+        try:
+            own = {*json.loads(note.read_text("utf-8"))}
+        except FileNotFoundError:
+            own = set()
+        except (ValueError, TypeError) as error:
+            raise KeptError(f"{note} is damaged: choose another folder") from error
+        for place in places:
+            if place.exists() and place.name not in own:
+                raise KeptError(f"{place} is there, and --kept-shards did not write it: choose another folder")
+        with replacing(note) as partial:
+            partial.write_text(json.dumps(sorted(own | {place.name for place in places})), "utf-8")
 
     def _copy(self, shard: str, to: Path) -> None:
         """Every member of a sample that is kept, but for its videos that are not."""

@@ -4,10 +4,19 @@ import argparse
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 _WIDEST = 100
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose errors are one line: the usage of a command with forty options would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 def command_parser(
@@ -22,7 +31,7 @@ def command_parser(
     exits = ", ".join(f"{status} {meaning}" for status, meaning in sorted(known.items()))
     paragraphs = [textwrap.fill(text, width) for text in (*notes, f"Exit status: {exits}.")]
     paragraphs.append("\n".join(["examples:", *(f"  {program} {example}" for example in examples)]))
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=program,
         description=textwrap.fill(description, width),
         epilog="\n\n".join(paragraphs),

@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Mapping
+from typing import Literal
 
-import numpy as np
-
-from .._tables.presets import LARGEST_CUTOFF, Preset
-from .._tables.quantities import largest_cutoff
+from .._tables.presets import LARGEST_CUTOFF, Limit, Preset
+from .._tables.quantities import cutoffs_of
 from .._tables.verdicts import ALL_PRESETS, VERDICTS
+
+_SIDES: tuple[Literal["below", "above"], ...] = ("below", "above")
 
 
 def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,27 @@ def add_preset_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--below NAME=CUTOFF` and `--above NAME=CUTOFF`."""
+    for side in _SIDES:
+        parser.add_argument(
+            f"--{side}",
+            action="append",
+            default=[],
+            type=_Limits(side),
+            metavar="NAME=CUTOFF",
+            help=f"drop what is {side} this in a column of numbers, or in camera_LABEL, a label's mean probability "
+            "(repeatable)",
+        )
+
+
+def limits_from(options: argparse.Namespace) -> dict[str, Preset]:
+    """A preset for each `--below` and `--above`, by its name, such as `sharpness<40`."""
+    limits = [limit for side in _SIDES for limit in getattr(options, side)]
+    names = {limit: f"{limit.score}{'<' if limit.side == 'below' else '>'}{limit.cutoff:g}" for limit in limits}
+    return {name: Preset(name, str(limit), (limit,)) for limit, name in names.items()}
+
+
 def presets_from(options: argparse.Namespace) -> dict[str, Preset]:
     """Every preset with the cut-offs of the command line, by name."""
     return {
@@ -55,6 +77,25 @@ def probability(text: str) -> float:
     return number
 
 
+class _Limits:
+    """Reads `sharpness=40`."""
+
+    def __init__(self, side: Literal["below", "above"]) -> None:
+        self.side = side
+
+    def __call__(self, text: str) -> Limit:
+        name, _, number = text.partition("=")
+        try:
+            cutoff = float(number)
+        except ValueError:
+            cutoff = float("nan")
+        if not name or cutoff != cutoff:
+            raise argparse.ArgumentTypeError(f"{text!r} is not NAME=CUTOFF, such as sharpness=40")
+        if sentence := _out_of_range(name, cutoff, number):
+            raise argparse.ArgumentTypeError(sentence)
+        return Limit(name, self.side, cutoff)
+
+
 class _Cutoffs:
     """Reads `camera=0.4,object=0.3`."""
 
@@ -73,9 +114,12 @@ class _Cutoffs:
                 cutoffs[score] = float(number)
             except ValueError:
                 raise argparse.ArgumentTypeError(f"the cut-off {number!r} for {score} is not a number") from None
-            most = largest_cutoff(score, LARGEST_CUTOFF)
-            if not np.abs(cutoffs[score]) <= most:
-                raise argparse.ArgumentTypeError(
-                    f"the cut-off {number} for {score} is not between {-most:g} and {most:g}"
-                )
+            if sentence := _out_of_range(score, cutoffs[score], number):
+                raise argparse.ArgumentTypeError(sentence)
         return cutoffs
+
+
+def _out_of_range(score: str, cutoff: float, text: str) -> str | None:
+    """What is wrong with a cut-off, if anything; text: as it was given."""
+    least, most = cutoffs_of(score, LARGEST_CUTOFF)
+    return None if least <= cutoff <= most else f"the cut-off {text} for {score} is not between {least:g} and {most:g}"

@@ -11,6 +11,7 @@ from .._report.learned_score import DEFAULT_AT, LearnedScore
 from .._report.write import write_report
 from .._tables.here import table_here
 from .._tables.table import TableError, read_metadata, table_schema
+from .output_files import check_folder, check_output, is_page
 from .parser import command_parser
 from .path_arguments import identity, local_path, path_or_url
 from .preset_arguments import add_preset_arguments, presets_from, probability
@@ -67,12 +68,16 @@ def main(arguments: list[str] | None = None, program: str = "video-motion report
     inputs = [identity(path) for path in (options.scores, options.learned) if path]
     if options.output.resolve() in inputs:
         parser.error(f"--output would overwrite the {'table' if options.output.resolve() == inputs[0] else 'filter'}")
+    if options.output.suffix.lower() not in (".html", ".htm"):
+        parser.error(f"--output {options.output} must end in .html")
+    check_output(parser, "--output", options.output, "page", is_page)
     if options.at is not None and not options.learned:
         parser.error("--at is for --learned FILE")
     if options.learned and (sentence := missing("--learned", "xgboost", extra="learn")):
         print(sentence, file=sys.stderr)
         return 1
     try:
+        check_folder(options.output)
         with table_here(options.scores) as scores:
             report = write_report(
                 scores,

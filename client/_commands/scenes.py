@@ -5,7 +5,7 @@ import os
 import sys
 
 from .._inputs.errors import InputError
-from .._inputs.inputs import STANDARD_INPUT, Inputs
+from .._inputs.inputs import STANDARD_INPUT, Inputs, refuse_missing
 from .._scenes.run import run_scenes
 from .._scenes.settings import DEFAULT_DETECTORS, SHORTEST_SCENE_SECONDS, THRESHOLDS, Settings
 from .._tables.journal import JournalError, OtherTerms
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion scenes
         choices = choices_from(options)
         if choices and not (options.manifest or STANDARD_INPUT in options.videos):
             parser.error("--columns and --path-template are for the columns of a --manifest")
+        if not (options.manifest or options.output.exists()):
+            refuse_missing(options.videos)
         inputs = Inputs(options.videos, options.manifest, any_name=options.any, output=options.output, choices=choices)
         for sentence in inputs.read_as:
             print(sentence, file=sys.stderr)
@@ -105,7 +107,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=float,
         default=SHORTEST_SCENE_SECONDS,
         metavar="SECONDS",
-        help="shortest scene; what is shorter belongs to the scene before it (default: %(default)g)",
+        help="shortest scene; a cut sooner after a scene's beginning, or before the end of the video, is left out "
+        "(default: %(default)g)",
     )
     group.add_argument(
         "--downscale",

@@ -8,7 +8,7 @@ import sys
 from .._first_pass.errors import FirstPassError
 from .._inputs.choices import Choices
 from .._inputs.errors import InputError
-from .._inputs.inputs import STANDARD_INPUT, Inputs
+from .._inputs.inputs import STANDARD_INPUT, Inputs, refuse_missing
 from .._inputs.members import may_name_shards
 from .._inputs.remote import PASSING
 from .._runs.destination import Destination, destination_of
@@ -283,6 +283,9 @@ def _inputs(parser: argparse.ArgumentParser, options: argparse.Namespace, choice
     if not options.away >= 0:
         parser.error(f"--away is {options.away:g}, it must be at least 0")
     if options.videos or options.manifest or options.hugging_face:
+        goes_on = options.output and destination_of(options.output, options.journal).is_begun  # it may have them
+        if not (options.manifest or options.hugging_face or goes_on):
+            refuse_missing(options.videos)
         inputs = Inputs(
             options.videos,
             options.manifest,

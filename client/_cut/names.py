@@ -29,6 +29,7 @@ class Names:
             fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
         except ValueError as error:
             raise CutError(f"--name {template!r} is no template: {error}") from error
+        self._fields = fields
         for name in fields:
             if not re.fullmatch(r"\w+", name) or name.isdigit():
                 raise CutError(f"--name {template!r}: {{{name}}} is not the name of a column")
@@ -39,7 +40,9 @@ class Names:
         suffix = video.suffix.lower() if self._copy else ".mp4"
         if suffix not in SUFFIXES:
             suffix = ".mkv"  # holds almost everything
-        columns = {name: _safe(value) for name, value in part.values.items()}
+        columns = {name: _safe(value) for name, value in part.values.items() if value is not None}
+        if empty := [name for name in self._fields if name in part.values and part.values[name] is None]:
+            raise CutError(f"--name {self._template!r} cannot be filled for {part.shown}: its {empty[0]} is empty")
         values = columns | {"index": part.index, "stem": _safe(video.stem), "suffix": suffix}
         try:
             name = self._template.format_map(_Known(values))

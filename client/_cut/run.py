@@ -82,6 +82,8 @@ class Counts:
     """Length of what this run cut."""
     earlier_seconds: list[float] = field(default_factory=list)
     """For each copy of this run, how long before the part it begins."""
+    later_seconds: list[float] = field(default_factory=list)
+    """For each copy of this run, how long after the part it ends."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,8 @@ class Run:
                 self.counts.seconds += outcome.facts.duration_seconds
                 if outcome.facts.earlier_seconds is not None:
                     self.counts.earlier_seconds.append(outcome.facts.earlier_seconds)
+                if outcome.facts.later_seconds is not None:
+                    self.counts.later_seconds.append(outcome.facts.later_seconds)
             listener.done(failed=outcome.facts is None)
         return left
 

@@ -1,4 +1,4 @@
-"""Clips in WebDataset shards: tar files whose samples are `KEY.mp4` and `KEY.json`."""
+"""Clips in WebDataset shards: tar files whose samples are `KEY.mp4`, `KEY.json` and, with a caption, `KEY.txt`."""
 
 import json
 import os
@@ -8,12 +8,16 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from .._shards.videos import CAPTION
 from .._shards.writing import ShardWriter
 from .facts import Facts
 from .files import about
 from .names import key_of
 from .part import Part
 from .place import Place, settle
+
+NOTES = (".json", ".txt")
+"""Endings of what stands beside a clip."""
 
 
 class Shards:
@@ -52,8 +56,11 @@ class Shards:
         clip = self._clip(part.index, name)
         content = part.row() | {"clip": {"source": part.video, **about(facts)}}
         note = partial.with_suffix(".json")
-        note.write_text(json.dumps(content), "utf-8")
+        note.write_text(json.dumps(content, default=str), "utf-8")
         settle(note, clip.with_suffix(".json"))
+        if isinstance(caption := content.get(CAPTION), str) and caption:
+            note.with_suffix(".txt").write_text(caption, "utf-8", "backslashreplace", newline="")
+            settle(note.with_suffix(".txt"), clip.with_suffix(".txt"))
         settle(partial, clip)  # last: it says that both are there
         self.resolve(part)
 
@@ -86,7 +93,7 @@ class Shards:
         with ShardWriter(partial) as writer:
             for sample in sorted(folder.glob("*")):
                 clips = sorted(path for path in sample.rglob("*") if path.is_file())
-                if len(clips) < 2:
+                if all(path.suffix in NOTES for path in clips):
                     continue  # a clip that a killed run did not finish, and that has failed since
                 for path in clips:
                     _add(writer, path, path.relative_to(sample).as_posix())

@@ -14,8 +14,8 @@ from .thresholds import Thresholds
 
 LEAST_MOVING = 50
 """Videos that move, in each half: with fewer, even no loss at all says little."""
-SHARES = (None, 1.0, 0.98, 0.95, 0.9)
-"""Values that are tried for the thresholds of shares, the strictest first."""
+SHARES = (1.0, 0.98, 0.95, 0.9)
+"""Values that are tried for the thresholds of shares, the strictest first: it loses no video that counts as moving."""
 AIM = 0.5
 """In the half that thresholds are chosen on, they may lose this share of what they may lose: others are new to them."""
 
@@ -31,12 +31,22 @@ class Examples:
     measures: Floats
     """(videos, 3) `change`, `black_share` and `frozen_share`, as in `Look`."""
     moving: Flags
-    """(videos,) whether the full scores are above the cut-offs: the preset `static` does not take the video."""
+    """(videos,) whether it moves: by the full scores, which the preset `static` does not take."""
 
     def of(self, mask: Flags) -> "Examples":
         """Those in `mask`."""
         videos = tuple(video for video, is_in in zip(self.videos, mask.tolist(), strict=True) if is_in)
         return Examples(videos, self.measures[mask], self.moving[mask])
+
+    @property
+    def black(self) -> Flags:
+        """(videos,) whether every picture is black."""
+        return np.asarray(self.measures[:, 1] >= 1, np.bool_)
+
+    @property
+    def frozen(self) -> Flags:
+        """(videos,) whether no picture differs from the first one."""
+        return np.asarray(self.measures[:, 2] >= 1, np.bool_)
 
     @property
     def change(self) -> Floats:
@@ -61,7 +71,7 @@ class Figures:
 
     videos: int
     moving: int
-    """Videos whose full scores are above the cut-offs."""
+    """Videos whose full scores are above the cut-offs, but for those that are black or frozen throughout."""
     lost: int
     """Those of them that are skipped."""
     skipped: int
@@ -94,21 +104,28 @@ class Calibration:
     thresholds: Thresholds
     chosen_on: Figures
     held_out: Figures
+    black: int
+    """Videos whose full scores are above the cut-offs, and every picture is black: they count as standing still."""
+    frozen: int
+    """The same of those in which nothing changes, and that are not black."""
 
 
 def calibrate(examples: Examples, least_recall: float) -> Calibration:
     """Thresholds that keep at least this share of the moving videos, chosen on one half and judged on the other.
 
     Which half a video is in depends on its name alone. Raises `FirstPassError` if there are too few videos, if nothing
-    can be skipped, and if the held-out half loses more than it may.
+    can be skipped, and if the held-out half loses more than it may. Networks find motion in noise: a video that is
+    black or frozen throughout stands still, whatever its scores.
     """
+    by_scores = examples.moving
+    examples = replace(examples, moving=by_scores & ~examples.black & ~examples.frozen)
     in_first = np.array([_is_in_first(video) for video in examples.videos], np.bool_)
     first, second = examples.of(in_first), examples.of(~in_first)
     least = min(int(half.moving.sum()) for half in (first, second))
     if least < LEAST_MOVING:
         raise FirstPassError(
             f"one half of the videos has {least} whose scores are above the cut-offs of static; it takes "
-            f"{LEAST_MOVING} in each half"
+            f"{LEAST_MOVING} in each half (black and frozen ones do not count)"
         )
     thresholds = choose(first, int(AIM * (1 - least_recall) * first.moving.sum()))
     if thresholds is None:
@@ -120,7 +137,8 @@ def calibrate(examples: Examples, least_recall: float) -> Calibration:
             f"({held_out.moving - held_out.lost} of {held_out.moving}): calibrate on more videos, or ask for less with "
             "--recall"
         )
-    return Calibration(thresholds, figures(first, thresholds), held_out)
+    black, frozen = by_scores & examples.black, by_scores & examples.frozen & ~examples.black
+    return Calibration(thresholds, figures(first, thresholds), held_out, int(black.sum()), int(frozen.sum()))
 
 
 def choose(examples: Examples, most_lost: int) -> Thresholds | None:

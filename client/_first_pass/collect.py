@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._counted import counted
+from .._remote.addresses import is_remote
+from .._shards.names import shard_of
 from .._tables.columns import is_failed, is_skipped, scores_of
 from .._tables.found import find_video
 from .._tables.presets import COLUMNS, PRESETS
@@ -69,6 +71,11 @@ def collect(
 
         for index, seen in zip(missing, threads.map(look_again, missing), strict=True):
             if seen is None:
+                if is_remote(places[index][0]) or shard_of(places[index][0]) is not None:
+                    raise FirstPassError(
+                        f"{places[index][0]} is behind a URL or in a shard, where this command does not look, and the "
+                        f"table has no measures of a first pass: score the videos with --first-pass {MEASURE}"
+                    )
                 raise FirstPassError(
                     f"{places[index][0]} is not where the table says, and the table has no measures of a first pass: "
                     "run the command in the folder in which the videos were scored"

@@ -30,6 +30,8 @@ class Choices:
     """The path of each video, from columns."""
     keep: tuple[str, ...] = ()
     """Columns whose values go into the table."""
+    whole_rows: bool = False
+    """Whether items have all columns of their rows, beside what is kept."""
 
     @classmethod
     def of(cls, columns: str | None, template: str | None, keep: str | None) -> "Choices":
@@ -100,6 +102,10 @@ class Choices:
     def kept(self, values: Mapping[str, object]) -> dict[str, str]:
         """The values for the table, as text: what is not text is JSON. Without those that are missing or empty."""
         return {name: _as_text(value) for name in self.keep if (value := values.get(name)) not in (None, "")}
+
+    def row(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The columns of a row that its item gets; none unless `whole_rows`."""
+        return values if self.whole_rows else {}
 
 
 def is_kinetics(names: Collection[str]) -> bool:

@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from .._remote.addresses import canonical, is_remote
+from .._remote.addresses import canonical, is_remote, is_unknown
+from .._shards.names import shard_of
 from .braces import has_braces, named_by_braces
 from .choices import Choices
 from .data_set import DataSet
@@ -129,6 +130,27 @@ class Inputs:
                 others += f"; name shards by a pattern: '{shown(os.path.join(argument, '*.tar'))}'"
             raise InputError(f"{shown(argument)}: {nothing}{others}")
         return found
+
+
+def refuse_missing(arguments: Sequence[str]) -> None:
+    """Raise `InputError` if nothing of what the arguments name is there: folders or schemes that are mistyped.
+
+    A missing file with the name of a video is a row that says so.
+    """
+    if arguments and all(map(_is_nowhere, arguments)):
+        others = f", nor any of the {len(arguments) - 1} other names" if len(arguments) > 1 else ""
+        raise InputError(f"{shown(arguments[0])}: there is no such file or folder{others}")
+
+
+def _is_nowhere(argument: str) -> bool:
+    """Whether an argument names something that is not there, and that no store has to be asked about."""
+    if argument == STANDARD_INPUT:
+        return False
+    if is_remote(argument):
+        return is_unknown(argument)
+    if shard_of(argument) is not None or glob.has_magic(argument) or has_braces(argument):
+        return False
+    return not argument.lower().endswith(SUFFIXES) and not os.path.lexists(argument)
 
 
 def _standard_input(choices: Choices) -> Source:

@@ -56,6 +56,8 @@ class Item:
     """Why it cannot be scored, if its row in a manifest is wrong."""
     kept: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """What else its row in a manifest has that goes into the table."""
+    row: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    """All columns of its row in a manifest, if they were asked for."""
     member: bool = False
     """Whether it lies in a shard: the path is `shard.tar/member`."""
     unread: bool = field(default=False, compare=False)

@@ -102,7 +102,8 @@ class Listing:
             return self.wrong(number, f"row {number} names no video but has {_value(name)}")
         if problem:
             error = InvalidRequest(problem, reason="invalid_parameter")
-            return Item(self.locate(name), problem=error, kept=self.choices.kept(values))
+            choices = self.choices
+            return Item(self.locate(name), problem=error, kept=choices.kept(values), row=choices.row(values))
         return self._item(self.locate(name), None, values)
 
     def text(self, line: str, number: int) -> Item | None:
@@ -122,12 +123,12 @@ class Listing:
         self.skipped.trouble(f"{self.shown}: {why}")
 
     def _item(self, name: str, content: Content | None, values: Mapping[str, object]) -> Item:
-        kept = self.choices.kept(values)
+        kept, row = self.choices.kept(values), self.choices.row(values)
         try:
             start, end = (_seconds(values.get(part)) for part in PART)
-            return Item(name, start, end, content, kept=kept)
+            return Item(name, start, end, content, kept=kept, row=row)
         except InvalidRequest as problem:
-            return Item(name, content=content, problem=problem, kept=kept)
+            return Item(name, content=content, problem=problem, kept=kept, row=row)
 
     def _row_name(self, number: int) -> str:
         return f"{'-' if self.path is None else self.path}#{number}"

@@ -55,6 +55,7 @@ def _members(shard: Item, choice: Choice, choices: Choices, skipped: Skipped, wa
             left_out=others.file,
         ):
             count += 1
+            skipped.sample({name for name in choices.keep if choices.source(name) in video.values}, choices.keep)
             yield _item(video, shard, choices)
     except UnreadableFile as error:
         if error.reason in PASSING:

@@ -35,7 +35,8 @@ def parquet_items(path: str, listing: Listing) -> Iterator[Item]:
             else:
                 column = None if choices.template else _column(schema, listing, holding)
             holds_files = column is not None and _holds_files(schema.field(column).type)
-            further = [name for name in schema.names if name in choices.used and name != column]
+            wanted = {*schema.names} - {*holding} if choices.whole_rows else choices.used
+            further = [name for name in schema.names if name in wanted and name != column]
             number = 0
             for batch in file.iter_batches(
                 _FILES_AT_ONCE if holds_files else _NAMES_AT_ONCE, columns=[*([column] if column else []), *further]

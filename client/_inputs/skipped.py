@@ -3,10 +3,14 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
+
+from .names import shown
 
 ENDINGS_NAMED = 8
 TROUBLES_NAMED = 10
 _KNOWN_ENDINGS = 1000
+_NAMES_SHOWN = 120
 _ENDING = re.compile(r"\.[a-z0-9_-]{1,12}")
 _NONE, _OTHER = "without an ending", "with other endings"
 
@@ -25,6 +29,8 @@ class Skipped:
         """How many there are."""
         self.read_as: list[str] = []
         """A sentence for each list that says what it was read as, unless it was said before."""
+        self._kept_nowhere: set[str] | None = None
+        """Values to keep that no sample of a shard had so far; None before the first sample."""
 
     def file(self, name: str, count: int = 1) -> None:
         """Count a file that is no video by its name; a count of -1 takes one back."""
@@ -36,6 +42,11 @@ class Skipped:
     def row(self) -> None:
         """Count a row without a name."""
         self.rows += 1
+
+    def sample(self, found: Collection[str], keep: Collection[str]) -> None:
+        """Note which of the values to keep a sample of a shard has."""
+        before = {*keep} if self._kept_nowhere is None else self._kept_nowhere
+        self._kept_nowhere = before - {*found}
 
     def trouble(self, sentence: str) -> None:
         """Note a folder, a manifest or a shard that cannot be read, or not to its end: the rest of it is not scored."""
@@ -56,6 +67,9 @@ class Skipped:
         said = [*self.read_as, *self.troubles]
         if more := self.trouble_count - len(self.troubles):
             said.append(f"... and {more:,} more folders, manifests or shards that cannot be read")
+        if self._kept_nowhere:
+            names = ", ".join(sorted(self._kept_nowhere))
+            said.append(f"NOTE: no sample of the shards has {shown(names, _NAMES_SHOWN)}: --keep has nothing to take")
         if self.rows:
             rows = "1 row without a name was" if self.rows == 1 else f"{self.rows:,} rows without a name were"
             said.append(f"{rows} skipped")

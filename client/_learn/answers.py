@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .errors import LearnError
 
+LEAST_ANSWERS = 30
+"""How many a filter is learned from at least."""
 WORDS = {
     **dict.fromkeys(("yes", "y", "1", "true", "keep", "1.0"), True),
     **dict.fromkeys(("no", "n", "0", "false", "drop", "0.0"), False),

@@ -6,11 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .._tables.quantities import LABEL_PREFIX
 from .._tables.row import PART_COLUMNS
 from .._tables.table import Metadata
-
-LABEL_PREFIX = "camera_"
-"""Begins the feature of a camera label: the mean over the clips of its probability."""
 
 
 def feature_names(schema: pa.Schema, metadata: Metadata) -> list[str]:

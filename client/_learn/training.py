@@ -9,10 +9,10 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from .answers import LEAST_ANSWERS
 from .errors import LearnError
-from .threshold import best_threshold
+from .threshold import Threshold, best_threshold
 
-LEAST_ANSWERS = 30
 FOLDS = 5
 MAX_TREES = 500
 PATIENCE = 25
@@ -45,6 +45,8 @@ class Learned:
     """(answers,) probability of yes."""
     threshold_held_out: NDArray[np.bool_]
     """(answers,) what the best single threshold of the other folds says."""
+    threshold: Threshold
+    """The best single threshold of all answers."""
 
 
 def learn(features: NDArray[np.float32], keep: NDArray[np.bool_], names: list[str], seed: int = 0) -> Learned:
@@ -61,13 +63,14 @@ def learn(features: NDArray[np.float32], keep: NDArray[np.bool_], names: list[st
         simple[test] = best_threshold(features[train], keep[train]).keeps(features[test])
     count = int(np.median(trees))
     whole = xgboost.DMatrix(features, keep, feature_names=names)
-    return Learned(xgboost.train(_settings(seed), whole, count), count, held_out, simple)
+    booster = xgboost.train(_settings(seed), whole, count)
+    return Learned(booster, count, held_out, simple, best_threshold(features, keep))
 
 
 def check_answers(yes: int, no: int) -> None:
     """Raise `LearnError` if a filter cannot be learned from so many answers."""
     if yes + no < LEAST_ANSWERS:
-        raise LearnError(f"there are {yes + no} answers about videos with scores, and {LEAST_ANSWERS} are needed")
+        raise LearnError(f"there are {yes + no} answers about scored rows of the table, and {LEAST_ANSWERS} are needed")
     if not yes or not no:
         raise LearnError(f"every answer is {'yes' if yes else 'no'}: a filter needs examples of both")
     if min(yes, no) < FOLDS:

@@ -62,6 +62,15 @@ def lacks(url: str) -> str | None:
     return missing(f"{scheme}://", "fsspec", *filter(None, [PACKAGES.get(scheme)]), extra="cloud")
 
 
+def is_unknown(url: str) -> bool:
+    """Whether no file system is known for the scheme of a URL, whatever is installed."""
+    if lacks(url):
+        return False
+    import fsspec
+
+    return scheme_of(url) not in {*fsspec.available_protocols(), *PACKAGES}
+
+
 def opened(url: str) -> tuple[Any, str]:
     """The file system of a URL, with its own credentials, and the path in it. Raises `UnreadableFile`.
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,23 @@ def uploading(places: Mapping[str, Path | str]) -> Iterator[dict[str, Path]]:
             shutil.rmtree(folder, ignore_errors=True)
     if failures:
         raise UploadError("\n".join(failures))
+
+
+def try_write(url: str) -> None:
+    """Write an empty file beside a URL and remove it: before the work, it is found whether the bucket takes files.
+
+    Not on the hub, where each file is a commit. Raises `UploadError`.
+    """
+    if scheme_of(url) == "hf":
+        return
+    try:
+        system, path = opened(url)
+        patience = patience_with(url)
+        patience(lambda: system.pipe_file(f"{path}.partial", b""))
+    except ClientError as error:
+        raise UploadError(f"{url}: cannot write there: {error}") from error
+    with suppress(ClientError):  # who may write need not be allowed to remove
+        patience(lambda: system.rm_file(f"{path}.partial"))
 
 
 def state_of(url: str) -> Path:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped
 from .._tables.found import place_of
 from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
-from .._tables.quantities import QUANTITIES, columns_of, largest_cutoff, quantities_of, values_of
+from .._tables.quantities import QUANTITIES, columns_of, cutoffs_of, quantities_of, values_of
 from .._tables.replace import replacing
 from .._tables.row import NO_SCORES
 from .._tables.table import read_batches, read_metadata
@@ -216,7 +216,7 @@ def _preset(preset: Preset, on: bool) -> dict[str, Any]:
                 "side": limit.side,
                 "cutoff": limit.cutoff,
                 "published": published[limit.score],
-                "ends": ends or [sign * largest_cutoff(limit.score, LARGEST_CUTOFF) for sign in (-1, 1)],
+                "ends": ends or list(cutoffs_of(limit.score, LARGEST_CUTOFF)),
             }
             for limit in preset.limits
         ],

@@ -6,7 +6,7 @@ from pathlib import Path
 from .._remote.addresses import canonical, file_name, is_remote, lacks
 from .._remote.looking import is_file
 from .._remote.troubles import Kind
-from .._remote.writing import can_write, state_of, upload
+from .._remote.writing import can_write, state_of, try_write, upload
 from .._tables.output import OutputError, check_format, check_output
 from ..errors import UnreadableFile
 
@@ -35,7 +35,10 @@ class Destination:
         return self.path.exists() if self.url is None else self.journal.exists()
 
     def check(self, *, embeddings: bool) -> None:
-        """Check that it can be written there, and that nothing unrelated is. Raises `OutputError`, `UnreadableFile`."""
+        """Check that it can be written there, and that nothing unrelated is.
+
+        Raises `OutputError`, `UnreadableFile` and `UploadError`.
+        """
         if self.url is None:
             check_output(self.path, self.journal, embeddings=embeddings)
             return
@@ -57,6 +60,7 @@ class Destination:
                 raise OutputError(f"{self.url}: cannot make {folder} for its journal: {error.strerror}") from error
         elif not folder.is_dir():
             raise OutputError(f"{self.url}: there is no folder {folder} for its journal")
+        try_write(self.url)
 
     def publish(self) -> None:
         """Upload it, if it has a URL, and remove the copy: the journal has everything. Raises `UploadError`."""

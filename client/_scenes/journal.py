@@ -98,6 +98,7 @@ class Journal:
 
     def _begin(self, settings: Settings) -> None:
         terms = {"journal": _KIND, "version": VERSION, "settings": settings.as_dict()}
+        self._check_kind()
         self._cut_torn_line()
         lines = self._lines()
         first = next(lines, None)
@@ -105,7 +106,7 @@ class Journal:
             self._write(terms)
             return
         if first.get("journal") != _KIND or first.get("version") != VERSION:
-            raise JournalError(f"{self.path} is not a journal of scenes: choose another name for the output")
+            raise self._other_kind()
         for name, now in terms["settings"].items():  # type: ignore[attr-defined]
             if (then := first["settings"].get(name)) != now:
                 raise OtherTerms(
@@ -114,6 +115,16 @@ class Journal:
                 )
         for line in lines:
             self._note(line)
+
+    def _check_kind(self) -> None:
+        """Before anything is cut off: it may be a file of another command. Raises `JournalError`."""
+        self._file.seek(0)
+        beginning = json.dumps({"journal": _KIND})[:-1].encode()
+        if not beginning.startswith(self._file.read(len(beginning))):  # a killed run may have left less
+            raise self._other_kind()
+
+    def _other_kind(self) -> JournalError:
+        return JournalError(f"{self.path} is not a journal of scenes: choose another name for the output")
 
     def _cut_torn_line(self) -> None:
         """What is behind the last end of a line was being written when the program was killed."""

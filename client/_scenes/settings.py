@@ -19,7 +19,7 @@ class Settings:
     threshold: float | None = None
     """In place of the detector's own, if there is one detector."""
     shortest_seconds: float = SHORTEST_SCENE_SECONDS
-    """A scene that would be shorter belongs to the one before it, or to the one after it if it is the first."""
+    """A cut sooner after a scene's beginning, or before the end, is left out: a shorter shot joins what follows it."""
     downscale: int | None = None
     """Frames are made smaller by this factor; None: so that the longer side has 256 pixels at most."""
     frame_skip: int = 0

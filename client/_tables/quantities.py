@@ -14,6 +14,8 @@ from .row import METRIC_COLUMNS
 from .table import SCHEMA, Metadata
 
 Values = NDArray[np.float32]
+LABEL_PREFIX = "camera_"
+"""Begins the name of a camera label among numbers: the mean over the clips of its probability."""
 LARGEST_CUTOFF = 100_000.0
 """Largest absolute value of a cut-off of a measure."""
 
@@ -41,6 +43,8 @@ class Quantity:
     def why_not(self, columns: Collection[str], metadata: Metadata) -> str | None:
         """Why a table with these columns, "it", does not have it; None if it does."""
         again = how_to_add("camera" if self.labels else "metrics", metadata.signals)
+        if not self.labels and self.name not in {*METRIC_COLUMNS, *columns}:
+            return f"it has no column {self.name} of numbers"
         if not self.labels:
             what = "measures" if METRIC_COLUMNS.keys().isdisjoint(columns) else self.name
             return None if self.name in columns else f"it has no {what}: {again}"
@@ -71,15 +75,16 @@ QUANTITIES = {
 
 
 def quantities_of(presets: Iterable[Preset]) -> list[Quantity]:
-    """Those on which presets have limits, each once, in the order of `QUANTITIES`."""
-    named = {limit.score for preset in presets for limit in preset.limits}
-    return [quantity for name, quantity in QUANTITIES.items() if name in named]
+    """Those on which presets have limits, each once: `QUANTITIES` in their order, then other columns and labels."""
+    named = dict.fromkeys(limit.score for preset in presets for limit in preset.limits)
+    others = [_other(name) for name in named if name not in QUANTITIES and name not in COLUMNS]
+    return [*(quantity for name, quantity in QUANTITIES.items() if name in named), *others]
 
 
 def columns_of(presets: Iterable[Preset]) -> list[str] | None:
     """The columns to read for presets, which are those of every table and measures; None if every table has them."""
     measures = [quantity.name for quantity in quantities_of(presets) if not quantity.labels]
-    return [*SCHEMA.names, *measures] if measures else None
+    return list(dict.fromkeys((*SCHEMA.names, *measures))) if measures else None
 
 
 def values_of(batch: pa.RecordBatch, metadata: Metadata, presets: Iterable[Preset]) -> dict[str, Values]:
@@ -88,9 +93,19 @@ def values_of(batch: pa.RecordBatch, metadata: Metadata, presets: Iterable[Prese
     return scores_of(batch) | others
 
 
-def largest_cutoff(name: str, of_scores: float) -> float:
-    """The largest absolute value of a cut-off of a score (`of_scores`) or of another quantity."""
-    return of_scores if name in COLUMNS else LARGEST_CUTOFF
+def cutoffs_of(name: str, largest_of_scores: float) -> tuple[float, float]:
+    """The least and the largest cut-off of a score or of another quantity; shares and probabilities have 0 to 1."""
+    if name in QUANTITIES and QUANTITIES[name].high == 1:
+        return 0.0, 1.0
+    most = largest_of_scores if name in COLUMNS else LARGEST_CUTOFF
+    return -most, most
+
+
+def _other(name: str) -> Quantity:
+    """A column of numbers, or, as `camera_pan_left`, a label that is averaged over the clips."""
+    label = name.removeprefix(LABEL_PREFIX)
+    is_label = label != name and name not in SCHEMA.names
+    return Quantity(name, name, LARGEST_CUTOFF, frozenset({label}) if is_label else frozenset())
 
 
 def _mean_of_largest(batch: pa.RecordBatch, chosen: list[bool]) -> Values:

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import pyarrow as pa
+
 from .presets import PRESETS, Limit, Preset
 from .quantities import quantities_of
 from .table import Metadata, TableError, table_schema
@@ -47,7 +49,7 @@ def split_by_table(
 
     Raises `TableError` if the table cannot be read.
     """
-    columns = table_schema(path, metadata).names
+    columns = [field.name for field in table_schema(path, metadata) if _is_number(field.type)]
     told: dict[str, Preset] = {}
     not_told: dict[str, str] = {}
     for preset in presets:
@@ -64,6 +66,10 @@ def check_presets(path: Path, metadata: Metadata, presets: Iterable[Preset]) -> 
     _, not_told = split_by_table(path, metadata, presets)
     for name, why in not_told.items():
         raise TableError(f"{path} does not tell {name}, because {why}")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _why_not(preset: Preset, columns: Collection[str], metadata: Metadata) -> str | None:
