@@ -150,7 +150,7 @@ def test_failures_alone_are_tried_again(server: Server, folder: Path, tmp_path: 
     (tmp_path / "007.mp4").write_bytes(encode(50))
     (tmp_path / "010.mp4").write_bytes(encode(50))
     result = run(*common, "--retry-failed")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, f"{output}: 4 videos, 0 failed\n")
     assert requests(server.url) - before == 2  # one for the weights, one for the video
     table = read_table(output)
     assert sorted(table.column("video").to_pylist()) == [str(tmp_path / f"{index:03}.mp4") for index in range(5, 9)]

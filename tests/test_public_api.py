@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "_tables": {"_remote", "_sdk", "_inputs"},
     "_phrases": {"_sdk"},
     "_workers": set(),
-    "_first_pass": {"_tables", "_watch", "_workers"},
+    "_first_pass": {"_remote", "_shards", "_tables", "_watch", "_workers"},
     "_learn": {"_tables"},
     "_cut": {"_remote", "_shards"},
     "_annotate": {"_tables", "_learn", "_report"},

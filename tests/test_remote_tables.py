@@ -185,7 +185,7 @@ def test_a_search_reads_a_table_and_an_example_by_url(
     for named in ("memory://data/frames.parquet", "frames.parquet"):
         assert search.main([named, "a dog", "--html", "found.html", "--format", "json"]) == 0
         out, err = capsys.readouterr()
-        assert err == "found.html: 1 of 2 videos have no preview\n"
+        assert err == "found.html: 1 of 2 videos has no preview\n"
         found.append(out)
     assert found[0] == found[1]
     assert search.main(["memory://data/frames.parquet", "--like", "memory://data/a.mp4", "--html", "found.html"]) == 0

@@ -235,7 +235,7 @@ def test_an_older_table_names_the_measure_that_it_lacks(
     parquet.write_table(parquet.read_table(table).drop_columns(["letterbox"]), older)
     assert run(capsys, filter_main, older, "--drop", "black")[0] == 0
     status, _, err = run(capsys, filter_main, older, "--drop", "letterboxed")
-    sentence = "because it has no letterbox: score the videos with metrics among the signals"
+    sentence = f"because it has no letterbox: {AGAIN}"
     assert (status, err) == (1, f"{older} does not tell letterboxed, {sentence}\n")
 
 

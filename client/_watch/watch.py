@@ -279,7 +279,7 @@ class Watch(Iterator[WatchedClip]):
         sent = bool(len(clip.pictures)) and self._sender.offer(asked)
         while not sent and not reader.live and not self._stopped.is_set():
             self._sender.wait(_POLL_SECONDS)
-            sent = self._sender.offer(asked)
+            sent = not self._stopped.is_set() and self._sender.offer(asked)
         if not sent:
             self.counts.clips_skipped += 1
             if verdict:
