@@ -26,8 +26,10 @@ environment variables:
   HTTP_PORT, GRPC_PORT, METRICS_PORT
                       ports (8000, 8001, 8002)
   ADDRESS             address to listen on (127.0.0.1: this machine only; the container image sets 0.0.0.0)
-  PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16 or int8
-                      (auto: f32 or bf16, whichever is faster on this CPU)
+  PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16, int8, or int8_bf16 (8-bit
+                      products, the rest in bf16). auto: the fastest on this CPU; an 8-bit one only if its stated error
+                      is small enough
+  MAX_INT8_ERROR      the largest stated error of 8-bit networks that PRECISION=auto may choose (0.01)
   TLS_CERTIFICATE, TLS_KEY
                       PEM files: encrypt gRPC; HTTP then listens on the loopback interface only
   TLS_CLIENT_CA       PEM file: callers need a certificate that this authority signed (mutual TLS)
@@ -88,8 +90,12 @@ def serve(settings: Settings) -> int:
         signal.signal(number, signal.default_int_handler)
     raise_limit()
     # Measured once: a restarted server computes in the same precision as the one before.
-    precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
-    settings = replace(settings, precision=precision)
+    variables = precision_environment(
+        find_triton().profile(), settings.precision, settings.model_repository, settings.max_int8_error
+    )
+    if "PRECISION" in variables:
+        log.info("the networks compute in %s (PRECISION=%s)", variables["PRECISION"], settings.precision)
+        settings = replace(settings, precision=variables["PRECISION"])
     counts, deaths = Counts(), DeathLimit()
     try:
         while True:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from server.errors import NoServer
 from server.pings import TRITON_FLAGS
+from server.stated_errors import stated_errors
 from video.lifeline import VARIABLE as LIFELINE
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
@@ -117,17 +118,21 @@ def find_triton() -> Triton:
     return _from_wheel()
 
 
-def precision_environment(profile: str, asked: str) -> dict[str, str]:
+def precision_environment(
+    profile: str, asked: str, model_repository: Path, max_int8_error: float | None = None
+) -> dict[str, str]:
     """The variable PRECISION for the models of the cpu profile; `NoServer` if `asked` is not available.
 
-    Decided once, here, so that all models compute in the same precision and callers are told which.
+    Decided once, here, so that all models compute in the same precision and callers are told which. `auto` may choose
+    the 8-bit networks of `model_repository` if their stated error is at most `max_int8_error` (None: the default).
     """
     if profile != "cpu" or importlib.util.find_spec("openvino") is None:
         return {}
-    from backends.precision import precision_of_this_cpu
+    from backends.precision import MAX_INT8_ERROR, precision_of_this_cpu
 
+    bound = MAX_INT8_ERROR if max_int8_error is None else max_int8_error
     try:
-        return {"PRECISION": precision_of_this_cpu(asked)}
+        return {"PRECISION": precision_of_this_cpu(asked, stated_errors(model_repository), bound)}
     except ValueError as error:
         raise NoServer(str(error)) from error
 

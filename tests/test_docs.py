@@ -245,7 +245,7 @@ def test_environment_variables_in_the_documentation_are_those_of_the_server() ->
     documented = set(re.findall(r"`([A-Z_]{4,})`", table))
     usage = _help(sys.executable, "-m", "server")
     names = r"(?:HTTP|GRPC|METRICS)_PORT|ADDRESS|PRECISION|GATE|OPEN_VIDEO_DECODE|TLS_\w+|REQUEST_LOG|TRITON_FLAGS"
-    names += r"|[A-Z]+(?:_[A-Z]+)*_SECONDS"
+    names += r"|[A-Z]+(?:_[A-Z]+)*_SECONDS|MAX_INT8_ERROR"
     said = set(re.findall(rf"\b({names})\b", usage))
     assert documented == said
 
