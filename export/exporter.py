@@ -68,6 +68,8 @@ class Exporter:
             seconds = time.monotonic() - started
             self._report(f"{model}: {name} differs from PyTorch by {difference:.1e}, {seconds:.0f} s")
 
+        if isinstance(network, Fp16Network):
+            network.use_attention(AttentionForm.OPENVINO)
         checked(GRAPH, TOLERANCE)
         fp16 = network if self._fp16 and isinstance(network, Fp16Network) else None
         plans = plans_wanted if fp16 else None

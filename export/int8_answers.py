@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino.passes import ConstantFolding, Manager
 
 Values = NDArray[np.float32]
 SCORE_RANGE = 3.0
@@ -50,5 +51,12 @@ class Scores(Answers):
 
 
 def read_network(path: Path) -> openvino.Model:
-    """The ONNX file at `path`, whatever the ending of its name: OpenVINO tells formats by it."""
-    return openvino.Core().read_model(path.read_bytes())
+    """The ONNX file at `path`, whatever the ending of its name: OpenVINO tells formats by it.
+
+    What depends on constants only is computed, so that all weights are constants.
+    """
+    network = openvino.Core().read_model(path.read_bytes())
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(network)
+    return network

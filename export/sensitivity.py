@@ -1,6 +1,6 @@
 """Which products of a quantized network lose the most, and keeping those in float32."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import openvino
@@ -19,22 +19,28 @@ def quantized_products(network: openvino.Model) -> list[Node]:
     ]
 
 
-def losses(network: openvino.Model, inputs: Clips) -> dict[str, float]:
+def losses(network: openvino.Model, inputs: Clips, names: Collection[str] | None = None) -> dict[str, float]:
     """By the name of a product: how far quantization moves its output, as a share of the output's norm.
+
+    Of the products `names`; None: of all.
 
     Each product is compared with the same product of the same tensors before their quantization, so that what others
     lost does not count. The largest of `inputs`, a row for each run.
     """
     network = network.clone()
-    products = quantized_products(network)
+    products = [each for each in quantized_products(network) if names is None or each.get_friendly_name() in names]
+    if not products:
+        return {}
     shares = [opset13.result(_loss(product)) for product in products]
     measured = openvino.Model(shares, network.get_parameters(), "losses")
-    request = openvino.Core().compile_model(measured, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    # Fake quantization is computed as such: OpenVINO's low-precision kernels assume one reader of what it quantizes.
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
+    request = openvino.Core().compile_model(measured, "CPU", hints).create_infer_request()
     runs = [[float(value) for value in request.infer([row[None]]).values()] for row in inputs]
     return dict(zip((product.get_friendly_name() for product in products), np.max(runs, axis=0).tolist(), strict=True))
 
 
-def keep_in_float32(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
+def keep_in_float32(network: openvino.Model, names: Collection[str]) -> openvino.Model:
     """A copy of `network` whose products `names` read their inputs as they were before quantization."""
     network = network.clone()
     for product in quantized_products(network):
@@ -47,13 +53,17 @@ def keep_in_float32(network: openvino.Model, names: Sequence[str]) -> openvino.M
 
 def _quantized_inputs(product: Node) -> Iterator[tuple[Input, Node]]:
     """Each fake quantization before `product`, with the input that reads it."""
-    for reader in product.inputs():
+    for reader in map(before_moves, product.inputs()):
         node = reader.get_source_output().get_node()
-        while node.get_type_name() in MOVES:
-            reader = node.input(0)
-            node = reader.get_source_output().get_node()
         if node.get_type_name() == "FakeQuantize":
             yield reader, node
+
+
+def before_moves(reader: Input) -> Input:
+    """The input that reads the same tensor before it is transposed and reshaped."""
+    while (node := reader.get_source_output().get_node()).get_type_name() in MOVES:
+        reader = node.input(0)
+    return reader
 
 
 def _loss(product: Node) -> Node:
