@@ -8,8 +8,7 @@ import openvino
 import triton_python_backend_utils as pb_utils
 
 from backends.compute_lock import ComputeLock
-from backends.precision import INT8_PRECISIONS, precision_of_this_cpu
-from backends.rates import precision_hint
+from backends.precision import precision_of_this_cpu
 from backends.tensors import Network, Tensors, TensorSpec
 
 
@@ -18,12 +17,12 @@ class OpenVinoNetwork(Network):
 
     def __init__(self, path: Path, asked: str, *, compute_lock: bool, cache: Path | None = None) -> None:
         precision = precision_of_this_cpu(asked)
-        if precision in INT8_PRECISIONS:
+        if precision == "int8":
             path = path.with_name(f"{path.stem}_int8.xml")
             if not path.is_file():
-                raise ValueError(f"PRECISION is {precision}, but {path} is missing: export with --int8")
+                raise ValueError(f"PRECISION is int8, but {path} is missing: export with --int8")
         hints = {
-            "INFERENCE_PRECISION_HINT": precision_hint(precision),
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
             # A stub runs one request at a time, on all cores.
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),

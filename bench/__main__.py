@@ -58,7 +58,7 @@ def main() -> int:
         "--json", type=Path, default=CACHE / "results.json", help="where to write the results (default: %(default)s)"
     )
     options = parser.parse_args()
-    precisions = options.precision or ["f32", "int8", *(["bf16", "int8_bf16"] if "BF16" in _capabilities() else [])]
+    precisions = options.precision or ["f32", "int8", *(["bf16"] if "BF16" in _capabilities() else [])]
     names = options.videos or (REAL_VIDEOS if options.quick else ALL_VIDEOS)
     repository = prepare()
     videos = {name: path for name, path in (real_videos() | made_videos(CACHE, names)).items() if name in names}

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from backends.precision import INT8_PRECISIONS
-from backends.rates import matrix_rate, precision_hint
+from backends.rates import matrix_rate
 from bench.flop import SHAPES, clip_flop
 from bench.results import Rates
 from video.clips import CLIP_SHAPE
@@ -28,8 +27,8 @@ class BareNetworks:
             request.infer([CLIP])  # the first run is slower
 
     def _compile(self, name: str, **hints: object) -> openvino.CompiledModel:
-        file = "model_int8.xml" if self.precision in INT8_PRECISIONS else "model.onnx"
-        hints["INFERENCE_PRECISION_HINT"] = precision_hint(self.precision)
+        file = "model_int8.xml" if self.precision == "int8" else "model.onnx"
+        hints["INFERENCE_PRECISION_HINT"] = "f32" if self.precision == "int8" else self.precision
         return openvino.Core().compile_model(self.repository / name / "1" / file, "CPU", hints)
 
     def seconds(self, name: str) -> float:

@@ -26,10 +26,9 @@ environment variables:
   HTTP_PORT, GRPC_PORT, METRICS_PORT
                       ports (8000, 8001, 8002)
   ADDRESS             address to listen on (127.0.0.1: this machine only; the container image sets 0.0.0.0)
-  PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16, int8, or int8_bf16 (8-bit
-                      products, the rest in bf16). auto: the fastest on this CPU; an 8-bit one only if its stated error
-                      is small enough
-  MAX_INT8_ERROR      the largest stated error of 8-bit networks that PRECISION=auto may choose (0.01)
+  PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16 or int8
+                      (auto: the fastest on this CPU; int8 only if the export stated a small error)
+  MAX_INT8_ERROR      the largest stated error with which PRECISION=auto may choose int8 (0.01)
   TLS_CERTIFICATE, TLS_KEY
                       PEM files: encrypt gRPC; HTTP then listens on the loopback interface only
   TLS_CLIENT_CA       PEM file: callers need a certificate that this authority signed (mutual TLS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server.errors import NoServer
 from server.pings import TRITON_FLAGS
-from server.stated_errors import stated_errors
+from server.stated_error import stated_error
 from video.lifeline import VARIABLE as LIFELINE
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
@@ -132,7 +132,7 @@ def precision_environment(
 
     bound = MAX_INT8_ERROR if max_int8_error is None else max_int8_error
     try:
-        return {"PRECISION": precision_of_this_cpu(asked, stated_errors(model_repository), bound)}
+        return {"PRECISION": precision_of_this_cpu(asked, stated_error(model_repository), bound)}
     except ValueError as error:
         raise NoServer(str(error)) from error
 

@@ -46,8 +46,8 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
         return [nothing]
     if profile == "gpu" and not list(model_repository.glob("*/1/model_fp16.onnx")):
         return [f"{model_repository} has no fp16 networks for the GPU: run `make export` without TARGET=cpu"]
-    if profile == "cpu" and precision.startswith("int8") and not list(model_repository.glob("*/1/model_int8.xml")):
-        return [f"PRECISION is {precision}, but {model_repository} has no 8-bit networks: export with --int8"]
+    if profile == "cpu" and precision == "int8" and not list(model_repository.glob("*/1/model_int8.xml")):
+        return [f"PRECISION is int8, but {model_repository} has no 8-bit networks: export with --int8"]
     return _optional(model_repository, content, profile, precision)
 
 
@@ -66,9 +66,8 @@ def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, pr
             found.append(f"{model} has no fp16 network for the GPU: export it again (--{key}) without --target cpu")
         elif key in ("text", "autoencoder"):  # these have no 8-bit form
             continue
-        elif profile == "cpu" and precision.startswith("int8") and _lacks(model_repository, model, "model_int8.xml"):
-            missing = f"but {model} has no 8-bit network: export it again (--{key}) with --int8"
-            found.append(f"PRECISION is {precision}, {missing}")
+        elif profile == "cpu" and precision == "int8" and _lacks(model_repository, model, "model_int8.xml"):
+            found.append(f"PRECISION is int8, but {model} has no 8-bit network: export it again (--{key}) with --int8")
     return found
 
 

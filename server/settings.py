@@ -35,7 +35,7 @@ class Settings:
     tls: ServerTls | None = None
     """How gRPC is encrypted; HTTP is never encrypted, and with TLS it listens on the loopback interface only."""
     precision: str = "auto"
-    """`auto`, `f32`, `bf16`, `int8` or `int8_bf16`: what the networks of the cpu profile compute in."""
+    """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
     max_int8_error: float | None = None
     """The largest stated error of 8-bit networks that `auto` may choose; None: `backends.precision.MAX_INT8_ERROR`."""
     proxy: bool = True

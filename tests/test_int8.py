@@ -10,7 +10,7 @@ from client import Client
 from export.calibration import divide
 from export.networks import export_networks
 from server import Settings, running
-from server.stated_errors import stated_errors
+from server.stated_error import stated_error
 from tests.conftest import copy_repository
 
 
@@ -40,9 +40,8 @@ def test_8_bit_networks_are_served_and_removed_by_the_next_export(
     for model, ((exact, rounded), largest) in moved.items():
         error = np.abs(exact - rounded).max() / largest
         assert 0 < error < 0.05  # 0 if the 8-bit networks did not run
-        assert manifest["int8"][model]["errors"]["int8"] == pytest.approx(error, abs=2e-4)
-    stated = stated_errors(repository)["int8"]
-    assert stated == max(manifest["int8"][model]["errors"]["int8"] for model in moved)
+        assert manifest["int8"][model]["error"] == pytest.approx(error, abs=2e-4)
+    assert stated_error(repository) == max(manifest["int8"][model]["error"] for model in moved)
     export_networks(*sources, repository, report=lambda _: None)
     assert not list(repository.rglob("model_int8*"))
     assert "int8" not in json.loads((repository / "weights.json").read_text())

@@ -12,61 +12,52 @@ from backends.rates import layer_rate, matrix_rate
 from server.errors import ServerFailed
 from server.launcher import _model_repository
 from server.settings import Settings
-from server.stated_errors import stated_errors
+from server.stated_error import stated_error
 
 CAPABILITIES = ["FP32", "BF16"]
-SMALL = {"int8": 0.004, "int8_bf16": 0.006}
 
 
-def rates(f32: float, bf16: float = 0.0, int8: float = 0.0, int8_bf16: float = 0.0) -> Callable[[str], float]:
-    return {"f32": f32, "bf16": bf16, "int8": int8, "int8_bf16": int8_bf16}.__getitem__
-
-
-def choose(product: Callable[[str], float], layer: Callable[[str], float], errors: dict[str, float]) -> str:
-    return choose_precision("auto", CAPABILITIES, errors, 0.01, product, layer)
+def rates(f32: float, bf16: float = 0.0, int8: float = 0.0) -> Callable[[str], float]:
+    return {"f32": f32, "bf16": bf16, "int8": int8}.__getitem__
 
 
 @pytest.mark.parametrize(
-    ("product", "layer", "errors", "chosen"),
+    ("product", "layer", "error", "chosen"),
     [
-        (rates(1, 2), rates(1, 2), {}, "bf16"),
-        (rates(1, 0.6), rates(1, 2), {}, "f32"),
-        (rates(1, 2), rates(1, 1.1), {}, "f32"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 4), {}, "bf16"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 4), SMALL, "int8_bf16"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 3.1), SMALL, "int8"),
-        (rates(1, 2, 4, 4), rates(1, 2, 2.1, 2.2), SMALL, "bf16"),
-        (rates(1, 2, 1, 1), rates(1, 2, 3, 4), SMALL, "bf16"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 4), {"int8": 0.004, "int8_bf16": 0.011}, "int8"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 4), {"int8": 0.011, "int8_bf16": 0.012}, "bf16"),
-        (rates(1, 2, 4, 4), rates(1, 2, 3, 4), {"int8": 0.01}, "int8"),
+        (rates(1, 2), rates(1, 2), None, "bf16"),
+        (rates(1, 0.6), rates(1, 2), None, "f32"),
+        (rates(1, 2), rates(1, 1.1), None, "f32"),
+        (rates(1, 2, 4), rates(1, 2, 3), None, "bf16"),
+        (rates(1, 2, 4), rates(1, 2, 3), 0.004, "int8"),
+        (rates(1, 2, 4), rates(1, 2, 3), 0.01, "int8"),
+        (rates(1, 2, 4), rates(1, 2, 3), 0.011, "bf16"),
+        (rates(1, 2, 4), rates(1, 2, 2.3), 0.004, "bf16"),
+        (rates(1, 2, 1), rates(1, 2, 3), 0.004, "bf16"),
+        (rates(1, 0.6, 4), rates(1, 0.6, 3), 0.004, "int8"),
+        (rates(1, 0.6, 1.1), rates(1, 0.6, 1.1), 0.004, "f32"),
     ],
 )
 def test_auto_takes_the_fastest_that_is_exact_enough(
-    product: Callable[[str], float], layer: Callable[[str], float], errors: dict[str, float], chosen: str
+    product: Callable[[str], float], layer: Callable[[str], float], error: float | None, chosen: str
 ) -> None:
-    assert choose(product, layer, errors) == chosen
+    assert choose_precision("auto", CAPABILITIES, error, 0.01, product, layer) == chosen
 
 
 def test_nothing_is_measured_without_a_choice() -> None:
     def never(precision: str) -> float:
         raise AssertionError(precision)
 
-    assert choose_precision("auto", ["FP32"], {}, 0.01, never, never) == "f32"
-    for asked in ("f32", "bf16", "int8", "int8_bf16"):
-        assert choose_precision(asked, CAPABILITIES, {}, 0.01, never, never) == asked
+    assert choose_precision("auto", ["FP32"], None, 0.01, never, never) == "f32"
+    for asked in ("f32", "bf16", "int8"):
+        assert choose_precision(asked, CAPABILITIES, None, 0.01, never, never) == asked
 
 
-@pytest.mark.parametrize("asked", ["bf16", "int8_bf16"])
-def test_bf16_needs_a_cpu_that_has_it(asked: str) -> None:
-    with pytest.raises(ValueError, match=f"PRECISION is {asked}, but this CPU does not support bf16"):
-        choose_precision(asked, ["FP32"], SMALL, 0.01, rates(1), rates(1))
-    assert choose_precision("auto", ["FP32"], SMALL, 0.01, rates(1, 2, 4, 4), rates(1, 2, 3, 9)) == "int8"
-
-
-def test_an_unknown_precision_is_named() -> None:
-    with pytest.raises(ValueError, match="PRECISION is 'fp8', it must be one of auto, f32, bf16, int8, int8_bf16"):
-        choose_precision("fp8", CAPABILITIES, {}, 0.01, rates(1), rates(1))
+def test_a_precision_that_is_not_available_is_named() -> None:
+    with pytest.raises(ValueError, match="PRECISION is bf16, which this CPU does not support"):
+        choose_precision("bf16", ["FP32"], None, 0.01, rates(1), rates(1))
+    with pytest.raises(ValueError, match="PRECISION is 'fp8', it must be one of auto, f32, bf16, int8"):
+        choose_precision("fp8", CAPABILITIES, None, 0.01, rates(1), rates(1))
+    assert choose_precision("auto", ["FP32"], 0.004, 0.01, rates(1, 9, 4), rates(1, 9, 3)) == "int8"
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
@@ -76,35 +67,30 @@ def test_products_and_layers_are_measured(precision: str) -> None:
     assert layer_rate(core, precision, tokens=16, width=48, heads=3, runs=1) > 0
 
 
-def write_repository(directory: Path, errors: dict[str, dict[str, float]], models: list[str]) -> None:
-    manifest = {
-        "motion": "m",
-        "camera": "c",
-        "frames": {"model": "frame_encoder"},
-        "int8": {model: {"inputs": 8, "errors": found} for model, found in errors.items()},
-    }
+def write_repository(directory: Path, errors: dict[str, float | None], models: list[str]) -> None:
+    entries = {model: {"inputs": 8} | ({"error": error} if error else {}) for model, error in errors.items()}
+    manifest = {"motion": "m", "camera": "c", "frames": {"model": "frame_encoder"}, "int8": entries}
     (directory / "weights.json").write_text(json.dumps(manifest))
     for model in models:
         (directory / model / "1").mkdir(parents=True)
         (directory / model / "1" / "model_int8.xml").touch()
 
 
-def test_stated_errors_are_the_largest_of_all_networks(tmp_path: Path) -> None:
-    stated = {
-        "motion_backbone": {"int8": 0.001, "int8_bf16": 0.004},
-        "camera_classifier": {"int8": 0.003, "int8_bf16": 0.002},
-        "frame_encoder": {"int8": 0.002},
-    }
-    write_repository(tmp_path, stated, [*stated])
-    assert stated_errors(tmp_path) == {"int8": 0.003}  # int8_bf16 is not stated for all
+def test_the_stated_error_is_the_largest_of_all_networks(tmp_path: Path) -> None:
+    errors: dict[str, float | None] = {"motion_backbone": 0.001, "camera_classifier": 0.003, "frame_encoder": 0.002}
+    write_repository(tmp_path, errors, [*errors])
+    assert stated_error(tmp_path) == 0.003
+    (tmp_path / "frame_encoder" / "1" / "model_int8.xml").unlink()
+    assert stated_error(tmp_path) is None
 
 
-def test_no_error_is_stated_if_a_network_has_none(tmp_path: Path) -> None:
-    stated = {"motion_backbone": {"int8": 0.001}, "camera_classifier": {"int8": 0.003}}
-    write_repository(tmp_path, stated, ["motion_backbone", "camera_classifier"])
-    assert stated_errors(tmp_path) == {}  # the image encoder has no 8-bit form
+@pytest.mark.parametrize("frames", [{}, {"frame_encoder": None}])
+def test_no_error_is_stated_if_a_network_states_none(frames: dict[str, float | None], tmp_path: Path) -> None:
+    errors = {"motion_backbone": 0.001, "camera_classifier": 0.003} | frames
+    write_repository(tmp_path, errors, ["motion_backbone", "camera_classifier", "frame_encoder"])
+    assert stated_error(tmp_path) is None
     (tmp_path / "weights.json").write_text("{")
-    assert stated_errors(tmp_path) == {}
+    assert stated_error(tmp_path) is None
 
 
 @pytest.mark.parametrize(("text", "bound"), [("", None), ("0.02", 0.02), ("0", 0.0), ("1", 1.0)])

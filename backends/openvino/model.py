@@ -2,9 +2,8 @@
 
 `parameters` of config.pbtxt:
 
-- PRECISION: `f32`, `bf16`, `int8` (the file NAME_int8.xml beside NAME.onnx, the rest in float32), `int8_bf16` (the rest
-  in bf16), or `auto` (f32 or bf16, whichever is faster on this CPU); default: the environment variable `PRECISION`,
-  which the server sets, else `auto`
+- PRECISION: `f32`, `bf16`, `int8` (the file NAME_int8.xml beside NAME.onnx, the rest in float32), or `auto` (f32 or
+  bf16, whichever is faster on this CPU); default: the environment variable `PRECISION`, else `auto`
 - CACHE_DIR: where compiled networks are cached for the next start, relative to the file; default: no cache
 - EXECUTION_BATCH_SIZE: the largest batch that the network runs at once; larger ones are split
 - SHARE_NETWORK: `true` if all instances share one network

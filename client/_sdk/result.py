@@ -107,7 +107,7 @@ class Weights:
     labels: tuple[str, ...]
     """The camera labels, in the order of the server's probabilities."""
     precision: str = "unknown"
-    """Number format of the server: `f32`, `bf16`, `int8`, `int8_bf16` or `fp16`; `unknown` if it does not say."""
+    """Number format of the server: `f32`, `bf16`, `int8` or `fp16`; `unknown` if the server does not say."""
     frames: str | None = None
     """Weights of the image encoder; None if there is none."""
     actions: str | None = None
