@@ -20,7 +20,11 @@ def quantize(exact: openvino.Model, inputs: Clips, *, transformer: bool) -> open
     its activations are then smoothed, and its softmaxes stay exact. Raises `ExportError` if NNCF is not installed.
     """
     nncf = require_nncf()
-    parameters = nncf.AdvancedQuantizationParameters(backend_params={"compress_weights": False})
+    parameters = nncf.AdvancedQuantizationParameters(
+        # The extremes of all inputs, not their means, by which brighter videos than most would be cut off.
+        activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
+        backend_params={"compress_weights": False},
+    )
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars
         return nncf.quantize(
             exact,
