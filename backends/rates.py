@@ -23,7 +23,7 @@ def matrix_rate(core: openvino.Core, precision: str, *, rows: int = TOKENS, widt
 
 
 def layer_rate(
-    core: openvino.Core, precision: str, *, tokens: int = TOKENS, width: int = 768, heads: int = 12, runs: int = 3
+    core: openvino.Core, precision: str, *, tokens: int = TOKENS, width: int = 768, heads: int = 12, runs: int = 2
 ) -> float:
     """Layers a second of a transformer like the backbone in `precision` on all cores, the best of `runs`.
 
