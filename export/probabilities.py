@@ -25,7 +25,7 @@ def quantize_probabilities(network: openvino.Model, inputs: Clips) -> openvino.M
     largest = _largest(network, inputs)
     candidates = {share: _with_ranges(network, largest, dict.fromkeys(largest, share)) for share in RANGES}
     lost = {share: losses(candidate, inputs, largest) for share, candidate in candidates.items()}
-    best = {product: min(RANGES, key=lambda share, name=product: lost[share][name]) for product in largest}
+    best = {product: min((lost[share][product], share) for share in RANGES)[1] for product in largest}
     return _with_ranges(network, largest, best)
 
 
