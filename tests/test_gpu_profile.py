@@ -79,11 +79,14 @@ def gpu(gpu_profile: Server) -> Iterator[Client]:
 
 
 def assert_same(found: Score, expected: Score) -> None:
-    """The answers of both profiles, whose networks compute in fp16 and in float32."""
+    """The answers of both profiles, whose networks compute in fp16 and in float32, on frames that differ by a level.
+
+    The tests' networks have few tokens, so a level moves a probability by as much as 0.012.
+    """
     assert list(vars(found.motion).values()) == pytest.approx(list(vars(expected.motion).values()), abs=0.01)
     assert len(found.camera) == len(expected.camera) > 0
     for ours, theirs in zip(found.camera, expected.camera, strict=True):
-        assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=0.01)
+        assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=0.02)
     assert found.info == expected.info
 
 
