@@ -99,7 +99,7 @@ class NetworkModel(ABC):
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]
-        # The calls whose clips are in a file, where they stay.
+        # The calls whose clips are in a file; the others have None.
         calls = [None if self.shared_clips is None else marked_call(request.parameters()) for request in requests]
         if len(requests) > 1 and not any(calls) and self.batches and _fit_together(inputs):
             try:

@@ -1,7 +1,9 @@
 """Memory and CPU time of a process tree."""
 
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Self
 
 from video.processes import descendants, find_process
 
@@ -51,16 +53,19 @@ def peak_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-class PeakMemory:
-    """The largest `resident_mib` of a process tree during a `with` block, sampled ten times a second."""
+class Sampled(ABC):
+    """Calls `sample` on a thread of its own, again and again during a `with` block."""
 
-    def __init__(self, root: int) -> None:
-        self.root = root
-        self.peak_mib = resident_mib(root)
+    def __init__(self, samples_per_second: float) -> None:
+        self._pause_seconds = 1 / samples_per_second
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "PeakMemory":
+    @abstractmethod
+    def sample(self) -> None:
+        """Look once."""
+
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -69,5 +74,18 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.1):
-            self.peak_mib = max(self.peak_mib, resident_mib(self.root))
+        while not self._stop.wait(self._pause_seconds):
+            self.sample()
+
+
+class PeakMemory(Sampled):
+    """The largest `resident_mib` of a process tree during a `with` block, sampled ten times a second."""
+
+    def __init__(self, root: int) -> None:
+        super().__init__(samples_per_second=10)
+        self.root = root
+        self.peak_mib = resident_mib(root)
+
+    def sample(self) -> None:
+        """Take the memory of the moment if it is larger."""
+        self.peak_mib = max(self.peak_mib, resident_mib(self.root))

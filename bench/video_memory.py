@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from bench.many import CACHE, repository, supervised
-from bench.memory import tree
+from bench.memory import Sampled, tree
 from bench.videos import FAST, MADE, Made, made_videos
 from client import Client
 from fixtures.real_videos import real_videos
@@ -98,28 +98,19 @@ def _label(pid: int) -> str:
     return f"{Path(command[0]).name if command else '?'} {pid}"
 
 
-class Peak:
+class Peak(Sampled):
     """The largest `memory` of a process tree during a `with` block."""
 
     def __init__(self, root: int) -> None:
+        super().__init__(SAMPLES_PER_SECOND)
         self._root = root
         self.parts = memory(root)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Peak":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(1 / SAMPLES_PER_SECOND):
-            now = memory(self._root)
-            if sum(now.values()) > sum(self.parts.values()):
-                self.parts = now
+    def sample(self) -> None:
+        """Take the memory of the moment if it is larger in all."""
+        now = memory(self._root)
+        if sum(now.values()) > sum(self.parts.values()):
+            self.parts = now
 
 
 if __name__ == "__main__":
