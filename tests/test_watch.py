@@ -364,7 +364,9 @@ def test_a_stream_that_stalls_is_opened_again(classifiers: StubClassifiers, monk
                 watch.stop()
 
         with Watch(client, address, clip_seconds=0.4, reconnect=True, stall_seconds=0.3, notify=note) as watch:
-            assert len(list(watch)) >= 3
+            clips = list(watch)
+    assert clips
+    assert len(clips) + watch.counts.clips_skipped >= 3
     assert said[0] == f"no frame came from {address} for 0.3 s; it is opened again in 0.05 s"
 
 
