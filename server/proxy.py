@@ -248,11 +248,11 @@ class Proxy:
                 added: list[tuple[str, str]] = []
                 number: int | None = None
                 if self._cpu_shares is not None:
-                    stack.enter_context(self._cpu_shares.presence(caller))
+                    stack.enter_context(self._cpu_shares.presence(caller, address))
                 await stack.enter_async_context(self.queue.slot(caller, address))
                 if self._cpu_shares is not None:
                     number = stack.enter_context(
-                        self._cpu_shares.call(caller, lambda: self.queue.waste.is_wasteful(address))
+                        self._cpu_shares.call(caller, address, lambda: self.queue.waste.is_wasteful(address))
                     )
                     added = [(CALL, str(number))]
                     if self._shared_clips is not None and _is_for_ensemble(request.content):

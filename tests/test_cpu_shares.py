@@ -79,15 +79,29 @@ def test_a_call_of_a_wasteful_address_has_the_least_share_while_others_are_there
     writer: Writer, reader: CpuShares
 ) -> None:
     wasteful = False
-    with writer.presence("a"), writer.call("a", lambda: wasteful) as number:
+    with writer.presence("a", "x"), writer.call("a", "x", lambda: wasteful) as number:
         wasteful = True
-        with writer.presence("b"):
+        with writer.presence("b", "y"):
             assert reader.of(number)() == 0.0
             wasteful = False
-            with writer.presence("c"):
+            with writer.presence("c", "y"):
                 assert reader.of(number)() == pytest.approx(1 / 3)
             wasteful = True
         assert reader.of(number)() == 1.0  # nobody else is there
+
+
+def test_callers_of_one_address_share_evenly_although_one_of_them_made_it_wasteful(
+    writer: Writer, reader: CpuShares
+) -> None:
+    with ExitStack() as stack:  # as behind a balancer, through which all callers come
+        shares = []
+        for caller in ("a", "b"):
+            stack.enter_context(writer.presence(caller, "x"))
+            shares.append(reader.of(stack.enter_context(writer.call(caller, "x", lambda: True))))
+        assert [share() for share in shares] == [1 / 2, 1 / 2]
+        with writer.presence("c", "y"):
+            assert [share() for share in shares] == [0.0, 0.0]
+        assert [share() for share in shares] == [1 / 2, 1 / 2]
 
 
 def test_an_abandoned_call_has_no_share_and_takes_none_from_the_others(writer: Writer, reader: CpuShares) -> None:
