@@ -361,7 +361,7 @@ def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:
 
 def _socket_path(address: str, port: int) -> Path:
     """Where gRPC's server listens for the callers of this address and port; OSError if the path is too long."""
-    path = runtime_directory() / f"{address.replace(':', '_')}_{port}.grpc"
+    path = runtime_path(address, port, "grpc")
     if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         too_long = f"{path} is too long for a socket, which may have {MAX_SOCKET_PATH_BYTES} bytes"
         raise OSError(f"{too_long}: set XDG_RUNTIME_DIR or TMPDIR to a shorter directory")
