@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server.bytecode import compile_models
 from server.closed_models import ClosedModels
-from server.configurations import DO_NOT_COMPLETE, all_complete
+from server.configurations import DO_NOT_COMPLETE, all_complete, name_others
 from server.cpu_shares import CpuShares
 from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, triton_flags
 from server.http_api import HttpApi
@@ -122,7 +122,7 @@ class Server:
         compile_models(self.settings.model_repository)
         from_pip = self._triton.backend_directory is not None
         flags = triton_flags(self.settings, self._endpoints, self.key, self._shared_memory_prefix, from_pip=from_pip)
-        if from_pip and all_complete(self.settings.model_repository, self.profile):
+        if from_pip and not name_others(flags) and all_complete(self.settings.model_repository, self.profile):
             flags.insert(0, DO_NOT_COMPLETE)
         command = self._triton.command(flags, self.profile)
         self.triton_process = TritonProcess(command, self._environment, self._shared_memory_prefix)
