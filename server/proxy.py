@@ -40,12 +40,12 @@ from server.missing_signals import missing_signal
 from server.pings import GRPC_OPTIONS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
+from server.runtime_files import runtime_path
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.cpu_share import CALL
 from video.errors import Reason
 from video.malloc_trim import LARGE_BYTES, give_back
-from video.runtime_directory import runtime_directory
 from video.shared_clips import MARK, SharedClips
 from video.shared_memory import free_bytes, no_room
 
@@ -267,6 +267,8 @@ class Proxy:
             try:
                 return await asyncio.shield(answer)
             except asyncio.CancelledError:
+                if answer.cancelled():  # with the connection to a tritonserver that has ended
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "tritonserver is being restarted")
                 call.is_abandoned = True
                 if self._cpu_shares is not None and number is not None and not answer.done():
                     self._cpu_shares.abandon(number)
