@@ -1,5 +1,7 @@
 """Each call's share of the decoders' CPU time: whole for a caller that is alone, less the more others there are.
 
+It is divided evenly among addresses, of an address among its callers, and of a caller among its calls in flight.
+
 `video.cpu_share` describes the file, and `video.limits` what a share means.
 """
 
@@ -38,10 +40,8 @@ class CpuShares:
             os.close(descriptor)
         self.path = path
         self._free = list(range(calls))
-        self._callers: Counter[str] = Counter()
-        """Calls of each caller, in the queue or in flight."""
-        self._addresses: Counter[str] = Counter()
-        """The same of each address."""
+        self._callers: Counter[tuple[str, str]] = Counter()
+        """Calls of each address and caller, in the queue or in flight."""
         self._in_flight: dict[int, _Call] = {}
         """By number."""
         self._abandoned: set[int] = set()
@@ -52,17 +52,14 @@ class CpuShares:
     @contextmanager
     def presence(self, caller: str, address: str = "") -> Iterator[None]:
         """Count a call of `caller` from `address`, in the queue or in flight, for the length of the block."""
-        counts = ((self._callers, caller), (self._addresses, address))
-        for counter, name in counts:
-            counter[name] += 1
+        self._callers[address, caller] += 1
         self._update()
         try:
             yield
         finally:
-            for counter, name in counts:
-                counter[name] -= 1
-                if not counter[name]:
-                    del counter[name]
+            self._callers[address, caller] -= 1
+            if not self._callers[address, caller]:
+                del self._callers[address, caller]
             self._update()
 
     @contextmanager
@@ -93,13 +90,14 @@ class CpuShares:
 
     def _update(self) -> None:
         calls_of = Counter(call.caller for number, call in self._in_flight.items() if number not in self._abandoned)
+        callers_of = Counter(address for address, _ in self._callers)
         for number, call in self._in_flight.items():
             if number in self._abandoned:
                 share = ABANDONED
-            elif self._addresses.keys() - {call.address} and call.is_wasteful():
-                share = LEAST
-            elif self._callers.keys() - {call.caller}:
-                share = WHOLE / (len(self._callers) * calls_of[call.caller])
-            else:
+            elif len(self._callers) == 1:
                 share = WHOLE
+            elif len(callers_of) > 1 and call.is_wasteful():
+                share = LEAST
+            else:
+                share = WHOLE / (len(callers_of) * callers_of[call.address] * calls_of[call.caller])
             SHARE.pack_into(self._file, number * SHARE.size, share)

@@ -68,6 +68,14 @@ def test_a_share_shrinks_with_every_other_caller_and_every_call_of_its_own_while
         assert share() == 1.0
 
 
+def test_connections_without_number_leave_another_address_its_share(writer: Writer, reader: CpuShares) -> None:
+    with writer.presence("one", "x"), writer.call("one", "x") as good, ExitStack() as stack:
+        for number in range(20):
+            stack.enter_context(writer.presence(f"caller {number}", "y"))
+        theirs = stack.enter_context(writer.call("caller 0", "y"))
+        assert [reader.of(good)(), reader.of(theirs)()] == [1 / 2, 1 / 40]
+
+
 def test_a_number_is_used_again(writer: Writer, reader: CpuShares) -> None:
     for _ in range(10):
         with writer.presence("one"), writer.call("one") as number:
@@ -85,7 +93,7 @@ def test_a_call_of_a_wasteful_address_has_the_least_share_while_others_are_there
             assert reader.of(number)() == 0.0
             wasteful = False
             with writer.presence("c", "y"):
-                assert reader.of(number)() == pytest.approx(1 / 3)
+                assert reader.of(number)() == 1 / 2
             wasteful = True
         assert reader.of(number)() == 1.0  # nobody else is there
 
