@@ -7,6 +7,7 @@ containers share the directory, even both may be the same: so a server locks the
 import fcntl
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from video.runtime_directory import runtime_directory
 
@@ -25,23 +26,33 @@ class RuntimeFiles:
     def __init__(self, address: str, grpc_port: int) -> None:
         """Lock them; OSError if another living server has them."""
         self._address, self._grpc_port = address, grpc_port
-        lock = self.path("lock")
-        self._lock = open(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")  # noqa: SIM115
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            if not isinstance(error, BlockingIOError):
-                raise
-            raise OSError(
-                f"another server has {lock}: choose another GRPC_PORT, or set XDG_RUNTIME_DIR to a directory that no "
-                "other container has"
-            ) from None
+        self._lock = _locked(self.path("lock"))
 
     def path(self, ending: str) -> Path:
         """The file with this ending."""
         return runtime_path(self._address, self._grpc_port, ending)
 
     def close(self) -> None:
-        """Leave the names to others. The lock's file stays: another server may be about to lock it."""
-        self._lock.close()
+        """Leave the names to others."""
+        if not self._lock.closed:
+            self.path("lock").unlink(missing_ok=True)
+            self._lock.close()
+
+
+def _locked(path: Path) -> BinaryIO:
+    while True:
+        file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise OSError(
+                f"another server has {path}: choose another GRPC_PORT, or set XDG_RUNTIME_DIR to a directory that no "
+                "other container has"
+            ) from None
+        except OSError:
+            file.close()
+            raise
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # another server has just removed it

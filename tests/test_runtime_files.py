@@ -1,7 +1,9 @@
 """The files of a server in the runtime directory, beside those of this user's other servers."""
 
+import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +38,31 @@ def test_a_server_takes_no_files_of_another_living_one(parent: Path) -> None:
         RuntimeFiles("0.0.0.0", 8001)
     RuntimeFiles("0.0.0.0", 8002).close()
     first.close()
+    second = RuntimeFiles("0.0.0.0", 8001)
     first.close()
-    RuntimeFiles("0.0.0.0", 8001).close()
+    with pytest.raises(OSError, match="another server has"):
+        RuntimeFiles("0.0.0.0", 8001)
+    second.close()
+    assert not second.path("lock").exists()
+
+
+def test_a_lock_that_is_removed_while_it_is_taken_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = RuntimeFiles("0.0.0.0", 8001)
+    lock = fcntl.flock
+
+    def end_before(file: Any, operation: int) -> None:
+        first.close()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", end_before)
+    second = RuntimeFiles("0.0.0.0", 8001)
+    assert second.path("lock").exists()
+    second.close()
 
 
 def test_what_cannot_be_locked_is_an_error(parent: Path) -> None:
     files = RuntimeFiles("0.0.0.0", 8001)
     files.close()
-    files.path("lock").unlink()
     files.path("lock").mkdir()
     with pytest.raises(IsADirectoryError):
         RuntimeFiles("0.0.0.0", 8001)
