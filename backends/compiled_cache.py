@@ -5,6 +5,7 @@ not look at the CPU, whose instructions decide how a network is compiled, nor at
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -27,7 +28,7 @@ def prepare_cache(directory: Path, network: Path, openvino_version: str, cpu: st
             if compiled.stat().st_mtime < written:
                 compiled.unlink()
     if not os.access(folder, os.W_OK):
-        raise PermissionError(13, os.strerror(13))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return folder
 
 

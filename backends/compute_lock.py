@@ -6,14 +6,17 @@ waiting for each other's threads. The lock is held for one run of a network, so 
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from video.processes import find_process
+from video.processes import find_process, pid_namespace
 from video.runtime_directory import opened, runtime_directory
 
+NAMED = re.compile(r"(?P<server>\d+)-\d+-(?P<namespace>\d+)\.")
+"""Names of locks and sockets: tritonserver's pid, when it started, and its namespace of pids."""
 LOOK_SECONDS = 0.001
 """How often the head of the queue looks for a free turn if there are several."""
 
@@ -30,18 +33,20 @@ def shared_path(name: str, server: int | None = None) -> Path:
     process = find_process(pid)
     if process is None:
         raise ProcessLookupError(f"the server, process {pid}, has ended")
-    return directory / f"{pid}-{process.start_ticks}.{name}"
+    return directory / f"{pid}-{process.start_ticks}-{pid_namespace()}.{name}"
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove the locks and sockets of servers that have ended, but not keys, which are in the same directory.
 
-    Raises PermissionError, and removes nothing, if `directory` is not private to this user.
+    Those of another container, which may share the directory and counts pids in another way, stay. Raises
+    PermissionError, and removes nothing, if `directory` is not private to this user.
     """
+    namespace = str(pid_namespace())
     with opened(directory) as descriptor:
         for name in os.listdir(descriptor):
-            server, _, started = name.partition(".")[0].partition("-")
-            if server.isdigit() and started.isdigit() and not Path("/proc", server).exists():
+            match = NAMED.match(name)
+            if match and match["namespace"] == namespace and not Path("/proc", match["server"]).exists():
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
 

@@ -5,11 +5,13 @@ for that alone, which imports all that the model imports, and ends it again.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 DO_NOT_COMPLETE = "--disable-auto-complete-config"
 """Triton's flag."""
+_REPOSITORIES = ("--model-repository", "--model-store")
+_PROFILE = "--model-config-name"
 _COMMENT = re.compile(r"#.*")
 _TENSORS = re.compile(r"^(input|output) \[\n(.*?)^\]", re.MULTILINE | re.DOTALL)
 _COMPLETE_TENSOR = re.compile(r'\{ name: "\w+" data_type: TYPE_\w+ dims: \[ -?\d')
@@ -21,6 +23,12 @@ def all_complete(repository: Path, profile: str) -> bool:
     Only what is written as this project writes it counts as complete.
     """
     return all(map(_is_complete, _configurations(repository, profile)))
+
+
+def name_others(flags: Sequence[str]) -> bool:
+    """Whether `flags` for tritonserver name more than one model repository, or another profile than the server's."""
+    names = [flag.partition("=")[0] for flag in flags]
+    return sum(name in _REPOSITORIES for name in names) > 1 or _PROFILE in names
 
 
 def _configurations(repository: Path, profile: str) -> Iterator[Path]:

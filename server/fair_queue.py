@@ -2,7 +2,7 @@
 
 An address with fewer requests in flight comes first, so that connections without number, or videos that take long, buy
 nobody more than a share. The callers of one address take turns. An address that lately wasted slots gets one at a time
-while another one has requests.
+while another one has requests. A full queue refuses those who have the most in it.
 """
 
 import asyncio
@@ -50,9 +50,9 @@ class FairQueue:
 
     @asynccontextmanager
     async def slot(self, caller: str, address: str = "") -> AsyncIterator[None]:
-        """Wait for a slot and hold it for the length of the block; raises `QueueFull` at once if the queue is full.
+        """Wait for a slot and hold it for the length of the block. `caller` is one connection from `address`.
 
-        `caller` is one connection from `address`.
+        Raises `QueueFull` if the queue is full: at once, or later if a caller with fewer requests needs the place.
         """
         if self.in_flight < self.max_in_flight and self._below_limit(caller, address):
             self._acquire(caller, address)
@@ -79,18 +79,35 @@ class FairQueue:
     async def _wait(self, caller: str, address: str) -> None:
         if self.waiting >= self.max_waiting:
             self.refused += 1
-            raise QueueFull(f"the queue is full: {self.waiting} requests waiting, {self.in_flight} in flight")
+            self._make_room(caller, address)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(address, OrderedDict()).setdefault(caller, deque()).append(place)
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
+            if place.done() and not place.cancelled() and place.exception() is None:
                 self._release(caller, address)  # it got a slot at the same moment
             else:
                 self._forget(caller, address, place)
             self.cancelled += 1
             raise
+
+    def _make_room(self, caller: str, address: str) -> None:
+        """Refuse the last request of the address, and there of the caller, with the most; `QueueFull` if it is this."""
+        full = f"the queue is full: {self.waiting} requests waiting, {self.in_flight} in flight"
+        of_address = Counter({one: sum(map(len, callers.values())) for one, callers in self._waiting.items()})
+        of_address[address] += 1
+        crowded = max(reversed(of_address), key=lambda one: (of_address[one], one == address))
+        of_caller = Counter({one: len(places) for one, places in self._waiting.get(crowded, {}).items()})
+        if crowded == address:
+            of_caller[caller] += 1
+        greedy = max(reversed(of_caller), key=lambda one: (of_caller[one], one == caller))
+        if (greedy, crowded) == (caller, address):
+            raise QueueFull(full)
+        place = self._waiting[crowded][greedy][-1]
+        self._forget(greedy, crowded, place)
+        if not place.done():  # a cancelled one stays here until its task runs
+            place.set_exception(QueueFull(f"{full}; this one gave way to another caller's"))
 
     def _forget(self, caller: str, address: str, place: asyncio.Future[None]) -> None:
         callers = self._waiting.get(address, OrderedDict())

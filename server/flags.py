@@ -36,7 +36,8 @@ class Endpoints:
     @classmethod
     def choose(cls, settings: Settings) -> "Endpoints":
         """Free ports of the loopback interface, unless callers reach tritonserver itself there."""
-        grpc_port, metrics_port, http_port = free_ports(LOOPBACK, 3)
+        taken_soon = (settings.grpc_port, settings.http_port, settings.metrics_port)
+        grpc_port, metrics_port, http_port = free_ports(LOOPBACK, 3, taken_soon)
         return cls(
             http_port=http_port,
             grpc_address=LOOPBACK if settings.proxy else settings.address,

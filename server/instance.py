@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server.bytecode import compile_models
 from server.closed_models import ClosedModels
-from server.configurations import DO_NOT_COMPLETE, all_complete
+from server.configurations import DO_NOT_COMPLETE, all_complete, name_others
 from server.cpu_shares import CpuShares
 from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, triton_flags
 from server.http_api import HttpApi
@@ -23,6 +23,7 @@ from server.ports import LOOPBACK, in_url
 from server.private_memory import WARNING, exposed_regions
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU, Proxy
 from server.readiness import wait_until_ready
+from server.runtime_files import RuntimeFiles
 from server.settings import Settings
 from server.triton_process import TritonProcess
 from video.cpu_share import VARIABLE
@@ -75,10 +76,12 @@ class Server:
     def open(self) -> None:
         """Start everything; if something fails, stop the rest and raise OSError."""
         with contextlib.ExitStack() as stack:
-            self.key_file = write_key(self.key, self.settings.grpc_port)
+            self._files = RuntimeFiles(self.settings.address, self.settings.grpc_port)
+            stack.callback(self._files.close)
+            self.key_file = write_key(self.key, self.settings.address, self.settings.grpc_port)
             stack.callback(self.key_file.unlink, missing_ok=True)
             if self.settings.proxy:
-                self._cpu_shares = CpuShares(self.key_file.with_suffix(".shares"), MAX_IN_FLIGHT)
+                self._cpu_shares = CpuShares(self._files.path("shares"), MAX_IN_FLIGHT)
                 stack.callback(self._cpu_shares.close)
                 self._environment[VARIABLE] = str(self._cpu_shares.path)
                 if self._shared_clips is not None:
@@ -122,7 +125,7 @@ class Server:
         compile_models(self.settings.model_repository)
         from_pip = self._triton.backend_directory is not None
         flags = triton_flags(self.settings, self._endpoints, self.key, self._shared_memory_prefix, from_pip=from_pip)
-        if from_pip and all_complete(self.settings.model_repository, self.profile):
+        if from_pip and not name_others(flags) and all_complete(self.settings.model_repository, self.profile):
             flags.insert(0, DO_NOT_COMPLETE)
         command = self._triton.command(flags, self.profile)
         self.triton_process = TritonProcess(command, self._environment, self._shared_memory_prefix)
@@ -202,4 +205,5 @@ class Server:
         self.key_file.unlink(missing_ok=True)
         if self._cpu_shares is not None:
             self._cpu_shares.close()
+        self._files.close()
         return self.triton_process.kill()

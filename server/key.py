@@ -3,22 +3,25 @@
 import os
 from pathlib import Path
 
-from video.runtime_directory import runtime_directory
+from server.runtime_files import runtime_path
 
 
-def key_path(grpc_port: int) -> Path:
-    """Where the key of the server on this port is. Raises PermissionError if no private directory is available."""
-    return runtime_directory() / f"{grpc_port}.key"
-
-
-def write_key(key: str, grpc_port: int) -> Path:
-    """Write `key` to a file of mode 0600 in the runtime directory; returns its path.
+def key_path(address: str, grpc_port: int) -> Path:
+    """Where the key of the server that listens there is.
 
     Raises PermissionError if no private directory is available.
     """
-    path = key_path(grpc_port)
+    return runtime_path(address, grpc_port, "key")
+
+
+def write_key(key: str, address: str, grpc_port: int) -> Path:
+    """Write the `key` of the server that listens there to a file of mode 0600; returns its path.
+
+    Raises PermissionError if no private directory is available.
+    """
+    path = key_path(address, grpc_port)
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w") as file:
         file.write(key)
     return path

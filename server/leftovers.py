@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from video.processes import GONE, STUB, TICKS_PER_SECOND, Process, all_processes, find_process
+from video.processes import GONE, STUB, TICKS_PER_SECOND, Process, all_processes, find_process, pid_namespace
 from video.shared_memory import DIRECTORY
 
 log = logging.getLogger(__name__)
@@ -29,13 +29,14 @@ PYTHON_BACKEND = "libtriton_python.so"
 
 def new_prefix() -> str:
     """What the names of a new server's shared memory begin with; it names this process, the server's parent."""
-    return f"{PREFIX}{os.getpid()}_{_start_of_this_process()}_{_namespace()}_{time.monotonic_ns()}_"
+    return f"{PREFIX}{os.getpid()}_{_start_of_this_process()}_{pid_namespace()}_{time.monotonic_ns()}_"
 
 
 def remove_shared_memory(prefix: str) -> None:
     """Remove the shared memory of a server that has ended."""
     for path in DIRECTORY.glob(f"{prefix}*"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another user can take a name that begins like this
+            path.unlink()
 
 
 def remove_leftovers() -> None:
@@ -104,7 +105,7 @@ def _lives(process: Process) -> bool:
 def _owner_has_ended(name: str) -> bool:
     """Whether the owner that a name tells has certainly ended; not if it counts pids in another way."""
     match = NAMED.match(name)
-    if match is None or int(match[3]) != _namespace():
+    if match is None or int(match[3]) != pid_namespace():
         return False
     owner = find_process(int(match[1]))
     return owner is None or owner.start_ticks != int(match[2])
@@ -133,8 +134,3 @@ def _start_of_this_process() -> int:
     itself = find_process(os.getpid())
     assert itself is not None
     return itself.start_ticks
-
-
-def _namespace() -> int:
-    """The number of this process's namespace of pids: containers may share /dev/shm, and count pids separately."""
-    return os.stat("/proc/self/ns/pid").st_ino

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ OPTIONAL = ("frames", "text", "actions", "autoencoder")
 """The keys of optional networks in `weights.json`, beside heads."""
 DECODING = "video_decode"
 PREPARED_FOR = ("frame_encoder", "frame_autoencoder")
-"""The networks for which that prepares frames, as it read in `weights.json`: with them it is loaded again."""
+"""Networks that `video_decode` prepares frames for. It has read `weights.json`, so it is loaded again with them."""
 _EVERYWHERE = ("0.0.0.0", "::")
 
 EPILOG = """\
@@ -66,15 +67,17 @@ class RunningServer:
     @classmethod
     def of_this_user(cls, settings: Settings) -> "RunningServer":
         """The server of this user on the ports of `settings`. Raises `NotLoaded` if there is none."""
-        try:
-            key = key_path(settings.grpc_port).read_text()
-        except OSError:
+        for address in (settings.address, *_EVERYWHERE):
+            with suppress(OSError):
+                key = key_path(address, settings.grpc_port).read_text()
+                break
+        else:
             raise NotLoaded(
-                f"no server of this user listens on gRPC port {settings.grpc_port}: start one with `make serve`, or "
-                "set GRPC_PORT and HTTP_PORT to its ports"
-            ) from None
-        is_local = settings.tls is not None or settings.address in _EVERYWHERE
-        url = f"http://{in_url(LOOPBACK if is_local else settings.address)}:{settings.http_port}"
+                f"no server of this user listens on gRPC port {settings.grpc_port} of {settings.address}: start one "
+                "with `make serve`, or set ADDRESS, GRPC_PORT and HTTP_PORT to where it listens"
+            )
+        is_local = settings.tls is not None or address in _EVERYWHERE
+        url = f"http://{in_url(LOOPBACK if is_local else address)}:{settings.http_port}"
         refused = (
             f"the server on HTTP port {settings.http_port} is another one than that on gRPC port "
             f"{settings.grpc_port}: set HTTP_PORT and GRPC_PORT to the ports of one server"

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from collections.abc import Container
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512
@@ -14,10 +15,14 @@ CANDIDATES = range(20000, 32768)
 """Below the ports that Linux by default chooses itself, so that no connection takes one in the meantime."""
 
 
-def free_ports(address: str, count: int) -> list[int]:
-    """`count` free ports of `address`; another process may take one before it is used. OSError if there are too few."""
+def free_ports(address: str, count: int, besides: Container[int] = ()) -> list[int]:
+    """`count` free ports of `address`, none of `besides`; another process may take one before it is used.
+
+    OSError if there are too few.
+    """
     listeners: list[socket.socket] = []
-    candidates = iter(random.SystemRandom().sample(CANDIDATES, len(CANDIDATES)))
+    shuffled = random.SystemRandom().sample(CANDIDATES, len(CANDIDATES))
+    candidates = (port for port in shuffled if port not in besides)
     try:
         while len(listeners) < count:
             if (port := next(candidates, None)) is None:

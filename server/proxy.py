@@ -40,12 +40,12 @@ from server.missing_signals import missing_signal
 from server.pings import GRPC_OPTIONS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
+from server.runtime_files import runtime_path
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.cpu_share import CALL
 from video.errors import Reason
 from video.malloc_trim import LARGE_BYTES, give_back
-from video.runtime_directory import runtime_directory
 from video.shared_clips import MARK, SharedClips
 from video.shared_memory import free_bytes, no_room
 
@@ -248,11 +248,11 @@ class Proxy:
                 added: list[tuple[str, str]] = []
                 number: int | None = None
                 if self._cpu_shares is not None:
-                    stack.enter_context(self._cpu_shares.presence(caller))
+                    stack.enter_context(self._cpu_shares.presence(caller, address))
                 await stack.enter_async_context(self.queue.slot(caller, address))
                 if self._cpu_shares is not None:
                     number = stack.enter_context(
-                        self._cpu_shares.call(caller, lambda: self.queue.waste.is_wasteful(address))
+                        self._cpu_shares.call(caller, address, lambda: self.queue.waste.is_wasteful(address))
                     )
                     added = [(CALL, str(number))]
                     if self._shared_clips is not None and _is_for_ensemble(request.content):
@@ -267,6 +267,8 @@ class Proxy:
             try:
                 return await asyncio.shield(answer)
             except asyncio.CancelledError:
+                if answer.cancelled():  # with the connection to a tritonserver that has ended
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "tritonserver is being restarted")
                 call.is_abandoned = True
                 if self._cpu_shares is not None and number is not None and not answer.done():
                     self._cpu_shares.abandon(number)
@@ -361,7 +363,7 @@ def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:
 
 def _socket_path(address: str, port: int) -> Path:
     """Where gRPC's server listens for the callers of this address and port; OSError if the path is too long."""
-    path = runtime_directory() / f"{address.replace(':', '_')}_{port}.grpc"
+    path = runtime_path(address, port, "grpc")
     if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         too_long = f"{path} is too long for a socket, which may have {MAX_SOCKET_PATH_BYTES} bytes"
         raise OSError(f"{too_long}: set XDG_RUNTIME_DIR or TMPDIR to a shorter directory")

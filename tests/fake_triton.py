@@ -21,6 +21,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         """Calls for inference so far."""
         self.peers: set[str] = set()
         """The connections that they came by."""
+        self.cancelled: frozenset[int] = frozenset()
+        """Numbers of the calls, from 1 on, that it cancels, as a server that stops may do."""
         self.answering = threading.Event()
         """Calls for inference wait until it is set."""
         self.answering.set()
@@ -30,6 +32,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.peers.add(context.peer())
         self.asked += 1
         self.answering.wait(30)
+        if self.asked in self.cancelled:
+            context.abort(grpc.StatusCode.CANCELLED, "")
         answer = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="1")
         for output in request.outputs:
             kind, shape, content = OUTPUTS[output.name]

@@ -16,11 +16,13 @@ from fixtures.bombs import bomb
 from fixtures.synthetic import encode, encode_audio, encode_still
 from server import Server
 from server.flags import GRPC_KEY_NAME
-from server.proxy import INFER
+from server.proxy import INFER, MAX_IN_FLIGHT
 from tests.metrics import risen, scrape
 from tests.processes import workers
 from tests.test_ensemble import infer
+from video.clips import CLIP_SHAPE
 from video.cpu_share import CALL
+from video.shared_clips import CLIP_BYTES, MARK
 
 GOOD = encode(60)
 
@@ -277,6 +279,31 @@ def test_clips_that_a_network_cannot_take_are_the_callers_mistake(
     assert message in raised.value.message()
 
 
+def test_a_batch_without_rows_is_refused_at_once(server: Server) -> None:
+    """In the queue of a network, it would wait for others to be merged with."""
+    request = service_pb2.ModelInferRequest(model_name="camera_classifier", raw_input_contents=[bytes(CLIP_BYTES)])
+    request.inputs.add(name="CAMERA_CLIPS", datatype="UINT8", shape=[0, *CLIP_SHAPE])
+    with grpc_core.insecure_channel(server.url) as channel, pytest.raises(grpc_core.RpcError) as raised:
+        channel.unary_unary(INFER)(request.SerializeToString(), timeout=60)
+    assert raised.value.code() is grpc_core.StatusCode.INVALID_ARGUMENT
+    assert "CAMERA_CLIPS has the shape" in raised.value.details()
+
+
+def test_a_file_of_clips_that_cannot_be_made_is_not_a_lack_of_room(server: Server) -> None:
+    assert server._shared_clips is not None
+    places = [server._shared_clips.path(str(number)) for number in range(MAX_IN_FLIGHT)]
+    for place in places:
+        place.mkdir()
+    try:
+        with pytest.raises(InferenceServerException, match="unexpected IsADirectoryError") as raised:
+            infer(server, GOOD)
+    finally:
+        for place in places:
+            place.rmdir()
+    assert raised.value.status() == "StatusCode.INTERNAL"
+    assert infer(server, GOOD)["MOTION_SCORES"].shape == (1, 3)
+
+
 def test_a_small_file_cannot_make_the_decoder_work_for_long(server: Server) -> None:
     video = bomb(4096, 2160, 8000)
     assert len(video) < 1_600_000
@@ -296,13 +323,14 @@ def test_a_small_file_cannot_make_the_decoder_work_for_long(server: Server) -> N
     assert infer(server, bomb(160, 120, 20))["MOTION_SCORES"].shape == (1, 3)
 
 
-def test_a_caller_cannot_choose_its_own_share_of_the_decoders(server: Server) -> None:
+@pytest.mark.parametrize("name", [CALL, MARK])
+def test_a_caller_chooses_neither_its_share_of_the_decoders_nor_a_file_of_clips(server: Server, name: str) -> None:
     request = service_pb2.ModelInferRequest(model_name="video_motion", raw_input_contents=[GOOD])
     request.inputs.add(name="VIDEO", datatype="UINT8", shape=[1, len(GOOD)])
     with grpc_core.insecure_channel(server.url) as channel:
         call = channel.unary_unary(INFER)
-        assert call(request.SerializeToString(), metadata=[(CALL, "3")], timeout=60)  # replaced by the proxy
-        request.parameters[CALL].int64_param = 3
+        assert call(request.SerializeToString(), metadata=[(name, "3")], timeout=60)  # replaced by the proxy
+        request.parameters[name].string_param = "3"
         with pytest.raises(grpc_core.RpcError) as raised:
             call(request.SerializeToString(), timeout=60)
     assert raised.value.code() is grpc_core.StatusCode.INVALID_ARGUMENT

@@ -50,17 +50,25 @@ def test_the_cores_that_a_cgroup_pays_for(files: dict[str, str], group: str, cor
     [
         ({}, "0::/", math.inf),
         ({"memory.max": "max", "memory.current": "5", "memory.stat": "inactive_file 0"}, "0::/", math.inf),
-        # A cache of files can be dropped.
-        ({"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 1\ninactive_file 200\n"}, "0::/", 500),
+        # A cache of files can be dropped, such as weights that are mapped.
+        (
+            {
+                "memory.max": "1000",
+                "memory.current": "700",
+                "memory.stat": "anon 1\nshmem 50\nactive_file 30\ninactive_file 200\n",
+            },
+            "0::/",
+            530,
+        ),
         ({"memory.max": "1000", "memory.current": "1700", "memory.stat": "inactive_file 0"}, "0::/", 0),
         (
             {
                 "memory/docker/a/memory.limit_in_bytes": "3000",
                 "memory/docker/a/memory.usage_in_bytes": "2500",
-                "memory/docker/a/memory.stat": "inactive_file 1\ntotal_inactive_file 100",
+                "memory/docker/a/memory.stat": "inactive_file 1\ntotal_active_file 20\ntotal_inactive_file 80",
                 "memory/memory.limit_in_bytes": str(2**63 - 4096),
                 "memory/memory.usage_in_bytes": "9000",
-                "memory/memory.stat": "total_inactive_file 0",
+                "memory/memory.stat": "",
             },
             V1,
             600,

@@ -6,7 +6,9 @@ import pytest
 
 from export.configs import TEMPLATES, model_files
 from server import Server
-from server.configurations import DO_NOT_COMPLETE, all_complete
+from server.configurations import DO_NOT_COMPLETE, all_complete, name_others
+from server.flags import Endpoints, triton_flags
+from server.settings import Settings
 from tests.conftest import MODEL_REPOSITORY, copy_repository
 
 VALUES = dict.fromkeys(("height", "width", "dimensions", "labels", "side", "channels", "max_tokens", "padding"), 8)
@@ -70,6 +72,23 @@ def test_what_is_left_out_is_noticed(before: str, after: str, tmp_path: Path) ->
     path.parent.mkdir()
     path.write_text(WHOLE.replace(before, after), errors="surrogateescape")
     assert not all_complete(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "others"),
+    [
+        ("--log-verbose=1", False),
+        ("--model-repository=/more", True),
+        ("--model-store /more", True),
+        ("--model-config-name=mine", True),
+    ],
+)
+def test_models_that_the_operator_adds_are_completed(
+    flags: str, others: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRITON_FLAGS", flags)
+    settings = Settings.on_free_ports(tmp_path)
+    assert name_others(triton_flags(settings, Endpoints.choose(settings), "key", "prefix", from_pip=True)) == others
 
 
 def test_a_model_without_a_configuration_is_not_complete(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from tritonclient.utils import InferenceServerException
 
-from client import AsyncClient, Client, DeadlineExceeded, Tls, UnreadableFile
+from client import AsyncClient, Client, DeadlineExceeded, ServerError, Tls, UnreadableFile
 from client._sdk import channels, connections
 from client._sdk.connections import Connections
 from tests.fake_triton import FakeTriton, fake_triton
@@ -85,6 +85,23 @@ def test_calls_without_a_pause_share_a_connection(both: Score, triton: tuple[Fak
     fake, port = triton
     both(f"127.0.0.1:{port}", 0, 5)
     assert (len(fake.peers), fake.asked) == (1, 5)
+
+
+def test_a_call_that_a_server_ends_as_cancelled_is_repeated(both: Score, triton: tuple[FakeTriton, int]) -> None:
+    fake, port = triton
+    fake.cancelled = frozenset({2, 3})
+    both(f"127.0.0.1:{port}", 0, 2)
+    assert fake.asked == 4
+
+
+def test_a_video_whose_calls_are_always_cancelled_is_given_up(triton: tuple[FakeTriton, int]) -> None:
+    fake, port = triton
+    fake.cancelled = frozenset(range(2, 10))
+    with Client(f"127.0.0.1:{port}") as client:
+        client.score(VIDEO)
+        with pytest.raises(ServerError, match="3 servers went down while they had this video"):
+            client.score(VIDEO)
+    assert fake.asked == 4
 
 
 @pytest.mark.heavy

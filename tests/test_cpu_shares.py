@@ -68,6 +68,14 @@ def test_a_share_shrinks_with_every_other_caller_and_every_call_of_its_own_while
         assert share() == 1.0
 
 
+def test_connections_without_number_leave_another_address_its_share(writer: Writer, reader: CpuShares) -> None:
+    with writer.presence("one", "x"), writer.call("one", "x") as good, ExitStack() as stack:
+        for number in range(20):
+            stack.enter_context(writer.presence(f"caller {number}", "y"))
+        theirs = stack.enter_context(writer.call("caller 0", "y"))
+        assert [reader.of(good)(), reader.of(theirs)()] == [1 / 2, 1 / 40]
+
+
 def test_a_number_is_used_again(writer: Writer, reader: CpuShares) -> None:
     for _ in range(10):
         with writer.presence("one"), writer.call("one") as number:
@@ -79,15 +87,29 @@ def test_a_call_of_a_wasteful_address_has_the_least_share_while_others_are_there
     writer: Writer, reader: CpuShares
 ) -> None:
     wasteful = False
-    with writer.presence("a"), writer.call("a", lambda: wasteful) as number:
+    with writer.presence("a", "x"), writer.call("a", "x", lambda: wasteful) as number:
         wasteful = True
-        with writer.presence("b"):
+        with writer.presence("b", "y"):
             assert reader.of(number)() == 0.0
             wasteful = False
-            with writer.presence("c"):
-                assert reader.of(number)() == pytest.approx(1 / 3)
+            with writer.presence("c", "y"):
+                assert reader.of(number)() == 1 / 2
             wasteful = True
         assert reader.of(number)() == 1.0  # nobody else is there
+
+
+def test_callers_of_one_address_share_evenly_although_one_of_them_made_it_wasteful(
+    writer: Writer, reader: CpuShares
+) -> None:
+    with ExitStack() as stack:  # as behind a balancer, through which all callers come
+        shares = []
+        for caller in ("a", "b"):
+            stack.enter_context(writer.presence(caller, "x"))
+            shares.append(reader.of(stack.enter_context(writer.call(caller, "x", lambda: True))))
+        assert [share() for share in shares] == [1 / 2, 1 / 2]
+        with writer.presence("c", "y"):
+            assert [share() for share in shares] == [0.0, 0.0]
+        assert [share() for share in shares] == [1 / 2, 1 / 2]
 
 
 def test_an_abandoned_call_has_no_share_and_takes_none_from_the_others(writer: Writer, reader: CpuShares) -> None:

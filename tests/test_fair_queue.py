@@ -35,9 +35,13 @@ class Stage:
     async def come(self, *names: str) -> None:
         """Each name is the letter of a caller and the number of a request, and its address after an @."""
         for name in names:
-            self._leave[name] = asyncio.Event()
-            self.tasks[name] = asyncio.create_task(self._stay(name))
+            self.send(name)
             await asyncio.sleep(0)
+
+    def send(self, name: str) -> None:
+        """`come`, when the task of this request runs."""
+        self._leave[name] = asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._stay(name))
 
     async def _stay(self, name: str) -> None:
         async with self._queue.slot(name[0], name.partition("@")[2]):
@@ -140,6 +144,55 @@ def test_a_full_queue_refuses_the_next_request_only() -> None:
         await stage.leave("a1", "a2", "b1")
 
     assert scene(play, waiting=2) == ["a1", "a2", "b1"]
+
+
+def test_who_has_most_in_a_full_queue_gives_way_to_another_address() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1@x", "a2@x", "b1@x", "a3@x", "g1@y")
+        with pytest.raises(QueueFull, match=r"the queue is full: 3 .*; this one gave way to another caller's"):
+            await stage.tasks["a3@x"]
+        await stage.come("c1@x")  # another connection buys an address no place
+        with pytest.raises(QueueFull, match=r"^the queue is full: 3 requests waiting, 1 in flight$"):
+            await stage.tasks["c1@x"]
+        await stage.come("h1@z")
+        with pytest.raises(QueueFull):
+            await stage.tasks["b1@x"]
+        await stage.come("i1@w")
+        with pytest.raises(QueueFull):  # each has one now
+            await stage.tasks["i1@w"]
+        assert (queue.refused, queue.waiting) == (4, 3)
+        await stage.leave("a1@x", "a2@x", "g1@y", "h1@z")
+
+    assert scene(play, waiting=3) == ["a1@x", "a2@x", "g1@y", "h1@z"]
+
+
+def test_who_has_most_in_a_full_queue_gives_way_to_another_caller_of_the_address() -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1", "a2", "a3", "a4", "b1")
+        with pytest.raises(QueueFull):
+            await stage.tasks["a4"]
+        await stage.come("b2")
+        with pytest.raises(QueueFull):
+            await stage.tasks["b2"]
+        await stage.leave("a1", "a2", "b1", "a3")
+
+    assert scene(play, waiting=3) == ["a1", "a2", "b1", "a3"]
+
+
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_request_that_is_cancelled_while_it_gives_way_frees_no_slot(cancelled_first: bool) -> None:
+    async def play(queue: FairQueue, stage: Stage) -> None:
+        await stage.come("a1@x", "a2@x", "a3@x")
+        stage.send("g1@y")
+        if not cancelled_first:
+            await asyncio.sleep(0)
+        stage.tasks["a3@x"].cancel()  # its task has not run yet since
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (queue.in_flight, queue.waiting, queue.refused, queue.cancelled) == (1, 2, 1, 1)
+        await stage.leave("a1@x", "a2@x", "g1@y")
+
+    assert scene(play, waiting=2) == ["a1@x", "a2@x", "g1@y"]
 
 
 def test_a_cancelled_request_gets_no_slot() -> None:

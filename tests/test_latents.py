@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -216,6 +217,32 @@ def test_a_worker_that_leaves_pictures_out_has_misbehaved(monkeypatch: pytest.Mo
                 on_pictures=lambda *_: None,
             )
         assert (ended, acknowledged) == ([End.MISBEHAVED], [b"taken"])
+
+
+@pytest.mark.parametrize(("worker_seconds", "use_seconds"), [(0.3, 0.0), (0.0, 0.3)])
+def test_a_worker_has_its_timeout_for_all_parts_together_without_the_time_in_which_it_waits(
+    worker_seconds: float, use_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measures = {name: 64 if name == "frames" else 0 if name == "cuts" else 0.5 for name in NAMES}
+    parts = [{"pictures": [first, PART]} for first in range(0, 64, PART)]
+    answers = iter([*parts, {"result": {"measures": measures}, "frames_decoded": 64}])
+
+    def receive(_: int) -> bytes:
+        time.sleep(worker_seconds)
+        return json.dumps(next(answers)).encode()
+
+    made = IsolatedDecoder(Limits(timeout_seconds=1))
+    monkeypatch.setattr(made, "_hand_over", lambda *_: True)
+    monkeypatch.setattr(made, "_stop", lambda *_: None)
+    channel = types.SimpleNamespace(sendall=lambda _: None, settimeout=lambda _: None, recv=receive)
+    made._channel = channel  # type: ignore[assignment]
+    orders = (np.arange(64), NONE, NONE, 224)
+    options: Any = {"metric_order": np.arange(64), "on_pictures": lambda *_: time.sleep(use_seconds)}
+    if worker_seconds:
+        with pytest.raises(DecoderFailed, match="took longer than 1 s"):
+            made.decode(memoryview(VIDEO), *orders, **options)
+    else:
+        assert made.decode(memoryview(VIDEO), *orders, **options).measures is not None
 
 
 # From there to the autoencoder

@@ -15,7 +15,7 @@ import pytest
 
 from server import leftovers, start
 from server.errors import ServerFailed
-from server.leftovers import PREFIX, new_prefix, remove_environments, remove_leftovers
+from server.leftovers import PREFIX, new_prefix, remove_environments, remove_leftovers, remove_shared_memory
 from server.settings import Settings
 from tests.processes import alive
 from video.processes import STUB
@@ -54,6 +54,16 @@ def test_shared_memory_of_ended_servers_is_removed(only_these: Path) -> None:
         (only_these / "shm" / file).touch()
     remove_leftovers()
     assert {path.name for path in (only_these / "shm").iterdir()} == kept
+
+
+def test_a_name_that_cannot_be_removed_keeps_no_others(only_these: Path) -> None:
+    prefix = new_prefix()
+    for number in range(3):
+        (only_these / "shm" / f"{prefix}clips_{number}").touch()
+    foreign = only_these / "shm" / f"{prefix}directory"
+    foreign.mkdir()
+    remove_shared_memory(prefix)
+    assert list((only_these / "shm").iterdir()) == [foreign]
 
 
 @AS_ROOT

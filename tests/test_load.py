@@ -202,16 +202,19 @@ def test_without_a_server_there_is_a_sentence(
     monkeypatch.setenv("GRPC_PORT", "9")
     assert main(["head_moves"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("server.load: no server of this user listens on gRPC port 9: start one with `make serve`")
+    assert error.startswith(
+        "server.load: no server of this user listens on gRPC port 9 of 127.0.0.1: start one with `make serve`"
+    )
 
 
 @pytest.mark.usefixtures("ports")
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_ports_of_two_servers_are_told_apart(
-    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    address: str, served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("GRPC_PORT", "9")
-    write_key("of another server", 9)
+    write_key("of another server", address, 9)
     assert load(served, "--remove", "head_moves") == 1
     assert capsys.readouterr().err == (
         f"server.load: the server on HTTP port {served.settings.http_port} is another one than that on gRPC port 9: "

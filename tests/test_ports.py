@@ -2,14 +2,17 @@
 
 import socket
 import threading
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
 from server import ports
+from server.flags import Endpoints
 from server.local_http import open_local
 from server.ports import CANDIDATES, LOOPBACK, free_ports
 from server.readiness import is_ready
+from server.settings import Settings
 
 HTTP_2_SETTINGS = bytes.fromhex("00000c0400000000000003000000640000100000")
 
@@ -30,6 +33,15 @@ def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
         assert free_ports(LOOPBACK, 1) == [free]
         with pytest.raises(OSError, match=f"{LOOPBACK} has no 2 free ports between {taken} and {free}"):
             free_ports(LOOPBACK, 2)
+
+
+def test_triton_gets_no_port_that_the_server_needs_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings.on_free_ports(tmp_path)
+    own = [settings.http_port, settings.grpc_port, settings.metrics_port]
+    others = free_ports(LOOPBACK, 3, own)
+    monkeypatch.setattr(ports, "CANDIDATES", own + others)
+    chosen = Endpoints.choose(settings)
+    assert {chosen.http_port, chosen.grpc_port, chosen.metrics_port} == set(others)
 
 
 def test_an_address_of_another_machine_has_no_free_port() -> None:

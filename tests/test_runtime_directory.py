@@ -9,7 +9,9 @@ import pytest
 
 from backends.compute_lock import remove_leftovers, shared_path
 from server.key import write_key
+from server.ports import LOOPBACK
 from video import runtime_directory as module
+from video.processes import pid_namespace
 from video.runtime_directory import runtime_directory
 
 GONE = "4194305"
@@ -35,8 +37,8 @@ def test_it_is_made_for_this_user_alone_and_found_again(parent: Path) -> None:
 
 
 def test_the_key_and_the_locks_are_in_the_same_one(parent: Path) -> None:
-    assert write_key("secret", 8001).parent == shared_path("turn").parent == parent / name()
-    assert stat.S_IMODE(write_key("secret", 8001).stat().st_mode) == 0o600
+    assert write_key("secret", LOOPBACK, 8001).parent == shared_path("turn").parent == parent / name()
+    assert stat.S_IMODE(write_key("secret", LOOPBACK, 8001).stat().st_mode) == 0o600
 
 
 def test_without_a_runtime_directory_of_the_session_it_is_among_temporary_files(
@@ -68,15 +70,15 @@ def test_a_name_that_is_not_ours_is_left_alone(
             monkeypatch.setattr(module, "_is_private", lambda status: status.st_ino != inode and private(status))
     inside = target if kind == "link" else taken
     if kind != "file":
-        (inside / f"{GONE}-5.turn").touch()
+        (inside / f"{GONE}-5-{pid_namespace()}.turn").touch()
     with caplog.at_level(logging.WARNING):
         assert runtime_directory() == parent / name(2)
     assert f"{taken} is not a private directory of this user" in caplog.text
     assert shared_path("turn").parent == parent / name(2)
-    assert kind == "file" or (inside / f"{GONE}-5.turn").exists()
+    assert kind == "file" or (inside / f"{GONE}-5-{pid_namespace()}.turn").exists()
     with pytest.raises(PermissionError, match="is not a private directory of this user"):
         remove_leftovers(taken)
-    assert kind == "file" or (inside / f"{GONE}-5.turn").exists()
+    assert kind == "file" or (inside / f"{GONE}-5-{pid_namespace()}.turn").exists()
 
 
 def test_all_processes_choose_the_same_one_though_a_name_becomes_free(parent: Path) -> None:
@@ -94,7 +96,7 @@ def test_if_every_name_is_taken_it_is_at_home(parent: Path, monkeypatch: pytest.
         (parent / name(number)).touch()
     assert runtime_directory() == parent / "home" / ".cache" / name()
     assert stat.S_IMODE(runtime_directory().stat().st_mode) == 0o700
-    assert write_key("secret", 8001).parent == shared_path("turn").parent == runtime_directory()
+    assert write_key("secret", LOOPBACK, 8001).parent == shared_path("turn").parent == runtime_directory()
 
 
 def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +110,10 @@ def test_if_every_name_is_taken_that_is_an_error(parent: Path, monkeypatch: pyte
 
 def test_locks_of_servers_that_have_ended_are_removed_and_nothing_else(parent: Path) -> None:
     directory = runtime_directory()
-    kept = {f"{os.getpid()}-5.turn", "8001.key", "notes", f"{GONE}.key"}
-    for file in (*kept, f"{GONE}-5.turn", f"{GONE}-5.backbone_0.77"):
+    space = pid_namespace()
+    kept = {f"{os.getpid()}-5-{space}.turn", "::_8001.key", "notes", f"{GONE}.key"}
+    kept.add(f"{GONE}-5-{space + 1}.turn")  # of a container that shares the directory, where that process may live
+    for file in (*kept, f"{GONE}-5-{space}.turn", f"{GONE}-5-{space}.backbone_0.77"):
         (directory / file).touch()
     remove_leftovers(directory)
     assert {path.name for path in directory.iterdir()} == kept

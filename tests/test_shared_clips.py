@@ -1,5 +1,6 @@
 """Clips that go from the decoder to the networks in a file of shared memory."""
 
+import errno
 import mmap
 import os
 import stat
@@ -60,6 +61,17 @@ def test_the_decoders_memory_is_free_once_it_is_copied(shared: SharedClips) -> N
         shared.write("0", [clips[:5]])
         assert os.fstat(file.fileno()).st_blocks * 512 == CLIP_BYTES  # what is not handed on stays
         assert (clips[5] == 6).all()
+
+
+def test_clips_are_handed_on_where_the_kernel_gives_no_pages_back(
+    shared: SharedClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("video.shared_clips.give_back_pages", refuse)
+    (reference,) = shared.write("0", [in_shared_memory(2)])
+    assert shared.read("0", reference)[:, 0, 0, 0, 0].tolist() == [1, 2]
 
 
 def test_what_nobody_wants_stays_empty(shared: SharedClips) -> None:

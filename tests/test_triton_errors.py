@@ -53,6 +53,8 @@ def translated(status: str, message: str, request: str = "") -> ClientError:
             "no server answers at here:1 (Connection refused); is it running?",
             "unreachable",
         ),
+        ("CANCELLED", "", ServerAway, "the server at here:1 ended the call: is it stopping?", "unreachable"),
+        ("CANCELLED", "the caller has gone [abandoned]", ServerError, "the caller has gone", "abandoned"),
         (
             "INTERNAL",
             "Stub process 'a' is not healthy.",

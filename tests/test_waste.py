@@ -99,6 +99,25 @@ def test_a_call_whose_caller_has_gone_counts_until_triton_has_answered(upstream:
         assert len(proxy.queue.waste._wasted) == 1
 
 
+def test_a_call_that_ends_with_the_connection_to_triton_is_no_waste_of_its_caller(upstream: Upstream) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def work() -> None:
+        arrived.set()
+        release.wait(10)
+
+    upstream.during = work
+    with Running(upstream) as (proxy, channel):
+        call = channel.unary_unary(INFER).future(REQUEST, timeout=10)
+        assert arrived.wait(10)
+        proxy.change_upstream(upstream.address)
+        error = call.exception()
+        release.set()
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "tritonserver is being restarted")
+        wait_for(lambda: proxy.queue.in_flight == 0)
+        assert not proxy.queue.waste._wasted
+
+
 class Running:
     """A proxy before `upstream`, and a channel to it."""
 

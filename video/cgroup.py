@@ -45,9 +45,10 @@ def memory_left(mount: Path = MOUNT, process: Path = PROCESS) -> float:
             most = int((group / f"memory.{limit}").read_text())  # `max`: no limit, int() raises
             if most >= NO_LIMIT:
                 continue
-            cache_name = "inactive_file" if newer else "total_inactive_file"
             stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            taken = int((group / f"memory.{used}").read_text()) - int(stat[cache_name])
+            prefix = "" if newer else "total_"
+            cached = sum(int(stat.get(f"{prefix}{name}", 0)) for name in ("active_file", "inactive_file"))
+            taken = int((group / f"memory.{used}").read_text()) - cached
             left.append(max(most - taken, 0))
     return min(left)
 

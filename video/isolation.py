@@ -119,6 +119,8 @@ class IsolatedDecoder:
         """CPU time, in seconds, that the request may take; it changes with the load."""
         self._cpu_before = 0.0
         """CPU time that the worker had taken before the request."""
+        self._deadline = 0.0
+        """When, by the monotonic clock, the worker must have answered."""
         self._yields = False
         """Whether the worker has a lower priority, which it cannot leave again."""
         self.frames_decoded = 0
@@ -309,6 +311,7 @@ class IsolatedDecoder:
             answer = b""
             # If a worker dies before it acknowledges the request, the next one gets it.
             if self._hand_over(message, descriptors) or self._hand_over(message, descriptors):
+                self._deadline = time.monotonic() + self.limits.timeout_seconds
                 answer = self._receive()
                 while pictures is not None and self._take(pictures, answer):
                     answer = self._receive()
@@ -346,6 +349,7 @@ class IsolatedDecoder:
     def _take(self, pictures: PicturesIn, message: bytes) -> bool:
         """Whether the worker's message is about pictures, which were then taken and acknowledged."""
         assert self._channel is not None
+        started = time.monotonic()
         try:
             if not pictures.take(message):
                 return False
@@ -355,6 +359,7 @@ class IsolatedDecoder:
         except BaseException:
             self._stop(End.ABANDONED)  # it waits, and nothing it could still say is of use
             raise
+        self._deadline += time.monotonic() - started  # in which the worker waits
         self._channel.sendall(TAKEN)
         return True
 
@@ -367,6 +372,7 @@ class IsolatedDecoder:
         """Send a request to a worker; whether it acknowledged it."""
         self.start()
         assert self._channel is not None
+        self._deadline = time.monotonic() + self.limits.timeout_seconds
         self._channel.settimeout(self.limits.timeout_seconds)
         self._cpu_before = self._cpu_seconds()
         self._allow_cpu_seconds(self.limits.max_cpu_seconds)
@@ -397,12 +403,11 @@ class IsolatedDecoder:
     def _receive(self) -> bytes:
         """The worker's next message; empty if it has ended.
 
-        Raises TimeoutError after the timeout, `_OverCpuLimit` after more CPU time than the request may take now.
+        Raises TimeoutError at the deadline, `_OverCpuLimit` after more CPU time than the request may take now.
         """
         assert self._channel is not None
-        deadline = time.monotonic() + self.limits.timeout_seconds
         while True:
-            left = deadline - time.monotonic()
+            left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
             self._channel.settimeout(min(left, LOOK_SECONDS))

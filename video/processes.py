@@ -53,6 +53,11 @@ def find_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), fields[0], own, children, int(fields[19]))
 
 
+def pid_namespace() -> int:
+    """The number of this process's namespace of pids: each container has one, and counts pids separately."""
+    return os.stat("/proc/self/ns/pid").st_ino
+
+
 def all_processes() -> Iterator[Process]:
     """Every process on the machine, or in this container."""
     for path in Path("/proc").glob("[0-9]*"):

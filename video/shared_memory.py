@@ -5,6 +5,7 @@ checks before it passes clips on: if backbone and classifier run out of room lat
 sometimes crashes Triton 2.51.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from video.processes import all_processes, model_of, stub_arguments
 DIRECTORY = Path("/dev/shm")
 PIECE_BYTES = 1 << 20
 """Pools grow in whole pieces of this size; everything else in a pool takes less than one."""
+
+NO_ROOM = (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT, errno.EFBIG)
+"""Errors of writing there: the file system, the cgroup, a quota or a limit of file sizes (`ulimit -f`) has no more."""
 
 
 @dataclass(frozen=True)

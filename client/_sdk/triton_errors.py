@@ -40,6 +40,8 @@ def from_triton(
         return InvalidRequest("the file is larger than the server accepts", reason="too_large")
     if status == "RESOURCE_EXHAUSTED":
         return ServerUnavailable(f"the queue is full: {message}", reason=reason or "queue_full")
+    if status == "CANCELLED" and not reason:  # not by this client: it then raises nothing of gRPC's
+        return ServerAway(f"the server at {url}{_through(proxy)} ended the call: is it stopping?", held_request=True)
     if status == "UNAVAILABLE":
         if reason:
             return ServerUnavailable(message, reason=reason)

@@ -21,7 +21,7 @@ from video.parameters import Parameters
 from video.received_video import ReceivedVideo
 from video.request_record import RequestRecord
 from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
-from video.shared_memory import check_room, free_bytes, no_room, pools_beside_this_process
+from video.shared_memory import NO_ROOM, check_room, free_bytes, no_room, pools_beside_this_process
 from video.signals import Signal
 from video.triton import (
     VideoModel,
@@ -141,7 +141,9 @@ class TritonPythonModel(VideoModel):
             try:
                 tensors = self.shared_clips.write(call_with_file, wanted)
             except OSError as error:
-                raise no_room(free_bytes()) from error
+                if error.errno in NO_ROOM:
+                    raise no_room(free_bytes()) from error
+                raise
         outputs = dict(zip(CLIPS, [*tensors, clips.frames], strict=True))
         # A step without its input is not run: so nothing is computed that `signals` leaves out.
         return {
