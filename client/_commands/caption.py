@@ -21,7 +21,7 @@ from .._counted import counted
 from .._evaluate.errors import EvaluationError
 from .._evaluate.texts import Texts, near, read_texts
 from .._remote.copies import Copies
-from .._runs.interruption import interruptible
+from .._runs.interruption import RESUME, interruptible
 from .._runs.progress import ProgressBar
 from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
@@ -120,7 +120,7 @@ def _run(
         print(f"stopped: {run.stopped}", file=sys.stderr)
     resume, videos = "", counted(count, "video")
     if run.stopped or interruption.status:
-        resume = "; raise --max-cost-tokens to go on" if run.reached_limit else "; run the same command again to resume"
+        resume = "; raise --max-cost-tokens to go on" if run.reached_limit else f"; {RESUME}"
         videos = f"{count:,} of {counted(len(set(map(key_of, rows()))), 'video')}"
     retry = " (retry them with --retry-failed)" if failures and not resume else ""
     print(f"{options.output}: {videos}, {failures:,} failed{retry}; {tokens:,} tokens{resume}", file=sys.stderr)
