@@ -27,6 +27,7 @@ from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
 from .._tables.found import place_of
 from .._tables.here import table_here
+from .._tables.row import SKIPPED_BY
 from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .path_arguments import local_path, path_or_url, suffix_of
@@ -186,7 +187,7 @@ class _Parts:
         plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
         for batch in read_batches(self._path, metadata, columns=None if whole else plain):
             for row in _rows(batch):
-                if row["error"] is not None:
+                if row["error"] is not None or row[SKIPPED_BY] is not None:
                     self.without_scores += 1
                     continue
                 yield Part(

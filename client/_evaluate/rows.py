@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from .._search.frames import COLUMN, rows_of
+from .._tables.row import KEPT_KEY
 from .._tables.table import TableError, read_batches
 from .errors import EvaluationError
 from .texts import PART, Key, Texts, near
@@ -77,11 +78,12 @@ def _json_rows(path: Path) -> Iterator[tuple[NDArray[np.floating] | None, dict[s
             for line in file:
                 if line.endswith("\n"):  # or a run is still writing it
                     row = json.loads(line)
+                    row = {**row.get(KEPT_KEY, {}), **row}
                     embeddings = row.get(COLUMN)
                     yield None if not embeddings else np.asarray(embeddings, np.float32), row
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise TableError(f"{path} is not a table of scores: {error}") from error
 
 

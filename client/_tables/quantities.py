@@ -48,7 +48,7 @@ class Quantity:
         if not self.labels:
             what = "measures" if METRIC_COLUMNS.keys().isdisjoint(columns) else self.name
             return None if self.name in columns else f"it has no {what}: {again}"
-        if metadata.signals is not None and "camera" not in metadata.signals:
+        if not metadata.has_camera:
             return f"it has no camera labels: {again}"
         if metadata.labels and not self.labels.intersection(metadata.labels):
             return f"its camera labels do not include {', '.join(sorted(self.labels))}"

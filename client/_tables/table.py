@@ -137,6 +137,11 @@ class Metadata:
         """Whether the rows have motion scores."""
         return self.signals is None or "motion" in self.signals
 
+    @property
+    def has_camera(self) -> bool:
+        """Whether the rows have camera labels."""
+        return self.signals is None or "camera" in self.signals
+
     def schema(self) -> pa.Schema:
         """`SCHEMA` with this metadata."""
         optional = {"signals": None, "kept": ()}
