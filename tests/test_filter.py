@@ -274,6 +274,10 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
     assert err.startswith(f"{tmp_path / 'text.parquet'} is not a table of scores: ")
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.txt")
     assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.txt'}: No such file or directory\n")
+    status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.parquet")
+    assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.parquet'}: No such file or directory\n")
+    gone = tmp_path / "gone.parquet"
+    assert run(capsys, gone, *ALL) == (1, "", f"cannot read {gone}: No such file or directory\n")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .._captions.run import CaptionRun, Limits
 from .._counted import counted
 from .._evaluate.errors import EvaluationError
 from .._evaluate.texts import Texts, near, read_texts
+from .._os_errors import reason_of
 from .._remote.copies import Copies
 from .._runs.interruption import RESUME, interruptible
 from .._runs.progress import ProgressBar
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion captio
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{parser.prog}: cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
+        print(f"{parser.prog}: cannot write {options.output}: {reason_of(error)}", file=sys.stderr)
         return 1
 
 

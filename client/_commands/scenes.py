@@ -6,6 +6,7 @@ import sys
 
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs, refuse_missing
+from .._os_errors import sentence_of
 from .._scenes.run import run_scenes
 from .._scenes.settings import DEFAULT_DETECTORS, SHORTEST_SCENE_SECONDS, THRESHOLDS, Settings
 from .._tables.journal import JournalError, OtherTerms
@@ -62,8 +63,11 @@ def main(arguments: list[str] | None = None, program: str = "video-motion scenes
     except UnreadableFile as error:  # a store is away; what it refuses is an `InputError`
         print(f"{parser.prog}: {error}; run the same command again", file=sys.stderr)
         return 1
-    except (JournalError, OSError) as error:
+    except JournalError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{parser.prog}: {sentence_of(error, options.output)}", file=sys.stderr)
         return 1
 
 

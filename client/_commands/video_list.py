@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .._os_errors import reason_of
 from .._sdk.result import exact_floats
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
@@ -121,7 +122,7 @@ class VideoList:
             self._text.close()
 
     def _unwritable(self, error: OSError) -> UnwritableList:
-        return UnwritableList(f"cannot write {self.path}: {error.strerror or error}")
+        return UnwritableList(f"cannot write {self.path}: {reason_of(error)}")
 
 
 def _text_line(row: dict[str, Any], what: str, names: list[str]) -> str:

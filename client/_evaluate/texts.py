@@ -11,6 +11,7 @@ from typing import Any
 from pyarrow import ArrowException, parquet
 
 from .._inputs.names import escaped
+from .._os_errors import reason_of
 from .errors import EvaluationError
 
 PART = ("start_seconds", "end_seconds")
@@ -42,7 +43,7 @@ def read_texts(path: Path, captions: Sequence[str]) -> Texts:
     try:
         rows, names = _rows(path, captions)
     except OSError as error:
-        raise EvaluationError(f"cannot read {path}: {error.strerror or error}") from error
+        raise EvaluationError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, TypeError, csv.Error, ArrowException) as error:
         raise EvaluationError(f"{path} is not a list of captions: {error}") from error
     if "video" not in names:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from .._os_errors import reason_of
 from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
@@ -448,6 +449,6 @@ def _reading(path: Path) -> Iterator[None]:
     except TableError:
         raise
     except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror or error}") from error
+        raise TableError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
         raise TableError(f"{path} is not a table of scores: {error}") from error
