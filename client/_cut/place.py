@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._tables.lock import lock
+from .._lock import lock
 from .errors import CutError
 from .settings import Settings
 

@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 from .._remote.copies import Copies
 from .._remote.patience import STORE_AWAY
-from .._runs.interruption import RESUME
-from .._tables.found import not_found
 from ..errors import UnreadableFile
 from .errors import CutError
 from .facts import Facts
@@ -219,7 +217,7 @@ class Run:
         """Cut one part. Raises `CutError` and OSError where no part can be written any more."""
         if self._stopped.is_set():
             return Outcome(part, left_out=True)
-        problem = part.problem or (None if part.path else not_found(part.video))
+        problem = part.problem
         if problem is None:
             partial = place.partial_file(part.index, Path(name).suffix)
             answer = self._ask(part, partial, worker)
@@ -250,5 +248,5 @@ class Run:
                 return worker.ask(request)
         except UnreadableFile as error:
             if error.reason == STORE_AWAY:
-                raise CutError(f"{part.shown}: {error}; {RESUME}") from error
+                raise CutError(f"{part.shown}: {error}; run the same command again to resume") from error
             return {"error": str(error), "errno": None}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .._inputs.item import Item
+from .._lock import lock
 from .._tables.journal import JournalError, OtherTerms
-from .._tables.lock import lock
 from .scene import Scene
 from .settings import Settings
 
