@@ -439,6 +439,14 @@ def test_a_preview_that_cannot_be_read_has_a_reason(store: ObjectStore, tmp_path
     assert place_of("s3://data/real.mp4", tmp_path / "scores.jsonl") == "s3://data/real.mp4"
 
 
+def test_a_process_that_ends_without_a_word_leaves_no_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = tmp_path / "silent.py"
+    silent.write_text("raise SystemExit(3)")
+    monkeypatch.setattr(previews, "SCRIPT", silent)
+    segment = previews.Segment(tmp_path / "a.mp4", 0.0, 1.0)
+    assert previews.make_previews([segment])[segment].reason == "it cannot be decoded"
+
+
 def test_scenes_are_looked_for_in_copies(store: ObjectStore) -> None:
     seen: list[tuple[str, bytes]] = []
 
