@@ -409,6 +409,14 @@ def test_web_servers_with_and_without_ranges_and_sizes(web: str, monkeypatch: py
     copy, remove = local_copy(f"{web}/chunked/list.csv?x=1")
     assert (copy.name, copy.read_bytes()) == ("list.csv", Web.content)
     remove()
+    Web.asked.clear()
+    copy, remove = local_copy(f"{web}/whole/list.csv")
+    assert copy.read_bytes() == Web.content
+    assert Web.asked.count("GET whole") == 1  # no range is asked for before the first one has come
+    remove()
+    copy, remove = local_copy(f"{web}/ranges/list.csv")
+    assert copy.read_bytes() == Web.content
+    remove()
     assert "does not send ranges" in str(fails(lambda: stream_remote(f"{web}/whole/a.tar").read()))
 
 
