@@ -477,6 +477,17 @@ def test_lines_that_kept_a_caption_have_it(tmp_path: Path) -> None:
         assert "An older caption of the video is: old" in prompt_of(server.requests[0])
 
 
+@pytest.mark.usefixtures("without_videos")
+def test_what_a_first_pass_skipped_gets_no_caption(tmp_path: Path) -> None:
+    """It was not scored, and so it is no video to train on."""
+    scores = write_scores(tmp_path / "s.parquet", [(1.0, 2.5, 0.1)] * 2, skipped=["black", None])
+    with chat_server(always(GOOD)) as server:
+        line = ["--api", server.url, "--model", "m", "--output", tmp_path / "captions.parquet"]
+        assert command.main([str(scores), *map(str, line)]) == 0
+        assert server.count() == 1
+    assert [row["video"] for row in rows_of(tmp_path)] == ["videos/0000001.mp4"]
+
+
 def test_a_failure_names_the_part(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     parts = [(0.0, 2.0), (2.0, None), (None, None)]
     path = write_scores(tmp_path / "p.parquet", [(1.0, 1.0, 0.1)] * 3, videos=["a.mp4"] * 3, parts=parts)

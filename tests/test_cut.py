@@ -262,17 +262,19 @@ def test_rows_of_a_table_are_cut_and_those_without_scores_left_out(
 ) -> None:
     """Names may have columns of the table; files are found beside it."""
     (tmp_path / "a.mp4").write_bytes(video.read_bytes())
-    parts: list[tuple[float | None, float | None]] = [(0.4, 0.8), (None, None), (0.0, 0.2)]
-    rows: list[tuple[float, float, float] | str] = [(0.5, 1.0, 1.0), "the file is empty", (2.0, 1.0, 1.0)]
+    parts: list[tuple[float | None, float | None]] = [(0.4, 0.8), (None, None), (0.0, 0.2), (1.0, 1.2)]
+    moving = (2.0, 1.0, 1.0)
+    rows: list[tuple[float, float, float] | str] = [(0.5, 1.0, 1.0), "the file is empty", moving, moving]
     scores = write_scores(
         tmp_path / "kept.parquet",
         rows,
-        videos=["a.mp4"] * 3,
+        videos=["a.mp4"] * 4,
         parts=parts,
+        skipped=[None, None, None, "static"],
     )
     name = "{width}p/{camera_movement_score:.1f}_{index}.mp4"
     status, counts, _ = run(capsys, scores, "--output", tmp_path / "clips", "--name", name, *FAST)
-    assert (status, counts["parts"], counts["without_scores"]) == (0, 2, 1)
+    assert (status, counts["parts"], counts["without_scores"]) == (0, 2, 2)
     assert clips(tmp_path / "clips") == ["640p/0.5_0.mp4", "640p/2.0_1.mp4", "clips.jsonl"]
     assert lines(tmp_path / "clips")["640p/2.0_1.mp4"]["frames"] == 5
     # The list is a manifest: whole files, found beside it.
@@ -288,19 +290,20 @@ def test_a_part_that_fails_is_named_and_tried_again(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.mp4").write_bytes(video.read_bytes()[:3000])
-    rows = [("gone.mp4", "", ""), ("broken.mp4", 1, 2), (str(video), 8, 9), (str(video), 0.4, 0.8), (str(video), 0, 2)]
-    parts = list_of(tmp_path / "list.csv", [*rows[:4]])
+    rows = [("gone.mp4", "", ""), ("broken.mp4", 1, 2), (str(video), 8, 9), (str(video), 0.4, 0.8)]
+    parts = list_of(tmp_path / "list.csv", [*rows, ("0.tar/a.mp4", 0, 2)])
     status, counts, err = run(capsys, parts, "--output", tmp_path / "clips", *FAST)
-    assert (status, counts["written"], counts["failed"]) == (1, 1, 3)
+    assert (status, counts["written"], counts["failed"]) == (1, 1, 4)
     assert {*err.splitlines()} == {
         f"{tmp_path / 'broken.mp4'}, 1 s to 2 s: it cannot be decoded: Invalid data found when processing input",
         "gone.mp4: the file was not found",
+        "0.tar/a.mp4, 0 s to 2 s: the video is in a shard, and only score and filter --kept-shards read shards",
         f"{video}, 8 s to 9 s: it has no frame from 8 s to 9 s: the last one before is at 2.96 s",
     }
     assert clips(tmp_path / "clips") == ["000003_video.mp4", "clips.jsonl"]
     (tmp_path / "gone.mp4").write_bytes(encode(10))
     status, counts, _ = run(capsys, parts, "--output", tmp_path / "clips", *FAST)
-    assert (counts["written"], counts["already_there"], counts["failed"]) == (1, 1, 2)
+    assert (counts["written"], counts["already_there"], counts["failed"]) == (1, 1, 3)
 
 
 def test_a_worker_that_crashes_or_hangs_fails_its_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +354,24 @@ def test_shards_have_each_clip_with_its_row(video: Path, tmp_path: Path, capsys:
     status, counts, _ = run(capsys, *arguments)
     assert (status, counts["written"], counts["already_there"]) == (0, 0, 5)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.tar")} == before
+
+
+def test_a_sample_of_a_table_without_motion_has_its_camera_labels(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row without motion scores has failed only where motion was asked for."""
+    (tmp_path / "a.mp4").write_bytes(video.read_bytes())
+    metadata = replace(METADATA, signals=("camera",))
+    scores = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)], videos=["a.mp4"], metadata=metadata)
+    table = parquet.read_table(scores)
+    for name in ("camera_movement_score", "object_movement_score", "dynamics_score"):
+        table = table.set_column(table.column_names.index(name), name, pa.nulls(1, pa.float32()))
+    parquet.write_table(table, scores)
+    assert run(capsys, scores, "--shards", tmp_path / "shards", *FAST)[0] == 0
+    with tarfile.open(tmp_path / "shards" / "000000.tar") as tar:
+        row = json.loads(cast(Any, tar.extractfile("000000_a.json")).read())
+    assert row["camera"][0]["labels"] == ["static"]
+    assert not {"error", "motion"} & row.keys()
 
 
 @pytest.mark.parametrize("kind", ["table", "csv", "jsonl"])

@@ -205,7 +205,7 @@ def test_a_server_with_other_weights_stops_the_run_before_a_duplicate_is_written
 def test_runs_of_one_table_agree() -> None:
     write(a=b"one")
     assert run(Server(), ["a.mp4"], "a.csv", dedupe=False) == 0
-    with pytest.raises(OtherTerms, match="was begun with dedupe none, now they are true"):
+    with pytest.raises(OtherTerms, match="was begun without --dedupe, now it is with --dedupe:"):
         run(Server(), ["a.mp4"], "a.csv")
 
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from client._commands import filter as filter_command
 from client._commands.evaluate import main
 from client._evaluate.statistics import compare_pairs, compare_sets, figures
 from fixtures.frame_tables import write_frames
@@ -234,6 +235,34 @@ def test_captions_may_come_from_a_list(suffix: str, tmp_path: Path, capsys: pyte
     assert found["captions"]["caption"]["mean"] != expected["caption"]["mean"]  # without the first row
 
 
+def test_captions_that_lines_kept_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`score --keep caption` puts them into an object of their own."""
+    path, *_ = make_set(tmp_path / "scores.parquet", 10, 1, strength={"caption": 1.0})
+    expected = run(capsys, path)["sets"][0]
+    table = parquet.read_table(path)
+    content = json.loads(table.schema.metadata[b"video_motion"]) | {"kept": ["caption"]}
+    parquet.write_table(table.replace_schema_metadata({b"video_motion": json.dumps(content)}), path)
+    lines = tmp_path / "scores.jsonl"
+    assert filter_command.main([str(path), "--drop", "static", "--kept", str(lines)]) == 0
+    assert "caption" not in json.loads(lines.read_text().splitlines()[0])
+    capsys.readouterr()
+    assert run(capsys, lines)["sets"][0]["captions"] == expected["captions"]
+
+
+def test_captions_of_lines_may_have_any_character(tmp_path: Path, connection: TextConnection) -> None:
+    """Ends of lines of Unicode are none of JSON lines; half a surrogate is no UTF-8, so no server takes it."""
+    path, *_ = make_set(tmp_path / "scores.parquet", 2, 1, strength={"title": 1.0})
+    listed = tmp_path / "list.jsonl"
+    texts = {"1_0.mp4": "one\u2028two\x85three", "1_1.mp4": "a \ud83d dog"}
+    lines = [json.dumps({"video": name, "caption": text}, ensure_ascii=False) for name, text in texts.items()]
+    listed.write_text("\n".join(lines), "utf-8", "surrogatepass")
+    assert main([str(path), "--texts", str(listed)]) == 1  # not UTF-8
+    lines = [*lines[:1], json.dumps({"video": "1_1.mp4", "caption": "a \ud83d dog"})]
+    listed.write_text("\n".join(lines), "utf-8")
+    assert main([str(path), "--texts", str(listed)]) == 0
+    assert sorted(connection.texts) == ["a \\xed\\xa0\\xbd dog", "one\u2028two\x85three"]
+
+
 def test_texts_that_are_cut_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames: Matrices = {name: np.ones((2, WIDTH), np.float32) for name in "abc"}
     path = write_frames(
@@ -262,6 +291,10 @@ def test_the_picture_shows_every_set(tmp_path: Path, capsys: pytest.CaptureFixtu
     content = picture.read_text()
     assert "<!-- chosen.parquet -->" in content
     assert content.count("recaption") >= 1
+    (tmp_path / "b").mkdir()
+    other, *_ = make_set(tmp_path / "b" / "chosen.parquet", 30, 2, strength=strength)
+    run(capsys, path, other, "--picture", picture)
+    assert all(f"<!-- {each} -->" in picture.read_text() for each in (path, other))
     raster = tmp_path / "fit.png"
     run(capsys, path, "--picture", raster)
     assert raster.read_bytes().startswith(b"\x89PNG")

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from client._commands.filter import main
 from client._commands.video_list import UnwritableList, VideoList
+from client._tables.row import FIRST_PASS_COLUMNS
 from client._tables.table import Metadata, read_table
 from fixtures.score_tables import METADATA, write_realistic_scores, write_scores
 from tests.test_table import ROWS, write
@@ -94,6 +96,21 @@ def test_kept_and_dropped_rows_are_tables_again(
         names = [json.loads(line)["dropped_by"] for line in dropped.read_text().splitlines()]
     assert names == [["static"], ["slideshow"], ["chaotic", "slideshow"], ["chaotic"]]
     assert json.loads(run(capsys, kept, *ALL)[1])["kept"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_lists_have_what_a_first_pass_saw_if_it_saw_nothing_of_the_first_video(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first scored row says which columns lines have; a video that surely moves is not looked at to its end."""
+    scores = write_scores(tmp_path / "scores.parquet", [MOVING, MOVING])
+    table = parquet.read_table(scores)
+    for name in FIRST_PASS_COLUMNS:
+        table = table.append_column(name, pa.array([None, 0.1], pa.float32()))
+    parquet.write_table(table, scores)
+    kept = tmp_path / f"kept{suffix}"
+    assert run(capsys, scores, *ALL, "--kept", kept)[0] == 0
+    assert read_table(kept).equals(read_table(scores))
 
 
 def test_part_of_a_video_is_not_taken_for_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,6 +274,10 @@ def test_a_file_that_cannot_be_read_or_written_is_status_1(
     assert err.startswith(f"{tmp_path / 'text.parquet'} is not a table of scores: ")
     status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.txt")
     assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.txt'}: No such file or directory\n")
+    status, _, err = run(capsys, scores, *ALL, "--kept", tmp_path / "no" / "kept.parquet")
+    assert (status, err) == (1, f"cannot write {tmp_path / 'no' / 'kept.parquet'}: No such file or directory\n")
+    gone = tmp_path / "gone.parquet"
+    assert run(capsys, gone, *ALL) == (1, "", f"cannot read {gone}: No such file or directory\n")
 
 
 @pytest.mark.parametrize(

@@ -414,18 +414,21 @@ def test_a_run_resumes_with_the_same_thresholds_alone(videos: Path, tmp_path: Pa
     run(videos, output)
     before = output.read_bytes()
     others = {
-        '{"static_change": 4.0, "frozen_share": 1.0, "black_share": 1.0}': Stub(Thresholds(4.0, 1.0, 1.0), jobs=1),
-        '{"measure": 1}': Stub(None, jobs=1),
-        "none": None,
+        'with --first-pass {"static_change": 4.0, "frozen_share": 1.0, "black_share": 1.0}': Stub(
+            Thresholds(4.0, 1.0, 1.0), jobs=1
+        ),
+        'with --first-pass {"measure": 1}': Stub(None, jobs=1),
+        "without --first-pass": None,
     }
     for shown, other in others.items():
         with pytest.raises(OtherTerms) as raised:
             run(videos, output, first_pass=other)
-        assert f"was begun with first_pass {json.dumps(DEFAULT.as_dict())}, now they are {shown}" in str(raised.value)
+        begun = f"was begun with --first-pass {json.dumps(DEFAULT.as_dict())}, now it is {shown}: "
+        assert begun in str(raised.value)
     assert output.read_bytes() == before
     whole = tmp_path / "whole.jsonl"
     run(videos, whole, first_pass=None)
-    with pytest.raises(OtherTerms, match="was begun with first_pass none, now they are"):
+    with pytest.raises(OtherTerms, match="was begun without --first-pass, now it is with"):
         run(videos, whole)
 
 
@@ -518,7 +521,7 @@ def test_thresholds_of_a_file_are_used(
     assert connected == []
     assert rows_of(output)["pan"]["skipped_by"] == "static"
     assert score_command.main([*command[:1], "--first-pass", "--output", str(output)]) == 2
-    assert "was begun with first_pass" in capsys.readouterr().err
+    assert "was begun with --first-pass" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,13 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_scored(
         check_output(path, path.with_name(f"{path.name}.journal"))
 
 
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root could write to any but one of a read-only file system."""
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(OutputError, match=rf"s.csv: the folder {tmp_path} cannot be written to"):
+        check_output(tmp_path / "s.csv", tmp_path / "s.csv.journal")
+
+
 def test_a_table_is_not_overwritten_if_its_journal_was_copied_without_its_wal(tmp_path: Path) -> None:
     path, copy = tmp_path / "scores.csv", tmp_path / "copy.csv"
     program = (

@@ -454,7 +454,7 @@ def test_what_is_kept_is_in_the_table_for_failures_too_and_survives_a_retry_and_
     # Another run must keep the same.
     capsys.readouterr()
     assert score.main(["--manifest", "list.jsonl", "--output", table]) == 2
-    assert 'was begun with kept ["caption", "id", "tags"], now they are none' in capsys.readouterr().err
+    assert "was begun with --keep caption,id,tags, now it is without --keep:" in capsys.readouterr().err
 
 
 def test_without_keep_nothing_changes_and_printed_scores_have_what_is_kept(

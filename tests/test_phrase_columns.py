@@ -82,7 +82,7 @@ def test_all_runs_of_a_table_say_the_same(
     path = tmp_path / "scores.jsonl"
     score_command.main([*videos, "--output", str(path)])
     assert score_command.main([*videos, "--output", str(path), "--phrases"]) == 2
-    assert "was begun with phrases none, now they are true" in capsys.readouterr().err
+    assert "was begun without --phrases, now it is with --phrases:" in capsys.readouterr().err
     other = tmp_path / "other.jsonl"
     score_command.main([videos[1], "--output", str(other), "--phrases"])
     assert score_command.main([*videos, "--output", str(other), "--phrases"]) == 1  # resumes

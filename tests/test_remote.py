@@ -409,10 +409,20 @@ def test_web_servers_with_and_without_ranges_and_sizes(web: str, monkeypatch: py
     copy, remove = local_copy(f"{web}/chunked/list.csv?x=1")
     assert (copy.name, copy.read_bytes()) == ("list.csv", Web.content)
     remove()
+    Web.asked.clear()
+    copy, remove = local_copy(f"{web}/whole/list.csv")
+    assert copy.read_bytes() == Web.content
+    assert Web.asked.count("GET whole") == 1  # no range is asked for before the first one has come
+    remove()
+    copy, remove = local_copy(f"{web}/ranges/list.csv")
+    assert copy.read_bytes() == Web.content
+    remove()
     assert "does not send ranges" in str(fails(lambda: stream_remote(f"{web}/whole/a.tar").read()))
 
 
-def test_what_a_web_server_refuses_has_a_reason_without_the_address(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_web_server_refuses_has_a_reason_without_the_address(
+    web: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(patience, "SECONDS", 0.1)
     monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(patience, "_all", {})
@@ -422,8 +432,10 @@ def test_what_a_web_server_refuses_has_a_reason_without_the_address(web: str, mo
         assert (kind, error.reason) == (kind, reason)
         assert f"({kind})" in str(error)
         assert "secret" not in str(error)
-    nobody = fails(lambda: read_remote(f"http://{LOOPBACK}:1/a.mp4", LIMIT))
+    nobody = fails(lambda: read_remote(f"http://user:secret@{LOOPBACK}:1/a.mp4?signature=secret", LIMIT))
     assert nobody.reason == "store_away"
+    assert f"Cannot connect to host {LOOPBACK}:1" in str(nobody)
+    assert "secret" not in str(nobody) + caplog.text
 
 
 def test_a_file_is_uploaded_in_the_place_of_what_is_there(store: ObjectStore, tmp_path: Path) -> None:

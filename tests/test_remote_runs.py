@@ -13,6 +13,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from client import Client
+from client._commands import scenes as scenes_command
 from client._commands.score import main
 from client._inputs.inputs import Inputs
 from client._inputs.item import Item
@@ -438,6 +439,14 @@ def test_a_preview_that_cannot_be_read_has_a_reason(store: ObjectStore, tmp_path
     assert place_of("s3://data/real.mp4", tmp_path / "scores.jsonl") == "s3://data/real.mp4"
 
 
+def test_a_process_that_ends_without_a_word_leaves_no_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = tmp_path / "silent.py"
+    silent.write_text("raise SystemExit(3)")
+    monkeypatch.setattr(previews, "SCRIPT", silent)
+    segment = previews.Segment(tmp_path / "a.mp4", 0.0, 1.0)
+    assert previews.make_previews([segment])[segment].reason == "it cannot be decoded"
+
+
 def test_scenes_are_looked_for_in_copies(store: ObjectStore) -> None:
     seen: list[tuple[str, bytes]] = []
 
@@ -451,6 +460,24 @@ def test_scenes_are_looked_for_in_copies(store: ObjectStore) -> None:
     assert data == b"video a.mp4"
     assert not Path(path).exists()
     assert str(run._look(Item("s3://data/gone.mp4")).error).startswith("the store has no such file")
+
+
+def test_a_store_that_is_away_stops_the_search_for_scenes_which_goes_on_later(
+    store: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.faults.away = True
+    assert scenes_command.main(["s3://data/clips/", "--output", "scenes.jsonl"]) == 1
+    said = capsys.readouterr().err
+    assert "s3://data/clips/: the store does not answer or breaks off" in said
+    assert said.endswith("; run the same command again\n")
+    assert scenes_command.main([*URLS, "--output", "scenes.jsonl", "--jobs", "1"]) == 1
+    said = capsys.readouterr().err
+    assert f"stopped: {URLS[0]}: the store " in said
+    assert "0 scenes of 0 videos, 0 failed; run the same command again to resume" in said
+    store.faults = Faults()
+    monkeypatch.setattr("client._scenes.workers.Workers.find", lambda *_: [(0.0, 1.0)])
+    assert scenes_command.main([*URLS, "--output", "scenes.jsonl"]) == 0
+    assert sorted(row["path"] for row in rows(tmp_path / "scenes.jsonl")) == URLS
 
 
 def test_ray_is_given_urls_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,14 @@ def test_a_file_stays_if_writing_fails(tmp_path: Path) -> None:
         write_half()
     assert path.read_text() == "before"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_why_writing_failed_is_not_hidden_by_a_file_system_that_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "file.txt"):
+        raise ZeroDivisionError

@@ -465,6 +465,12 @@ def test_ray_gets_the_bytes_of_members() -> None:
 # Names.
 
 
+def test_names_in_a_store_that_may_be_prefixes_are_not_counted_first() -> None:
+    """Each would be listed twice, and a store that is away would end the count with an exception."""
+    assert not Inputs(["s3://bucket/{a,b}/"], []).can_be_counted
+    assert Inputs(["s3://bucket/{a,b}.mp4"], []).can_be_counted
+
+
 def test_braces_stand_for_names() -> None:
     assert [*expanded("a{08..11}.tar")] == ["a08.tar", "a09.tar", "a10.tar", "a11.tar"]
     assert [*expanded("{2..0}")] == ["2", "1", "0"]

@@ -98,6 +98,17 @@ def test_a_set_without_scored_videos_has_no_figures(tmp_path: Path, capsys: pyte
     assert run(capsys, nothing, one, "--format", "table")[0] == 0
 
 
+def test_a_person_reads_hyphens_for_figures_that_do_not_exist(
+    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = write_scores(tmp_path / "none.parquet", ["the file is empty"])
+    status, out, _ = run(capsys, first, failed, "--format", "table")
+    assert status == 0
+    (mean,) = [line for line in out.splitlines() if line.startswith("camera mean")]
+    assert mean.split() == ["camera", "mean", "1.367", "-", "-"]
+    assert "nan" not in out
+
+
 def test_sets_of_different_weights_are_said_to_be(
     first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

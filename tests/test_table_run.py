@@ -21,6 +21,7 @@ from client._runs.table_run import journal_of, run_table
 from client._tables.journal import JournalError
 from client._tables.output import TextOutput
 from client._tables.table import read_table
+from tests.stub_server import answer_everything
 from tests.test_table import SCORE, WEIGHTS
 
 VIDEOS = ["a.mp4", "b.mp4", "bad.mp4", "c.mp4"]
@@ -120,6 +121,21 @@ def test_a_removed_folder_is_exit_status_1_and_a_sentence(
     assert score_command.main([*VIDEOS, "--output", str(output), "--in-flight", "1"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"video-motion score: {journal_of(output)} was removed, moved or replaced")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_is_a_sentence_and_costs_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_everything(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").write_bytes(b"video")
+    Path("s.parquet.partial").symlink_to("/dev/full")
+    assert score_command.main(["a.mp4", "--output", "s.parquet"]) == 1
+    assert capsys.readouterr().err == "video-motion score: s.parquet: No space left on device\n"
+    assert not Path("s.parquet").exists()
+    assert score_command.main(["a.mp4", "--output", "s.parquet"]) == 0
+    assert videos(Path("s.parquet")) == ["a.mp4"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

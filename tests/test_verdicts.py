@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -458,3 +459,14 @@ def test_any_number_of_a_table_can_be_a_limit(table: Path, tmp_path: Path, capsy
     for name in ("video", "none"):
         status, _, err = run(capsys, filter_main, table, "--above", f"{name}=1")
         assert (status, err) == (1, f"{table} does not tell {name}>1, because it has no column {name} of numbers\n")
+
+
+def test_a_limit_may_be_any_count_of_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour has more than 100,000 frames, and float32 does not hold every count of days."""
+    path = write_scores(tmp_path / "s.parquet", [(1.0, 1.0, 1.0)] * 3)
+    table = parquet.read_table(path)
+    frames = pa.array([100, 216_000, 2**24 + 1], pa.int64())
+    parquet.write_table(table.set_column(table.column_names.index("frames"), "frames", frames), path)
+    status, out, err = run(capsys, filter_main, path, "--above", "frames=150000", "--format", "json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["dropped"] == 2

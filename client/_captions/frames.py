@@ -8,7 +8,7 @@ from typing import Any
 
 from .._remote.copies import Copies
 from .._remote.patience import STORE_AWAY
-from .._tables.found import place_of
+from .._tables.found import not_found, place_of
 from ..errors import UnreadableFile
 from .errors import Stopped, Unanswered
 
@@ -23,7 +23,7 @@ def pictures_of(row: Mapping[str, Any], table: Path, copies: Copies, count: int,
     """
     place = place_of(row["video"], table)
     if place is None:
-        raise Unanswered("the file was not found")
+        raise Unanswered(not_found(row["video"]))
     try:
         with copies.path_of(str(place)) as path:
             return _pictures(row, Path(path).resolve(), count, side)

@@ -10,12 +10,12 @@ from pyarrow import parquet
 
 from .._evaluate.texts import Texts
 from .._phrases.describe import describe_row
-from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
+from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS, SKIPPED_BY
 from .._tables.table import Metadata, read_batches
 
 Row = dict[str, Any]
 _COLUMNS = (
-    *("video", *PART_COLUMNS, "error", "duration_seconds"),
+    *("video", *PART_COLUMNS, "error", SKIPPED_BY, "duration_seconds"),
     *("camera_movement_score", "object_movement_score", "dynamics_score", "clips"),
 )
 
@@ -23,7 +23,7 @@ _COLUMNS = (
 def scored_rows(path: Path, metadata: Metadata) -> Iterator[Row]:
     """The rows of a table that were scored, without embeddings. Raises `TableError`."""
     for batch in read_batches(path, metadata, columns=_COLUMNS):
-        yield from (row for row in batch.to_pylist() if row["error"] is None)
+        yield from (row for row in batch.to_pylist() if row["error"] is None and row[SKIPPED_BY] is None)
 
 
 def columns_of(path: Path, metadata: Metadata) -> list[str]:

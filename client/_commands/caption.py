@@ -20,8 +20,9 @@ from .._captions.run import CaptionRun, Limits
 from .._counted import counted
 from .._evaluate.errors import EvaluationError
 from .._evaluate.texts import Texts, near, read_texts
+from .._os_errors import reason_of
 from .._remote.copies import Copies
-from .._runs.interruption import interruptible
+from .._runs.interruption import RESUME, interruptible
 from .._runs.progress import ProgressBar
 from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion captio
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{parser.prog}: cannot write {options.output}: {error.strerror or error}", file=sys.stderr)
+        print(f"{parser.prog}: cannot write {options.output}: {reason_of(error)}", file=sys.stderr)
         return 1
 
 
@@ -120,7 +121,7 @@ def _run(
         print(f"stopped: {run.stopped}", file=sys.stderr)
     resume, videos = "", counted(count, "video")
     if run.stopped or interruption.status:
-        resume = "; raise --max-cost-tokens to go on" if run.reached_limit else "; run the same command again to resume"
+        resume = "; raise --max-cost-tokens to go on" if run.reached_limit else f"; {RESUME}"
         videos = f"{count:,} of {counted(len(set(map(key_of, rows()))), 'video')}"
     retry = " (retry them with --retry-failed)" if failures and not resume else ""
     print(f"{options.output}: {videos}, {failures:,} failed{retry}; {tokens:,} tokens{resume}", file=sys.stderr)

@@ -25,8 +25,9 @@ from .._inputs.manifest import Manifest
 from .._inputs.skipped import Skipped
 from .._runs.interruption import interruptible
 from .._runs.progress import ProgressBar
-from .._tables.found import place_of
+from .._tables.found import not_found, place_of
 from .._tables.here import table_here
+from .._tables.row import SKIPPED_BY
 from .._tables.table import FORMATS, Metadata, TableError, read_batches, read_metadata, table_schema
 from .parser import command_parser
 from .path_arguments import local_path, path_or_url, suffix_of
@@ -186,16 +187,18 @@ class _Parts:
         plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
         for batch in read_batches(self._path, metadata, columns=None if whole else plain):
             for row in _rows(batch):
-                if row["error"] is not None:
+                if row["error"] is not None or row[SKIPPED_BY] is not None:
                     self.without_scores += 1
                     continue
+                path = self._find(row["video"])
                 yield Part(
                     index,
                     row["video"],
-                    self._find(row["video"]),
+                    path,
                     row["start_seconds"],
                     row["end_seconds"],
                     bool(row["from_first_frame"]),
+                    problem=None if path else not_found(row["video"]),
                     values=_values({name: row[name] for name in plain}),
                     row=partial(_row_of_table, row, metadata),
                 )
@@ -211,6 +214,8 @@ class _Parts:
             if item.content is not None:
                 problem = "the list holds the file itself: save it, and list its name"
             path = None if problem else self._find(item.path)
+            if not (path or problem):
+                problem = not_found(item.video)
             yield Part(
                 index,
                 item.video,

@@ -114,7 +114,10 @@ def _evaluate(client: Client, options: argparse.Namespace, captions: list[str], 
     if options.picture:
         from .._evaluate.picture import draw  # matplotlib takes a second to import
 
-        draw(options.picture, {f"{Path(name).name}\n{caption}": each for (name, caption), each in described.items()})
+        short = {name: Path(name).name for name in names}
+        if len(set(short.values())) < len(names):  # of two folders
+            short = dict(zip(names, names, strict=True))
+        draw(options.picture, {f"{short[name]}\n{caption}": each for (name, caption), each in described.items()})
     return {
         "sets": [_set(name, found, described) for name, found in zip(names, fits, strict=True)],
         "comparisons": [*_of_sets(names, fits, options.seed), *_of_captions(names, fits, options.seed)],

@@ -19,8 +19,8 @@ def add_first_pass(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         OPTION,
         metavar="FILE.json",
-        help="look at each video first, and do not send what is surely static, black or frozen; thresholds of your own "
-        f"from FILE.json, or '{MEASURE}' to send all and write what was seen",
+        help="look at each video first, and do not send what is surely static, black or frozen; FILE.json has "
+        f"thresholds of your own, and may be left out; '{MEASURE}' in its place sends all and writes what was seen",
     )
 
 

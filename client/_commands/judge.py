@@ -19,7 +19,8 @@ from .._judge.observed import Observed, Scored, match, read_observed
 from .._judge.page import NOT_TOLD, page
 from .._judge.prompts import Prompt, read_prompts
 from .._judge.statistics import Interval
-from .._runs.table_run import RESUME, Again, run_table
+from .._runs.interruption import RESUME
+from .._runs.table_run import Again, run_table
 from .._sdk.client import Client
 from .._tables.journal import JournalError
 from .._tables.output import OutputError

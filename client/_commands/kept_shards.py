@@ -1,6 +1,7 @@
 """Shards with the samples that a filter keeps, members unchanged."""
 
 import json
+import os
 import sqlite3
 import tarfile
 from collections.abc import Iterable
@@ -142,7 +143,7 @@ class _Member:
 
 def _name_of(shard: str) -> str:
     """The file's name; what is written is not compressed."""
-    name = shard.rpartition("/")[2]
+    name = os.path.basename(shard)
     for ending in (".tar.gz", ".tgz"):
         if name.lower().endswith(ending):
             return f"{name[: -len(ending)]}.tar"

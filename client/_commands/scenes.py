@@ -6,10 +6,12 @@ import sys
 
 from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs, refuse_missing
+from .._os_errors import sentence_of
 from .._scenes.run import run_scenes
 from .._scenes.settings import DEFAULT_DETECTORS, SHORTEST_SCENE_SECONDS, THRESHOLDS, Settings
 from .._tables.journal import JournalError, OtherTerms
 from .._tables.output import OutputError
+from ..errors import UnreadableFile
 from .list_arguments import add_list_arguments, add_videos, choices_from
 from .parser import command_parser
 from .path_arguments import local_path
@@ -58,8 +60,14 @@ def main(arguments: list[str] | None = None, program: str = "video-motion scenes
     except (InputError, OutputError, OtherTerms) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    except (JournalError, OSError) as error:
+    except UnreadableFile as error:  # a store is away; what it refuses is an `InputError`
+        print(f"{parser.prog}: {error}; run the same command again", file=sys.stderr)
+        return 1
+    except JournalError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{parser.prog}: {sentence_of(error, options.output)}", file=sys.stderr)
         return 1
 
 

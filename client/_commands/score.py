@@ -11,6 +11,7 @@ from .._inputs.errors import InputError
 from .._inputs.inputs import STANDARD_INPUT, Inputs, refuse_missing
 from .._inputs.members import may_name_shards
 from .._inputs.remote import PASSING
+from .._os_errors import sentence_of
 from .._runs.destination import Destination, destination_of
 from .._runs.part_times import ORIGIN
 from .._runs.signal_options import SignalOptions
@@ -107,7 +108,10 @@ def main(arguments: list[str] | None = None, program: str = "video-motion score"
         return 2
     except BrokenPipeError:
         raise  # the reader of standard output closed it, as `head` does
-    except (ClientError, JournalError, ImportError, OSError) as error:
+    except OSError as error:
+        print(f"{parser.prog}: {sentence_of(error, options.output or 'standard output')}", file=sys.stderr)
+        return 1
+    except (ClientError, JournalError, ImportError) as error:
         again = "; run the same command again" if isinstance(error, UnreadableFile) and error.reason in PASSING else ""
         print(f"{parser.prog}: {error}{again}", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._counted import counted
 from .._optional import missing
+from .._os_errors import reason_of
 from .._sdk.client import Client
 from .._search.errors import SearchError
 from .._search.frames import check_frames, frame_rows
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion search
     except BrokenPipeError:
         raise  # the reader of standard output closed it, as `head` does
     except OSError as error:
-        print(f"{parser.prog}: cannot write: {error.strerror or error}", file=sys.stderr)
+        print(f"{parser.prog}: cannot write: {reason_of(error)}", file=sys.stderr)
         return 1
 
 

@@ -237,11 +237,11 @@ def table(summaries: list[Summary]) -> str:
     for name in COLUMNS:
         for key in ("mean", "median", "sd", "p5", "p95"):
             cells = [getattr(summary.scores[name], key) for summary in summaries]
-            line = f"{name + ' ' + key:22}" + "".join(f"{cell:9.3f}" for cell in cells)
+            line = f"{name + ' ' + key:22}" + "".join(_cell(cell, ".3f") for cell in cells)
             if pair:
-                line += f"{cells[1] - cells[0]:+9.3f}"
-                if key == "mean":
-                    line += f"  +- {_confidence(summaries[0], summaries[1], name):.3f}"
+                line += _cell(cells[1] - cells[0], "+.3f")
+                half = _confidence(summaries[0], summaries[1], name)
+                line += f"  +- {half:.3f}" if key == "mean" and math.isfinite(half) else ""
             lines.append(line)
     for title, shares in (("presets", "preset_share"), ("labels", "label_share_of_videos")):
         lines += ["", f"{title}, of the scored videos"]
@@ -257,6 +257,11 @@ def table(summaries: list[Summary]) -> str:
         if shares == "preset_share":
             lines += [line for summary in summaries for line in _not_told(summary)]
     return "\n".join(lines)
+
+
+def _cell(number: float, form: str) -> str:
+    """A number in its column, or a hyphen if there are too few videos for it."""
+    return f"{number:{form}}".rjust(9) if math.isfinite(number) else f"{'-':>9}"
 
 
 def _skipped(summary: Summary) -> str:

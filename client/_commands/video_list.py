@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .._os_errors import reason_of
 from .._sdk.result import exact_floats
 from .._tables.presets import COLUMNS
 from .._tables.replace import replacing
@@ -121,7 +122,7 @@ class VideoList:
             self._text.close()
 
     def _unwritable(self, error: OSError) -> UnwritableList:
-        return UnwritableList(f"cannot write {self.path}: {error.strerror or error}")
+        return UnwritableList(f"cannot write {self.path}: {reason_of(error)}")
 
 
 def _text_line(row: dict[str, Any], what: str, names: list[str]) -> str:
@@ -144,13 +145,16 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
     if row[SKIPPED_BY] is not None:
         seen = {name: _shortest(row[name]) for name in FIRST_PASS_COLUMNS if row.get(name) is not None}
         return content | {SKIPPED_BY: row[SKIPPED_BY]} | seen
-    if row["error"] is not None or any(row[column] is None for column in COLUMNS.values()):
+    lacks_motion = metadata.has_motion and any(row[column] is None for column in COLUMNS.values())
+    if row["error"] is not None or lacks_motion:
         failure = {"error": row["error"] or NO_SCORES, "error_kind": row["error_kind"], "reason": row["reason"]}
         return content | failure
     decoder = {} if row["decoder"] is None else {"decoder": row["decoder"]}
-    scores = {
-        "motion": {column: float(str(np.float32(row[column]))) for column in COLUMNS.values()},
-        "camera": [
+    scores: Row = {}
+    if metadata.has_motion:
+        scores["motion"] = {column: float(str(np.float32(row[column]))) for column in COLUMNS.values()}
+    if metadata.has_camera:
+        scores["camera"] = [
             {
                 "start_seconds": _rounded(clip["start_seconds"]),
                 "end_seconds": _rounded(clip["end_seconds"]),
@@ -158,22 +162,17 @@ def as_row(row: dict[str, Any], metadata: Metadata) -> Row:
                 "probabilities": dict(zip(metadata.labels, map(_rounded, clip["probabilities"]), strict=True)),
             }
             for clip in row["clips"] or ()
-        ],
-        **_signals(row),
-        "info": {name: row[name] for name in INFO_COLUMNS if name not in ADDED_COLUMNS or row[name] is not None},
-        "weights": metadata.weights,
-    }
-    if metadata.signals is not None and "camera" not in metadata.signals:
-        del scores["camera"]
-    return content | scores | decoder
+        ]
+    info = {name: row[name] for name in INFO_COLUMNS if name not in ADDED_COLUMNS or row[name] is not None}
+    return content | scores | _signals(row) | {"info": info, "weights": metadata.weights} | decoder
 
 
 def _signals(row: dict[str, Any]) -> Row:
     """What a row has of signals beside motion and camera."""
     content: Row = {}
     for name, value in row.items():
-        if name == DUPLICATE_COLUMN:  # also where it is null, as in the first row
-            content[name] = value
+        if name == DUPLICATE_COLUMN or name in FIRST_PASS_COLUMNS:  # also where it is null, as in the first row
+            content[name] = _shortest(value)
         if value is None or not is_signal_column(name):
             continue
         if name in EMBEDDING_COLUMNS.values() or name == SECONDS_COLUMN:
@@ -183,8 +182,6 @@ def _signals(row: dict[str, Any]) -> Row:
             content[name] = {"video": _ranked(value["video"]), "clips": [_clip_times(clip) for clip in clips]}
         elif name in PHRASE_COLUMNS:
             content[name] = value
-        elif name in FIRST_PASS_COLUMNS:
-            content[name] = _shortest(value)
         elif name.startswith(HEAD_COLUMN):
             content[name] = {entry["label"]: _rounded(entry["probability"]) for entry in value}
     return content | metrics_from({name: _shortest(row.get(name)) for name in METRIC_COLUMNS})

@@ -15,7 +15,7 @@ class Part:
     video: str
     """The file as the list names it."""
     path: Path | str | None
-    """The file, or its URL as text; None if there is none."""
+    """The file, or its URL as text; None if there is none, which `problem` says."""
     start_seconds: float | None
     """Its start; None for the first frame."""
     end_seconds: float | None
@@ -23,7 +23,7 @@ class Part:
     from_first_frame: bool = False
     """Whether times count from the first frame; they are timestamps otherwise."""
     problem: str | None = None
-    """Why it cannot be cut, if the list itself says so."""
+    """Why it cannot be cut, if that is known before: the list says so, or there is no file."""
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What a template may name: columns with a single value."""
     row: Callable[[], dict[str, Any]] = field(default=dict, compare=False)

@@ -7,15 +7,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from .._lock import lock
 from .errors import CutError
 from .settings import Settings
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs into one folder are not told apart there
-    fcntl = None  # type: ignore[assignment]
 
 WORK = ".cut"
 """A hidden folder with what is not finished; it also says what the folder is for."""
@@ -75,17 +71,9 @@ def taken(root: Path, settings: Settings, digest: str) -> Iterator[Place]:
 @contextmanager
 def _locked(place: Place) -> Iterator[None]:
     with (place.work / "lock").open("w") as file:
-        _lock(file, place)
+        if not lock(file):
+            raise CutError(f"another run is writing into {place.root}")
         yield
-
-
-def _lock(file: IO[str], place: Place) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise CutError(f"another run is writing into {place.root}") from error
 
 
 def _agree(place: Place, wanted: dict[str, Any]) -> None:

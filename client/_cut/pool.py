@@ -1,12 +1,12 @@
 """Worker processes, and what happens if one crashes or hangs."""
 
 import json
-import queue
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
+
+from .._workers.answers import Answers
 
 STALL_SECONDS = 120.0
 """A worker that says nothing for so long hangs."""
@@ -33,7 +33,7 @@ class Worker:
     def __init__(self, command: tuple[str, ...] = COMMAND, stall_seconds: float = STALL_SECONDS) -> None:
         self._command = command
         self._stall_seconds = stall_seconds
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last answer of the worker; if it crashed or hangs, an answer that says so."""
@@ -43,18 +43,17 @@ class Worker:
         assert process is not None
         assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         except OSError:
             return self._failed("the decoder crashed")
         while True:
             try:
-                line = self._lines.get(timeout=self._stall_seconds)
-            except queue.Empty:
+                answer = json.loads(self._answers.next(self._stall_seconds))
+            except TimeoutError:
                 return self._failed(f"nothing was read or written for {self._stall_seconds:g} s")
-            if line is None:
+            except EOFError:
                 return self._failed("the decoder crashed")
-            answer = json.loads(line)
             if "alive" not in answer:
                 return dict(answer)
 
@@ -64,32 +63,20 @@ class Worker:
         if process is None:
             return
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
             process.stdin.close()
             process.wait(_END_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             process.kill()
             process.wait()
-        self._reader.join()
-        process.stdout.close()
+        self._answers.close()
 
     def _start(self) -> None:
         pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
-        )
-        lines: queue.Queue[str | None] = queue.Queue()
-
-        def read() -> None:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.put(line)
-            lines.put(None)
-
-        self._process, self._lines = process, lines
-        self._reader = threading.Thread(target=read, daemon=True)
-        self._reader.start()
+        # A group of its own: Ctrl-C is for the command, and would end a worker that is just starting.
+        process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, process_group=0)
+        assert process.stdout is not None
+        self._process, self._answers = process, Answers(process.stdout)
 
     def _failed(self, why: str) -> dict[str, Any]:
         if self._process is not None:

@@ -217,7 +217,7 @@ class Run:
         """Cut one part. Raises `CutError` and OSError where no part can be written any more."""
         if self._stopped.is_set():
             return Outcome(part, left_out=True)
-        problem = part.problem or (None if part.path else "the file was not found")
+        problem = part.problem
         if problem is None:
             partial = place.partial_file(part.index, Path(name).suffix)
             answer = self._ask(part, partial, worker)

@@ -11,7 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from .._os_errors import reason_of
 from .._search.frames import COLUMN, rows_of
+from .._tables.row import KEPT_KEY
 from .._tables.table import TableError, read_batches
 from .errors import EvaluationError
 from .texts import PART, Key, Texts, near
@@ -66,7 +68,7 @@ def _parquet_rows(path: Path, captions: Sequence[str]) -> Iterator[tuple[NDArray
                         frames[row] = found.frames[start : start + count]
                 yield from zip(frames, batch.drop_columns([COLUMN]).to_pylist(), strict=True)
     except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror or error}") from error
+        raise TableError(f"cannot read {path}: {reason_of(error)}") from error
     except pa.ArrowException as error:
         raise TableError(f"{path} is not a table of scores: {error}") from error
 
@@ -77,11 +79,12 @@ def _json_rows(path: Path) -> Iterator[tuple[NDArray[np.floating] | None, dict[s
             for line in file:
                 if line.endswith("\n"):  # or a run is still writing it
                     row = json.loads(line)
+                    row = {**row.get(KEPT_KEY, {}), **row}
                     embeddings = row.get(COLUMN)
                     yield None if not embeddings else np.asarray(embeddings, np.float32), row
     except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, AttributeError) as error:
+        raise TableError(f"cannot read {path}: {reason_of(error)}") from error
+    except (ValueError, AttributeError, TypeError) as error:
         raise TableError(f"{path} is not a table of scores: {error}") from error
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from pyarrow import ArrowException, parquet
 
+from .._inputs.names import escaped
+from .._os_errors import reason_of
 from .errors import EvaluationError
 
 PART = ("start_seconds", "end_seconds")
@@ -41,7 +43,7 @@ def read_texts(path: Path, captions: Sequence[str]) -> Texts:
     try:
         rows, names = _rows(path, captions)
     except OSError as error:
-        raise EvaluationError(f"cannot read {path}: {error.strerror or error}") from error
+        raise EvaluationError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, TypeError, csv.Error, ArrowException) as error:
         raise EvaluationError(f"{path} is not a list of captions: {error}") from error
     if "video" not in names:
@@ -56,7 +58,7 @@ def read_texts(path: Path, captions: Sequence[str]) -> Texts:
         if not isinstance(video, str):
             continue
         start, end = (_seconds(path, row.get(name)) for name in PART) if has_parts else (None, None)
-        content = {name: row[name] for name in columns if isinstance(row.get(name), str) and row[name].strip()}
+        content = {name: escaped(row[name]) for name in columns if isinstance(row.get(name), str) and row[name].strip()}
         before = texts.setdefault((video, start, end), content)
         if twice := next((name for name in columns if before.get(name) != content.get(name)), None):
             part = "" if not has_parts else f" from {start} to {end}"
@@ -80,7 +82,8 @@ def _rows(path: Path, captions: Sequence[str]) -> tuple[Iterable[dict[str, Any]]
         wanted = [name for name in ("video", *PART, *captions) if name in present]
         return parquet.read_table(path, columns=wanted).to_pylist(), present
     if suffix == ".jsonl":
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        # Not splitlines: captions may have other characters that it takes for the end of a line.
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a line is not a JSON object")
         return rows, {name for row in rows for name in row}

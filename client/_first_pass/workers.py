@@ -1,13 +1,11 @@
 """The processes that look at videos, one for each thread that asks."""
 
 import json
-import os
-import select
 import subprocess
 import threading
-import time
 from typing import Any
 
+from .._workers.answers import Answers
 from .._workers.process import end_worker, start_worker
 from .errors import FirstPassError
 from .look import Look
@@ -16,7 +14,6 @@ from .thresholds import Thresholds
 
 LONGEST_SECONDS = 60.0
 """How long a look may take."""
-_READ_BYTES = 65536
 
 
 class Worker:
@@ -31,7 +28,7 @@ class Worker:
 
     def look(self, video: str | bytes, part: Part) -> Look | None:
         """As `look_at`. Raises `FirstPassError`."""
-        process = self._process = self._process or self._start()
+        process = self._begun()
         assert process.stdin is not None
         is_path = isinstance(video, str)
         named = {"path": video if is_path else None, "bytes": 0 if is_path else len(video), "part": part}
@@ -40,7 +37,7 @@ class Worker:
             if isinstance(video, bytes):
                 process.stdin.write(video)
             process.stdin.flush()
-            answer = self._answer(process)
+            answer: dict[str, Any] = json.loads(self._answers.next(LONGEST_SECONDS))
         except (BrokenPipeError, EOFError) as error:
             self.close()
             raise FirstPassError("the decoder crashed") from error
@@ -55,24 +52,17 @@ class Worker:
         """End the process at once."""
         process, self._process = self._process, None
         if process is not None:
-            end_worker(process)
+            end_worker(process, self._answers)
 
     def _start(self) -> subprocess.Popen[bytes]:
         return start_worker("_first_pass.worker")
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """Its next line. Raises EOFError, TimeoutError."""
-        assert process.stdout is not None
-        until, read = time.monotonic() + LONGEST_SECONDS, b""
-        while not read.endswith(b"\n"):
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-                raise TimeoutError
-            if not (some := os.read(process.stdout.fileno(), _READ_BYTES)):
-                raise EOFError
-            read += some
-        answer: dict[str, Any] = json.loads(read)
-        return answer
+    def _begun(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = self._start()
+            assert self._process.stdout is not None
+            self._answers = Answers(self._process.stdout)
+        return self._process
 
 
 class Workers:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import InputError
-from .names import as_bytes, shown
+from .names import escaped, shown
 from .template import Template
 
 COLUMNS = ("path", "video", "file_name", "video_path", "file_path", "filename")
@@ -114,8 +114,7 @@ def is_kinetics(names: Collection[str]) -> bool:
 
 
 def _as_text(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return as_bytes(text).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return escaped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterator
 
+from .._os_errors import reason_of
 from .braces import expanded
 from .choices import Choices
 from .errors import InputError
@@ -45,7 +46,7 @@ class DataSet:
         except InputError as error:
             skipped.trouble(str(error))
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = reason_of(error) if isinstance(error, OSError) else error
             skipped.trouble(f"{shown(file)}: cannot read the file: {shown(str(why))}")
 
 

@@ -100,6 +100,8 @@ class Inputs:
         """A folder, a pattern or a file; a missing file is not an error here, scoring it will fail."""
         choice = self._choice
         if has_braces(argument) and (is_remote(argument) or not os.path.lexists(argument)):
+            # Other names may be prefixes, which are listed.
+            self.can_be_counted &= not is_remote(argument) or argument.lower().endswith(SUFFIXES)
             return named_by_braces(argument, choice)
         if is_remote(argument):
             found, can_be_counted = remote_videos(argument, choice)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
+from .._os_errors import reason_of
 from .._remote.addresses import is_remote
 from .._remote.reading import local_copy
 from ..errors import ClientError
@@ -78,7 +79,7 @@ class Manifest:
         except InputError as error:
             skipped.trouble(str(error))
         except (OSError, ValueError, csv.Error) as error:
-            why = getattr(error, "strerror", None) or error
+            why = reason_of(error) if isinstance(error, OSError) else error
             skipped.trouble(f"{shown(self._path)}: cannot read the manifest: {shown(str(why))}")
 
 

@@ -18,6 +18,11 @@ def as_bytes(name: str) -> bytes:
         return name.encode("utf-8", "surrogatepass")
 
 
+def escaped(text: str) -> str:
+    """The text as valid UTF-8 without NUL; what is not has backslash escapes."""
+    return as_bytes(text).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
 def as_text(name: str) -> str:
     """The name for tables: valid UTF-8 without NUL, other bytes as backslash escapes.
 

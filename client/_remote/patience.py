@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import ClientError, UnreadableFile
-from .addresses import parts_of
+from .addresses import WEB, parts_of
 from .troubles import Kind, kind_of, sentence_of, status_of
 
 Result = TypeVar("Result")
@@ -116,6 +116,7 @@ _all_lock = threading.Lock()
 def patience_with(url: str) -> Patience:
     """The patience with the store (bucket, web server) of a URL; the same object for all its files."""
     scheme, bucket, _ = parts_of(url)
-    name = f"{scheme}://{bucket}"
+    host = bucket.rpartition("@")[2] if scheme in WEB else bucket  # without a password
+    name = f"{scheme}://{host}"
     with _all_lock:
         return _all.setdefault(name, Patience(name))

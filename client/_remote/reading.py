@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidRequest, UnreadableFile
-from .addresses import file_name, is_remote, opened
+from .addresses import WEB, file_name, is_remote, opened, scheme_of
 from .patience import patience_with
 from .troubles import Incomplete
 
@@ -31,6 +31,8 @@ class RemoteFile:
 
     def __init__(self, url: str) -> None:
         self._system, self._path = opened(url)
+        self.may_lack_ranges = scheme_of(url) in WEB
+        """Whether a server may answer with the whole file where a range is asked for."""
         self._patience = patience_with(url)
         self._info = self._look()
         self.size: int | None = self._info.get("size")
@@ -59,11 +61,14 @@ class RemoteFile:
         return data
 
     def copy(self, to: Path) -> None:
-        """Write the whole file to this machine's disk. Raises OSError, too."""
+        """Write the whole file to this machine's disk. Raises OSError, too.
+
+        If a web server sends no ranges, the file is in memory meanwhile.
+        """
         if self.size is None:
             self._patience(lambda: self._copy_unknown(to))
             return
-        with io.BufferedReader(RemoteStream(self), 1 << 20) as stream, to.open("wb") as file:
+        with io.BufferedReader(RemoteStream(self, takes_whole=True), 1 << 20) as stream, to.open("wb") as file:
             shutil.copyfileobj(stream, file, PART_BYTES)
 
     def part(self, start: int) -> "Future[bytes]":
@@ -109,9 +114,12 @@ class RemoteFile:
 class RemoteStream(io.RawIOBase):
     """The bytes of a file from its start to its end, each read once, `AHEAD` ranges ahead. Raises `UnreadableFile`."""
 
-    def __init__(self, file: RemoteFile) -> None:
+    def __init__(self, file: RemoteFile, *, takes_whole: bool = False) -> None:
+        """takes_whole: whether a server may send the whole file at once, which is then in memory."""
         super().__init__()
         self._file = file
+        self._takes_whole = takes_whole
+        self._ahead = 0 if file.may_lack_ranges else AHEAD  # until a range has come
         if self._file.size is None:
             raise UnreadableFile("the server does not say how large the file is")
         self._next = 0
@@ -137,14 +145,17 @@ class RemoteStream(io.RawIOBase):
 
     def _fetch(self) -> bool:
         assert self._file.size is not None
-        while len(self._coming) <= AHEAD and self._next < self._file.size:
+        while len(self._coming) <= self._ahead and self._next < self._file.size:
             self._coming.append(self._file.part(self._next))
             self._next += PART_BYTES
         if not self._coming:
             return False
         data = self._coming.popleft().result()
+        self._ahead = AHEAD
         if len(data) > PART_BYTES:
-            raise UnreadableFile("the server does not send ranges of files")
+            if not self._takes_whole:
+                raise UnreadableFile("the server does not send ranges of files")
+            self._next = len(data)
         self._rest = memoryview(data)
         if not self._coming and self._next > PART_BYTES:
             self._file.check_unchanged()

@@ -65,7 +65,9 @@ def sentence_of(error: BaseException, kind: Kind) -> str:
     """What went wrong, in one sentence."""
     status = status_of(error)
     teller = next((one for one in _chain(error) if _status(one)), error)
-    # The text of aiohttp's errors has the whole address, which may be a signed one.
+    # The text of aiohttp's errors has the whole address, which may be a signed one; that of fsspec's is the address.
+    if kind is Kind.BROKEN and isinstance(error, FileNotFoundError):
+        error = error.__cause__ or error
     text = getattr(teller, "message", "") if hasattr(teller, "request_info") else str(error)
     said = " ".join(str(text).split())[:200] or type(teller).__name__
     answer = f" ({status})" if status else ""

@@ -89,5 +89,6 @@ def _encoded(path: Path, start_seconds: float, end_seconds: float) -> Preview:
     if result.returncode < 0:
         return Preview(None, "the decoder crashed")
     if result.returncode:
-        return Preview(None, result.stderr.decode(errors="replace").strip().splitlines()[-1])
+        said = result.stderr.decode(errors="replace").strip().splitlines()
+        return Preview(None, said[-1] if said else "it cannot be decoded")
     return Preview(result.stdout)

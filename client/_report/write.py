@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .._tables.columns import check_motion, from_stand_ins, is_failed, is_skipped
-from .._tables.found import place_of
+from .._tables.found import not_found, place_of
 from .._tables.presets import COLUMNS, LARGEST_CUTOFF, PRESETS, Preset
 from .._tables.quantities import QUANTITIES, columns_of, cutoffs_of, quantities_of, values_of
 from .._tables.replace import replacing
@@ -271,7 +271,7 @@ def _prefer_found(
 
 def _preview(candidate: Candidate, segments: dict[int, Segment], previews: dict[Segment, Preview]) -> Preview:
     segment = segments.get(candidate.index)
-    return Preview(None, "the file was not found") if segment is None else previews[segment]
+    return Preview(None, not_found(candidate.row["video"])) if segment is None else previews[segment]
 
 
 def _example(candidate: Candidate, preview: Preview) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+RESUME = "run the same command again to resume"
+"""What to do after a run that ended early."""
 _STANDARD_ERROR = 2
 
 

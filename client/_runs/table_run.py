@@ -27,7 +27,7 @@ from .._tables.row import DUPLICATE_COLUMN, KEPT_KEY, Row, failed_row, scored_ro
 from ..errors import ClientError, ServerAway, ServerUnavailable, UnreadableFile
 from .dedupe import Dedupe, Duplicate
 from .destination import Destination, destination_of
-from .interruption import interruptible
+from .interruption import RESUME, interruptible
 from .part_times import OLDER, ORIGIN, begun_with_timestamps, item_parameters, times_of
 from .phrases import phrases_of
 from .progress import ProgressBar
@@ -46,7 +46,6 @@ class Results(Protocol):
 
 Engine = Callable[[Iterator[Item], dict[str, float], SignalOptions | None], Results]
 """Scores items with these parameters and these settled signals."""
-RESUME = "run the same command again to resume"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The journal of a file of scenes: what was found in each video, a line of JSON each; a killed run resumes from it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._inputs.item import Item
+from .._lock import lock
 from .._tables.journal import JournalError, OtherTerms
 from .scene import Scene
 from .settings import Settings
@@ -36,11 +36,9 @@ class Journal:
         """Open it or begin it. Raises `OtherTerms` if it was begun with other settings."""
         self.path = path
         self._file = path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not lock(self._file):
             self._file.close()
-            raise JournalError(f"another run is writing to {path}") from error
+            raise JournalError(f"another run is writing to {path}")
         self._numbers: dict[str, int] = {}
         """The number of the last entry, by each name of its video."""
         self._failed: set[int] = set()

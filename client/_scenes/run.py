@@ -9,11 +9,13 @@ from pathlib import Path
 from .._counted import counted
 from .._inputs.inputs import Inputs
 from .._inputs.item import Item
+from .._inputs.remote import PASSING
 from .._inputs.skipped import Skipped
+from .._remote.patience import STORE_AWAY
 from .._remote.reading import on_this_machine
-from .._runs.interruption import interruptible
+from .._runs.interruption import RESUME, interruptible
 from .._tables.output import OutputError, check_output
-from ..errors import ClientError
+from ..errors import ClientError, UnreadableFile
 from .errors import ScenesError, Stopped
 from .journal import Entry, Journal, names_of
 from .progress import ProgressBar
@@ -56,6 +58,8 @@ class _Run:
         self._skipped = Skipped()
         self._in_flight: set[str] = set()
         """Names of the videos that are looked at."""
+        self._stopped = ""
+        """Why the run stopped early: a store is away."""
 
     def find(self, inputs: Inputs, output: Path, settings: Settings, jobs: int, retry_failed: bool) -> int:
         if inputs.can_be_counted and self._progress.shown:
@@ -72,8 +76,12 @@ class _Run:
                         self._take(*waiting.popleft())
                 while waiting:
                     self._take(*waiting.popleft())
-            except Stopped:
-                pass
+            except Stopped as error:
+                self._stopped = str(error)
+            except UnreadableFile as error:
+                if error.reason not in PASSING:
+                    raise
+                self._stopped = str(error)  # a list broke off: what it named before is in the output
             finally:
                 self._workers.stop()
                 pool.shutdown(cancel_futures=True)
@@ -106,6 +114,8 @@ class _Run:
             with on_this_machine(item.path) as path:
                 found = self._workers.find(path, lambda share: self._progress.share(item.key, share))
         except (ScenesError, ClientError) as error:
+            if getattr(error, "reason", None) == STORE_AWAY:  # the next video would fail too
+                raise Stopped(f"{item.shown}: {error}") from error
             return Entry(item.video, (), str(error))
         return Entry(item.video, tuple(found), None)
 
@@ -121,10 +131,12 @@ class _Run:
         for sentence in self._skipped.sentences():
             self._progress.say(sentence)
         failures = self._journal.failures
-        resume = "; run the same command again to resume" if interrupted else ""
+        if self._stopped:
+            self._progress.say(f"stopped: {self._stopped}")
+        resume = f"; {RESUME}" if self._stopped or interrupted else ""
         retry = " (retry them with --retry-failed)" if failures and not resume else ""
         self._progress.say(
             f"{output}: {counted(self._journal.scenes, 'scene')} of {counted(self._journal.videos, 'video')}, "
             f"{failures:,} failed{retry}{resume}"
         )
-        return interrupted or (1 if failures or self._skipped.trouble_count else 0)
+        return interrupted or (1 if self._stopped or failures or self._skipped.trouble_count else 0)

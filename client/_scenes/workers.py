@@ -1,13 +1,12 @@
 """The processes that look for scenes, one for each thread that asks."""
 
 import json
-import os
-import select
 import subprocess
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from .._workers.answers import Answers
 from .._workers.process import end_worker, start_worker
 from .errors import ScenesError, Stopped
 from .scene import Scene
@@ -15,7 +14,6 @@ from .settings import Settings
 
 STALL_SECONDS = 120.0
 """How long a video may make no progress."""
-_READ_BYTES = 65536
 
 
 class Worker:
@@ -26,12 +24,11 @@ class Worker:
         self._threads = threads
         self._is_stopped = is_stopped
         self._process: subprocess.Popen[bytes] | None = None
-        self._unread = b""
 
     def find(self, path: str, report: Callable[[float], None]) -> list[Scene]:
         """The scenes of a file; `report` gets the share that is done. Raises `ScenesError`, and `Stopped`."""
         request = {"path": path, "settings": self._settings.as_dict(), "threads": self._threads}
-        process = self._process = self._process or self._start()
+        process = self._begun()
         assert process.stdin is not None
         if self._is_stopped():  # the one who stopped the run may not have seen this process
             raise Stopped
@@ -39,7 +36,7 @@ class Worker:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
             while True:
-                answer = self._answer(process)
+                answer: dict[str, Any] = json.loads(self._answers.next(STALL_SECONDS))
                 if "error" in answer:
                     raise ScenesError(answer["error"])
                 if "scenes" in answer:
@@ -54,25 +51,19 @@ class Worker:
 
     def close(self) -> None:
         """End the process at once."""
-        process, self._process, self._unread = self._process, None, b""
+        process, self._process = self._process, None
         if process is not None:
-            end_worker(process)
+            end_worker(process, self._answers)
 
     def _start(self) -> subprocess.Popen[bytes]:
         return start_worker("_scenes.worker")
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """The next message. Raises EOFError, TimeoutError."""
-        assert process.stdout is not None
-        while b"\n" not in self._unread:
-            if not select.select([process.stdout], [], [], STALL_SECONDS)[0]:
-                raise TimeoutError
-            if not (read := os.read(process.stdout.fileno(), _READ_BYTES)):
-                raise EOFError
-            self._unread += read
-        line, _, self._unread = self._unread.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    def _begun(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = self._start()
+            assert self._process.stdout is not None
+            self._answers = Answers(self._process.stdout)
+        return self._process
 
 
 class Workers:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._report.previews import PREVIEW_SECONDS, Preview, Segment, make_previews
-from .._tables.found import place_of
+from .._tables.found import not_found, place_of
 from .._tables.replace import replacing
 from .hits import Hit
 
@@ -46,7 +46,10 @@ def write_page(output: Path, table: Path, title: str, hits: Sequence[Hit], rows:
     """
     segments = [_segment(hit, row, table) for hit, row in zip(hits, rows, strict=True)]
     previews = make_previews(segment for segment in segments if segment is not None)
-    shown = [Preview(None, "the file was not found") if segment is None else previews[segment] for segment in segments]
+    shown = [
+        Preview(None, not_found(row["video"])) if segment is None else previews[segment]
+        for segment, row in zip(segments, rows, strict=True)
+    ]
     items = [_item(rank, *each) for rank, each in enumerate(zip(hits, rows, shown, strict=True), 1)]
     about = f"The {len(hits)} videos of {table.name} that fit best, each around the frame that fits best."
     page = _PAGE.format(title=escape(title), about=escape(about), items="\n".join(items))

@@ -47,5 +47,5 @@ def check_motion(path: Path, metadata: Metadata) -> None:
 
 def check_camera(path: Path, metadata: Metadata) -> None:
     """Raise `TableError` if the videos of a table were scored without camera."""
-    if metadata.signals is not None and "camera" not in metadata.signals:
+    if not metadata.has_camera:
         raise TableError(f"{path} has no camera moves: {how_to_add('camera', metadata.signals)}")

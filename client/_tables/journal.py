@@ -46,6 +46,8 @@ _COLUMNS_1 = {
 _COLUMNS = {**_COLUMNS_1, "places": ["place", "id"]}
 _CONTENT = "content "
 """What the names of facts begin with that say which row has a content."""
+_OPTIONS = {"kept": "--keep", "phrases": "--phrases", "dedupe": "--dedupe", "first_pass": "--first-pass"}
+"""Terms that users know by the options that choose them."""
 _SIGNAL_TERMS = ("signals", "heads", "embeddings", "kept", "phrases", "dedupe", "first_pass")
 
 
@@ -108,8 +110,8 @@ class Journal:
         for name, then in begun.items():
             if then != (now := asdict(terms)[name]):
                 raise OtherTerms(
-                    f"{self.path} was begun with {name} {_shown(then)}, now they are {_shown(now)}: "
-                    "choose another name for the output, or delete it and its journal"
+                    f"{self.path} was begun {_change(name, then, now)}: choose another name for the output, or delete "
+                    "it and its journal"
                 )
         self._check_rows(begun=before is not None)
         if before is None or _stated(before).keys() != stated.keys():
@@ -382,6 +384,21 @@ def _packed(row: Row) -> tuple[bool, bytes]:
 
 def _stated(terms: Terms) -> dict[str, Any]:
     return {name: value for name, value in asdict(terms).items() if value is not None}
+
+
+def _change(name: str, then: object, now: object) -> str:
+    """What a term was, and what it is."""
+    if option := _OPTIONS.get(name):
+        return f"{_given(option, then)}, now it is {_given(option, now)}"
+    return f"with {name} {_shown(then)}, now they are {_shown(now)}"
+
+
+def _given(option: str, value: object) -> str:
+    if not value:
+        return f"without {option}"
+    if isinstance(value, tuple):
+        return f"with {option} {','.join(value)}"
+    return f"with {option}" if value is True else f"with {option} {_shown(value)}"
 
 
 def _shown(value: object) -> str:

@@ -224,6 +224,8 @@ def check_output(path: Path, journal_path: Path, *, embeddings: bool = False) ->
     for folder in dict.fromkeys((path.parent, journal_path.parent)):
         if not folder.is_dir():
             raise OutputError(f"{path}: there is no folder {folder}")
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{path}: the folder {folder} cannot be written to")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder")
     # A run that is killed at any point leaves a journal that is not empty before it creates the output.

@@ -18,6 +18,8 @@ LABEL_PREFIX = "camera_"
 """Begins the name of a camera label among numbers: the mean over the clips of its probability."""
 LARGEST_CUTOFF = 100_000.0
 """Largest absolute value of a cut-off of a measure."""
+LARGEST_OF_COLUMNS = 1e9
+"""The same of any other column of numbers, such as `frames`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Quantity:
         """(rows,) float32 of a batch with the columns `columns_of` names; NaN for rows without it."""
         if self.labels:
             return _mean_of_largest(batch, [label in self.labels for label in metadata.labels])
-        column = batch.column(self.name).cast(pa.float32())
+        column = batch.column(self.name).cast(pa.float32(), safe=False)  # a count may take more digits
         return np.asarray(column.to_numpy(zero_copy_only=False), np.float32)
 
     def why_not(self, columns: Collection[str], metadata: Metadata) -> str | None:
@@ -48,7 +50,7 @@ class Quantity:
         if not self.labels:
             what = "measures" if METRIC_COLUMNS.keys().isdisjoint(columns) else self.name
             return None if self.name in columns else f"it has no {what}: {again}"
-        if metadata.signals is not None and "camera" not in metadata.signals:
+        if not metadata.has_camera:
             return f"it has no camera labels: {again}"
         if metadata.labels and not self.labels.intersection(metadata.labels):
             return f"its camera labels do not include {', '.join(sorted(self.labels))}"
@@ -97,7 +99,7 @@ def cutoffs_of(name: str, largest_of_scores: float) -> tuple[float, float]:
     """The least and the largest cut-off of a score or of another quantity; shares and probabilities have 0 to 1."""
     if name in QUANTITIES and QUANTITIES[name].high == 1:
         return 0.0, 1.0
-    most = largest_of_scores if name in COLUMNS else LARGEST_CUTOFF
+    most = largest_of_scores if name in COLUMNS else LARGEST_CUTOFF if name in QUANTITIES else LARGEST_OF_COLUMNS
     return -most, most
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from .._os_errors import reason_of
 from .replace import replacing
 from .row import (
     ADDED_COLUMNS,
@@ -136,6 +137,11 @@ class Metadata:
     def has_motion(self) -> bool:
         """Whether the rows have motion scores."""
         return self.signals is None or "motion" in self.signals
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether the rows have camera labels."""
+        return self.signals is None or "camera" in self.signals
 
     def schema(self) -> pa.Schema:
         """`SCHEMA` with this metadata."""
@@ -443,6 +449,6 @@ def _reading(path: Path) -> Iterator[None]:
     except TableError:
         raise
     except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror or error}") from error
+        raise TableError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
         raise TableError(f"{path} is not a table of scores: {error}") from error

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .answers import Answers
+
 _PACKAGE = __package__.rpartition(".")[0]
 _ROOT = Path(__file__).parents[_PACKAGE.count(".") + 2]
 
@@ -25,11 +27,11 @@ def start_worker(module: str) -> subprocess.Popen[bytes]:
     )
 
 
-def end_worker(process: subprocess.Popen[bytes]) -> None:
+def end_worker(process: subprocess.Popen[bytes], answers: Answers) -> None:
     """End a worker at once, and wait until it has ended."""
     process.kill()
     process.wait()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    answers.close()
