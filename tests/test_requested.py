@@ -152,6 +152,13 @@ from export.random_weights import CAMERA_LABELS
         ("a slow, smooth pan left", ("pan_left",)),
         ("The camera quickly, almost violently, zooms in", ("zoom_in",)),
         ("The camera rotates clockwise around the statue", ("roll_right",)),
+        ("A man shoots video, panning left", ()),
+        ("a woman watches footage and zooms in", ()),
+        ("a girl filming video pans left", ()),
+        ("a continuous shot, panning left", ("pan_left",)),
+        ("in this shot the camera pans left", ("pan_left",)),
+        ("The camera pushes into the room", ("dolly_in",)),
+        ("No one is there, zoom in", ("zoom_in",)),
         ("The camera moves to the right and up", ("pedestal_up", "truck_right")),
     ],
 )

@@ -7,6 +7,7 @@ from enum import Enum
 
 from .words import (
     ABSOLUTE,
+    ADJECTIVES,
     ARTICLES,
     AUXILIARIES,
     CAMERA,
@@ -248,6 +249,7 @@ def _is_subject(words: Sequence[str], place: int) -> bool:
         and PRONOUNS.isdisjoint(before)
         and "with" not in before[1:]
         and sum(word in ARTICLES for word in before) <= 1
+        and not any(word.endswith("s") and not word.endswith(ADJECTIVES) and word not in NEUTRAL for word in before)
     )
 
 

@@ -11,7 +11,12 @@ def _words(text: str) -> frozenset[str]:
 _AFTER_RIGHT = r"(?!\s+(?:after|before|behind|now|away|there|here|next|in front)\b)"
 _LEFT = r"left|from (?:the )?right to (?:the )?left"
 _RIGHT = rf"right{_AFTER_RIGHT}|from (?:the )?left to (?:the )?right"
-_UP, _DOWN, _IN, _OUT = "up(?:wards?)?", "down(?:wards?)?", "in(?:wards?)?|forwards?", "out(?:wards?)?|back(?:wards?)?"
+_UP, _DOWN, _IN, _OUT = (
+    "up(?:wards?)?",
+    "down(?:wards?)?",
+    "in(?:to|wards?)?|forwards?",
+    "out(?:wards?)?|back(?:wards?)?",
+)
 _FILLERS = (
     r"(?:[\s-]+(?:\w+ly(?:\s+and(?=\s+\w+ly\b))?|to|the|towards?|a|bit|camera|shot|view|all|way|back|around|straight"
     r"|\d+(?:°| degrees)))*[\s-]+"
@@ -119,10 +124,10 @@ CLAUSE_OF_PHRASE = r",|\b(?:but|then|while|except|besides|as|when|until)\b"
 """What ends a denial before a phrase."""
 CAMERA = _words("camera shot view viewpoint perspective lens footage frame video scene we")
 """What stands for the camera as the subject of a verb."""
-OWNERS = frozenset(
-    ("his", "her", "their", "my", "your", "with a", "holds a", "holding a", "security", "surveillance", "toy")
-)
-"""What stands before a camera that is in the picture."""
+OWNERS = _words(
+    "his her their my your security surveillance toy filming shooting recording holding watching taking adjusting"
+) | {"with a", "holds a", "holding a"}
+"""What stands before a camera or footage of somebody in the picture."""
 ABSOLUTE = frozenset((("with", "the"), ("with",)))
 """What makes a camera the subject of a participle: `with the camera panning left`."""
 ARTICLES = frozenset(("a", "an", "the", "one"))
@@ -152,6 +157,8 @@ PREPOSITIONS = _words("at into to on onto toward towards behind of for from thro
 PRONOUNS = _words("he she they it i you someone somebody people who that which where whose")
 JOINTS = _words(", and & then while whilst as when until before after but or nor once followed except besides")
 """What begins a clause."""
+ADJECTIVES = ("ous", "ss", "this")
+"""Endings of words in s before a camera that are no verbs of somebody else: `a continuous shot`."""
 RESETS = frozenset(("but", "then", "except", "besides", "while", "whilst"))
 """Of these, those after which a denial has ended."""
 REPLACED = (
