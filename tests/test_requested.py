@@ -159,6 +159,13 @@ from export.random_weights import CAMERA_LABELS
         ("in this shot the camera pans left", ("pan_left",)),
         ("The camera pushes into the room", ("dolly_in",)),
         ("No one is there, zoom in", ("zoom_in",)),
+        ("a medium shot that slowly zooms in on a cake", ("zoom_in",)),
+        ("a shot that a man zooms in", ()),
+        ("drone footage, the camera flies forward over a canyon", ("dolly_in",)),
+        ("a bird flies forward", ()),
+        ("First-person view, moving forward through a tunnel", ("dolly_in",)),
+        ("[Truck left, Pan right] A car", ("truck_left", "pan_right")),
+        ("The scene opens with the camera panning right across a desert", ("pan_right",)),
         ("The camera moves to the right and up", ("pedestal_up", "truck_right")),
     ],
 )

@@ -218,6 +218,8 @@ def _subject_before(core: Sequence[str], move: _Move, carried: _Subject) -> _Sub
     if place is None:
         return _Subject.OTHER
     after = core[place + 1 :]
+    if after[:1] in (["that"], ["which"]):
+        after = after[1:]  # a shot that zooms in
     if all(word in AUXILIARIES or word in NEUTRAL or word.endswith("ly") for word in after):
         # The camera is the subject, or it is said what it does meanwhile: with the camera panning left.
         meanwhile = move.is_participle and tuple(core[max(0, place - 2) : place]) in ABSOLUTE

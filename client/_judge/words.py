@@ -71,7 +71,7 @@ VERBS = (
     Verb(r"truck(?:s|ing|ed)?", "truck", _sides("truck"), is_thing=True, is_vehicle=True),
     Verb(r"(?:pedestal|crane|boom)(?:s|d|ing|ed)?|craning", None, _HEIGHTS, is_thing=True),
     Verb(
-        r"mov(?:es?|ing|ed)|slid(?:es?|ing)|glid(?:es?|ing|ed)|travel(?:s|l?ing|l?ed)?|drift(?:s|ing|ed)?",
+        r"mov(?:es?|ing|ed)|slid(?:es?|ing)|glid(?:es?|ing|ed)|travel(?:s|l?ing|l?ed)?|drift(?:s|ing|ed)?|fl(?:y|ies|ying)",
         None,
         {**_sides("truck"), **_HEIGHTS, "forwards?": "dolly_in", "back(?:wards?)?": "dolly_out"},
         is_cameras_alone=True,
