@@ -80,7 +80,8 @@ class LogLimit:
 
     def _left_out_line(self) -> list[str]:
         count, self._left_out = self._left_out, 0
-        return [f"server: {count} lines of tritonserver are left out, it wrote too many\n"] if count else []
+        lines = "1 line of tritonserver is" if count == 1 else f"{count} lines of tritonserver are"
+        return [f"server: {lines} left out, it wrote too many\n"] if count else []
 
     def _ended(self, now: float) -> list[str]:
         """Summaries of windows that have ended."""

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -28,6 +30,7 @@ from client._commands.annotate import main
 from client._learn import figures
 from client._learn.answers import Part, read_answers
 from client._tables.table import read_metadata
+from export.random_weights import CAMERA_LABELS
 from fixtures.browser import Browser
 from fixtures.score_tables import write_scores
 from fixtures.synthetic import encode
@@ -223,6 +226,53 @@ def test_the_pool_is_what_was_answered_and_a_random_sample_of_the_rest(table: Pa
     assert np.allclose(everything.features.std(axis=0), 1, atol=1e-3)
     shown = zip(everything.parts, everything.segments, strict=True)
     assert {part[0] for part, segment in shown if segment is not None} == {"a.mp4", "b.mp4"}
+
+
+def test_the_order_sees_scores_measures_and_labels_alike(tmp_path: Path) -> None:
+    """Not how long or large a video is; and many labels do not count for more than three scores."""
+    generator = np.random.default_rng(3)
+    scores = [(float(a), float(b), float(c)) for a, b, c in generator.uniform(0, 3, (50, 3))]
+    shown: list[list[tuple[float, float, list[str]]]] = [
+        [(0.0, 2.0, [label for label in CAMERA_LABELS if generator.random() < 0.3])] for _ in scores
+    ]
+    measures: list[dict[str, float | None]] = [
+        {"sharpness": float(value), "brightness": float(value) ** 2} for value in generator.uniform(1, 9, 50)
+    ]
+    plain = write_scores(tmp_path / "s.parquet", scores, clips=shown)
+    content = parquet.read_table(plain)
+    for name in ("duration_seconds", "frames", "width"):
+        place = content.schema.get_field_index(name)
+        values = pa.array(generator.integers(1, 1000, 50)).cast(content.schema.field(name).type)
+        content = content.set_column(place, content.schema.field(name), values)
+    parquet.write_table(content, plain)
+    found = pool_of(plain, read_metadata(plain), (), 50, 0).features
+    assert found.shape == (50, 3 + len(CAMERA_LABELS))
+    assert np.allclose(found.std(axis=0)[:3], 1, atol=1e-3)
+    assert (found[:, 3:] ** 2).sum() == pytest.approx((found[:, :3] ** 2).sum(), rel=1e-3)
+    measured = write_scores(tmp_path / "m.parquet", scores, clips=shown, measures=measures)
+    found = pool_of(measured, read_metadata(measured), (), 50, 0).features
+    assert found.shape == (50, 3 + 2 + len(CAMERA_LABELS))
+    sums = [(part**2).sum() for part in (found[:, :3], found[:, 3:5], found[:, 5:])]
+    assert sums == pytest.approx([sums[0]] * 3, rel=1e-3)
+
+
+@pytest.mark.heavy
+def test_the_order_teaches_more_than_chance_where_a_table_has_no_measures(tmp_path: Path) -> None:
+    better = []
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        scores = [(float(a), float(b), float(c)) for a, b, c in generator.uniform(0, 3, (300, 3))]
+        labels = [str(CAMERA_LABELS[index]) for index in generator.integers(0, len(CAMERA_LABELS), 300)]
+        table = write_scores(tmp_path / f"{seed}.parquet", scores, clips=[[(0.0, 2.0, [label])] for label in labels])
+        pool = pool_of(table, read_metadata(table), (), 300, seed)
+        good = [bool(scores[int(part[0][7:14])][0] + scores[int(part[0][7:14])][1] > 4) for part in pool.parts]
+        rows = [{"features": [float(value) for value in features]} for features in pool.features]
+        accuracy = []
+        for answered in (None, [[row, good[row]] for row in range(40)]):
+            found = node("ask", rows=rows, good=good, count=40 if answered is None else 0, answered=answered)
+            accuracy.append(float(((np.array(found["said"]) > 0.5) == np.array(good)).mean()))
+        better.append(accuracy[0] - accuracy[1])
+    assert np.mean(better) > 0.01
 
 
 @pytest.mark.heavy

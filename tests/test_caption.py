@@ -309,7 +309,7 @@ def test_a_budget_of_tokens_holds_for_all_runs(tmp_path: Path, capfd: pytest.Cap
         assert command.main(arguments(server, tmp_path, 20, *budget)) == 1
         assert server.count() == 5
         err = capfd.readouterr().err
-        assert "stopped: 50 tokens were used, --max-cost-tokens is 50\n" in err
+        assert "stopped: 50 tokens used, --max-cost-tokens is 50\n" in err
         assert "5 of 20 videos, 0 failed; 50 tokens; raise --max-cost-tokens to go on\n" in err
         assert command.main(arguments(server, tmp_path, 20, *budget)) == 1
         assert server.count() == 5

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_black_and_frozen_videos_that_score_as_moving_stop_nothing(
     assert command.main(["calibrate", str(scores), "--recall", "0.95", "--format", "table"]) == 0
     sentence = "40 black and 20 frozen videos have scores of videos that move; they count as standing still"
     assert sentence in capsys.readouterr().out
+
+
+def test_the_halves_depend_neither_on_the_folder_nor_on_the_order() -> None:
+    some = examples(drawn(600))
+    found = calibrate(some, 0.95)
+    assert 240 < found.chosen_on.videos < 360
+    for folder in ("/data/set/", "https://host/a/", "0/"):
+        moved = replace(some, videos=tuple(folder + name for name in some.videos))
+        assert calibrate(moved, 0.95) == found
+    order = np.random.default_rng(1).permutation(600)
+    turned = Examples(tuple(some.videos[index] for index in order), some.measures[order], some.moving[order])
+    assert calibrate(turned, 0.95) == found
+    # Videos of one name in folders of their own are in both halves, parts of one video in the same.
+    apart = replace(some, videos=tuple(f"/data/{name}/video.mp4" for name in some.videos))
+    assert 240 < calibrate(apart, 0.95).chosen_on.videos < 360
+    with pytest.raises(FirstPassError, match="one half of the videos has 0"):
+        calibrate(replace(some, videos=("/data/video.mp4",) * 600), 0.95)
 
 
 @pytest.mark.parametrize("video", ["https://a.example/v.mp4", "shards/0.tar/v.mp4"])

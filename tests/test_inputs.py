@@ -122,7 +122,7 @@ def test_arguments_of_which_nothing_is_there_are_an_error_at_once(
     names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    others = ", nor any of the 1 other names" if len(names) > 1 else ""
+    others = ", nor the other name" if len(names) > 1 else ""
     with pytest.raises(InputError) as raised:
         refuse_missing(names)
     assert str(raised.value) == f"{names[0]}: there is no such file or folder{others}"

@@ -21,7 +21,6 @@ from client._judge.judgement import Failed, compare, judge
 from client._judge.measure_flow import is_dynamic
 from client._judge.observed import match, read_observed
 from client._judge.prompts import Prompt, read_prompts
-from client._judge.requested import MOVES, moves_in
 from client._judge.statistics import mean, sign_test, wilson
 from export.random_weights import CAMERA_LABELS
 from fixtures.browser import Browser
@@ -32,70 +31,6 @@ from tests.stub_server import Answer, StubConnection, answer_everything
 
 Clips = list[tuple[float, float, list[str]]]
 FAST, STILL = (1.5, 1.0, 0.2), (0.1, 0.1, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "moves"),
-    [
-        ("A beach at dawn, pan left", ("pan_left",)),
-        ("The camera pans slowly to the right over a city", ("pan_right",)),
-        ("The camera pans across a city", ("pan",)),
-        ("a dog, zoom in", ("zoom_in",)),
-        ("slowly zooming out of a clock, handheld", ("zoom_out", "shake")),
-        ("the camera tilts up, then zooms in on the face", ("tilt_up", "zoom_in")),
-        ("dolly in on a door", ("dolly_in",)),
-        ("the camera pulls back from the table", ("dolly_out",)),
-        ("camera trucks to the left", ("truck_left",)),
-        ("crane up over the roofs", ("pedestal_up",)),
-        ("the camera rolls clockwise", ("roll_right",)),
-        ("the camera rolls counterclockwise", ("roll_left",)),
-        ("the camera orbits the statue", ("arc",)),
-        ("orbiting left around the statue", ("arc_left",)),
-        ("static shot of a lake", ("static",)),
-        ("the camera stays fixed on a lake", ("static",)),
-        ("a tracking shot of a car", ("track",)),
-        ("a boat, with an intense shaking effect", ("shake",)),
-        ("a frying pan on the left side of a stove", ()),
-        ("a man zooms with his bike through a static crowd", ()),
-        ("a dog turns left", ()),
-        ("rolling stones", ()),
-        ("the camera tilts downwards", ("tilt_down",)),
-        ("the camera tilts down", ("tilt_down",)),
-        ("the camera pans from left to right", ("pan_right",)),
-        ("The camera slowly pans from the right to the left.", ("pan_left",)),
-        ("the camera moves from left to right", ("truck_right",)),
-        ("the camera moves slowly to the left", ("truck_left",)),
-        ("the camera glides forward over a lake", ("dolly_in",)),
-        ("the camera moves backwards", ("dolly_out",)),
-        ("camera moving up along a tower", ("pedestal_up",)),
-        ("a lake, the camera does not move", ("static",)),
-        ("a lake, the camera doesn\u2019t move", ("static",)),
-        ("a lake, no camera movement", ("static",)),
-        ("fixed tripod shot of a street", ("static",)),
-        ("a street without any camera motion", ("static",)),
-        ("she zooms in on the map", ()),
-        ("A man zooms in on the map. A dog sleeps.", ()),
-        ("a woman zooming in on her phone", ()),
-        ("tourists zoom in on a bird", ()),
-        ("he wants to zoom in", ()),
-        ("the camera is static while she zooms in on the map", ("static",)),
-        ("static camera, as the man slowly zooms in", ("static",)),
-        ("a man with a camera zooms in", ()),
-        ("a car moves to the left", ()),
-        ("a man pushes in the chair", ()),
-        ("the camera follows people and pans left", ("track", "pan_left")),
-        ("the camera starts to zoom in", ("zoom_in",)),
-        ("aerial shot of the city panning left", ("pan_left",)),
-        ("a dog runs. Slow zoom in.", ("zoom_in",)),
-        ("a quick pan right over the roofs, then tilt up", ("pan_right", "tilt_up")),
-    ],
-)
-def test_moves_in_words(prompt: str, moves: tuple[str, ...]) -> None:
-    assert set(moves_in(prompt)) == set(moves)
-
-
-def test_moves_are_labels_of_the_classifier() -> None:
-    assert {label for labels in MOVES.values() for label in labels} <= set(CAMERA_LABELS)
 
 
 def write_prompts(path: Path, text: str) -> Path:
@@ -109,8 +44,15 @@ def test_prompts(tmp_path: Path) -> None:
         Prompt("a, zoom in", ("pan", "static"), "nature", None),
         Prompt("b zoom in", (), "all", None),
     ]
-    path = write_prompts(tmp_path / "q.csv", "video,prompt\n1.mp4,b zoom in\n")
-    assert read_prompts(path) == [Prompt("b zoom in", ("zoom_in",), "all", "1.mp4")]
+    path = write_prompts(tmp_path / "q.csv", 'video,prompt\n1.mp4,"b, zoom in"\n')
+    assert read_prompts(path) == [Prompt("b, zoom in", ("zoom_in",), "all", "1.mp4")]
+
+
+def test_another_column_can_name_the_moves(tmp_path: Path) -> None:
+    path = write_prompts(tmp_path / "p.csv", 'prompt,move,camera\n"a, zoom in",pan,tilt_up;roll\nb,pan,\n')
+    assert [prompt.moves for prompt in read_prompts(path, "camera")] == [("tilt_up", "roll"), ()]
+    with pytest.raises(JudgeError, match="has no column 'moves', only 'prompt', 'move', 'camera'"):
+        read_prompts(path, "moves")
 
 
 @pytest.mark.parametrize(
@@ -389,6 +331,28 @@ def test_the_command_writes_page_and_json(table: Path, tmp_path: Path, capsys: p
     assert "1 prompt has no video: &lt;script&gt;x&lt;/script&gt;" in output.read_text()
 
 
+def test_prompts_that_ask_for_nothing_certain_are_counted(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = write_prompts(
+        tmp_path / "p.csv",
+        'prompt,camera,video\n"pan left, a dog",,one-0.mp4\na man zooms in,,second.mp4\n'
+        '"a cat, static shot",zoom,three.mp4\n',
+    )
+    output, content = tmp_path / "judge.html", tmp_path / "judge.json"
+    command = [str(prompts), str(table), "--output", str(output), "--json", str(content)]
+    for more, moves, count in (((), ["pan_left", "static", "all"], 1), (("--moves", "camera"), ["zoom", "all"], 2)):
+        assert main([*command, *more]) == 0
+        (generator,) = json.loads(content.read_text())["generators"]
+        assert [each["move"] for each in generator["adherence"]] == moves
+        assert (generator["prompts"], generator["no_move_asked"]) == (3, count)
+        counts = "1 prompt asks" if count == 1 else "2 prompts ask"
+        assert f"<p>{counts} for no camera move, or for none for certain" in output.read_text()
+        assert re.search(rf"^  no move asked +{count} prompts?$", capsys.readouterr().out, re.MULTILINE)
+    assert main([*command, "--moves", "absent"]) == 1
+    assert "has no column 'absent', only 'prompt', 'camera', 'video'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
@@ -484,6 +448,47 @@ def test_files_that_changed_are_scored_again_and_those_that_are_gone_left_out(
     assert sorted(Path(row["video"]).name for row in rows) == ["one.mp4", "two-2.mp4", "two.mp4"]
 
 
+def test_a_table_of_files_that_have_changed_is_refused(
+    folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_everything(monkeypatch)
+    assert main(judged) == 0
+    (table,) = folder.parent.glob("ours-*.scores.parquet")
+    of_table = [judged[0], str(table), *judged[2:]]
+    assert main(of_table) == 0
+    status = (folder / "two.mp4").stat()
+    (folder / "two.mp4").write_text("new")  # as long as before, and older than the table
+    os.utime(folder / "two.mp4", ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    capsys.readouterr()
+    assert main(of_table) == 1
+    what = f"1 file of {table} has changed since the scores were made, such as {folder / 'two.mp4'}"
+    assert capsys.readouterr().err == f"video-motion judge: {what}: name the folder, which scores what has changed\n"
+    assert main(judged) == 0  # scores it again
+    assert main(of_table) == 0
+    (folder / "two.mp4").unlink()  # what is gone cannot be compared
+    assert main(of_table) == 0
+
+
+def test_files_that_are_newer_than_a_table_are_named(
+    folder: Path, judged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table of another run does not know which files it is of."""
+    table = write_scores(folder.parent / "s.parquet", [FAST, FAST], videos=["ours/one.mp4", "ours/two.mp4"])
+    command = [judged[0], str(table), *judged[2:]]
+    now = table.stat().st_mtime_ns
+    for name in ("one", "two"):
+        os.utime(folder / f"{name}.mp4", ns=(now, now - 10**9))
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+    os.utime(folder / "one.mp4", ns=(now, now + 10**9))
+    assert main(command) == 0
+    note = "1 file is newer than the table, such as ours/one.mp4: its scores may be those of another video"
+    assert f"NOTE: {table}: {note}" in capsys.readouterr().err
+    (generator,) = json.loads((folder.parent / "j.json").read_text())["generators"]
+    assert [text.startswith(note) for text in generator["notes"]] == [True]
+    assert note in (folder.parent / "j.html").read_text()
+
+
 def test_folders_of_the_same_name_have_tables_of_their_own(
     folder: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -533,3 +538,24 @@ def test_the_page_in_a_browser(window: Browser, table: Path, tmp_path: Path) -> 
         assert window.run("return document.querySelectorAll('.confusion tr').length") == 4
         assert window.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert window.errors() == []
+
+
+@pytest.mark.heavy
+def test_a_wide_confusion_matrix_scrolls_in_its_box(window: Browser, tmp_path: Path) -> None:
+    moves = [label for label in CAMERA_LABELS if label not in ("pov", "undefined")]
+    names = [f"{move}.mp4" for move in moves]
+    table = write_scores(
+        tmp_path / "s.parquet", [FAST] * len(moves), videos=names, clips=[clips([move]) for move in moves]
+    )
+    file = write_prompts(tmp_path / "p.csv", "prompt,move\n" + "".join(f"{move},{move}\n" for move in moves))
+    output = tmp_path / "judge.html"
+    assert main([str(file), str(table), "--output", str(output)]) == 0
+    box = "const box = document.querySelector('.confusion').parentElement;"
+    side = "return document.querySelectorAll('.confusion tr')[3].firstChild.getBoundingClientRect().left"
+    for width, is_wider in ((500, True), (1280, False)):
+        window.open(output, width=width)
+        assert window.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert window.run(f"{box} return box.scrollWidth > box.clientWidth") is is_wider
+        before = window.run(side)
+        assert window.run(f"{box} box.scrollLeft = 150; return box.scrollLeft > 0") is is_wider
+        assert window.run(side) == pytest.approx(before, abs=1)  # the names of the rows stay

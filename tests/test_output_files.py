@@ -28,6 +28,12 @@ def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("learn", "scores.parquet", *LEARN), "other.json", "learned filter"),
         (("first-pass", "calibrate", "scores.parquet", "--output"), "other.json", "file of thresholds"),
         (("annotate", "scores.parquet", "--output", "a.csv", "--page"), "other.html", "page"),
+        (("search", "scores.parquet", "a dog", "--html"), "other.html", "page"),
+        (("evaluate", "scores.parquet", "--picture"), "other.png", ".png picture"),
+        (("evaluate", "scores.parquet", "--picture"), "other.svg", ".svg picture"),
+        (("judge", "p.csv", "scores.parquet", "--output"), "other.html", "page"),
+        (("judge", "p.csv", "scores.parquet", "--output", "j.html", "--json"), "other.json", "judgement"),
+        (("watch", "a.mp4", "--output"), "other.mp4", "mp4 video"),
     ],
 )
 @pytest.mark.parametrize("journal", [False, True])

@@ -14,7 +14,9 @@ from .._learn.features import feature_names, features_of
 from .._report.previews import Segment, segment_of
 from .._tables.columns import is_failed, scores_of
 from .._tables.found import place_of
-from .._tables.table import Metadata, read_batches
+from .._tables.presets import COLUMNS
+from .._tables.row import INFO_COLUMNS
+from .._tables.table import Metadata, read_batches, table_schema
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,11 @@ class Pool:
     segments: list[Segment | None]
     """What to show of each; None if the file was not found."""
     features: NDArray[np.float32]
-    """(rows, features) with mean 0 and standard deviation 1 in the pool; 0 where a row has no value."""
+    """(rows, features) with mean 0 in the pool; 0 where a row has no value.
+
+    They are the scores, the measures if the table has any, and the camera labels. The squares of each of these groups
+    have the same sum, so that three scores count as much as twenty labels. How long or large a video is does not count.
+    """
     not_sampled: int
     """Scored rows that are not in the pool."""
 
@@ -34,12 +40,14 @@ class Pool:
 def pool_of(table: Path, metadata: Metadata, answered: Collection[Part], count: int, seed: int) -> Pool:
     """At most `count` rows that were not answered, each equally probable, and all that were. Raises `TableError`."""
     random = np.random.default_rng(seed)
-    names = feature_names(metadata.schema(), metadata)
+    schema = table_schema(table, metadata)
+    names = [name for name in feature_names(schema, metadata) if name not in INFO_COLUMNS]
+    columns = list(dict.fromkeys([*metadata.schema().names, *(name for name in names if name in schema.names)]))
     known: list[_Row] = []
     sample: list[_Row] = []
     seen: set[Part] = set()
     others = 0
-    for batch in read_batches(table, metadata, signals=False):
+    for batch in read_batches(table, metadata, columns=columns):
         parts = parts_of(batch)
         failed = is_failed(batch, scores_of(batch))
         features = features_of(batch, metadata, names)
@@ -66,7 +74,10 @@ def pool_of(table: Path, metadata: Metadata, answered: Collection[Part], count: 
     return Pool(
         [row.part for row in rows],
         [segment_of(row.content, places[row.part[0]]) for row in rows],
-        _standardized(np.array([row.features for row in rows], np.float32).reshape(len(rows), len(names))),
+        _standardized(
+            np.array([row.features for row in rows], np.float32).reshape(len(rows), len(names)),
+            _groups(names, metadata),
+        ),
         others - len(sample),
     )
 
@@ -78,7 +89,15 @@ class _Row:
     features: NDArray[np.float32]
 
 
-def _standardized(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def _groups(names: list[str], metadata: Metadata) -> NDArray[np.int64]:
+    """(features,) which group each feature is of: 0 scores, 1 measures, 2 labels, which come last."""
+    first_label = len(names) - len(metadata.labels)
+    scores = tuple(COLUMNS.values())
+    return np.array([2 if index >= first_label else int(name not in scores) for index, name in enumerate(names)])
+
+
+def _standardized(features: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(rows, used) with a standard deviation of 1 for the scores, and as much for each other group together."""
     if not len(features):
         return features
     known = ~np.isnan(features)
@@ -87,4 +106,6 @@ def _standardized(features: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = np.where(known, features - means, 0)
     spread = np.sqrt((centred**2).sum(axis=0) / counts)
     used = spread > 1e-6
-    return (centred[:, used] / spread[used]).astype(np.float32)
+    sizes = np.bincount(groups[used], minlength=3)
+    weights = np.sqrt(len(COLUMNS) / np.maximum(sizes, 1))[groups[used]]
+    return (centred[:, used] / spread[used] * weights).astype(np.float32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from .._counted import counted
 from .api import Answer, NoCaption
 from .errors import Stopped, Unanswered
 from .journal import CaptionJournal
@@ -65,7 +66,7 @@ class CaptionRun:
         source = iter(rows)
         while not self._ending:
             if self._limits.max_tokens is not None and self._tokens >= self._limits.max_tokens:
-                self._end(f"{self._tokens:,} tokens were used, --max-cost-tokens is {self._limits.max_tokens:,}")
+                self._end(f"{counted(self._tokens, 'token')} used, --max-cost-tokens is {self._limits.max_tokens:,}")
                 self.reached_limit = True
                 return
             row = next(source, None)

@@ -77,7 +77,10 @@ def _ask(options: argparse.Namespace, program: str) -> int:
             few = f"there will be {most} answers at most, and `{sibling(program, 'learn')}` needs {LEAST_ANSWERS}"
             print(f"NOTE: {few}", file=sys.stderr)
         if without:
-            print(f"{without} of {asked} videos have no preview: not found or not decoded", file=sys.stderr)
+            have = "has" if without == 1 else "have"
+            print(
+                f"{without} of {counted(asked, 'video')} {have} no preview: not found or not decoded", file=sys.stderr
+            )
         if options.page:
             with replacing(options.page) as partial:
                 partial.write_text(page, "utf-8")
@@ -126,8 +129,8 @@ def _serve(page: str, store: Store, options: argparse.Namespace) -> int:
     if server.problem:
         print(server.problem, file=sys.stderr)
         return 1
-    answered = store.path.exists() and len(Store(store.path, store.annotator, ()).answered())
-    print(f"{store.path}: {answered or 0} answers of {store.annotator}")
+    answered = len(Store(store.path, store.annotator, ()).answered()) if store.path.exists() else 0
+    print(f"{store.path}: {counted(answered, 'answer')} of {store.annotator}")
     return 0
 
 

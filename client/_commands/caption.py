@@ -27,7 +27,7 @@ from .._runs.progress import ProgressBar
 from .._tables.here import table_here
 from .._tables.row import PART_COLUMNS, PHRASE_COLUMNS
 from .._tables.table import Metadata, TableError, read_metadata
-from .output_paths import trouble_with_outputs
+from .output_files import trouble_with_outputs
 from .parser import command_parser
 from .path_arguments import identity, local_path, path_or_url
 
@@ -124,7 +124,9 @@ def _run(
         resume = "; raise --max-cost-tokens to go on" if run.reached_limit else f"; {RESUME}"
         videos = f"{count:,} of {counted(len(set(map(key_of, rows()))), 'video')}"
     retry = " (retry them with --retry-failed)" if failures and not resume else ""
-    print(f"{options.output}: {videos}, {failures:,} failed{retry}; {tokens:,} tokens{resume}", file=sys.stderr)
+    print(
+        f"{options.output}: {videos}, {failures:,} failed{retry}; {counted(tokens, 'token')}{resume}", file=sys.stderr
+    )
     return interruption.status or (1 if run.stopped or failures else 0)
 
 

@@ -23,7 +23,7 @@ from .._search.frames import check_frames
 from .._search.query import check_encoder
 from .._tables.table import TableError, read_metadata
 from ..errors import ClientError
-from .output_paths import trouble_with_outputs
+from .output_files import check_output, is_picture, trouble_with_outputs
 from .parser import command_parser
 from .path_arguments import local_path
 from .server_arguments import add_server_arguments, client_from
@@ -101,8 +101,8 @@ def _evaluate(client: Client, options: argparse.Namespace, captions: list[str], 
         found = fit_set(rows, columns, client.embed_text, in_flight=options.in_flight)
         if not len(next(iter(found.scores.values()))):
             raise EvaluationError(
-                f"no row of {path} counts: {found.without_embeddings:,} of {found.rows:,} have no embeddings, "
-                f"{found.without_captions:,} others lack a caption ({', '.join(columns)})"
+                f"no row of {path} counts: of {found.rows:,}, {found.without_embeddings:,} without embeddings, "
+                f"{found.without_captions:,} more without a caption ({', '.join(columns)})"
             )
         fits.append(found)
     names = [str(path) for path in options.tables]
@@ -227,6 +227,8 @@ def _captions(parser: argparse.ArgumentParser, options: argparse.Namespace) -> l
     }
     if trouble := trouble_with_outputs({"--picture": options.picture}, inputs):
         parser.error(trouble)
+    if options.picture:
+        check_output(parser, "--picture", options.picture, f"{options.picture.suffix} picture", is_picture)
     return captions
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._learn.errors import LearnError
 from .._learn.selection import REASONS, Selection
 from .._optional import missing
@@ -176,7 +177,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion filter
         counts.one_per = options.one_per or counts.one_per
         print(table(counts))
         if shards:
-            print(f"wrote {shards.written:,} shards into {options.kept_shards}")
+            print(f"wrote {counted(shards.written, 'shard')} into {options.kept_shards}")
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from .._counted import counted
@@ -17,7 +18,8 @@ from .._judge.judgement import Judgement, compare, judge
 from .._judge.notes import notes_about, notes_between
 from .._judge.observed import Observed, Scored, match, read_observed
 from .._judge.page import NOT_TOLD, page
-from .._judge.prompts import Prompt, read_prompts
+from .._judge.prompts import MOVE, Prompt, read_prompts
+from .._judge.stale import stale
 from .._judge.statistics import Interval
 from .._runs.interruption import RESUME
 from .._runs.table_run import Again, run_table
@@ -25,11 +27,10 @@ from .._sdk.client import Client
 from .._tables.journal import JournalError
 from .._tables.output import OutputError
 from .._tables.replace import replacing
-from .._tables.table import FORMATS
+from .._tables.table import FORMATS, TableError
 from ..errors import ClientError
 from .encryption import add_encryption_arguments, tls_from
-from .output_files import check_output, is_page
-from .output_paths import trouble_with_outputs
+from .output_files import check_output, is_json_with, is_page, trouble_with_outputs
 from .parser import INTERRUPTED, command_parser
 from .path_arguments import local_path
 from .program import sibling
@@ -40,10 +41,11 @@ NAMED = 10
 """Of the prompts or videos without something, so many are named on standard error."""
 NOTES = (
     "PROMPTS is a CSV file with a column prompt, and perhaps move (camera moves with ; between them), category, and "
-    "video (the file's name). Without move, the moves are found in the prompt's words; without video, a file is named "
-    "by its prompt, or the prompt, a hyphen and a number.",
+    "video (the file's name). Without move, the moves are found in the prompt's words, if they are certain; without "
+    "video, a file is named by its prompt, or the prompt, a hyphen and a number.",
     "VIDEOS is a folder, which is scored first into a table beside the page, or a table of scores. Give two to compare "
-    "generators on the same prompts. In later runs, files that are new or have changed are scored.",
+    "generators on the same prompts. In later runs, files that are new or have changed are scored; a table of files "
+    "that have changed is refused.",
     "A move is shown if any clip has its label; static, if every clip has it. Shares have Wilson's 95 % intervals.",
 )
 STATUSES = {0: "done", 1: "a file or the server cannot be used, a prompt has no video, or a video has no scores"}
@@ -65,6 +67,8 @@ class Generator:
     """For each prompt its videos."""
     failed: list[list[tuple[str, str]]]
     """For each prompt those without scores, and why."""
+    notes: list[str]
+    """What to know of its files."""
 
 
 def main(arguments: list[str] | None = None, program: str = "video-motion judge") -> int:
@@ -73,7 +77,7 @@ def main(arguments: list[str] | None = None, program: str = "video-motion judge"
     options = parser.parse_args(arguments)
     _check(parser, options)
     try:
-        prompts = read_prompts(options.prompts)
+        prompts = read_prompts(options.prompts, options.moves)
         generators = [_generator(parser, options, name, prompts) for name in options.videos]
         judgements = [_judge(each, prompts, with_flow=options.dynamic_degree) for each in generators]
         comparisons, notes = [], []
@@ -81,20 +85,20 @@ def main(arguments: list[str] | None = None, program: str = "video-motion judge"
             first, second = generators
             notes = notes_between(first.scored.metadata, second.scored.metadata)
             comparisons = compare(prompts, first.videos, second.videos, _labels_of_both(first, second))
-        with replacing(options.output) as partial:
-            partial.write_text(page(judgements, comparisons, "What was asked and what is shown", notes), "utf-8")
+        with replacing(options.output) as new:
+            new.write_text(page(judgements, comparisons, "What was asked and what is shown", notes), "utf-8")
         if options.json:
             content = {
                 "generators": [each.as_dict() for each in judgements],
                 "comparison": [asdict(each) for each in comparisons],
                 "notes": notes,
             }
-            with replacing(options.json) as partial:
-                partial.write_text(json.dumps(content, indent=2) + "\n")
+            with replacing(options.json) as new:
+                new.write_text(json.dumps(content, indent=2) + "\n")
     except Interrupted as error:
         print(f"{program}: {error}", file=sys.stderr)
         return INTERRUPTED
-    except (JudgeError, ClientError, InputError, OutputError, JournalError) as error:
+    except (JudgeError, ClientError, InputError, OutputError, JournalError, TableError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -116,7 +120,6 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("both generators are the same")
     if options.output.suffix != ".html":
         parser.error(f"--output {options.output} must end in .html")
-    check_output(parser, "--output", options.output, "page", is_page)
     if options.retry_failed and not any(path.is_dir() for path in options.videos):
         parser.error("--retry-failed is for a folder; a table is taken as it is")
     if not options.in_flight > 0:
@@ -125,6 +128,9 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     inputs = {"PROMPTS": options.prompts, **{f"VIDEOS {path}": path for path in options.videos}}
     if trouble := trouble_with_outputs(outputs, inputs):
         parser.error(trouble)
+    check_output(parser, "--output", options.output, "page", is_page)
+    if options.json:
+        check_output(parser, "--json", options.json, "judgement", partial(is_json_with, key="generators"))
 
 
 def _generator(
@@ -142,7 +148,22 @@ def _generator(
     if not any(videos):
         what = "no scored video" if any(failed) else "no video"
         raise JudgeError(f"{name} has {what} of any prompt: a file is named by its prompt, or in the column video")
-    return Generator(name, scored, videos, failed)
+    notes = [] if name.is_dir() else _check_files(name, scored, videos)
+    return Generator(name, scored, videos, failed, notes)
+
+
+def _check_files(table: Path, scored: Scored, videos: list[list[Observed]]) -> list[str]:
+    """Refuse a table of which files have changed; returns notes about those that may have."""
+    found = stale(table, scored.metadata, {video.video for each in videos for video in each})
+    if found.changed:
+        have = "has" if len(found.changed) == 1 else "have"
+        what = f"{counted(len(found.changed), 'file')} of {table} {have} changed since the scores were made"
+        raise JudgeError(f"{what}, such as {shown(found.changed[0])}: name the folder, which scores what has changed")
+    if found.newer:
+        are, scores = ("is", "its scores") if len(found.newer) == 1 else ("are", "their scores")
+        files = f"{counted(len(found.newer), 'file')} {are} newer than the table, such as {shown(found.newer[0])}"
+        return [f"{files}: {scores} may be those of another video; name the folder to have it scored as it is now"]
+    return []
 
 
 def _of_folder(parser: argparse.ArgumentParser, options: argparse.Namespace, name: Path) -> Scored:
@@ -173,7 +194,7 @@ def _judge(generator: Generator, prompts: list[Prompt], *, with_flow: bool) -> J
     judgement = judge(str(generator.name), prompts, videos, flow, failed=generator.failed, labels=metadata.labels)
     judgement.weights = metadata.weights
     judgement.parameters = metadata.parameters
-    judgement.notes = notes_about(metadata)
+    judgement.notes = [*notes_about(metadata), *generator.notes]
     return judgement
 
 
@@ -204,6 +225,8 @@ def _named(noun: str, what: str, names: list[str]) -> Iterator[str]:
 
 def _summary(judgement: Judgement) -> str:
     lines = [f"{judgement.name}: {counted(judgement.videos, 'video')} of {counted(judgement.prompts, 'prompt')}"]
+    if judgement.no_move_asked:
+        lines.append(f"  {'no move asked':14} {counted(judgement.no_move_asked, 'prompt'):>12}")
     for each in judgement.adherence:
         share = NOT_TOLD if each.share is None else _percent(each.share)
         lines.append(f"  {each.move:14} {counted(each.videos, 'video'):>12}  {share}")
@@ -232,6 +255,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=local_path,
         nargs="+",
         help=f"a folder of videos, or the table that `{sibling(program, 'score')} --output` wrote; at most two",
+    )
+    parser.add_argument(
+        "--moves",
+        metavar="COLUMN",
+        help=f"column of PROMPTS with the moves that are asked for (default: {MOVE}, if there)",
     )
     parser.add_argument("--output", required=True, type=local_path, metavar="FILE", help="the page: a .html file")
     parser.add_argument("--json", type=local_path, metavar="FILE", help="the same as JSON")

@@ -12,6 +12,7 @@ from typing import Any
 import xgboost
 
 from .. import __version__
+from .._counted import counted
 from .._learn.answers import LEAST_ANSWERS, agreed, read_answers
 from .._learn.collect import Examples, collect
 from .._learn.errors import LearnError
@@ -151,7 +152,8 @@ def _table(summary: dict[str, Any], held_out: dict[str, Figure]) -> str:
     answers = summary["answers"]
     missing = f", {summary['not_found']} about no scored row" if summary["not_found"] else ""
     missing += f", {summary['disputed']} without a majority" if summary["disputed"] else ""
-    lines = [f"{answers['yes']} answers of yes, {answers['no']} of no{missing}; {summary['trees']} trees", ""]
+    yes, trees = counted(answers["yes"], "answer"), counted(summary["trees"], "tree")
+    lines = [f"{yes} of yes, {answers['no']} of no{missing}; {trees}", ""]
     lines.append("on answers that it had not seen (95 % interval)")
     lines += [f"  {name.replace('_', ' '):22} {figure}" for name, figure in held_out.items()]
     lines += ["", "accuracy of"]

@@ -1,13 +1,14 @@
-"""Files that a command writes: which ones that are there already it may replace."""
+"""The files that a command is to write, checked before its work: whether they can be written, and what they replace."""
 
 import argparse
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .._tables.table import TableError, read_metadata
+from .path_arguments import identity
 
 _HEAD_BYTES = 65_536
 _JOURNAL = ".journal"
@@ -29,6 +30,26 @@ def check_output(
         parser.error(f"{option} {path}: cannot read what is there: {error.strerror or error}")
     if is_refused:
         parser.error(f"{option} {path} is there, and is no {kind}: name another file, or remove it")
+
+
+def trouble_with_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | str | None]) -> str | None:
+    """A sentence if one of the outputs cannot be written, or is also another file of the command; else None.
+
+    The keys are what the command line calls the files; None is a file that was not named. Inputs may be URLs.
+    """
+    names = {identity(path): name for name, path in inputs.items() if path is not None}
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            return f"{name} {path}: there is no folder {path.parent}"
+        if path.is_dir():
+            return f"{name} {path} is a folder"
+        if not os.access(path.parent, os.W_OK):
+            return f"{name} {path}: the folder {path.parent} cannot be written to"
+        if (other := names.setdefault(path.resolve(), name)) != name:
+            return f"{name} and {other} are the same file, {path}"
+    return None
 
 
 def check_folder(path: Path) -> None:
@@ -62,6 +83,19 @@ def is_list(path: Path) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and "video" in row
+
+
+def is_mp4(path: Path) -> bool:
+    """Whether a file is an mp4. Raises OSError."""
+    return _head(path)[4:8] == b"ftyp"
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture of the kind that its suffix names: .png, .svg or .pdf. Raises OSError."""
+    head = _head(path)
+    if path.suffix.lower() == ".svg":
+        return b"<svg" in head
+    return head.startswith(b"%PDF-" if path.suffix.lower() == ".pdf" else b"\x89PNG\r\n")
 
 
 def is_json_with(path: Path, key: str) -> bool:

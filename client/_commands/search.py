@@ -20,7 +20,7 @@ from .._tables.row import PART_COLUMNS
 from .._tables.rows_at import rows_at
 from .._tables.table import Metadata, TableError, read_metadata
 from ..errors import ClientError
-from .output_paths import trouble_with_outputs
+from .output_files import check_output, is_page, trouble_with_outputs
 from .parser import command_parser
 from .path_arguments import local_path, name_of, path_or_url
 from .program import sibling
@@ -94,7 +94,9 @@ def _search(client: Client, scores: Path, options: argparse.Namespace, metadata:
     else:
         query, (embedded,) = of_texts(client, {"the sentence": options.sentence})
         if embedded.tokens_cut:
-            print(f"NOTE: the encoder takes {embedded.tokens} tokens; {embedded.tokens_cut} were cut", file=sys.stderr)
+            were = "was" if embedded.tokens_cut == 1 else "were"
+            takes = f"the encoder takes {counted(embedded.tokens, 'token')}"
+            print(f"NOTE: {takes}; {embedded.tokens_cut} {were} cut", file=sys.stderr)
     batches = frame_rows(scores, metadata, query.shape[1])
     hits = best_hits(batches, query, options.top, by=options.by, labels=labels, label_queries=queries)
     rows = rows_at(scores, metadata, [hit.row for hit in hits], signals=False)
@@ -163,6 +165,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace, labels:
     outputs = {"--output": options.output, "--html": options.html}
     if trouble := trouble_with_outputs(outputs, {"the table": options.scores, "--like": options.like}):
         parser.error(trouble)
+    if options.html:
+        check_output(parser, "--html", options.html, "page", is_page)
     if options.output and options.output.exists():
         parser.error(f"--output {options.output} exists: choose another name, or delete it")
 

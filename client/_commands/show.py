@@ -4,6 +4,7 @@ import io
 import json
 import sys
 
+from .._counted import counted
 from .._first_pass.first_pass import FirstPass, SkippedVideo
 from .._first_pass.look import NO_LOOK
 from .._inputs.inputs import Inputs
@@ -76,7 +77,7 @@ def show_scores(
     for sentence in skipped.sentences():
         _say(sentence)
     if failed and videos > 1:
-        _say(f"{failed} of {videos} videos failed")
+        _say(f"{failed} of {counted(videos, 'video')} failed")
     return interruption.status or (1 if failed or skipped.trouble_count else 0)
 
 
@@ -101,7 +102,7 @@ def table(video: str, score: Score) -> str:
     share = info.decoded_share
     damaged = "" if share is None or share == 1 else f", damaged: {share:.0%} decodes"
     lines = [
-        f"{video}  {info.duration_seconds:.2f} s{header}, {info.frames} frames, "
+        f"{video}  {info.duration_seconds:.2f} s{header}, {counted(info.frames, 'frame')}, "
         f"{info.frames_per_second:.2f} frames/s, {info.width} x {info.height}{damaged}"
     ]
     if motion is not None:

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from pathlib import Path
 
+from .._counted import counted
 from .._runs.interruption import interruptible
 from .._sdk.client import Client
 from .._sdk.result import LABEL_THRESHOLD
@@ -11,6 +13,7 @@ from .._watch.source import STANDARD_INPUT
 from .._watch.watch import CLIP_SECONDS, STRIDE_SECONDS, Watch
 from ..errors import ClientError, InvalidRequest
 from .encryption import add_encryption_arguments, tls_from
+from .output_files import check_output, is_mp4
 from .parser import command_parser
 from .server_url import HELP as URL_HELP
 from .server_url import server_url
@@ -37,6 +40,8 @@ def main(arguments: list[str] | None = None, program: str = "video-motion watch"
         parser.error(f"--away is {options.away:g}, it must be at least 0")
     if options.source == STANDARD_INPUT and sys.stdin.isatty():
         parser.error("standard input is a terminal: pipe a stream of MPEG-TS or Matroska into the command")
+    if options.output and Path(options.output).suffix == SUFFIX:
+        check_output(parser, "--output", Path(options.output), "mp4 video", is_mp4)
     as_table = (options.format or ("table" if sys.stdout.isatty() else "json")) == "table"
     try:
         with Client(
@@ -86,11 +91,13 @@ def _watch(client: Client, options: argparse.Namespace, output: LiveLine | JsonL
         output.say(f"{program}: {failure}")
     counts = watch.counts
     output.say(
-        f"{counts.clips} clips answered, {counts.clips_skipped} skipped, {counts.clips_failed} failed; "
-        f"{counts.frames} frames, {counts.frames_dropped} dropped, {counts.frames_damaged} damaged"
+        f"{counted(counts.clips, 'clip')} answered, {counts.clips_skipped} skipped, {counts.clips_failed} failed; "
+        f"{counted(counts.frames, 'frame')}, {counts.frames_dropped} dropped, {counts.frames_damaged} damaged"
     )
     if watch.unlabelled:
-        output.say(f"{watch.unlabelled} frames of {options.output} have no labels: the answers came too late for them")
+        have, them = ("has", "it") if watch.unlabelled == 1 else ("have", "them")
+        frames = f"{counted(watch.unlabelled, 'frame')} of {options.output}"
+        output.say(f"{frames} {have} no labels: the answers came too late for {them}")
     return interruption.status or (1 if failure or counts.clips_failed else 0)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from .._counted import counted
 from .errors import EvaluationError
 from .rows import CaptionedRow
 from .texts import Key
@@ -28,9 +29,8 @@ def sampled(
     usable = sum(counts(row) for row in read())
     if usable < count:
         others = ", which are not in the first table" if excluded else ""
-        raise EvaluationError(
-            f"{what} has {usable:,} rows with embeddings and captions{others}, fewer than the {count:,} to draw"
-        )
+        rows = f"{counted(usable, 'row')} with embeddings and captions{others}"
+        raise EvaluationError(f"{what} has {rows}, fewer than the {count:,} to draw")
     chosen = np.zeros(usable, bool)
     chosen[np.random.default_rng(seed).choice(usable, count, replace=False)] = True
     number = 0

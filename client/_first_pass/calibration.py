@@ -1,5 +1,6 @@
 """Thresholds of a first pass, from videos that were looked at and fully scored."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from itertools import product
@@ -113,13 +114,14 @@ class Calibration:
 def calibrate(examples: Examples, least_recall: float) -> Calibration:
     """Thresholds that keep at least this share of the moving videos, chosen on one half and judged on the other.
 
-    Which half a video is in depends on its name alone. Raises `FirstPassError` if there are too few videos, if nothing
+    Which half a video is in depends on its name below the folder that all share: not on where that is, and not on the
+    order of the rows. Raises `FirstPassError` if there are too few videos, if nothing
     can be skipped, and if the held-out half loses more than it may. Networks find motion in noise: a video that is
     black or frozen throughout stands still, whatever its scores.
     """
     by_scores = examples.moving
     examples = replace(examples, moving=by_scores & ~examples.black & ~examples.frozen)
-    in_first = np.array([_is_in_first(video) for video in examples.videos], np.bool_)
+    in_first = np.array([_is_in_first(name) for name in _below_common_folder(examples.videos)], np.bool_)
     first, second = examples.of(in_first), examples.of(~in_first)
     least = min(int(half.moving.sum()) for half in (first, second))
     if least < LEAST_MOVING:
@@ -175,5 +177,12 @@ def _largest_change(examples: Examples, most_lost: int) -> float | None:
     return float(still.max()) if len(still) else None
 
 
-def _is_in_first(video: str) -> bool:
-    return blake2b(video.encode(errors="surrogatepass"), digest_size=1).digest()[0] % 2 == 0
+def _below_common_folder(videos: Sequence[str]) -> list[str]:
+    """The names without the folders that all have in common."""
+    folders = [video.split("/")[:-1] for video in (min(videos), max(videos))] if videos else [[], []]
+    shared = next((index for index, (a, b) in enumerate(zip(*folders, strict=False)) if a != b), min(map(len, folders)))
+    return ["/".join(video.split("/")[shared:]) for video in videos]
+
+
+def _is_in_first(name: str) -> bool:
+    return blake2b(name.encode(errors="surrogatepass"), digest_size=1).digest()[0] % 2 == 0

@@ -140,7 +140,8 @@ def refuse_missing(arguments: Sequence[str]) -> None:
     A missing file with the name of a video is a row that says so.
     """
     if arguments and all(map(_is_nowhere, arguments)):
-        others = f", nor any of the {len(arguments) - 1} other names" if len(arguments) > 1 else ""
+        count = len(arguments) - 1
+        others = f", nor {'the other name' if count == 1 else f'any of the {count:,} other names'}" if count else ""
         raise InputError(f"{shown(arguments[0])}: there is no such file or folder{others}")
 
 

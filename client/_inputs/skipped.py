@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
+from .._counted import counted
 from .names import shown
 
 ENDINGS_NAMED = 8
@@ -59,7 +60,7 @@ class Skipped:
         common = [(ending, count) for ending, count in self.endings.most_common(ENDINGS_NAMED) if count]
         parts = [f"{count:,} {ending}" for ending, count in common]
         if rest := self.endings.total() - sum(count for _, count in common):
-            parts.append(f"{rest:,} others")
+            parts.append(counted(rest, "other"))
         return ", ".join(parts)
 
     def sentences(self) -> list[str]:

@@ -12,7 +12,9 @@ from .._inputs.members import Wants
 from .._inputs.skipped import Skipped
 
 STAMP = ("file_bytes", "file_modified_ns")
-"""The columns of the table that tell whether a file is still the one that was scored: its size, and when it changed."""
+"""The columns of a table that tell whether a file is still the one that was scored: its size, and when it changed."""
+Stamp = dict[str, str]
+"""The values of `STAMP`; empty texts for a file that cannot be looked at."""
 
 
 class Folder(Inputs):
@@ -26,7 +28,7 @@ class Folder(Inputs):
     def items(self, skipped: Skipped, wants: Wants | None = None) -> Iterator[Item]:
         """The videos as they are now."""
         for item in super().items(skipped, wants):
-            yield replace(item, kept=_stamp(item.path))
+            yield replace(item, kept=stamp_of(item.path))
 
     def videos(self) -> set[str]:
         """Their names in the table."""
@@ -38,7 +40,8 @@ class Folder(Inputs):
         return page.with_name(f"{self._folder.name}-{digest}.scores.parquet")
 
 
-def _stamp(path: str) -> dict[str, str]:
+def stamp_of(path: str | Path) -> Stamp:
+    """The stamp that a file has now."""
     try:
         found = os.stat(path)
     except OSError:  # scoring it says why

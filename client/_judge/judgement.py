@@ -58,6 +58,8 @@ class Judgement:
     """What it is called."""
     prompts: int
     """Prompts with a video."""
+    no_move_asked: int
+    """Those of them that ask for no camera move, or for none for certain."""
     missing: list[str]
     """Prompts without a video, scored or failed."""
     videos: int
@@ -132,6 +134,7 @@ def judge(
     judgement = Judgement(
         name=name,
         prompts=sum(map(bool, matched)),
+        no_move_asked=sum(bool(found) and not prompt.moves for prompt, found in zip(prompts, matched, strict=True)),
         missing=[
             prompt.text
             for prompt, found, others in zip(prompts, matched, without, strict=True)

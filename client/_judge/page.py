@@ -37,6 +37,12 @@ def page(
 def _judgement(judgement: Judgement) -> str:
     parts = [f"<h2>{html.escape(judgement.name)}</h2>", *map(_note, judgement.notes)]
     parts.append(f"<p>{counted(judgement.videos, 'video')} of {counted(judgement.prompts, 'prompt')}.</p>")
+    if judgement.no_move_asked:
+        ask = "asks" if judgement.no_move_asked == 1 else "ask"
+        prompts = counted(judgement.no_move_asked, "prompt")
+        parts.append(
+            f"<p>{prompts} {ask} for no camera move, or for none for certain: only the scores count these.</p>"
+        )
     weights = "; ".join(f"{network}: {source}" for network, source in judgement.weights.items()) or "the table has none"
     parts.append(f"<p>Weights: {html.escape(weights)}</p>")
     if judgement.missing:
@@ -103,10 +109,15 @@ def _confusion(judgement: Judgement) -> str:
     largest = max(max(row) for row in judgement.confusion) or 1
     lines = []
     for move, row in zip(judgement.requested, judgement.confusion, strict=True):
-        cells = "".join(f'<td style="--share:{count / largest:.3f}">{count}</td>' for count in row)
+        cells = "".join(
+            f'<td style="--share:{count / largest:.3f}">{count}</td>' if count else "<td class=zero>0</td>"
+            for count in row
+        )
         lines.append(f"<tr><th scope=row>{move}</th>{cells}</tr>")
     header = "".join(f"<th scope=col>{column}</th>" for column in judgement.observed)
-    return f"<div class=scroll><table class=confusion><tr><td></td>{header}</tr>{''.join(lines)}</table></div>"
+    return (
+        f"<div class=scroll tabindex=0><table class=confusion><tr><td></td>{header}</tr>{''.join(lines)}</table></div>"
+    )
 
 
 def _table(header: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

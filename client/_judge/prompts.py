@@ -9,6 +9,8 @@ from .errors import JudgeError
 from .requested import MOVES, moves_in
 
 SEPARATOR = ";"
+MOVE = "move"
+"""The column of moves, unless another one is named."""
 NO_CATEGORY = "all"
 
 
@@ -31,11 +33,11 @@ class Prompt:
         return self.video or self.text
 
 
-def read_prompts(path: Path) -> list[Prompt]:
+def read_prompts(path: Path, moves: str | None = None) -> list[Prompt]:
     """Read a CSV file with a column `prompt`, and perhaps `move`, `category` and `video`. Raises `JudgeError`.
 
-    `move` names camera moves with `;` between them; without the column, they are found in the prompt's words. Two rows
-    must not name the same videos.
+    moves: the column of camera moves, with `;` between them; it must be there if it is named. None: `move` if it is
+    there, else the moves are found in the prompt's words. Two rows must not name the same videos.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -43,10 +45,13 @@ def read_prompts(path: Path) -> list[Prompt]:
             names = reader.fieldnames or []
             if "prompt" not in names:
                 raise JudgeError(f"{path} has no column 'prompt', only {', '.join(map(repr, names)) or 'nothing'}")
+            if moves is not None and moves not in names:
+                raise JudgeError(f"{path} has no column {moves!r}, only {', '.join(map(repr, names))}")
+            column = moves or (MOVE if MOVE in names else None)
             lines: dict[str, int] = {}
             prompts = []
             for row in reader:
-                prompt = _prompt(row, f"{path}, line {reader.line_num}", has_moves="move" in names)
+                prompt = _prompt(row, f"{path}, line {reader.line_num}", column)
                 if (first := lines.setdefault(prompt.named, reader.line_num)) != reader.line_num:
                     raise JudgeError(
                         f"{path}, line {reader.line_num}: {prompt.named!r} is in line {first} already: each video "
@@ -62,14 +67,14 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
-def _prompt(row: dict[Any, Any], where: str, *, has_moves: bool) -> Prompt:
+def _prompt(row: dict[Any, Any], where: str, column: str | None) -> Prompt:
     if None in row:
         raise JudgeError(f"{where} has more cells than the first line: a text with commas needs quotation marks")
     text = (row["prompt"] or "").strip()
     if not text:
         raise JudgeError(f"{where}: the prompt is empty")
-    if has_moves:
-        moves = tuple(move.strip() for move in (row["move"] or "").split(SEPARATOR) if move.strip())
+    if column is not None:
+        moves = tuple(move.strip() for move in (row[column] or "").split(SEPARATOR) if move.strip())
         if unknown := [move for move in moves if move not in MOVES]:
             raise JudgeError(f"{where}: there is no camera move {unknown[0]!r}, only {', '.join(MOVES)}")
     else:

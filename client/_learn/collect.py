@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._tables.columns import is_failed, scores_of
 from .._tables.presets import PRESETS
 from .._tables.table import Metadata, read_batches, table_schema
@@ -52,7 +53,7 @@ def collect(table: Path, metadata: Metadata, answers: dict[Part, bool]) -> Examp
             kept[name].append(~preset.takes({score: values[wanted] for score, values in scores.items()}))
     if answers and not found:
         why = ": their videos are there, with other parts or without scores" if has_videos else ""
-        raise LearnError(f"{len(answers)} answers, none about a scored row of {table}{why}")
+        raise LearnError(f"{counted(len(answers), 'answer')}, none about a scored row of {table}{why}")
     rows = np.concatenate(features)
     presets = {name: np.concatenate(masks) for name, masks in kept.items()}
     presets["all presets"] = np.logical_and.reduce(list(presets.values()))

@@ -9,6 +9,7 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from .._counted import counted
 from .answers import LEAST_ANSWERS
 from .errors import LearnError
 from .threshold import Threshold, best_threshold
@@ -70,12 +71,17 @@ def learn(features: NDArray[np.float32], keep: NDArray[np.bool_], names: list[st
 def check_answers(yes: int, no: int) -> None:
     """Raise `LearnError` if a filter cannot be learned from so many answers."""
     if yes + no < LEAST_ANSWERS:
-        raise LearnError(f"there are {yes + no} answers about scored rows of the table, and {LEAST_ANSWERS} are needed")
+        are = "is" if yes + no == 1 else "are"
+        answers = f"{counted(yes + no, 'answer')} about scored rows of the table"
+        raise LearnError(f"there {are} {answers}, and {LEAST_ANSWERS} are needed")
     if not yes or not no:
         raise LearnError(f"every answer is {'yes' if yes else 'no'}: a filter needs examples of both")
     if min(yes, no) < FOLDS:
         word = "yes" if yes < no else "no"
-        raise LearnError(f"only {min(yes, no)} answers are {word}, and {FOLDS} are needed, one for each fold")
+        are = "is" if min(yes, no) == 1 else "are"
+        raise LearnError(
+            f"only {counted(min(yes, no), 'answer')} {are} {word}, and {FOLDS} are needed, one for each fold"
+        )
 
 
 def _folds(

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._watch.errors import SourceError
 from .._watch.opening import video_stream, why
 from .._watch.source import Kind, Source
@@ -108,7 +109,7 @@ class Footage:
             raise ScenesError(f"the file is truncated: it has {self._counted()} of {self._stream.frames:,}")
 
     def _counted(self) -> str:
-        return "1 frame" if self.frames_seen == 1 else f"{self.frames_seen:,} frames"
+        return counted(self.frames_seen, "frame")
 
     def _size(self, frame: VideoFrame) -> tuple[int, int]:
         factor = self._downscale or max(1.0, max(frame.width, frame.height) / LONGER_SIDE)

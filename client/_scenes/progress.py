@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
+from .._counted import counted
 from .._inputs.errors import InputError
 
 _FORMAT = "{percentage:3.0f}% |{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
@@ -68,7 +69,7 @@ class ProgressBar:
             self._scenes += scenes
             self._failed += not scenes
             failed = f", {self._failed:,} failed" if self._failed else ""
-            self._bar.set_postfix_str(f"{self._scenes:,} scenes{failed}", refresh=False)
+            self._bar.set_postfix_str(f"{counted(self._scenes, 'scene')}{failed}", refresh=False)
             self.share(key, 1.0)
             self._shares.pop(key, None)
 

@@ -51,7 +51,10 @@ def write_page(output: Path, table: Path, title: str, hits: Sequence[Hit], rows:
         for segment, row in zip(segments, rows, strict=True)
     ]
     items = [_item(rank, *each) for rank, each in enumerate(zip(hits, rows, shown, strict=True), 1)]
-    about = f"The {len(hits)} videos of {table.name} that fit best, each around the frame that fits best."
+    if len(hits) == 1:
+        about = f"The video of {table.name} that fits best, around the frame that fits best."
+    else:
+        about = f"The {len(hits):,} videos of {table.name} that fit best, each around the frame that fits best."
     page = _PAGE.format(title=escape(title), about=escape(about), items="\n".join(items))
     with replacing(output) as partial:
         partial.write_text(page, "utf-8")
