@@ -126,6 +126,8 @@ def supervised(model_repository: Path, settings: Settings | None = None) -> Iter
         try:
             with Client(f"localhost:{settings.grpc_port}", timeout_seconds=5) as client:
                 while not client.is_ready():
+                    if server.poll() is not None:
+                        raise SystemExit(f"the server ended before it was ready:\n{SERVER_LOG.read_text()[-2000:]}")
                     time.sleep(0.2)
             yield f"localhost:{settings.grpc_port}", server.pid
         finally:
