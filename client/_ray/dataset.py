@@ -164,8 +164,8 @@ def _leave_cpus(ray: Any, actors: Actors) -> None:
     reserved, cpus = actors.least * actors.num_cpus, ray.cluster_resources().get("CPU", 0.0)
     if reserved >= cpus:
         warnings.warn(
-            f"the actors reserve {reserved:g} CPUs and the cluster has {cpus:g}: none is left to read the dataset with. Unless "
-            "the cluster grows, lower concurrency or num_cpus",
+            f"the actors reserve {reserved:g} CPUs and the cluster has {cpus:g}: none is left to read the dataset "
+            "with. Unless the cluster grows, lower concurrency or num_cpus",
             stacklevel=3,
         )
 
