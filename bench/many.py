@@ -90,8 +90,8 @@ def encode(seconds: int, size: int) -> bytes:
     return path.read_bytes()
 
 
-def repository(name: str, *, width: int, depth: int) -> Path:
-    """A model repository with random networks of this size, for the cpu profile."""
+def repository(name: str, *, width: int, depth: int, patch: int = 16) -> Path:
+    """A model repository with random networks of this size, for the cpu profile; `patch` in pixels."""
     directory = CACHE / name
     target = directory / "model_repository"
     # Copy the configurations every time: they may be newer than the exported networks.
@@ -104,8 +104,10 @@ def repository(name: str, *, width: int, depth: int) -> Path:
         print(f"bench: exporting {name} networks", flush=True)
         for model in (ROOT / "model_repository").iterdir():
             (target / model.name / "1").mkdir(parents=True, exist_ok=True)
-        write_motion_checkpoint(directory / "motion", width=width, depth=depth, head_depth=1, use_sigmoid=True)
-        write_camera_checkpoint(directory / "camera", width=width, depth=depth, heads=width // 16)
+        write_motion_checkpoint(
+            directory / "motion", width=width, depth=depth, head_depth=1, patch=patch, use_sigmoid=True
+        )
+        write_camera_checkpoint(directory / "camera", width=width, depth=depth, heads=width // 16, patch=patch)
         from export.networks import export_networks  # PyTorch takes seconds to import
 
         export_networks(str(directory / "motion"), str(directory / "camera"), target, target="cpu")
@@ -124,6 +126,8 @@ def supervised(model_repository: Path, settings: Settings | None = None) -> Iter
         try:
             with Client(f"localhost:{settings.grpc_port}", timeout_seconds=5) as client:
                 while not client.is_ready():
+                    if server.poll() is not None:
+                        raise SystemExit(f"the server ended before it was ready:\n{SERVER_LOG.read_text()[-2000:]}")
                     time.sleep(0.2)
             yield f"localhost:{settings.grpc_port}", server.pid
         finally:

@@ -5,6 +5,7 @@ An execution that outlives its cluster starts another one when it cancels its ta
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -61,7 +62,7 @@ def _start() -> None:
     import ray
 
     # 4 CPUs, as far as Ray knows: for an actor, and for tasks that read and cut blocks.
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 
@@ -91,6 +92,14 @@ def failure_of(table: pa.Table, urls: list[str], options: dict[str, Any]) -> str
     except ray.exceptions.RayTaskError as error:
         return str(error)
     return ""
+
+
+def warnings_of(table: pa.Table, urls: list[str], options: dict[str, Any]) -> list[str]:
+    """What is warned of before an execution."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _scores(table, urls, options)
+    return [str(one.message) for one in caught if one.category is UserWarning]
 
 
 def score_large_videos(count: int, url: str, read: Path) -> int:

@@ -29,6 +29,7 @@ from tests.ray_cluster import (
     ray_processes,
     score_large_videos,
     scored_rows,
+    warnings_of,
     write_scores,
 )
 from tests.waiting import wait_for
@@ -121,6 +122,15 @@ def test_a_dataset_of_encoded_files_is_scored_without_files(
 def test_what_is_wrong_with_a_dataset_is_named(ray: ProcessPoolExecutor, two_servers: tuple[FakeServer, ...]) -> None:
     said = ray.submit(failure_of, pa.table({"file": ["a.mp4"]}), urls(two_servers), {}).result(SECONDS)
     assert "the dataset has no column 'path'; it has file" in said
+
+
+def test_actors_that_leave_no_cpu_for_reading_are_warned_of(
+    ray: ProcessPoolExecutor, two_servers: tuple[FakeServer, ...]
+) -> None:
+    for concurrency, count in ((4, 1), (3, 0)):  # the cluster has 4 CPUs
+        options = {"column": "data", "concurrency": concurrency}
+        said = ray.submit(warnings_of, files(1), urls(two_servers), options).result(SECONDS)
+        assert len([one for one in said if "none is left to read the dataset with" in one]) == count, said
 
 
 def test_servers_with_other_weights_end_the_execution(ray: ProcessPoolExecutor, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ import pytest
 from client import ClientError, InvalidRequest, Score, ServerAway, ServerError, Weights
 from client._commands import score as command
 from client._inputs.item import Content, Item
-from client._ray import engine, waves
+from client._ray import dataset, engine, waves
 from client._ray.dataset import OtherWeights, Work
 from client._ray.engine import Cluster, RayRun
+from client._ray.pool import Actors
 from client._ray.rows import Columns
 from client._ray.scorer import Job, Scorer, Servers
 from client._ray.videos import videos_of
@@ -362,7 +363,8 @@ def test_a_cluster_of_its_own_has_a_cpu_for_each_actor_and_no_nice_workers(
     monkeypatch.setattr(engine, "ray_module", lambda _: fake)
     RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(address, 3))
     ((to, options),) = begun
-    assert to == address
+    # Without an address, Ray takes a cluster of this machine that is not the command's, and then refuses `num_cpus`.
+    assert to == ("local" if is_own else address)
     assert options.get("num_cpus") == (3 if is_own else None)  # a cluster that is there refuses it
     assert os.environ.get(engine.NICENESS) == ("0" if is_own else None)
 
@@ -403,3 +405,21 @@ def test_the_fake_server_notes_what_it_is_asked(tmp_path: Path) -> None:
         os.kill(server.process.pid, signal.SIGTERM)
         wait_for(lambda: server.process.poll() is not None)
     assert json.dumps(server.asked()) == "[3, 3]"
+
+
+@pytest.mark.parametrize(
+    ("actors", "cpus", "warns"), [(2, 2.0, True), (4, 2.0, True), (1, 2.0, False), (2, None, False)]
+)
+def test_actors_that_take_all_cpus_are_warned_of(
+    actors: int, cpus: float | None, warns: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    ray = SimpleNamespace(is_initialized=lambda: cpus is not None, cluster_resources=lambda: {"CPU": cpus})
+    dataset._leave_cpus(ray, Actors(actors, actors, 1.0, 64))
+    said = [str(one.message) for one in recwarn]
+    expected = (
+        f"the actors reserve {actors} CPUs and the cluster has {cpus:g}: none is left to read the dataset with. "
+        "Unless the cluster grows, lower concurrency or num_cpus"
+        if warns
+        else None
+    )
+    assert said == ([expected] if expected else [])

@@ -7,7 +7,7 @@ import pytest
 from bench.scale.__main__ import main
 from bench.scale.check import predict
 from bench.scale.days import whole_run
-from bench.scale.real_run import RealRun, _Rows
+from bench.scale.real_run import RealRun, Sample, _Rows
 from bench.scale.report import rows
 from bench.scale.scenarios import FAILURES
 from bench.scale.system import NO_FAILURES, Clip, Failures, Machines
@@ -84,12 +84,16 @@ def test_cores_of_one_machine_are_shared_by_its_servers_and_the_client() -> None
 
 
 def test_the_rate_of_a_real_run_is_that_of_its_middle() -> None:
-    # 5 s until the first row, 100 rows/s, and an end that hangs.
-    samples = [(5 + rows / 100, rows) for rows in range(0, 1001, 64)] + [(60.0, 1000)]
-    run = RealRun(1000, True, 60.0, tuple(samples), 0.0, 0.0, 0.0)
-    assert run.videos_per_second == pytest.approx(100)
-    assert run.start_seconds == pytest.approx(5)
-    few = RealRun(64, True, 3.0, ((1.0, 0), (2.0, 32), (3.0, 64)), 0.0, 0.0, 0.0)
+    # 5 s until the first row, 100 rows/s in blocks of 64, each of 0.2 s of CPU, and an end that hangs.
+    polled = [seconds / 10 for seconds in range(160)]
+    rows = [max(0, int((seconds - 5 + 1e-6) / 0.64)) * 64 for seconds in polled]
+    samples = [Sample(at, min(1000, row), row / 320) for at, row in zip(polled, rows, strict=True)]
+    run = RealRun(1000, True, 20.0, (*samples, Sample(20.0, 1000)), 0.0, 0.0, 0.0)
+    assert run.videos_per_second == pytest.approx(100, rel=0.02)
+    assert run.start_seconds == pytest.approx(5, abs=0.15)
+    assert run.client_cpu_per_video == pytest.approx(0.2 / 64)
+    assert run.end_seconds == pytest.approx(20 - 15.3, abs=0.15)
+    few = RealRun(64, True, 3.0, (Sample(1.0, 0), Sample(2.0, 32), Sample(3.0, 64)), 0.0, 0.0, 0.0)
     with pytest.raises(SystemExit, match="64 videos are too few to tell a rate"):
         _ = few.videos_per_second
 

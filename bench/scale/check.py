@@ -15,7 +15,7 @@ WITHIN = 0.15
 
 def check(count: int, in_flight: int) -> int:
     """Measure what a video costs, ask the model for `count` of them, do it, and compare; returns the exit status."""
-    tiny = repository("tiny", width=48, depth=2)
+    tiny = repository("tiniest", width=48, depth=1, patch=56)  # 128 tokens a clip, not 1568
     cores = os.cpu_count() or 1
     with supervised(tiny) as (one, first), supervised(tiny) as (two, second):
         single, both = Servers((one,), (first,)), Servers((one, two), (first, second))

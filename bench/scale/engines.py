@@ -15,7 +15,7 @@ from fixtures.fake_server import content, fake_server
 SHARE = 0.95
 """What Ray must have of the rate without it."""
 ANSWER_SECONDS = 0.25
-HEADER = ("round", "engine", "videos/s", "start s", "client ms/video", "other cores")
+HEADER = ("round", "engine", "videos/s", "start s", "end s", "whole s", "client ms/video", "other cores")
 
 
 def engines(count: int, in_flight: int, rounds: int) -> int:
@@ -46,7 +46,9 @@ def _rows(turn: int, alone: RealRun, ray: RealRun) -> list[tuple[str, ...]]:
             name,
             number(run.videos_per_second),
             number(run.start_seconds),
-            number(1000 * run.client_cpu_seconds / run.rows),
+            number(run.end_seconds),
+            number(run.seconds),
+            number(1000 * run.client_cpu_per_video),
             number(run.other_cpu_seconds / run.seconds),
         )
         for name, run in (("alone", alone), ("ray", ray))

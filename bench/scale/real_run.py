@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.many import CACHE, ROOT
 from bench.memory import cpu_seconds
@@ -27,6 +28,17 @@ class Servers:
     """The process of each."""
 
 
+class Sample(NamedTuple):
+    """How far a run is at one moment."""
+
+    seconds: float
+    """Since the command."""
+    rows: int
+    """Of its table."""
+    client_cpu_seconds: float = 0.0
+    """CPU time of the command, with what it started."""
+
+
 @dataclass(frozen=True)
 class RealRun:
     """What a run did."""
@@ -37,8 +49,8 @@ class RealRun:
     """Whether each video has one row."""
     seconds: float
     """From the command to its end."""
-    rows_at: tuple[tuple[float, int], ...]
-    """Seconds since the command, and rows by then."""
+    samples: tuple[Sample, ...]
+    """Its course."""
     server_cpu_seconds: float
     """CPU time of the servers."""
     client_cpu_seconds: float
@@ -49,20 +61,35 @@ class RealRun:
     @property
     def videos_per_second(self) -> float:
         """Rows a second between the tenth and the last tenth of the rows: without start and end."""
-        (first, few), (last, many) = self._middle()
-        return (many - few) / (last - first)
+        first, last = self._middle()
+        return (last.rows - first.rows) / (last.seconds - first.seconds)
+
+    @property
+    def client_cpu_per_video(self) -> float:
+        """CPU seconds of the client for each row between the tenth and the last tenth of the rows."""
+        first, last = self._middle()
+        return (last.client_cpu_seconds - first.client_cpu_seconds) / (last.rows - first.rows)
 
     @property
     def start_seconds(self) -> float:
         """How much later than the command the run would have begun, had it had that rate from its start."""
-        first, few = self._middle()[0]
-        return first - few / self.videos_per_second
+        first, _ = self._middle()
+        return first.seconds - first.rows / self.videos_per_second
 
-    def _middle(self) -> tuple[tuple[float, int], tuple[float, int]]:
-        middle = [at for at in self.rows_at if 0.1 * self.rows <= at[1] <= 0.9 * self.rows]
-        if not middle or middle[-1][1] <= middle[0][1]:
+    @property
+    def end_seconds(self) -> float:
+        """From the last row to the end of the command."""
+        return self.seconds - next(at.seconds for at in self.samples if at.rows == self.samples[-1].rows)
+
+    def _middle(self) -> tuple[Sample, Sample]:
+        """The samples that first saw a tenth of the rows, and the most rows before the last tenth.
+
+        The first ones: rows come in blocks, and the last sample before a block belongs to that block's time.
+        """
+        middle = [at for at in self.samples if 0.1 * self.rows <= at.rows <= 0.9 * self.rows]
+        if not middle or middle[-1].rows <= middle[0].rows:
             raise SystemExit(f"{self.rows} videos are too few to tell a rate")
-        return middle[0], middle[-1]
+        return middle[0], next(at for at in middle if at.rows == middle[-1].rows)
 
 
 def real_run(folder: Path, servers: Servers, in_flight: int, name: str, engine: Sequence[str] = ()) -> RealRun:
@@ -79,25 +106,29 @@ def real_run(folder: Path, servers: Servers, in_flight: int, name: str, engine: 
     command += [argument for url in servers.urls for argument in ("--url", url)]
     command += ["--in-flight", str(in_flight), *engine]
     served, busy, began = _cpu(servers), _busy_seconds(), time.monotonic()
-    samples: list[tuple[float, int]] = []
+    samples: list[Sample] = []
     client_cpu, own_cpu = 0.0, time.process_time()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    errors = CACHE / f"scale_{name}.log"  # a line for each video that fails: more than a pipe holds
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log) as process,
+    ):
         rows = _Rows(output)
         while process.poll() is None:
-            samples.append((time.monotonic() - began, rows.count()))
             client_cpu = max(client_cpu, cpu_seconds(process.pid))
+            samples.append(Sample(time.monotonic() - began, rows.count(), client_cpu))
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
-        said = process.stderr.read() if process.stderr else ""
+        samples.append(Sample(seconds, rows.count(), client_cpu))
     if process.returncode not in (0, 1) or rows.count() < expected.total():  # 1: some of the videos are broken
-        raise SystemExit(f"the run {name} failed: {said}")
+        raise SystemExit(f"the run {name} failed: {errors.read_text()[-2000:]}")
     served = _cpu(servers) - served
     names = Counter(read_table(output).column("video").to_pylist())
     return RealRun(
         rows=names.total(),
         once=names == expected,
         seconds=seconds,
-        rows_at=tuple(samples),
+        samples=tuple(samples),
         server_cpu_seconds=served,
         client_cpu_seconds=client_cpu,
         other_cpu_seconds=_busy_seconds() - busy - served - client_cpu - (time.process_time() - own_cpu),

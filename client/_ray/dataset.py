@@ -1,6 +1,7 @@
 """`score`: a dataset of videos to a dataset of scores."""
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -13,7 +14,7 @@ from .._sdk.parameters import RANGES, REASON, Parameters, given
 from .._sdk.signals import asked_for
 from .._sdk.tls import Tls
 from ..errors import ClientError, InvalidRequest, UnreadableFile
-from .installed import check_installed
+from .installed import check_installed, ray_module
 from .pool import Actors, map_blocks
 from .scorer import Servers
 
@@ -47,7 +48,7 @@ def score(
     concurrency: number of actors, or the least and the most of them.
     in_flight: videos that each actor has in flight; the actors call asynchronously, so one CPU holds many.
     rows_per_block: videos that Ray hands to an actor at once, and repeats if the actor is lost.
-    num_cpus: CPUs that each actor reserves.
+    num_cpus: CPUs that each actor reserves. What reads the dataset needs others: a warning says if there are none.
     timeout_seconds, tls: as for `Client`.
     away_seconds: how long all servers may be unreachable before the execution fails with `ServerAway`.
     heads, parameters: as for `Client.score`.
@@ -92,6 +93,7 @@ def score(
     servers = Servers(known, timeout_seconds, away_seconds, tls, in_flight)
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_block, strict=True)
     actors = Actors(*concurrency, num_cpus, rows_per_block)
+    _leave_cpus(ray_module("video_motion.ray"), actors)
     return map_blocks(blocks, work, servers, actors)
 
 
@@ -153,6 +155,19 @@ class Work:
 
 class OtherWeights(ClientError):
     """The servers do not have the same weights."""
+
+
+def _leave_cpus(ray: Any, actors: Actors) -> None:
+    """Warn if the actors take all CPUs: Ray then waits without end for one to read with, unless the cluster grows."""
+    if not ray.is_initialized():
+        return
+    reserved, cpus = actors.least * actors.num_cpus, ray.cluster_resources().get("CPU", 0.0)
+    if reserved >= cpus:
+        warnings.warn(
+            f"the actors reserve {reserved:g} CPUs and the cluster has {cpus:g}: none is left to read the dataset "
+            "with. Unless the cluster grows, lower concurrency or num_cpus",
+            stacklevel=3,
+        )
 
 
 def _check(numbers: dict[str, float]) -> None:

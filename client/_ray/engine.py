@@ -24,6 +24,8 @@ WHAT = "--engine ray"
 CONNECT_SECONDS = 10.0
 AUTO = "auto"
 """The address of the cluster that this machine is a node of."""
+LOCAL = "local"
+"""What Ray calls a cluster of its own on this machine."""
 NICENESS = "RAY_worker_niceness"
 """The variable of Ray for the nice value of its workers, which is 15 otherwise."""
 
@@ -127,13 +129,14 @@ class RayRun:
         if self._cluster.address is not None:
             _check_address(self._cluster.address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray sends statistics to its makers
-        own: dict[str, Any] = {}
-        if self._cluster.address is None and not os.environ.get("RAY_ADDRESS"):
+        address, own = self._cluster.address, dict[str, Any]()
+        if address is None and not os.environ.get("RAY_ADDRESS"):
+            address = LOCAL  # or Ray takes a cluster that was started on this machine for something else
             own = {"include_dashboard": False, "num_cpus": self._cluster.actors}  # of more CPUs, each gets a process
             # Beside a server on this machine, nice workers would not keep it busy.
             os.environ.setdefault(NICENESS, "0")
         try:
-            self._ray.init(self._cluster.address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = f"at {self._cluster.address}" if self._cluster.address else "on this machine"
             sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

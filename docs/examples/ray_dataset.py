@@ -12,7 +12,7 @@ from video_motion.ray import score
 def main(clips: str, output: str, *urls: str) -> None:
     """clips: Parquet with a column `path`; output: a folder for the scores; urls: the servers."""
     dataset = ray.data.read_parquet(clips)
-    scores = score(dataset, urls, signals="motion,camera", concurrency=2, in_flight=32)
+    scores = score(dataset, urls, signals="motion,camera", in_flight=32)
     scores.write_parquet(output)
 
 
