@@ -345,9 +345,15 @@ def whole(content: bytes) -> service_pb2.ModelInferRequest:
     return request
 
 
-@pytest.mark.parametrize("kind", ["moves", "x264, long groups"])
-def test_a_video_has_the_same_answer_in_a_file_and_in_bytes(kind: str, server: Server) -> None:
-    request = whole(VIDEO if kind == "moves" else video_of(kind))
+@pytest.mark.parametrize("stripped", [False, True])
+def test_a_video_has_the_same_answer_in_a_file_and_in_bytes(stripped: bool, server: Server) -> None:
+    video, few = (video_of("x265, layers"), {"max_frames": 1, "max_clips": 1}) if stripped else (VIDEO, {})
+    with contextlib.closing(IsolatedDecoder(Limits())) as decoder:
+        plan = decoder.plan(memoryview(video), few, strip=Strip.WHERE_IT_PAYS)
+        assert bool(plan["stripped_bytes"]) == stripped
+    request = whole(video)
+    for name, value in few.items():
+        request.parameters[name].int64_param = value
     in_a_file, in_bytes = ask(server.url, request), ask(server.upstream, request)
     assert in_a_file.outputs == in_bytes.outputs
     assert in_a_file.raw_output_contents == in_bytes.raw_output_contents
