@@ -5,6 +5,7 @@ proxy's part is counted, and shared memory that no process has mapped at the mom
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from bench.memory import Sampled, tree
 from bench.videos import FAST, MADE, Made, made_videos
 from client import Client
 from fixtures.real_videos import real_videos
+from server.leftovers import PREFIX
 from video.processes import find_process, model_of
 from video.shared_memory import DIRECTORY
 
@@ -25,7 +27,7 @@ MINUTE = Made("360p_60s", "bikes", 640, 360, 60, "libx264", FAST)
 SAMPLES_PER_SECOND = 20
 SETTLE_SECONDS = 3.0
 """After the first request: the server gives memory back a moment later."""
-SHARED = "shared memory"
+DECODERS = "shared memory: between stubs and decoders"
 
 
 def main() -> int:
@@ -66,13 +68,16 @@ def score_all(client: Client, path: Path, in_flight: int) -> None:
 
 
 def memory(root: int) -> dict[str, float]:
-    """MiB of a process tree, by process: private memory and files (PSS), and all its shared memory as one part.
+    """MiB of a process tree, by process: private memory and files (PSS), and its shared memory by what it is for.
 
     Shared memory is counted by what the files in /dev/shm and the memfds of the tree take, mapped or not.
     """
     parts: dict[str, float] = defaultdict(float)
-    shared = {path: path.stat() for path in DIRECTORY.glob(f"video_motion_{root}_*")}
-    found = {(status.st_dev, status.st_ino): status.st_blocks for status in shared.values()}
+    found: dict[tuple[int, int], tuple[str, int]] = {}
+    for path in DIRECTORY.glob(f"video_motion_{root}_*"):
+        with contextlib.suppress(FileNotFoundError):  # its call has ended
+            status = path.stat()
+            found[status.st_dev, status.st_ino] = _kind(path.name), status.st_blocks
     for pid in tree(root):
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -81,11 +86,19 @@ def memory(root: int) -> dict[str, float]:
             for descriptor in os.scandir(f"/proc/{pid}/fd"):
                 if os.readlink(descriptor.path).startswith("/memfd:"):
                     status = os.stat(descriptor.path)
-                    found[status.st_dev, status.st_ino] = status.st_blocks
+                    found[status.st_dev, status.st_ino] = DECODERS, status.st_blocks
         except (OSError, KeyError):
             continue  # the process has ended, or closed the descriptor
-    parts[SHARED] = sum(found.values()) * 512 / 2**20
+    for kind, blocks in found.values():
+        parts[kind] += blocks * 512 / 2**20
     return parts
+
+
+def _kind(name: str) -> str:
+    for part in ("clips", "video"):
+        if f"_{part}_" in name.removeprefix(PREFIX):
+            return f"shared memory: {part} in files"
+    return "shared memory: pools of Triton's stubs"
 
 
 def _label(pid: int) -> str:

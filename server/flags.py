@@ -8,6 +8,7 @@ from server.ports import LOOPBACK, free_ports, in_url
 from server.settings import Settings
 from video.cpu_share import CALL
 from video.shared_clips import MARK
+from video.shared_videos import MARK as VIDEO
 
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """APIs that need the server's key; all others change nothing that another caller would notice."""
@@ -18,6 +19,8 @@ GRPC_KEY_NAME = f"triton-grpc-protocol-{KEY_NAME}"
 """The name of the key in gRPC's metadata; KEY_NAME is that of the HTTP header."""
 BACKENDS_FROM_PIP = ("python", "openvino", "onnxruntime", "dali")
 """Those that run in stubs of the python backend if Triton comes from pip."""
+FORWARD = "--grpc-header-forward-pattern"
+"""The flag that says which metadata becomes parameters of a request."""
 STUB_TIMEOUT_SECONDS = 60
 """How long a stub may take to start, which takes a moment; loading its model is not counted."""
 
@@ -90,7 +93,7 @@ def triton_flags(
         f"--grpc-restricted-protocol={','.join(CLOSED)}:{KEY_NAME}={key}",
     ]
     if settings.proxy:
-        flags.append(f"--grpc-header-forward-pattern=^({CALL}|{MARK})$")
+        flags.append(f"{FORWARD}=^({CALL}|{MARK}|{VIDEO})$")
     else:
         flags += _tls_flags(settings)
         if settings.max_connection_age_seconds is not None:
@@ -98,7 +101,17 @@ def triton_flags(
     for backend in BACKENDS_FROM_PIP if from_pip else ("python",):
         flags.append(f"--backend-config={backend},shm-region-prefix-name={shared_memory_prefix}{backend}")
         flags.append(f"--backend-config={backend},stub-timeout-seconds={STUB_TIMEOUT_SECONDS}")
-    return flags + shlex.split(os.environ.get("TRITON_FLAGS", ""))
+    return flags + own_flags()
+
+
+def own_flags() -> list[str]:
+    """The user's flags, in TRITON_FLAGS."""
+    return shlex.split(os.environ.get("TRITON_FLAGS", ""))
+
+
+def forwards_marks() -> bool:
+    """Whether the metadata that only the proxy sets certainly reaches the models: not if the user chose which does."""
+    return not any(flag.split("=")[0] == FORWARD for flag in own_flags())
 
 
 def _tls_flags(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from server.bytecode import compile_models
 from server.closed_models import ClosedModels
 from server.configurations import DO_NOT_COMPLETE, all_complete, name_others
 from server.cpu_shares import CpuShares
-from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, triton_flags
+from server.flags import GRPC_KEY_NAME, KEY_NAME, Endpoints, forwards_marks, triton_flags
 from server.http_api import HttpApi
 from server.installation import Triton, precision_environment
 from server.key import write_key
@@ -31,6 +31,7 @@ from video.malloc_trim import OWN_PAGES
 from video.processes import processes_by_model
 from video.shared_clips import SharedClips
 from video.shared_memory import DIRECTORY
+from video.shared_videos import SharedVideos
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
@@ -68,9 +69,12 @@ class Server:
         """Models that holders of the key load and unload."""
         self._cpu_shares: CpuShares | None = None
         self._shared_clips: SharedClips | None = None
+        self._shared_videos: SharedVideos | None = None
         # Native backends know nothing of it, nor do those on a GPU need it.
         if self.profile == "cpu" and triton.backend_directory is not None:
             self._shared_clips = SharedClips(f"{DIRECTORY}/{self._shared_memory_prefix}clips_")
+            if forwards_marks():
+                self._shared_videos = SharedVideos(f"{DIRECTORY}/{self._shared_memory_prefix}video_")
         self._environment = os.environ | OWN_PAGES | triton.environment | precision
 
     def open(self) -> None:
@@ -86,6 +90,8 @@ class Server:
                 self._environment[VARIABLE] = str(self._cpu_shares.path)
                 if self._shared_clips is not None:
                     self._environment |= self._shared_clips.environment
+                if self._shared_videos is not None:
+                    self._environment |= self._shared_videos.environment
             self._start_triton()
             stack.callback(lambda: self.triton_process.kill())
             address = self.settings.address
@@ -117,6 +123,7 @@ class Server:
                     self._cpu_shares,
                     max_connection_age_seconds=self.settings.max_connection_age_seconds,
                     shared_clips=self._shared_clips,
+                    shared_videos=self._shared_videos,
                 )
                 self.counts.watch(self.proxy.queue)
             stack.pop_all()

@@ -40,19 +40,22 @@ from server.missing_signals import missing_signal
 from server.pings import GRPC_OPTIONS
 from server.ports import in_url
 from server.reception import HEALTH, NotReceived, Reception, ReceptionLimits, Stopping, TooManyCalls
+from server.request_video import find_video
 from server.runtime_files import runtime_path
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
 from video.cpu_share import CALL
-from video.errors import Reason
+from video.errors import NoRoom, Reason
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.shared_clips import MARK, SharedClips
 from video.shared_memory import free_bytes, no_room
+from video.shared_videos import MARK as VIDEO
+from video.shared_videos import SharedVideos, write_all
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 ENSEMBLES = ("video_motion", "video_signals")
-"""In their calls, clips may go from decoder to networks in a file: they have no output with the clips themselves."""
+"""In their calls, videos and clips may be in files: they have no output with the clips themselves."""
 MAX_IN_FLIGHT = 16
 """Calls in flight to Triton: enough to keep every model busy; any more would wait in Triton, not here."""
 MAX_PER_CALLER = 2
@@ -78,6 +81,8 @@ RESTRICTED = "This protocol is restricted"
 NO_ROOM = "Failed to increase the shared memory pool"
 """Triton's message if a tensor does not fit into /dev/shm; only that request fails."""
 MESSAGES = [("grpc.max_receive_message_length", 2**31 - 1), ("grpc.max_send_message_length", -1)]
+NOT_PASSED_ON = ("user-agent", "te", "content-type", CALL, MARK, VIDEO)
+"""Metadata of callers: what is gRPC's, and what only the proxy may say."""
 LISTENING = [
     *MESSAGES,
     ("grpc.max_concurrent_streams", MAX_CALLS_PER_CONNECTION),
@@ -111,13 +116,15 @@ class Proxy:
         max_connections: int | None = None,
         max_connection_age_seconds: float | None = None,
         shared_clips: SharedClips | None = None,
+        shared_videos: SharedVideos | None = None,
     ) -> None:
         """Listen on `address` and `port`, OSError if that fails, and forward to Triton at `upstream` (ADDRESS:PORT).
 
         At most `max_per_caller` calls of one caller are in flight; half of `max_connections` may be of one address.
         A connection that is older than `max_connection_age_seconds` takes no more calls, and ends after its last one.
         Without `closed`, callers may call every model; without `cpu_shares`, the models are not told how many callers
-        there are; without `shared_clips` or `cpu_shares`, clips are passed on in copies.
+        there are; without `shared_clips` or `cpu_shares`, clips are passed on in copies, and so are videos without
+        `shared_videos`.
         """
         self._options = list(LISTENING)
         if max_connection_age_seconds is not None:
@@ -125,6 +132,7 @@ class Proxy:
         self._cpu_shares = cpu_shares
         self._closed = closed
         self._shared_clips = shared_clips
+        self._shared_videos = shared_videos
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._others = FairQueue(OTHERS_IN_FLIGHT, OTHERS_WAITING, OTHERS_PER_CALLER)
         self._reception = Reception(limits or ReceptionLimits())
@@ -259,7 +267,7 @@ class Proxy:
                         added.append((MARK, str(number)))
                         stack.callback(self._shared_clips.remove, str(number))
                 call = _InFlight(address, time.monotonic())
-                answer = asyncio.create_task(self._call(method, request, context, added))
+                answer = asyncio.create_task(self._infer(request, context, added))
                 # If the caller disconnects, the call keeps its slot until Triton has answered.
                 slot = stack.pop_all()
                 self._tasks.add(answer)
@@ -273,7 +281,7 @@ class Proxy:
                 if self._cpu_shares is not None and number is not None and not answer.done():
                     self._cpu_shares.abandon(number)
                 raise
-        except QueueFull as error:
+        except (QueueFull, NoRoom) as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:
             await context.abort(*_translate(error))
@@ -300,17 +308,43 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _infer(
+        self, request: "_Request", context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]]
+    ) -> bytes:
+        """The answer to a call for inference; its video goes in a file if it is one for an ensemble."""
+        shared = self._shared_videos
+        video = find_video(request.content) if shared is not None and _is_for_ensemble(request.content) else None
+        if shared is None or video is None:
+            return await self._call(INFER, request, context, added)
+        size = video.end - video.start
+        if size > free_bytes():  # beyond the limit of a cgroup, writing would not fail, but end the process
+            raise no_room(free_bytes())
+        token = shared.new_token()
+        try:
+            try:
+                descriptor = shared.create(token)
+                with memoryview(request.take()) as message:
+                    await asyncio.to_thread(write_all, descriptor, message[video.start : video.end])
+            except OSError as error:
+                raise no_room(free_bytes()) from error
+            if size >= LARGE_BYTES:
+                self._trim_soon()
+            request.content = video.rest
+            return await self._call(INFER, request, context, [*added, (VIDEO, token)])
+        finally:
+            shared.remove(token)
+
     async def _call(
         self, method: str, request: "_Request", context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()
     ) -> bytes:
         metadata = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
-            if not key.startswith(("grpc-", ":")) and key not in ("user-agent", "te", "content-type", CALL, MARK)
+            if not key.startswith(("grpc-", ":")) and key not in NOT_PASSED_ON
         ]
         metadata += added
         # No deadline: when it passed, it would cancel the call.
-        if request.size < LARGE_BYTES:
+        if len(request.content) < LARGE_BYTES:
             return await self._channel.unary_unary(method)(request.take(), metadata=metadata)
         # To gRPC, the request is a stream of one message: otherwise it would keep the message until it has the answer.
         call = self._channel.stream_unary(method)(metadata=metadata)

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
-from server.closed_models import MAX_FIELDS, ClosedModels, model_name
+from server.closed_models import ClosedModels, model_name
 from server.errors import ServerFailed
 from server.ports import LOOPBACK, free_ports
 from server.proxy import INFER, Proxy
 from server.settings import Settings
+from server.wire import MAX_FIELDS
 from tests.upstream import Upstream, upstream
 
 __all__ = ["upstream"]

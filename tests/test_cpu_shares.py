@@ -313,5 +313,5 @@ def test_triton_is_told_to_pass_the_number_on_only_if_the_proxy_sets_it(tmp_path
         settings = Settings.on_free_ports(tmp_path, proxy=proxy)
         return " ".join(triton_flags(settings, Endpoints.choose(settings), "key", "prefix", from_pip=True))
 
-    assert "--grpc-header-forward-pattern=^(triton_call|triton_clips)$" in flags(proxy=True)
+    assert "--grpc-header-forward-pattern=^(triton_call|triton_clips|triton_video)$" in flags(proxy=True)
     assert "header-forward" not in flags(proxy=False)

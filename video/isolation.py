@@ -1,7 +1,7 @@
 """A worker process that reads untrusted files: it may crash or hang without harm to its parent.
 
-The file goes to the worker and the clips come back in sealed anonymous memory: no pixels pass through the socket,
-nothing has a name in a file system, and the worker cannot shrink memory that the parent has mapped.
+The file goes to the worker as an open descriptor, and the clips come back in sealed anonymous memory: no pixels pass
+through the socket, the worker learns no name in a file system, and it cannot shrink memory that the parent has mapped.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ from video.orders import NO_FRAMES, check_orders, check_stripped
 from video.parameters import Parameters
 from video.picture_parts import PART_BYTES, PicturesIn, Use
 from video.plan import checked, max_stripped_bytes
+from video.shared_videos import Encoded, VideoFile
 from video.signals import OF_VIDEO_MOTION, Signal
 from video.strip import Strip
 
@@ -168,7 +169,7 @@ class IsolatedDecoder:
 
     def plan(
         self,
-        video: memoryview,
+        video: Encoded,
         parameters: Mapping[str, object],
         share: Callable[[], float] = whole,
         *,
@@ -190,7 +191,7 @@ class IsolatedDecoder:
         self._serve(video, share)
         # Memory is taken as far as it is written to.
         room = max_stripped_bytes(video.nbytes)
-        with _memory("video", video) as file, _memory("stripped", size=room, seals=SIZE_SEALS) as stripped:
+        with _handed_over("video", video) as file, _memory("stripped", size=room, seals=SIZE_SEALS) as stripped:
             when_copied()
 
             def check(said: object) -> dict[str, Any]:
@@ -201,7 +202,7 @@ class IsolatedDecoder:
 
     def decode(
         self,
-        video: memoryview,
+        video: Encoded,
         frame_indices: NDArray[np.integer],
         motion_order: NDArray[np.integer],
         camera_order: NDArray[np.integer],
@@ -209,7 +210,7 @@ class IsolatedDecoder:
         share: Callable[[], float] = whole,
         *,
         allow_damaged: bool = False,
-        stripped_video: memoryview | NDArray[np.uint8] | None = None,
+        stripped_video: Encoded | NDArray[np.uint8] | None = None,
         stripped_indices: NDArray[np.integer] | None = None,
         frame_order: NDArray[np.integer] = NO_FRAMES,
         frame_form: FrameForm | None = None,
@@ -248,7 +249,7 @@ class IsolatedDecoder:
         }
         picture_bytes = PART_BYTES if arguments["pictures"] else 0
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(_memory("video", video))
+            file = stack.enter_context(_handed_over("video", video))
             when_copied()
             # Nothing can be mapped of no bytes, which measures alone need.
             out = stack.enter_context(_memory("clips", size=max(clip_bytes + frame_bytes + picture_bytes, 1)))
@@ -258,9 +259,11 @@ class IsolatedDecoder:
             descriptors = [file, out]
             if stripped_video is not None and stripped_indices is not None and len(stripped_indices):
                 check_stripped(frame_indices, stripped_indices)
-                content = memoryview(cast(Any, stripped_video))
-                self._check_bytes(content)
-                descriptors.append(stack.enter_context(_memory("stripped", content)))
+                given = (
+                    stripped_video if isinstance(stripped_video, VideoFile) else memoryview(cast(Any, stripped_video))
+                )
+                self._check_bytes(given)
+                descriptors.append(stack.enter_context(_handed_over("stripped", given)))
                 arguments["stripped_indices"] = stripped_indices.tolist()
 
             def check(said: dict[str, Any]) -> Measures | None:
@@ -279,7 +282,7 @@ class IsolatedDecoder:
         segments = len(motion_order) // CLIP_FRAMES
         return Clips(clips[:segments], clips[segments:], frames, measures)
 
-    def _serve(self, video: memoryview, share: Callable[[], float]) -> None:
+    def _serve(self, video: Encoded, share: Callable[[], float]) -> None:
         """Prepare for a request; raises `Abandoned` if its caller has gone already."""
         self._share = share
         self._cpu_limit = lambda: self.limits.cpu_seconds(video.nbytes, share())
@@ -289,7 +292,7 @@ class IsolatedDecoder:
         if self._share() == ABANDONED:
             raise Abandoned("the caller has gone")
 
-    def _check_bytes(self, video: memoryview) -> None:
+    def _check_bytes(self, video: Encoded) -> None:
         if video.nbytes > self.limits.max_bytes:
             allowed = f"the maximum is {self.limits.max_bytes}"
             raise InvalidVideo(f"the file has {video.nbytes} bytes; {allowed}", Reason.TOO_LARGE)
@@ -486,6 +489,16 @@ def _sealed(descriptor: int, count: int) -> NDArray[np.uint8]:
     except OSError as error:  # it still has a mapping, or has sealed the seals
         raise ValueError("the stripped file cannot be sealed") from error
     return np.frombuffer(mmap.mmap(descriptor, count, prot=mmap.PROT_READ), np.uint8)
+
+
+@contextlib.contextmanager
+def _handed_over(name: str, video: Encoded) -> Iterator[int]:
+    """A descriptor of an encoded file for the worker: an open one itself, or else of a copy of it."""
+    if isinstance(video, VideoFile):
+        yield video.descriptor
+        return
+    with _memory(name, video) as descriptor:
+        yield descriptor
 
 
 @contextlib.contextmanager

@@ -23,7 +23,9 @@ from video.limits import Limits
 from video.metrics import Metrics
 from video.request_log import RequestLog
 from video.request_record import RequestRecord
-from video.shared_clips import MARK
+from video.shared_clips import MARK as CLIPS
+from video.shared_videos import MARK as VIDEO
+from video.shared_videos import SharedVideos
 
 
 class VideoModel(ABC):
@@ -45,6 +47,7 @@ class VideoModel(ABC):
             self.decoder = IsolatedDecoder(Limits.from_configuration(self.parameters))
             self.log = RequestLog.from_environment()
             self.cpu_shares = CpuShares.from_environment()
+            self.shared_videos = SharedVideos.from_environment()
         except (ValueError, OSError) as error:
             raise pb_utils.TritonModelException(str(error)) from error
         self.decoder.start()
@@ -105,7 +108,8 @@ def request_parameters(request: Any) -> tuple[dict[str, Any], Any]:
     """The caller's parameters, and the number of the call that the proxy added; None without the proxy."""
     parameters = json.loads(request.parameters() or "{}")
     call = parameters.pop(CALL, None)
-    parameters.pop(MARK, None)
+    parameters.pop(CLIPS, None)
+    parameters.pop(VIDEO, None)
     return parameters, call
 
 

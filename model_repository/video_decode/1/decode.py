@@ -1,5 +1,6 @@
 """VIDEO and the frames that `video_sampling` chose, to clips: the Triton interface of `video.decoding`."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,10 +19,11 @@ from video.measures.measures import NAMES, Measures, row_of
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
 from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
-from video.received_video import ReceivedVideo
+from video.received_video import ReceivedVideo, received_video
 from video.request_record import RequestRecord
 from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
 from video.shared_memory import NO_ROOM, check_room, free_bytes, no_room, pools_beside_this_process
+from video.shared_videos import VideoFile
 from video.signals import Signal
 from video.triton import (
     VideoModel,
@@ -67,8 +69,16 @@ class TritonPythonModel(VideoModel):
 
     def outputs(self, request: Any, record: RequestRecord) -> dict[str, Any]:
         """The clips of a request's video, and what decoded them."""
+        with contextlib.ExitStack() as stack:
+            received = stack.enter_context(received_video(request, self.shared_videos))
+            if self.shared_videos is not None and received.token is not None:  # no other model reads it after this one
+                stack.callback(self.shared_videos.remove, received.token)
+            return self._decoded(request, record, received, stack)
+
+    def _decoded(
+        self, request: Any, record: RequestRecord, received: ReceivedVideo, stack: contextlib.ExitStack
+    ) -> dict[str, Any]:
         record.decoder = Decoder.FFMPEG
-        received = ReceivedVideo(request)
         video = received.content
         record.video_bytes = video.nbytes
         frame_indices, motion_order, camera_order = (input_values(request, name) for name in ORDERS)
@@ -76,21 +86,27 @@ class TritonPythonModel(VideoModel):
         metric_order = optional_input_values(request, METRIC_ORDER, np.int32)
         check_orders(frame_indices, motion_order, camera_order, frame_order, metric_order)
         record.count_wanted(len(frame_indices), len(motion_order), len(camera_order), len(frame_order))
-        stripped_video = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
+        stripped_tensor = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
+        stripped_video: NDArray[np.uint8] | VideoFile = stripped_tensor
         stripped_indices = optional_input_values(request, "STRIPPED_INDICES", np.int32)
         if len(stripped_indices):
             check_stripped(frame_indices, stripped_indices)
+            if self.shared_videos is not None and received.token is not None:
+                stripped_video = stack.enter_context(self.shared_videos.opened(received.token, stripped=True))
         planned = optional_input_text(request, "PLANNED_DECODER")
         on_gpu = bool(
             planned == Decoder.NVDEC
             and self.nvdec_seconds
-            and len(stripped_video)
+            and received.token is None
+            and len(stripped_tensor)
             and len(stripped_indices)
             and not len(metric_order)  # measures are computed where FFmpeg decodes
         )
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         frame_bytes = len(frame_order) * self.frame_form.frame_bytes if self.frame_form else 0
-        ours = video.nbytes + stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
+        ours = motion_bytes + camera_bytes + frame_bytes
+        if received.token is None:
+            ours += video.nbytes + stripped_video.nbytes
         needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
         needs |= {"frame_encoder": frame_bytes} if frame_bytes else {}
         if self.latents is not None and len(metric_order):  # a part of the pictures at a time
@@ -109,7 +125,7 @@ class TritonPythonModel(VideoModel):
         parameters, call = request_parameters(request)
         allow_damaged = bool(Parameters.from_request(parameters, tuple(Signal)).allow_damaged)
         if on_gpu:
-            clips = self._on_gpu(request, stripped_video, stripped_indices, record)
+            clips = self._on_gpu(request, stripped_tensor, stripped_indices, record)
             if clips is not None:
                 return clips
         before, share = self.decoder.frames_decoded, self.cpu_shares.of(call)

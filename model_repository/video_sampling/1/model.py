@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from video.decoder import Decoder
 from video.gpu_decoder import Choice, choose, decoded_size, positive
 from video.nvdec_capabilities import capabilities
-from video.received_video import ReceivedVideo
+from video.received_video import ReceivedVideo, received_video
 from video.request_record import RequestRecord
+from video.shared_memory import free_bytes, no_room
+from video.shared_videos import write_all
 from video.signals import OF_VIDEO_MOTION, served_signals
 from video.strip import Strip
 from video.triton import VideoModel, request_parameters, text
@@ -47,9 +49,12 @@ class TritonPythonModel(VideoModel):
         weights = {"WEIGHTS": text(json.dumps(described(self.manifest) | {"precision": precision}))}
         if set(request.requested_output_names()) == weights.keys():
             return weights
+        with received_video(request, self.shared_videos) as received:
+            return weights | self._sampled(request, record, received)
+
+    def _sampled(self, request: Any, record: RequestRecord, received: ReceivedVideo) -> dict[str, NDArray[Any]]:
         # Only `video_signals` has a use for it.
         served = self.served if "FRAME_ORDER" in request.requested_output_names() else OF_VIDEO_MOTION
-        received = ReceivedVideo(request)
         video = received.content
         record.video_bytes = video.nbytes
         parameters, call = request_parameters(request)
@@ -71,7 +76,7 @@ class TritonPythonModel(VideoModel):
         if is_decoded:
             record.decoder, record.why_not_nvdec = choice
             record.count_wanted(*(len(plan[name]) for name in WANTED))
-        return weights | {
+        return {
             "FRAME_INDICES": np.array([plan["frame_indices"]], np.int32),
             "MOTION_ORDER": np.array([plan["motion_order"]], np.int32),
             "CAMERA_ORDER": np.array([plan["camera_order"]], np.int32),
@@ -80,7 +85,7 @@ class TritonPythonModel(VideoModel):
             "METRIC_ORDER": np.array([plan["metric_order"]], np.int32),
             "FRAME_SIZE": np.array([decoded_size(plan)], np.int32),
             "ORIENTATION": np.array([plan["orientation"]], np.int32),
-            "STRIPPED_VIDEO": plan["stripped_video"][None],
+            "STRIPPED_VIDEO": self._handed_on(plan["stripped_video"], received)[None],
             "STRIPPED_INDICES": np.array([plan["stripped_indices"]], np.int32),
             "PLANNED_DECODER": text(choice.decoder)[None],
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32).reshape(-1, 2),
@@ -88,6 +93,16 @@ class TritonPythonModel(VideoModel):
             "HEADER_DURATION_SECONDS": np.array([plan["header_duration_seconds"]], np.float64),  # None becomes NaN
             "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
         }
+
+    def _handed_on(self, stripped: NDArray[np.uint8], received: ReceivedVideo) -> NDArray[np.uint8]:
+        """The tensor for a stripped file: a stand-in if `video_decode` can read it where the video is."""
+        if self.shared_videos is None or received.token is None or not len(stripped):
+            return stripped
+        try:
+            write_all(self.shared_videos.create(received.token, stripped=True), stripped.data)
+        except OSError as error:
+            raise no_room(free_bytes()) from error
+        return np.zeros(1, np.uint8)
 
     def _choice(self, plan: dict[str, Any], file_bytes: int) -> Choice:
         if "NVDEC_READS" not in self.parameters:
