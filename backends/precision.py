@@ -1,26 +1,38 @@
-"""The precision of the cpu profile: the one in which this CPU multiplies matrices fastest, or a given one."""
+"""The precision of the cpu profile: the one in which this CPU is fastest, or a given one."""
 
-import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
-
-if TYPE_CHECKING:
-    import openvino
+from backends.kept_rates import KeptRates
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
+"""What may be asked for; after `auto`, from the most exact to the least."""
 EVERYWHERE = ("f32", "int8")
 """Those that every CPU has."""
-BF16_GAIN = 1.2
-"""How much faster than float32 bf16 must be to justify its rounding; CPUs were either above 2 or below 1."""
+GAIN = 1.2
+"""How much faster a less exact precision must be to justify its rounding."""
+MAX_INT8_ERROR = 0.01
+"""The largest stated error of 8-bit networks that `auto` accepts, unless the user says otherwise."""
+
+Rate = Callable[[str], float]
+"""From a precision to a rate, the more the faster."""
 
 
-def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Mapping[str, float]]) -> str:
-    """`f32`, `bf16` or `int8`; ValueError if `asked` is not available with these OpenVINO capabilities.
+def choose_precision(
+    asked: str,
+    capabilities: Sequence[str],
+    error: float | None,
+    max_error: float,
+    product: Rate,
+    layer: Rate,
+) -> str:
+    """One of `PRECISIONS` but `auto`; ValueError if `asked` is not available with these OpenVINO capabilities.
 
-    For `auto`, `rates` measures matrix products in `f32` and `bf16`: bf16 may be slower than float32, for example on
-    Intel CPUs with AVX512-BF16 but without AMX.
+    For `auto`, `error` is the stated error of the 8-bit networks that were exported; None if there are none, or none is
+    stated. If it is above `max_error`, they are left out. `product` and `layer` measure a matrix product and a layer of
+    a transformer. A precision whose products are not `GAIN` times as fast as those in float32 is left out, too: bf16 is
+    slower than float32 on Intel CPUs with AVX512-BF16 but without AMX. Of the rest, a less exact one is chosen if its
+    layer is `GAIN` times as fast as that of the best of the more exact ones.
     """
     if asked not in PRECISIONS:
         raise ValueError(f"PRECISION is {asked!r}, it must be one of {', '.join(PRECISIONS)}")
@@ -28,40 +40,21 @@ def choose_precision(asked: str, capabilities: list[str], rates: Callable[[], Ma
         raise ValueError("PRECISION is bf16, which this CPU does not support")
     if asked != "auto":
         return asked
-    if "BF16" not in capabilities:
-        return "f32"
-    measured = rates()
-    return "bf16" if measured["bf16"] > BF16_GAIN * measured["f32"] else "f32"
+    candidates = ["bf16"] if "BF16" in capabilities else []
+    if error is not None and error <= max_error:
+        candidates.append("int8")
+    best = "f32"
+    for precision in candidates:
+        if product(precision) > GAIN * product("f32") and layer(precision) > GAIN * layer(best):
+            best = precision
+    return best
 
 
-def precision_of_this_cpu(asked: str = "auto") -> str:
-    """`choose_precision` for this CPU; `auto` takes about half a second."""
+def precision_of_this_cpu(
+    asked: str = "auto", error: float | None = None, max_error: float = MAX_INT8_ERROR, cache: Path | None = None
+) -> str:
+    """`choose_precision` for this CPU. What `auto` measures is kept in the folder `cache` for the next time."""
     if asked in EVERYWHERE:
         return asked
-    import openvino  # half a second
-
-    core = openvino.Core()
-    capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return choose_precision(asked, capabilities, lambda: {name: matrix_rate(core, name) for name in ("f32", "bf16")})
-
-
-def matrix_rate(core: "openvino.Core", precision: str, *, rows: int = 1568, width: int = 1536, runs: int = 4) -> float:
-    """FLOP/s of a (rows, width) by (width, width) product in `precision` on all cores, the best of `runs`."""
-    import openvino
-    from openvino import opset13
-
-    left = opset13.parameter([rows, width], np.float32)
-    right = opset13.constant(np.random.default_rng(0).uniform(-1, 1, (width, width)).astype(np.float32))
-    sides = [left, right]
-    if precision == "int8":
-        sides = [opset13.fake_quantize(side, *map(np.float32, (-1, 1, -1, 1)), levels=255) for side in sides]
-    model = openvino.Model([opset13.matmul(*sides, False, False)], [left])
-    hint = "f32" if precision == "int8" else precision
-    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
-    values = np.ones((rows, width), np.float32)
-    seconds = []
-    for _ in range(runs + 1):  # the first one is slower
-        started = time.perf_counter()
-        request.infer([values], share_inputs=True)
-        seconds.append(time.perf_counter() - started)
-    return 2.0 * rows * width * width / min(seconds)
+    rates = KeptRates(cache)
+    return choose_precision(asked, rates.capabilities, error, max_error, rates.product, rates.layer)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from backends.precision import matrix_rate
+from backends.rates import matrix_rate
 from bench.flop import SHAPES, clip_flop
 from bench.results import Rates
 from video.clips import CLIP_SHAPE

@@ -37,7 +37,7 @@ examples:
   {command} --motion demo --camera demo         if Hugging Face is unreachable
   {command} --camera ~/checkpoints/camera       your own classifier
   {command} --target cpu                        no fp16 networks: half the time
-  {command} --int8 a.mp4 b.mp4                  8-bit networks as well
+  {command} --int8 a.mp4 b.mp4                  8-bit networks as well: calibrated on a, checked on b
   {command} --frames --actions                  adds an image encoder and an action classifier
   {command} --frames --text                     adds an image encoder and its text encoder
   {command} --autoencoder                       adds the measures of latents
@@ -124,11 +124,22 @@ def main(arguments: list[str] | None = None) -> int:
         default=[],
         help="write 8-bit networks as well, calibrated on these videos; PRECISION=int8 serves them",
     )
+    parser.add_argument(
+        "--int8-check",
+        metavar="VIDEO",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="with --int8: videos that calibration does not see, to state the errors of 8-bit networks on (without it, "
+        "every fifth of the others is held back for that, or the last of fewer; none of a single one)",
+    )
     options = parser.parse_args(arguments)
     motion, camera = options.motion, options.camera
     heads = dict(options.head)
     if options.text and options.frames is None:
         parser.error("--text is the text encoder of an image encoder: give --frames [SOURCE], too")
+    if options.int8_check and not options.int8:
+        parser.error("--int8-check is for 8-bit networks: give --int8 VIDEO, too")
     if len(heads) < len(options.head):
         parser.error("two heads have the same name")
     networks = (options.frames, options.actions, options.autoencoder)
@@ -150,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
             lambda line: print(line, flush=True),
             target=options.target,
             calibration_videos=options.int8,
+            check_videos=options.int8_check,
             frames=options.frames,
             text=options.text,
             actions=options.actions,

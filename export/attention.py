@@ -1,4 +1,4 @@
-"""The forms that attention takes in the fp16 graphs, one for each runtime that fuses it into one kernel.
+"""The forms that attention takes in the fp16 and 8-bit graphs, one for each runtime that fuses it into one kernel.
 
 PyTorch's exporter would write two matrix products and a softmax, with the scale divided between query and key.
 """
@@ -15,6 +15,9 @@ from transformers import AttentionInterface
 class AttentionForm(StrEnum):
     """A form of attention in an exported graph; the values are the forms' names in transformers."""
 
+    OPENVINO_8_BITS = "openvino_8_bits_attention"
+    """`scaled_scores_attention`: nothing is between the linear layers and the first product, so that queries and keys
+    are quantized where the linear layers write them."""
     ONNX_RUNTIME = "onnxruntime_attention"
     """`multi_head_attention`: one node, whose kernels for GPUs accumulate in float32."""
     TENSORRT = "tensorrt_attention"
@@ -29,6 +32,8 @@ def attend(form: AttentionForm, query: Tensor, key: Tensor, value: Tensor) -> Te
         heads = query.shape[1]
         query, key, value = (tensor.transpose(1, 2).flatten(2) for tensor in (query, key, value))
         return multi_head_attention(query, key, value, heads).unflatten(-1, (heads, -1)).transpose(1, 2)
+    if form is AttentionForm.OPENVINO_8_BITS:
+        return scaled_scores_attention(query, key, value)
     return scaled_query_attention(query, key, value, upcast=form is AttentionForm.TENSORRT_FLOAT32)
 
 
@@ -42,6 +47,11 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) 
         shape=query.shape,
         version=1,
     )
+
+
+def scaled_scores_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention that scales the scores, not the query; all tensors are (batch, heads, tokens, size)."""
+    return ((query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5).softmax(-1) @ value
 
 
 def scaled_query_attention(query: Tensor, key: Tensor, value: Tensor, *, upcast: bool) -> Tensor:

@@ -1,6 +1,6 @@
 """The encoder of an autoencoder among the optional networks."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from export.autoencoder_network import load_autoencoder
 from export.configs import stage_model
@@ -11,17 +11,12 @@ from export.repository import Transaction
 from export.source import Checkpoint
 from video.measures.picture_form import SIDE
 
-if TYPE_CHECKING:
-    from export.quantization import Clips
-
 
 class Autoencoder(OptionalNetwork):
     """The model `frame_autoencoder`, which `video_decode` asks for the latents of measured frames."""
 
     key = "autoencoder"
     model = AUTOENCODER_MODEL
-    has_attention = False
-    has_8_bits = False
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._loaded = load_autoencoder(checkpoint.directory)
@@ -37,6 +32,3 @@ class Autoencoder(OptionalNetwork):
         channels, height, width = self._loaded.shape
         sizes = {"side": SIDE, "channels": channels, "height": height, "width": width}
         stage_model(transaction, self.model, "frame_autoencoder", **sizes)
-
-    def calibration(self, clips: "Clips") -> "Clips":
-        raise NotImplementedError("an autoencoder has no 8-bit form: latents of neighbouring frames differ by less")

@@ -23,15 +23,25 @@ FP16_TOLERANCE = 0.05
 
 
 class Exporter:
-    """Writes networks into a transaction: float32 always, fp16 if `fp16` is set, TensorRT plans if `plans` is given."""
+    """Writes networks into a transaction: float32 always, fp16 if `fp16` is set, TensorRT plans if `plans` is given.
+
+    Graphs to quantize go into the folder `to_quantize`, as MODEL.onnx, if it is given.
+    """
 
     def __init__(
-        self, transaction: Transaction, report: Callable[[str], None], *, fp16: bool, plans: Plans | None
+        self,
+        transaction: Transaction,
+        report: Callable[[str], None],
+        *,
+        fp16: bool,
+        plans: Plans | None,
+        to_quantize: Path | None = None,
     ) -> None:
         self._transaction = transaction
         self._report = report
         self._fp16 = fp16
         self._plans = plans
+        self._to_quantize = to_quantize
 
     def write(
         self,
@@ -72,6 +82,11 @@ class Exporter:
         fp16 = network if self._fp16 and isinstance(network, Fp16Network) else None
         plans = plans_wanted if fp16 else None
         rows = outputs_of(network, example) if plans else []
+        form = AttentionForm.OPENVINO_8_BITS
+        if self._to_quantize and isinstance(network, Fp16Network) and network.use_attention(form):
+            path = self._to_quantize / f"{model}.onnx"
+            graph(path)
+            largest_difference(expected, path, example[:1], TOLERANCE * unit)
         if fp16:
             fp16.to_fp16()
         if fp16 and plans:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from export.configs import stage_model
 from export.errors import ExportError
@@ -14,17 +14,11 @@ from export.optional import OptionalNetwork
 from export.repository import Transaction
 from training.heads.saved import load_head
 
-if TYPE_CHECKING:
-    from export.quantization import Clips
-
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Head(OptionalNetwork):
     """One head: EMBEDDINGS float32 (frames or segments, width) to PROBABILITIES float32 (1, labels)."""
-
-    has_attention = False
-    has_8_bits = False
 
     def __init__(self, name: str, directory: Path, report: Callable[[str], None]) -> None:
         if not NAME.fullmatch(name):
@@ -59,6 +53,3 @@ class Head(OptionalNetwork):
         sizes = {"dimensions": config.width, "labels": len(config.labels)}
         stage_model(transaction, self.model, "head", name=self.model, **sizes)
         transaction.stage_text(f"{self.model}/labels.txt", "".join(f"{label}\n" for label in config.labels))
-
-    def calibration(self, clips: "Clips") -> "Clips":
-        raise NotImplementedError("a head has no 8-bit form")

@@ -42,12 +42,18 @@ class Attention(nn.Module):
         bias: Tensor = self.qkv.bias
         if self.separate_biases:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        if self.form is AttentionForm.OPENVINO_8_BITS:  # three layers, each of which is quantized by itself
+            width = self.proj.in_features
+            parts = (slice(first, first + width) for first in (0, width, 2 * width))
+            layers = (functional.linear(x, self.qkv.weight[part], bias[part]) for part in parts)
+            q, k, v = (layer.unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in layers)
+            return self.proj(attend(self.form, q, k, v).transpose(1, 2).flatten(2))
         qkv = functional.linear(x, self.qkv.weight, bias)
         if self.form is AttentionForm.ONNX_RUNTIME:  # without a transpose
             query, key, value = qkv.chunk(3, dim=-1)
             return self.proj(multi_head_attention(query, key, value, self.heads))
         q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        # PyTorch's own where it computes; a form only where the network is exported for GPUs.
+        # PyTorch's own where it computes; a form only where the network is exported for GPUs or 8 bits.
         form = self.form
         attended = attend(form, q, k, v) if form else functional.scaled_dot_product_attention(q, k, v)
         return self.proj(attended.transpose(1, 2).flatten(2))

@@ -1,9 +1,9 @@
 """The export: reads checkpoints, writes their networks for a target, their labels, and `weights.json`."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,13 +26,13 @@ from video.clips import CLIP_SHAPE, FRAME_SIZE
 from video.measures.latents import measure_names
 
 if TYPE_CHECKING:
-    from export.quantization import Clips
+    from export.calibration import VideoClips
 
 Report = Callable[[str], None]
 
 KINDS: dict[str, Callable[[Checkpoint], OptionalNetwork]] = {**OPTIONAL, "autoencoder": Autoencoder}
-QUANTIZED = ("motion_backbone", "camera_classifier")
-INT8_FILES = ("model_int8.xml", "model_int8.bin")
+INT8 = "int8"
+"""The key of `weights.json` with what is known of each 8-bit network, by model."""
 
 
 def export_networks(
@@ -43,6 +43,7 @@ def export_networks(
     *,
     target: str = DEFAULT_TARGET,
     calibration_videos: Sequence[Path] = (),
+    check_videos: Sequence[Path] = (),
     frames: str | None = None,
     text: bool = False,
     actions: str | None = None,
@@ -56,19 +57,22 @@ def export_networks(
     that layout, `random[:seed]` or, of the first two, `demo`. Networks whose source is None stay as they are; `motion`
     and `camera` are both given or both None. With `text`, `frames` gives its text encoder as well. `heads` are
     directories of `python -m training.heads` by their names. `remove` names optional networks to take away. `target` is
-    one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well. Files of an earlier
-    export of the same networks that this one does not write are removed. `report` gets progress lines, with each
-    graph's difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
+    one of `export.targets.TARGETS`. With `calibration_videos`, 8-bit networks are written as well; their errors on
+    `check_videos`, or on some of the others that are then held back, go into the manifest. Files of an earlier export
+    of the same networks that this one does not write are removed. `report` gets progress lines, with each graph's
+    difference from PyTorch. Raises `ExportError`; the repository is then unchanged.
     """
     if text and frames is None:
         raise ExportError("a text encoder comes with the image encoder of its checkpoint: give --frames SOURCE --text")
-    with Transaction(model_repository) as transaction:
+    with Transaction(model_repository) as transaction, TemporaryDirectory() as directory:
+        to_quantize = Path(directory) if calibration_videos else None
         try:
             # First: without TensorRT this fails at once, and the rest takes minutes.
             given = {"frames": frames, "actions": actions, "autoencoder": autoencoder}
             exports = motion is not None or any(given.values())  # heads have no plans
             plans = Plans(transaction, report) if exports and includes(target, "tensorrt") else None
-            exporter = Exporter(transaction, report, fp16=includes(target, "gpu"), plans=plans)
+            fp16 = includes(target, "gpu")
+            exporter = Exporter(transaction, report, fp16=fp16, plans=plans, to_quantize=to_quantize)
             manifest = read_manifest(model_repository, needed=motion is None)
             removed = [remove_network(manifest, name) for name in remove]
             with ExitStack() as sources:
@@ -99,7 +103,7 @@ def export_networks(
                     network.add_to(manifest)
                 check_manifest(manifest, model_repository, removed)
                 # The videos too, for the same reason.
-                clips = _read_clips(calibration_videos, _shortest_edge(manifest)) if calibration_videos else None
+                clips = _read_clips(calibration_videos, check_videos, _shortest_edge(manifest), report)
                 if motion_checkpoint is not None and classifier is not None:
                     _export_motion(motion_checkpoint.directory, exporter)
                     _export_camera(classifier, exporter)
@@ -107,8 +111,9 @@ def export_networks(
                     transaction.stage_text("camera_classifier/labels.txt", lines)
                 for network in optional:
                     network.write(exporter, transaction)
-            quantized = QUANTIZED if motion is not None else ()
-            _export_int8(clips, quantized, optional, transaction, report)
+            _export_int8(clips, Path(directory), optional, manifest, transaction, report, has_motion=motion is not None)
+            for model in removed:
+                manifest.get(INT8, {}).pop(model, None)
             for model in (name for each in removed for name in (each, COMPANIONS.get(each)) if name):
                 transaction.remove_model(model)
                 report(f"{model}: removed")
@@ -150,42 +155,63 @@ def _shortest_edge(manifest: Manifest) -> int:
     return manifest.get("shortest_edge") or manifest.get("actions", {}).get("shortest_edge", FRAME_SIZE)
 
 
-def _read_clips(videos: Sequence[Path], shortest_edge: int) -> "tuple[Clips, Clips]":
-    from export.quantization import read_clips  # OpenVINO and NNCF may not be installed
+def _read_clips(
+    calibration: Sequence[Path], check: Sequence[Path], shortest_edge: int, report: Report
+) -> "tuple[list[VideoClips], list[VideoClips]] | None":
+    """The clips to calibrate on, and those to check on; None if nothing is to be quantized."""
+    if check and not calibration:
+        raise ExportError("videos to check 8-bit networks on need others to calibrate them on: give --int8 VIDEO")
+    if not calibration:
+        return None
+    from export.calibration import divide, read_clips
+    from export.quantization import require_nncf
 
-    return read_clips(videos, shortest_edge)
+    require_nncf()
+    seen, unseen = divide(calibration, check)
+    if unseen and not check:
+        report(f"int8: {', '.join(map(str, unseen))} held back from calibration, for the check")
+    return read_clips(seen, shortest_edge), read_clips(unseen, shortest_edge)
 
 
 def _export_int8(
-    clips: "tuple[Clips, Clips] | None",
-    models: Sequence[str],
+    clips: "tuple[list[VideoClips], list[VideoClips]] | None",
+    graphs: Path,
     optional: Sequence[OptionalNetwork],
+    manifest: Manifest,
     transaction: Transaction,
     report: Report,
+    *,
+    has_motion: bool,
 ) -> None:
-    """Write 8-bit networks of `models` and of `optional`, or remove those of an earlier export if `clips` is None."""
-    if clips is None:
-        for model in (*models, *(network.model for network in optional)):
-            for name in INT8_FILES:
-                transaction.remove(f"{model}/1/{name}")
-        return
-    from export.quantization import quantize
+    """Write the 8-bit forms of the networks that are exported, or remove earlier ones if `clips` is None.
 
-    jobs = [(model, shown, True) for model, shown in zip(models, clips, strict=False)]
-    jobs += [
-        (network.model, network.calibration(clips[1]), network.has_attention)
-        for network in optional
-        if network.has_8_bits
-    ]
-    for model, shown, transformer in jobs:
-        started = time.monotonic()
-        report(f"{model}: quantizing to 8 bits, calibrated on {len(shown)} inputs")
-        network = transaction.staged(f"{model}/1/model.onnx")
-        files = [transaction.stage(f"{model}/1/{name}") for name in INT8_FILES]
-        difference = quantize(network, shown, *files, transformer=transformer)
-        report(
-            f"{model}: 8 bits differ from float32 by {difference:.1e} on one input, {time.monotonic() - started:.0f} s"
-        )
+    Those of networks with attention are made from MODEL.onnx in `graphs`.
+    """
+    entries = manifest.setdefault(INT8, {})
+    models = ["motion_backbone", "camera_classifier"] if has_motion else []
+    for model in [*models, *(network.model for network in optional)]:
+        entries.pop(model, None)
+        if clips is None:
+            for suffix in ("xml", "bin"):
+                transaction.remove(f"{model}/1/model_int8.{suffix}")
+    if clips is not None:
+        # Here, because OpenVINO and NNCF may not be installed.
+        from export.int8 import Int8Export, Int8Network
+        from export.int8_answers import Probabilities, Scores, read_network
+
+        networks = []
+        if has_motion:
+            head = read_network(transaction.staged("motion_head/1/model.onnx"))
+            networks = [
+                Int8Network("motion_backbone", lambda video: video.motion, Scores(head), transformer=True),
+                Int8Network("camera_classifier", lambda video: video.camera, Probabilities(), transformer=True),
+            ]
+        networks += [quantized for network in optional if (quantized := network.int8())]
+        exporter = Int8Export(transaction, graphs, report, *clips)
+        for network in networks:
+            entries[network.model] = exporter.write(network)
+    if not entries:
+        del manifest[INT8]
 
 
 def _example_clips() -> torch.Tensor:

@@ -20,10 +20,11 @@ from export.source import Checkpoint
 from video.clips import CLIP_SHAPE
 
 if TYPE_CHECKING:
-    from export.quantization import Clips
+    from export.calibration import Clips, VideoClips
+    from export.int8 import Int8Network
 
 CALIBRATION_FRAMES = 64
-"""The most frames that an image encoder is calibrated on."""
+"""The most frames of a video that an image encoder is calibrated or checked on."""
 
 
 class OptionalNetwork(ABC):
@@ -33,10 +34,6 @@ class OptionalNetwork(ABC):
     """Its key in `weights.json`."""
     model: str
     """Its model in the repository."""
-    has_attention: bool
-    """Whether it is a transformer, for its quantization."""
-    has_8_bits: bool = True
-    """Whether it has an 8-bit form."""
 
     @abstractmethod
     def entry(self) -> dict[str, Any]:
@@ -50,9 +47,9 @@ class OptionalNetwork(ABC):
     def write(self, exporter: Exporter, transaction: Transaction) -> None:
         """Write its graphs, plans and configurations."""
 
-    @abstractmethod
-    def calibration(self, clips: "Clips") -> "Clips":
-        """Inputs to calibrate 8-bit networks on, from camera clips (clips, 16, 224, 224, 3) uint8."""
+    def int8(self) -> "Int8Network | None":
+        """How it is quantized; None if it has no 8-bit form."""
+        return None
 
 
 class Frames(OptionalNetwork):
@@ -64,7 +61,6 @@ class Frames(OptionalNetwork):
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._loaded = load_frames(checkpoint.directory)
         self._name = checkpoint.name
-        self.has_attention = self._loaded.architecture != "resnet"
 
     def entry(self) -> dict[str, Any]:
         height, width = self._loaded.preprocessing.frame_size
@@ -85,9 +81,16 @@ class Frames(OptionalNetwork):
         sizes = {"height": height, "width": width, "dimensions": self._loaded.dimensions}
         stage_model(transaction, self.model, "frame_encoder", **sizes)
 
-    def calibration(self, clips: "Clips") -> "Clips":
+    def int8(self) -> "Int8Network":
+        from export.int8 import Int8Network
+        from export.int8_answers import Embeddings
+
+        transformer = self._loaded.architecture != "resnet"
+        return Int8Network(self.model, self._calibration, Embeddings(), transformer=transformer)
+
+    def _calibration(self, video: "VideoClips") -> "Clips":
         height, width = self._loaded.preprocessing.frame_size
-        frames = clips.reshape(-1, *clips.shape[2:])
+        frames = video.camera.reshape(-1, *video.camera.shape[2:])
         chosen = frames[np.linspace(0, len(frames) - 1, min(len(frames), CALIBRATION_FRAMES)).astype(int)]
         return np.stack([np.asarray(Image.fromarray(frame).resize((width, height))) for frame in chosen])
 
@@ -97,7 +100,6 @@ class Actions(OptionalNetwork):
 
     key = "actions"
     model = ACTIONS_MODEL
-    has_attention = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._loaded = load_actions(checkpoint.directory)
@@ -118,8 +120,11 @@ class Actions(OptionalNetwork):
         lines = "".join(f"{label}\n" for label in self._loaded.labels)
         transaction.stage_text(f"{self.model}/labels.txt", lines)
 
-    def calibration(self, clips: "Clips") -> "Clips":
-        return clips
+    def int8(self) -> "Int8Network":
+        from export.int8 import Int8Network
+        from export.int8_answers import Probabilities
+
+        return Int8Network(self.model, lambda video: video.camera, Probabilities(), transformer=True)
 
 
 OPTIONAL: dict[str, type[Frames] | type[Actions]] = {"frames": Frames, "actions": Actions}

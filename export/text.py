@@ -1,6 +1,6 @@
 """The text encoder among the optional networks, with the model that tokenizes for it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -12,9 +12,6 @@ from export.repository import Transaction
 from export.source import Checkpoint
 from export.text_network import load_text
 
-if TYPE_CHECKING:
-    from export.quantization import Clips
-
 MIN_TOKENS = 2
 """Those at the ends of a text, or of a text of one token with one end."""
 
@@ -24,8 +21,6 @@ class Text(OptionalNetwork):
 
     key = "text"
     model = TEXT_ENCODER_MODEL
-    has_attention = True
-    has_8_bits = False
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._loaded = load_text(checkpoint.directory)
@@ -52,6 +47,3 @@ class Text(OptionalNetwork):
         sizes = {"dimensions": loaded.dimensions, "max_tokens": loaded.max_tokens, "padding": padding}
         stage_model(transaction, TEXT_MODEL, "text_embedding", **sizes)
         transaction.stage(f"{TEXT_MODEL}/1/tokenizer.json").write_bytes(loaded.tokenizer)
-
-    def calibration(self, clips: "Clips") -> "Clips":
-        raise NotImplementedError("a text encoder has no 8-bit form")

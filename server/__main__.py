@@ -27,7 +27,8 @@ environment variables:
                       ports (8000, 8001, 8002)
   ADDRESS             address to listen on (127.0.0.1: this machine only; the container image sets 0.0.0.0)
   PRECISION           what the networks of the cpu profile compute in: auto, f32, bf16 or int8
-                      (auto: f32 or bf16, whichever is faster on this CPU)
+                      (auto: the fastest on this CPU; int8 only if the export stated a small error)
+  MAX_INT8_ERROR      the largest stated error with which PRECISION=auto may choose int8 (0.01)
   STREAMS             how many runs of networks the cpu profile computes at once, each on its part of the cores: a
                       number, or auto (one for every 8 cores)
   TLS_CERTIFICATE, TLS_KEY
@@ -90,8 +91,12 @@ def serve(settings: Settings) -> int:
         signal.signal(number, signal.default_int_handler)
     raise_limit()
     # Measured once: a restarted server computes in the same precision as the one before.
-    precision = precision_environment(find_triton().profile(), settings.precision).get("PRECISION", settings.precision)
-    settings = replace(settings, precision=precision)
+    variables = precision_environment(
+        find_triton().profile(), settings.precision, settings.model_repository, settings.max_int8_error
+    )
+    if "PRECISION" in variables:
+        log.info("the networks compute in %s (PRECISION=%s)", variables["PRECISION"], settings.precision)
+        settings = replace(settings, precision=variables["PRECISION"])
     counts, deaths = Counts(), DeathLimit()
     try:
         while True:

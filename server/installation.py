@@ -9,11 +9,14 @@ from pathlib import Path
 
 from server.errors import NoServer
 from server.pings import TRITON_FLAGS
+from server.stated_error import stated_error
 from video.lifeline import VARIABLE as LIFELINE
 
 CONTAINER_BINARY = Path("/opt/tritonserver/bin/tritonserver")
 ROOT = Path(__file__).parent.parent
 BACKENDS = ROOT / "backends"
+COMPILED_NETWORKS = Path("video_motion", ".openvino")
+"""In a model repository; `CACHE_DIR` of every `configs/cpu.pbtxt`."""
 CUDA_POOL_BYTES = 2 << 30
 """For each GPU; the clips of a one-minute video take 115 MB, and 64 requests may wait."""
 PINNED_POOL_BYTES = 1 << 30
@@ -117,17 +120,23 @@ def find_triton() -> Triton:
     return _from_wheel()
 
 
-def precision_environment(profile: str, asked: str) -> dict[str, str]:
+def precision_environment(
+    profile: str, asked: str, model_repository: Path, max_int8_error: float | None = None
+) -> dict[str, str]:
     """The variable PRECISION for the models of the cpu profile; `NoServer` if `asked` is not available.
 
-    Decided once, here, so that all models compute in the same precision and callers are told which.
+    Decided once, here, so that all models compute in the same precision and callers are told which. `auto` may choose
+    the 8-bit networks of `model_repository` if their stated error is at most `max_int8_error` (None: the default). What
+    it measures is kept beside the compiled networks for the next start.
     """
     if profile != "cpu" or importlib.util.find_spec("openvino") is None:
         return {}
-    from backends.precision import precision_of_this_cpu
+    from backends.precision import MAX_INT8_ERROR, precision_of_this_cpu
 
+    cache = model_repository / COMPILED_NETWORKS
+    bound = MAX_INT8_ERROR if max_int8_error is None else max_int8_error
     try:
-        return {"PRECISION": precision_of_this_cpu(asked)}
+        return {"PRECISION": precision_of_this_cpu(asked, stated_error(model_repository), bound, cache)}
     except ValueError as error:
         raise NoServer(str(error)) from error
 

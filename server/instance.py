@@ -64,7 +64,9 @@ class Server:
         self.loaded_files = LoadedFiles(settings.model_repository)
         """From which files the models were loaded."""
         self._shared_memory_prefix = new_prefix()
-        precision = precision_environment(self.profile, settings.precision)
+        precision = precision_environment(
+            self.profile, settings.precision, settings.model_repository, settings.max_int8_error
+        )
         self.model_control = ModelControl(self._processes_of, self.loaded_files)
         """Models that holders of the key load and unload."""
         self._cpu_shares: CpuShares | None = None

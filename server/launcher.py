@@ -4,13 +4,16 @@ defaults for the profile, the backends and the memory pools.
 A native installation of Triton is preferred. Every flag is passed on, and overrides a default.
 """
 
+import argparse
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
-from server.errors import NoServer
+from server.errors import NoServer, ServerFailed
 from server.installation import find_triton, precision_environment
 from server.private_memory import WARNING, PrivateMemory
+from server.settings import max_int8_error
 from video.lifeline import Lifeline
 
 
@@ -19,8 +22,9 @@ def main() -> NoReturn:
     try:
         triton = find_triton()
         profile = triton.profile()
-        precision = precision_environment(profile, os.environ.get("PRECISION") or "auto")
-    except NoServer as error:
+        asked = os.environ.get("PRECISION") or "auto"
+        precision = precision_environment(profile, asked, _model_repository(sys.argv[1:]), max_int8_error())
+    except (NoServer, ServerFailed) as error:
         sys.exit(f"tritonserver: {error}")
     if notice := triton.notice():
         print(f"tritonserver: {notice}", file=sys.stderr)
@@ -32,6 +36,13 @@ def main() -> NoReturn:
     if not private.in_force:
         print(f"tritonserver: {WARNING}", file=sys.stderr)
     os.execve(command[0], command, environment)
+
+
+def _model_repository(arguments: list[str]) -> Path:
+    """The value of --model-repository, or of its other name; the current directory if there is none."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model-repository", "--model-store", type=Path, default=Path())
+    return parser.parse_known_args(arguments)[0].model_repository
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Settings:
     """How gRPC is encrypted; HTTP is never encrypted, and with TLS it listens on the loopback interface only."""
     precision: str = "auto"
     """`auto`, `f32`, `bf16` or `int8`: what the networks of the cpu profile compute in."""
+    max_int8_error: float | None = None
+    """The largest stated error of 8-bit networks that `auto` may choose; None: `backends.precision.MAX_INT8_ERROR`."""
     proxy: bool = True
     """Whether gRPC calls pass the proxy (`server.proxy`); otherwise tritonserver itself listens on the gRPC port."""
     open_video_decode: bool = False
@@ -61,6 +63,7 @@ class Settings:
             metrics_port=_port(environment, "METRICS_PORT", cls.metrics_port),
             tls=_tls(environment),
             precision=environment.get("PRECISION") or cls.precision,
+            max_int8_error=max_int8_error(environment),
             proxy=_switch(environment, "GATE", cls.proxy),
             stop_timeout_seconds=_seconds(environment, "STOP_TIMEOUT_SECONDS") or cls.stop_timeout_seconds,
             max_connection_age_seconds=_seconds(environment, "MAX_CONNECTION_AGE_SECONDS"),
@@ -73,6 +76,20 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ServerFailed(f"{name} is {text!r}, it must be a port from 1 to 65535")
     return int(text)
+
+
+def max_int8_error(environment: Mapping[str, str] = os.environ) -> float | None:
+    """The variable MAX_INT8_ERROR; None if it is not set, `ServerFailed` if it is not a share."""
+    text = environment.get("MAX_INT8_ERROR")
+    if not text:
+        return None
+    try:
+        bound = float(text)
+    except ValueError:
+        bound = -1.0
+    if not 0 <= bound <= 1:
+        raise ServerFailed(f"MAX_INT8_ERROR is {text!r}, it must be a number from 0 to 1")
+    return bound
 
 
 def _seconds(environment: Mapping[str, str], name: str) -> float | None:

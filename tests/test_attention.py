@@ -121,8 +121,8 @@ def test_attention_is_written_as_tensorrt_fuses_it(form: AttentionForm, tmp_path
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
 
 
-@pytest.mark.parametrize("form", TENSORRT)
-def test_attention_as_tensorrt_fuses_it_computes_the_same_as_pytorch(form: AttentionForm) -> None:
+@pytest.mark.parametrize("form", [*TENSORRT, AttentionForm.OPENVINO_8_BITS])
+def test_attention_in_a_form_computes_the_same_as_pytorch(form: AttentionForm) -> None:
     query, key, value = QUERY.float() * 3, KEY.float() * 3, VALUE.float()
     expected = exact_attention(query, key, value)
     torch.testing.assert_close(attend(form, query, key, value), expected)
@@ -138,6 +138,26 @@ def test_only_the_upcast_form_adds_in_float32() -> None:
     upcast, half = (attend(form, query, key, value).double() for form in reversed(TENSORRT))
     assert abs(upcast - exact).max() < 1e-3
     assert abs(half - exact).max() > 0.1
+
+
+def test_graphs_to_quantize_have_nothing_between_linear_layers_and_the_first_product(
+    tiny_checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
+    network = load_motion(tiny_checkpoints[0])[0]
+    clips = torch.randint(0, 256, (2, 16, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
+    with torch.inference_mode():
+        expected = network(clips[:1]).numpy()
+    assert network.use_attention(AttentionForm.OPENVINO_8_BITS) == 1
+    path = export(network, clips, tmp_path / "graph.onnx")
+    graph = Graph(path)
+    (softmax,) = (node for node in graph.nodes if node.op_type == "Softmax")
+    scaled = graph.maker(softmax.input[0])
+    first = graph.maker(scaled.input[0])
+    assert (scaled.op_type, first.op_type) == ("Mul", "MatMul")
+    query, key = (graph.maker(tensor, "Transpose", "Reshape") for tensor in first.input)
+    assert {query.op_type, key.op_type} <= {"Add", "MatMul", "Gemm"}
+    assert query.output != key.output
+    np.testing.assert_allclose(run(path, clips[:1].numpy()), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

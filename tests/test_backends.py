@@ -1,7 +1,7 @@
 """The Python-based backends, through a real server, with small ONNX files made for the tests."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from backends.precision import choose_precision
 from server import Server, ServerFailed, Settings, find_triton, launch
 
 BACKENDS = ("openvino", "onnxruntime")
@@ -239,29 +238,6 @@ def test_a_model_that_cannot_be_served_says_why(backend: str, name: str, refused
     assert REFUSED[name][2] in lines[0]
     # A start ends with the reason of the first model that failed.
     assert any(message in error for _, _, message in REFUSED.values())
-
-
-def rates(f32: float, bf16: float) -> Callable[[], dict[str, float]]:
-    return lambda: {"f32": f32, "bf16": bf16}
-
-
-def test_the_fastest_precision_is_chosen() -> None:
-    assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 2.0)) == "bf16"
-    assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 0.6)) == "f32"
-    assert choose_precision("auto", ["FP32", "BF16"], rates(1.0, 1.1)) == "f32"
-
-
-def test_precision_is_not_measured_without_a_choice() -> None:
-    def never() -> dict[str, float]:
-        raise AssertionError
-
-    assert choose_precision("auto", ["FP32"], never) == "f32"
-    for asked in ("f32", "bf16", "int8"):
-        assert choose_precision(asked, ["FP32", "BF16"], never) == asked
-    with pytest.raises(ValueError, match="which this CPU does not support"):
-        choose_precision("bf16", ["FP32"], never)
-    with pytest.raises(ValueError, match="it must be one of auto, f32, bf16, int8"):
-        choose_precision("fp8", ["FP32"], never)
 
 
 @pytest.mark.slow

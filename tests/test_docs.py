@@ -250,10 +250,10 @@ def _sources() -> str:
 
 def test_environment_variables_in_the_documentation_are_those_of_the_server() -> None:
     table = (ROOT / "docs" / "operations.md").read_text().partition("### Environment variables")[2].partition("###")[0]
-    documented = set(re.findall(r"`([A-Z_]{4,})`", table))
+    documented = set(re.findall(r"`([A-Z][A-Z0-9_]{3,})`", table))
     usage = _help(sys.executable, "-m", "server")
     names = r"(?:HTTP|GRPC|METRICS)_PORT|ADDRESS|PRECISION|GATE|OPEN_VIDEO_DECODE|TLS_\w+|REQUEST_LOG"
-    names += r"|STREAMS|TRITON_FLAGS|[A-Z]+(?:_[A-Z]+)*_SECONDS"
+    names += r"|STREAMS|TRITON_FLAGS|[A-Z]+(?:_[A-Z]+)*_SECONDS|MAX_INT8_ERROR"
     said = set(re.findall(rf"\b({names})\b", usage))
     assert documented == said
 

@@ -373,7 +373,7 @@ def test_an_unreadable_calibration_video_is_named(tiny_checkpoints: tuple[Path, 
             "--motion", motion, "--camera", camera, "--model-repository", str(repository), "--int8", str(video)
         )
         assert result.returncode == 1
-        assert f"cannot calibrate on {video}" in result.stderr
+        assert f"cannot take clips from {video}" in result.stderr
         assert "motion_backbone" not in result.stdout  # nothing was exported before
         assert message in result.stderr
         assert snapshot(repository) == before

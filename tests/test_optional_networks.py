@@ -599,7 +599,7 @@ def test_8_bit_forms_are_written_on_request_and_removed_by_the_next_export(
     videos = [reference_videos["carphone_pristine"]]
     lines: list[str] = []
     export_networks(None, None, repository, lines.append, calibration_videos=videos, **sources)
-    assert "frame_encoder: quantizing to 8 bits, calibrated on 32 inputs" in lines
+    assert any(line.startswith("frame_encoder: 8 bits, no error is stated") for line in lines)
     written = {str(path.relative_to(repository)) for path in repository.rglob("model_int8.*")}
     models = ("frame_encoder", "action_classifier")
     assert written == {f"{model}/1/model_int8.{suffix}" for model in models for suffix in ("xml", "bin")}
