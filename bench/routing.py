@@ -67,7 +67,7 @@ def measure(name: str, video: bytes, rounds: int) -> Added:
     decoder = IsolatedDecoder(Limits(timeout_seconds=600))
 
     def plan(strip: Strip) -> dict[str, Any]:
-        return decoder.plan(content, {}, strip=strip)
+        return decoder.plan(content, {}, strip=strip, nvdec=HOPPER)
 
     def route() -> Choice:
         return choose(plan(Strip.WHERE_SAFE), len(video), HOPPER, decoder.limits, MAX_DECODED_BYTES)

@@ -1,6 +1,7 @@
 """What is noted of packets, compared with what encoders and decoders say."""
 
 from io import BytesIO
+from itertools import product
 from typing import cast
 
 import av
@@ -11,7 +12,8 @@ from av.video.frame import PictureType
 
 from fixtures.stripped import KINDS, video_of
 from fixtures.synthetic import encode
-from video.packet_notes import DOUBT, HIDDEN, LAYER_PLACE, SETS, SPLICE, UNREFERENCED, Notes
+from video.packet_notes import DOUBT, HIDDEN, LAYER_PLACE, RESETS, SETS, SPLICE, UNREFERENCED, Notes
+from video.stripping import superframe
 
 
 def notes_of(video: bytes) -> tuple[np.ndarray, list[int | None], dict[int | None, PictureType]]:
@@ -123,3 +125,41 @@ def test_no_packet_is_too_short_or_too_odd_to_be_noted(codec: str, extradata: by
     for content in contents:
         notes.take(memoryview(content), is_shown=True)
     assert len(notes.all) == len(contents)
+
+
+AVCC = b"\1\x64\0\x1f\xff\xe0\0"
+HVCC = b"\1" + bytes(20) + b"\3\0"
+"""Extradata without parameter sets, with lengths of four bytes."""
+
+
+def noted(codec: str, extradata: bytes | None, packets: list[bytes]) -> list[int]:
+    notes = Notes(codec, extradata)
+    for packet in packets:
+        notes.take(memoryview(packet), is_shown=True)
+    return notes.all.tolist()
+
+
+@pytest.mark.parametrize(
+    ("codec", "extradata", "filler", "thirds"),
+    [("h264", AVCC, b"\x0c\xff\x80", [0x10]), ("hevc", HVCC, b"\x4c\1\x80", [0, 0x40, 0x80, 0xC0, 0x9F])],
+)
+def test_a_packet_of_one_unit_is_noted_like_one_with_filler_data(
+    codec: str, extradata: bytes, filler: bytes, thirds: list[int]
+) -> None:
+    """Notes of the former are kept for the next packet; each is asked for twice."""
+    firsts = range(256) if codec == "hevc" else range(0, 256, 3)
+    seconds = range(0, 18) if codec == "hevc" else (0, 0x7F, 0x80, 0xFF)
+    units = [bytes([first, second, third, 1]) for first in firsts for second in seconds for third in thirds] * 2
+    single = [len(unit).to_bytes(4, "big") + unit for unit in units]
+    several = [packet + len(filler).to_bytes(4, "big") + filler for packet in single]
+    found = noted(codec, extradata, single)
+    assert found == noted(codec, extradata, several)
+    assert len(set(found)) > 3
+
+
+def test_a_single_vp9_frame_is_noted_like_one_in_a_packet_for_several() -> None:
+    seconds, thirds = (0, 1, 0x3F, 0x40, 0xC0, 0xFF), (0, 0x3F, 0x40, 0x80, 0xFF)
+    frames = [bytes([first, *rest]) + bytes(20) for first in range(256) for rest in product(seconds, thirds)]
+    found = noted("vp9", None, frames)
+    assert found == noted("vp9", None, [superframe([frame]) for frame in frames])
+    assert {SPLICE, SPLICE | UNREFERENCED, SPLICE | RESETS, SPLICE | RESETS | UNREFERENCED, DOUBT} <= set(found)

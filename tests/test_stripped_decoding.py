@@ -19,7 +19,9 @@ from video import DecoderFailed, InvalidParameter, InvalidVideo, IsolatedDecoder
 from video.container import DEFAULT_LIMITS, open_video, read_frame_table
 from video.errors import Reason
 from video.isolation import CONTENT_SEALS, SIZE_SEALS, End, _sealed
+from video.nvdec_capabilities import capabilities
 from video.plan import MAX_STRIPPED_MORE, max_stripped_bytes
+from video.signals import Signal
 from video.strip import NOT_STRIPPED, Strip
 from video.stripping import stripped_video
 
@@ -91,6 +93,25 @@ def test_a_video_is_stripped_for_ffmpeg_where_it_pays(
 ) -> None:
     plan = decoder.plan(memoryview(video_of(kind)), parameters, strip=Strip.WHERE_IT_PAYS)
     assert bool(plan["stripped_bytes"]) == pays
+
+
+@pytest.mark.parametrize(("reads", "is_stripped"), [("h264", True), ("hevc,vp9", False)])
+def test_what_nvdec_does_not_read_is_stripped_only_where_it_pays(
+    reads: str, is_stripped: bool, decoder: IsolatedDecoder
+) -> None:
+    video, nvdec = memoryview(video_of("x264")), capabilities(reads)
+    assert bool(decoder.plan(video, {}, strip=Strip.WHERE_SAFE, nvdec=nvdec)["stripped_bytes"]) == is_stripped
+    part = {"start_seconds": 1.0, "end_seconds": 1.2}  # pays
+    assert decoder.plan(video, part, strip=Strip.WHERE_SAFE, nvdec=nvdec)["stripped_bytes"]
+    assert not decoder.plan(video, part, strip=Strip.NEVER, nvdec=nvdec)["stripped_bytes"]
+
+
+def test_what_is_measured_is_stripped_only_where_it_pays(decoder: IsolatedDecoder) -> None:
+    """FFmpeg decodes it, whatever NVDEC reads."""
+    video, asked = memoryview(video_of("x264")), {"signals": "motion,metrics"}
+    for nvdec, is_stripped in ((None, True), (capabilities("h264"), False)):
+        plan = decoder.plan(video, asked, nvdec=nvdec, served=tuple(Signal))
+        assert bool(plan["stripped_bytes"]) == is_stripped
 
 
 def test_stripping_does_not_pay_where_decoding_would_begin_earlier(decoder: IsolatedDecoder) -> None:

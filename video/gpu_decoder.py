@@ -53,12 +53,10 @@ def _why_not(
     max_decoded_bytes: float,
     dali_device: str,
 ) -> str | None:
-    if plan["metric_order"]:
-        return "measures are asked for, which are computed where FFmpeg decodes"
-    height, width = decoded_size(plan)
-    why = capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
+    why = why_not_read(plan, capabilities)
     if why is not None:
         return why
+    height, width = decoded_size(plan)
     if plan["decoded_share"] < 1:
         return f"the file is damaged: {plan['decoded_share']:.0%} of it decodes"
     colors = Colors(plan["decoder"], plan["pixel_format"] or "", plan["full_range"], plan["range_in_bitstream"])
@@ -75,6 +73,17 @@ def _why_not(
         most = f"more than {max_decoded_bytes / 1e9:.2f} GB (MAX_DECODED_BYTES)"
         return f"the {frames} wanted frames of {width} x {height} take {size / 1e9:.2f} GB when decoded, {most}"
     return None
+
+
+def why_not_read(plan: Mapping[str, Any], capabilities: Capabilities) -> str | None:
+    """Why NVDEC does not get the video of a plan, whatever can be stripped of it; None if nothing is against it.
+
+    Only the wanted frames, `decoder`, `profile`, `pixel_format`, `info` and `orientation` of the plan are looked at.
+    """
+    if plan["metric_order"]:
+        return "measures are asked for, which are computed where FFmpeg decodes"
+    height, width = decoded_size(plan)
+    return capabilities.why_not(plan["decoder"], plan["profile"], plan["pixel_format"], width, height)
 
 
 def positive(parameters: Mapping[str, str], name: str) -> float:

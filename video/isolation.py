@@ -33,6 +33,7 @@ from video.frame_form import FrameForm
 from video.limits import Limits
 from video.malloc_trim import OWN_PAGES
 from video.measures.measures import Measures
+from video.nvdec_capabilities import Capabilities
 from video.orders import NO_FRAMES, check_orders, check_stripped
 from video.parameters import Parameters
 from video.picture_parts import PART_BYTES, PicturesIn, Use
@@ -174,6 +175,7 @@ class IsolatedDecoder:
         share: Callable[[], float] = whole,
         *,
         strip: Strip = Strip.WHERE_SAFE,
+        nvdec: Capabilities | None = None,
         served: Collection[Signal] = OF_VIDEO_MOTION,
         when_copied: Callable[[], None] = nothing,
     ) -> dict[str, Any]:
@@ -183,7 +185,8 @@ class IsolatedDecoder:
         share of the CPU time, from 0 to 1, or `ABANDONED`, whenever it is called. `when_copied` is called once `video`
         is not read any more. `stripped_video` is (bytes,) uint8, read-only: a file with the wanted frames, which are
         `stripped_indices` in it, in order of display; both are empty if `strip` says so, or nothing can be stripped for
-        certain. Raises `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
+        certain. With `nvdec`, `WHERE_SAFE` is for what NVDEC reads; others are stripped where it pays. Raises
+        `InvalidVideo`, `InvalidParameter`, `DecoderFailed`, `Busy` or `Abandoned`.
         """
         # Checked here, so that only numbers of a request reach the worker.
         numbers = asdict(Parameters.from_request(parameters, served))
@@ -198,7 +201,8 @@ class IsolatedDecoder:
                 plan = checked(said, self.limits, video.nbytes)
                 return plan | {"stripped_video": _sealed(stripped, plan["stripped_bytes"])}
 
-            return self._ask("plan", {"parameters": numbers, "strip": strip}, [file, stripped], check)
+            arguments = {"parameters": numbers, "strip": strip, "nvdec": None if nvdec is None else nvdec.lists()}
+            return self._ask("plan", arguments, [file, stripped], check)
 
     def decode(
         self,

@@ -78,31 +78,31 @@ def kept_packets(
 
     is_wanted = np.zeros(len(order), np.bool_)
     is_wanted[wanted] = True
-    radl_groups = set(groups[notes[wanted] & RADL != 0].tolist())
-    kept: list[int] = []
-    for group in np.flatnonzero(last >= 0).tolist():
-        first = int(starts[group])
-        inside = np.arange(first, last[group] + 1)
-        said = notes[inside]
-        if (said & DOUBT).any():
-            raise Doubt("a packet is not a usual one")
-        leaves = np.zeros(len(inside), np.bool_)
-        if not linked[group]:
-            leading = order[inside] < order[first]
-            if codec in WITH_LAYERS:
-                leaves |= said & RASL != 0
-                leading &= said & RADL == 0
-            if (leading & ~leaves & (said & UNREFERENCED == 0)).any():
-                raise Doubt("a reference is displayed before its keyframe")
-        elif group - 1 >= 0 and not linked[group - 1] and _has_no_trailing(notes[starts[group - 1] : first]):
+    group_of = np.searchsorted(starts, np.arange(len(order)), side="right") - 1  # -1: before the first group
+    inside = (group_of >= 0) & (np.arange(len(order)) <= last[group_of])
+    if (notes[inside] & DOUBT).any():
+        raise Doubt("a packet is not a usual one")
+    leading = inside & (order < order[starts[group_of]]) & ~linked[group_of]
+    leaves = np.zeros(len(order), np.bool_)
+    if codec in WITH_LAYERS:
+        leaves = (notes & RASL != 0) & ~linked[group_of]
+        leading &= notes & RADL == 0
+    if (leading & ~leaves & (notes & UNREFERENCED == 0)).any():
+        raise Doubt("a reference is displayed before its keyframe")
+    for group in np.flatnonzero(linked & (last >= 0) & ~np.append(False, linked[:-1])).tolist():
+        if _has_no_trailing(notes[starts[group - 1] : starts[group]]):
             raise Doubt("leading pictures may refer to leading pictures")
-        if group not in radl_groups:
-            leaves |= said & RADL != 0
-        candidates = (said & UNREFERENCED != 0) & ~is_wanted[inside] & ~leaves
-        is_referred_to = group + 1 < len(starts) and linked[group + 1]
-        layer = int((notes[starts[group + 1] : ends[group + 1]] >> LAYER_PLACE).max()) if is_referred_to else 0
-        kept += _without(inside[~leaves], candidates[~leaves], notes, codec, layer)
-    packets = np.array(kept, np.int64)
+    has_radl = np.zeros(len(starts), np.bool_)
+    has_radl[groups[notes[wanted] & RADL != 0]] = True
+    leaves |= (notes & RADL != 0) & ~has_radl[group_of]
+    inside &= ~leaves
+    candidates = (notes & UNREFERENCED != 0) & ~is_wanted
+    if codec not in CONTINUES_STATE and not (notes >> LAYER_PLACE).any():
+        packets = np.flatnonzero(inside & ~candidates)
+    else:
+        layers = np.append(np.maximum.reduceat(notes >> LAYER_PLACE, starts)[1:], 0)
+        layers_after = np.where(np.append(linked[1:], False), layers, 0).tolist()
+        packets = _without(np.flatnonzero(inside), candidates, group_of, layers_after, notes, codec)
     if len(packets) > MAX_PACKETS:
         raise Doubt("too many packets are needed")
     if codec not in HIDES_IN_PACKETS and (notes[packets] & HIDDEN).any():
@@ -119,18 +119,26 @@ def _has_no_trailing(group: NDArray[np.int32]) -> bool:
 
 
 def _without(
-    packets: Places, candidates: NDArray[np.bool_], notes: NDArray[np.int32], codec: str, layer_after: int
-) -> list[int]:
-    """The packets of a group without those of the candidates that nothing kept depends on, ascending.
+    packets: Places,
+    candidates: NDArray[np.bool_],
+    group_of: Places,
+    layers_after: list[int],
+    notes: NDArray[np.int32],
+    codec: str,
+) -> Places:
+    """Those of `packets`, ascending, without those of the `candidates` that nothing kept depends on.
 
-    `layer_after` is the highest temporal layer of frames behind the group that may refer to it.
+    `candidates`, `group_of` and `notes` are of all packets. `layers_after` (groups) is the highest temporal
+    layer of frames behind each group that may refer to it.
     """
-    if codec not in CONTINUES_STATE and not layer_after and not (notes[packets] >> LAYER_PLACE).any():
-        return packets[~candidates].tolist()
     kept = []
-    resets_after = False
-    for packet, is_candidate in zip(packets[::-1].tolist(), candidates[::-1].tolist(), strict=True):
-        note = int(notes[packet])
+    previous = -1
+    layer_after, resets_after = 0, False
+    backwards = packets[::-1]
+    said = zip(*(values[backwards].tolist() for values in (candidates, group_of, notes)), strict=True)
+    for packet, (is_candidate, group, note) in zip(backwards.tolist(), said, strict=True):
+        if group != previous:
+            previous, layer_after, resets_after = group, layers_after[group], False
         if is_candidate and (
             (codec not in WITH_LAYERS or note >> LAYER_PLACE >= layer_after)
             and (codec not in CONTINUES_STATE or resets_after)
@@ -139,7 +147,7 @@ def _without(
         kept.append(packet)
         layer_after = max(layer_after, note >> LAYER_PLACE)
         resets_after = note & RESETS != 0
-    return kept[::-1]
+    return np.array(kept[::-1], np.int64)
 
 
 def _check_sets(packets: Places, notes: NDArray[np.int32]) -> None:

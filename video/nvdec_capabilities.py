@@ -10,7 +10,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,6 +126,15 @@ class Capabilities:
     """Sizes by format; a format that is not read is not in it."""
     source: str = "this profile has no GPU"
     """Where this is known from, or why nothing is read."""
+
+    @classmethod
+    def of_lists(cls, formats: Sequence[tuple[Sequence[Any], Sequence[int]]]) -> "Capabilities":
+        """The capabilities that `lists` returned, without their source."""
+        return cls({VideoFormat(*name): Sizes(*sizes) for name, sizes in formats}, "as its parent process says")
+
+    def lists(self) -> list[tuple[list[Any], list[int]]]:
+        """The fields of each format and of its sizes, for JSON."""
+        return [(list(name), list(sizes)) for name, sizes in self.formats.items()]
 
     def why_not(
         self, decoder: str, profile: str | None, pixel_format: str | None, width: int, height: int

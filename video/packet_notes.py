@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.av1_headers import Av1Sequence, frame_of_av1
-from video.bits import START_CODE, BitReader, Packet, nal_units, without_emulation_prevention
+from video.bits import START_CODE, UINT32, BitReader, Packet, nal_units, without_emulation_prevention
 from video.packets import (
     AV1_CONFIGURATION_BYTES,
     AV1_FRAME,
@@ -63,6 +63,8 @@ HEVC_UNUSUAL = (*range(10, 17), *range(22, 32))
 """Reserved kinds, and broken links that may have leading pictures that do not decode."""
 H264_HIGH_PROFILES = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
 MPEG2_SEQUENCE = START_CODE + b"\xb3"
+VP9_SHOWN_INTER_MASK, VP9_SHOWN_INTER = 0b11001110, 0b10000110
+"""Of the first byte of a VP9 frame: the marker, no `show_existing_frame`, an inter frame, and that it is shown."""
 MPEG4_LAYERS = range(0x20, 0x30)
 LEAST_MPEG4_PICTURE = 8
 """A picture of MPEG-4 with fewer bytes may be one that is not coded: the decoder leaves it out."""
@@ -109,6 +111,11 @@ def _note_of(codec: str, extradata: bytes) -> Note:
     return lambda _: always
 
 
+def _is_one_unit(packet: Packet, length_bytes: int) -> bool:
+    """Whether a packet is a single NAL unit of at least three bytes, with its length in four bytes before it."""
+    return length_bytes == 4 and len(packet) > 6 and UINT32(packet)[0] == len(packet) - 4
+
+
 class _H264:
     """ITU-T H.264, 7.3 and 7.4.1: `nal_ref_idc` is 0 if no picture refers to this one."""
 
@@ -119,8 +126,19 @@ class _H264:
             _has_frames_only(unit) for unit in self._sets if unit[0] & 31 == H264_SPS
         )
         self._always = 0 if is_usual else DOUBT
+        self._of_one_unit: dict[int, int] = {}
+        """The notes of packets that are one NAL unit, by its first two bytes, of which alone they depend."""
 
     def __call__(self, packet: Packet) -> int:
+        if not _is_one_unit(packet, self._length_bytes):
+            return self._note(packet)
+        first = packet[4] << 8 | packet[5]
+        note = self._of_one_unit.get(first)
+        if note is None:
+            note = self._of_one_unit[first] = self._note(packet)
+        return note
+
+    def _note(self, packet: Packet) -> int:
         note, slices, pictures, referenced = self._always, 0, 0, 0
         for _, unit in nal_units(packet, self._length_bytes):
             first = unit[0]
@@ -195,8 +213,19 @@ class _Hevc:
         self._length_bytes = nal_length_bytes("hevc", extradata)
         self._sets = _parameter_sets(extradata, self._length_bytes, avc=False)
         self._always = 0 if self._length_bytes in (0, 4) else DOUBT
+        self._of_one_unit: dict[int, int] = {}
+        """The notes of packets that are one NAL unit, by the first 18 bits, of which alone they depend."""
 
     def __call__(self, packet: Packet) -> int:
+        if not _is_one_unit(packet, self._length_bytes):
+            return self._note(packet)
+        first = packet[4] << 10 | packet[5] << 2 | packet[6] >> 6
+        note = self._of_one_unit.get(first)
+        if note is None:
+            note = self._of_one_unit[first] = self._note(packet)
+        return note
+
+    def _note(self, packet: Packet) -> int:
         note, pictures, kinds = self._always, 0, set()
         for _, unit in nal_units(packet, self._length_bytes):
             kind = unit[0] >> 1 & 63
@@ -254,6 +283,12 @@ def _vp9(packet: Packet) -> int:
     A frame may continue the probabilities, segments and motion vectors of the frame before, which need not be one of
     its references, unless `error_resilient_mode` is set or it is a keyframe.
     """
+    first = packet[0]
+    if first & VP9_SHOWN_INTER_MASK == VP9_SHOWN_INTER and first & 0x30 != 0x30 and packet[-1] >> 5 != 6:
+        # One frame that is shown and no keyframe, not of profile 3: its flags have the same place in all of them.
+        if first & 1:
+            return SPLICE | RESETS | (0 if packet[1] else UNREFERENCED)
+        return SPLICE | (0 if packet[1] & 0x3F or packet[2] >> 6 else UNREFERENCED)
     note, is_referenced = SPLICE, False
     for number, frame in enumerate(vp9_frames(packet)):
         bits = BitReader(frame[:MAX_HEADER_BYTES])

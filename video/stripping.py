@@ -83,8 +83,10 @@ def stripped_video(
                 written.add(packet, place, delay)
     except (Doubt, av.FFmpegError, OSError, ValueError):
         return NOT_STRIPPED
-    displayed = {int(packet): place.displayed for packet, place in zip(kept.packets, places, strict=True) if place}
-    return Stripped(counted.bytes, [displayed[packet] for packet in wanted.tolist()])
+    if not np.isin(wanted, kept.packets).all():
+        raise ValueError("a wanted frame is not kept")
+    of_wanted = [places[number] for number in np.searchsorted(kept.packets, wanted).tolist()]
+    return Stripped(counted.bytes, [place.displayed for place in of_wanted if place is not None])
 
 
 def _pays(table: FrameTable, frame_indices: NDArray[np.integer], kept: int, codec: str, file_bytes: int) -> bool:
@@ -121,8 +123,9 @@ def _rewritten(
     hidden: list[bytes] = []
     length_bytes = nal_length_bytes(stream.codec_context.codec.name, stream.codec_context.extradata)
     for packet, is_spliced, place in zip(packets, kept.spliced.tolist(), places, strict=True):
-        if any(data.data_type in CHANGES for data in packet.iter_sidedata()):
-            raise Doubt("the container says that parameters of the decoder change")
+        for data in packet.iter_sidedata():
+            if data.data_type in CHANGES:
+                raise Doubt("the container says that parameters of the decoder change")
         if place is None:
             hidden += map(bytes, vp9_frames(memoryview(packet)))
         elif hidden:
@@ -178,8 +181,9 @@ def _places(
     if not is_keyframe[0]:
         raise Doubt("decoding does not begin with the first frame")
     places: list[Place | None] = [None] * len(kept.packets)
-    for number, packet in enumerate(np.flatnonzero(~is_hidden).tolist()):
-        places[packet] = Place(number, int(displayed[number]), bool(is_keyframe[number]))
+    of_shown = map(Place, range(len(shown)), displayed.tolist(), is_keyframe.tolist())
+    for packet, place in zip(np.flatnonzero(~is_hidden).tolist(), of_shown, strict=True):
+        places[packet] = place
     return places, int((decoded - displayed).max())
 
 

@@ -38,11 +38,13 @@ from video.container import open_video, read_frame_table
 from video.decoding import Decoded, Frames, decode, frames_to_decode
 from video.errors import DecoderFailed, InvalidVideo, Reason, VideoError
 from video.frame_form import FrameForm
+from video.gpu_decoder import why_not_read
 from video.isolation import MESSAGE_BYTES, TAKEN
 from video.limits import Limits
 from video.malloc_trim import give_back
 from video.measures import measuring
 from video.measures.measuring import MeasuredFrames
+from video.nvdec_capabilities import Capabilities
 from video.parameters import Parameters
 from video.picture_parts import PicturesOut, Tell
 from video.resize import crop, stretch
@@ -67,11 +69,13 @@ def plan(
     *,
     parameters: dict[str, Any],
     strip: str,
+    nvdec: list[Any] | None = None,
 ) -> dict[str, Any]:
     """Choose frames of a video, and describe it; `parameters` are the fields of `Parameters`.
 
-    `strip`, a value of `Strip`, says when a file with the wanted frames is written to `stripped_descriptor`. No more
-    than two frames are decoded, for orientation and colors, unless a damaged video is allowed.
+    `strip`, a value of `Strip`, says when a file with the wanted frames is written to `stripped_descriptor`. With
+    `nvdec`, the lists of what NVDEC reads, `WHERE_SAFE` holds for that; FFmpeg's videos are stripped where it pays. No
+    more than two frames are decoded, for orientation and colors, unless a damaged video is allowed.
     """
     asked = Parameters(**parameters | {"signals": tuple(map(Signal, parameters["signals"]))})
     allowed = bool(asked.allow_damaged)
@@ -87,34 +91,36 @@ def plan(
             sampling, decoded_share = sample(table.timestamps, table.info.duration_seconds, asked), 1.0
         to_decode = frames_to_decode(table, sampling.frame_indices)
         file_bytes = os.fstat(video.fileno()).st_size
-        stripped = NOT_STRIPPED
+        found = {
+            "frame_indices": sampling.frame_indices.tolist(),
+            "motion_order": sampling.motion_order.tolist(),
+            "camera_order": sampling.camera_order.tolist(),
+            "frame_order": sampling.frame_order.tolist(),
+            "frame_seconds": sampling.frame_seconds.tolist(),
+            "clip_seconds": sampling.clip_seconds.tolist(),
+            "metric_order": sampling.metric_order.tolist(),
+            "info": list(astuple(table.info)),
+            "header_duration_seconds": table.header_duration_seconds,
+            "orientation": list(table.orientation),
+            "full_range": colors.full_range,
+            "range_in_bitstream": colors.range_in_bitstream,
+            "frames_to_decode": to_decode,
+            "demuxer": demuxer,
+            "decoder": decoder,
+            "profile": profile,
+            "pixel_format": pixel_format,
+            "decoded_share": decoded_share,
+        }
+        when, stripped = Strip(strip), NOT_STRIPPED
+        is_ffmpegs = nvdec is not None and why_not_read(found, Capabilities.of_lists(nvdec)) is not None
+        if when == Strip.WHERE_SAFE and is_ffmpegs:
+            when = Strip.WHERE_IT_PAYS
         # Too much to decode is refused before any frame is decoded, which a stripped file would not be.
         if decoded_share == 1 and not is_too_much(to_decode, table.info.width, table.info.height, file_bytes, limits):
             with open(stripped_descriptor, "r+b", buffering=0, closefd=False) as out:
                 wanted = sampling.frame_indices
-                stripped = stripped_video(video, container, stream, table, wanted, out, Strip(strip), limits)
-    return {
-        "frame_indices": sampling.frame_indices.tolist(),
-        "motion_order": sampling.motion_order.tolist(),
-        "camera_order": sampling.camera_order.tolist(),
-        "frame_order": sampling.frame_order.tolist(),
-        "frame_seconds": sampling.frame_seconds.tolist(),
-        "clip_seconds": sampling.clip_seconds.tolist(),
-        "metric_order": sampling.metric_order.tolist(),
-        "info": list(astuple(table.info)),
-        "header_duration_seconds": table.header_duration_seconds,
-        "orientation": list(table.orientation),
-        "full_range": colors.full_range,
-        "range_in_bitstream": colors.range_in_bitstream,
-        "frames_to_decode": to_decode,
-        "demuxer": demuxer,
-        "decoder": decoder,
-        "profile": profile,
-        "pixel_format": pixel_format,
-        "decoded_share": decoded_share,
-        "stripped_bytes": stripped.bytes,
-        "stripped_indices": stripped.indices,
-    }
+                stripped = stripped_video(video, container, stream, table, wanted, out, when, limits)
+    return found | {"stripped_bytes": stripped.bytes, "stripped_indices": stripped.indices}
 
 
 def decode_into(

@@ -60,13 +60,15 @@ class TritonPythonModel(VideoModel):
         parameters, call = request_parameters(request)
         before = self.decoder.frames_decoded
         is_decoded = "FRAME_INDICES" in request.requested_output_names()
-        strip = Strip.WHERE_SAFE if self.nvdec.formats else Strip.WHERE_IT_PAYS
+        nvdec = self.nvdec if self.nvdec.formats else None
+        strip = Strip.WHERE_IT_PAYS if nvdec is None else Strip.WHERE_SAFE
         try:
             plan = self.decoder.plan(
                 video,
                 parameters,
                 self.cpu_shares.of(call),
                 strip=strip if is_decoded else Strip.NEVER,
+                nvdec=nvdec,
                 served=served,
                 when_copied=received.forget,
             )
