@@ -89,15 +89,14 @@ class TritonPythonModel(VideoModel):
         stripped_tensor = optional_input_values(request, "STRIPPED_VIDEO", np.uint8)
         stripped_video: NDArray[np.uint8] | VideoFile = stripped_tensor
         stripped_indices = optional_input_values(request, "STRIPPED_INDICES", np.int32)
+        planned = optional_input_text(request, "PLANNED_DECODER")
         if len(stripped_indices):
             check_stripped(frame_indices, stripped_indices)
-            if self.shared_videos is not None and received.token is not None:
+            if self.shared_videos is not None and received.token is not None and planned != Decoder.NVDEC:
                 stripped_video = stack.enter_context(self.shared_videos.opened(received.token, stripped=True))
-        planned = optional_input_text(request, "PLANNED_DECODER")
         on_gpu = bool(
             planned == Decoder.NVDEC
             and self.nvdec_seconds
-            and received.token is None
             and len(stripped_tensor)
             and len(stripped_indices)
             and not len(metric_order)  # measures are computed where FFmpeg decodes

@@ -87,7 +87,7 @@ class TritonPythonModel(VideoModel):
             "METRIC_ORDER": np.array([plan["metric_order"]], np.int32),
             "FRAME_SIZE": np.array([decoded_size(plan)], np.int32),
             "ORIENTATION": np.array([plan["orientation"]], np.int32),
-            "STRIPPED_VIDEO": self._handed_on(plan["stripped_video"], received)[None],
+            "STRIPPED_VIDEO": self._handed_on(plan["stripped_video"], received, choice.decoder)[None],
             "STRIPPED_INDICES": np.array([plan["stripped_indices"]], np.int32),
             "PLANNED_DECODER": text(choice.decoder)[None],
             "CLIP_SECONDS": np.array(plan["clip_seconds"], np.float32).reshape(-1, 2),
@@ -96,9 +96,12 @@ class TritonPythonModel(VideoModel):
             "DECODED_SHARE": np.array([[plan["decoded_share"]]], np.float32),
         }
 
-    def _handed_on(self, stripped: NDArray[np.uint8], received: ReceivedVideo) -> NDArray[np.uint8]:
-        """The tensor for a stripped file: a stand-in if `video_decode` can read it where the video is."""
-        if self.shared_videos is None or received.token is None or not len(stripped):
+    def _handed_on(self, stripped: NDArray[np.uint8], received: ReceivedVideo, decoder: Decoder) -> NDArray[np.uint8]:
+        """The tensor for a stripped file: a stand-in if `video_decode` can read it where the video is.
+
+        The GPU's decoder takes a tensor.
+        """
+        if self.shared_videos is None or received.token is None or not len(stripped) or decoder == Decoder.NVDEC:
             return stripped
         try:
             write_all(self.shared_videos.create(received.token, stripped=True), stripped.data)
