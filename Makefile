@@ -95,7 +95,7 @@ test: $(DALI)
 test-all: lint test
 	@$(MAKE) --jobs=2 $(TESTS) SELECTED='(slow or soak) and not ray'
 
-# Not part of test-all: it has not run as a whole yet.
+# Not part of test-all: it installs 240 MB.
 test-ray: $(RAY)
 	$(BIN)/python -m pytest tests/test_ray.py --durations=10
 

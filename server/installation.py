@@ -133,7 +133,8 @@ def precision_environment(
         return {}
     from backends.precision import MAX_INT8_ERROR, precision_of_this_cpu
 
-    cache = model_repository / COMPILED_NETWORKS
+    folder = model_repository / COMPILED_NETWORKS
+    cache = folder if folder.parent.is_dir() else None  # to Triton, a folder without a configuration is a broken model
     bound = MAX_INT8_ERROR if max_int8_error is None else max_int8_error
     try:
         return {"PRECISION": precision_of_this_cpu(asked, stated_error(model_repository), bound, cache)}

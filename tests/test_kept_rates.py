@@ -9,6 +9,7 @@ import pytest
 from backends import kept_rates, rates
 from backends.kept_rates import KeptRates
 from backends.precision import precision_of_this_cpu
+from server.installation import precision_environment
 
 MEASURED = {"f32": 1.0, "bf16": 0.6, "int8": 4.0}
 
@@ -78,3 +79,9 @@ def test_without_a_place_to_keep_them_rates_are_measured_at_every_start(
         assert KeptRates(cache).product("f32") == 1.0
     assert measurements == ["f32", "f32"]
     assert blocked.read_text() == ""
+
+
+def test_a_repository_without_the_ensemble_gets_no_folder(tmp_path: Path, measurements: list[str]) -> None:
+    """Triton loads every folder as a model."""
+    assert precision_environment("cpu", "auto", tmp_path)["PRECISION"] in ("f32", "bf16")
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,6 @@ WHY_NOT = {
     "backends.onnxruntime": "it imports ONNX Runtime",
     "backends.openvino": "it imports OpenVINO",
     "bench.verdicts": "its tests render videos",
-    "client._workers": "other packages import it",
 }
 """Packages that no quick test imports itself."""
 
