@@ -112,7 +112,7 @@ def test_locks_of_servers_that_have_ended_are_removed_and_nothing_else(parent: P
     directory = runtime_directory()
     space = pid_namespace()
     kept = {f"{os.getpid()}-5-{space}.turn", "::_8001.key", "notes", f"{GONE}.key"}
-    kept.add(f"{GONE}-5-{space + 1}.turn")  # of a container that shares the directory, where that process may live
+    kept.add(f"{GONE}-5-{space + 1}.turn")  # of another container with this directory: that process may be alive there
     for file in (*kept, f"{GONE}-5-{space}.turn", f"{GONE}-5-{space}.backbone_0.77"):
         (directory / file).touch()
     remove_leftovers(directory)

@@ -20,7 +20,7 @@ class Stale:
 
 
 def stale(table: Path, metadata: Metadata, videos: Collection[str]) -> Stale:
-    """Compare a table with the files of these videos, where they are found. Raises `TableError` and OSError."""
+    """Compare a table with those of its videos whose files exist. Raises `TableError` and OSError."""
     if set(STAMP) <= set(metadata.kept):
         return Stale(_changed(table, metadata, videos), [])
     written = table.stat().st_mtime_ns
