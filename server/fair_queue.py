@@ -20,7 +20,8 @@ class QueueFull(Exception):
 class FairQueue:
     """Gives slots to addresses evenly and to their callers in turn: none waits behind everything of another one.
 
-    For one event loop. A request that is cancelled while it waits never gets a slot.
+    For one event loop; its counts may be read in any thread. A request that is cancelled while it waits never gets a
+    slot.
     """
 
     def __init__(self, max_in_flight: int, max_waiting: int, max_per_caller: int, waste: Waste | None = None) -> None:
@@ -34,6 +35,8 @@ class FairQueue:
         self.max_waiting = max_waiting
         self.in_flight = 0
         """Slots in use."""
+        self.waiting = 0
+        """Requests in the queue; counted as they come and go, because other threads read it."""
         self.refused = 0
         """Requests that found the queue full, so far."""
         self.cancelled = 0
@@ -42,11 +45,6 @@ class FairQueue:
         self._in_flight_from: Counter[str] = Counter()
         # By address and caller, the one whose turn is next first.
         self._waiting: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
-
-    @property
-    def waiting(self) -> int:
-        """Requests in the queue."""
-        return sum(len(places) for callers in self._waiting.values() for places in callers.values())
 
     @asynccontextmanager
     async def slot(self, caller: str, address: str = "") -> AsyncIterator[None]:
@@ -82,6 +80,7 @@ class FairQueue:
             self._make_room(caller, address)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(address, OrderedDict()).setdefault(caller, deque()).append(place)
+        self.waiting += 1
         try:
             await place
         except asyncio.CancelledError:
@@ -114,6 +113,7 @@ class FairQueue:
         places = callers.get(caller, deque())
         if place in places:
             places.remove(place)
+            self.waiting -= 1
         if not places:
             callers.pop(caller, None)
         if not callers:
@@ -148,6 +148,7 @@ class FairQueue:
         callers = self._waiting.pop(address)
         places = callers.pop(caller)
         place = places.popleft()
+        self.waiting -= 1
         if places:
             callers[caller] = places
         if callers:

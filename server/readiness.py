@@ -34,10 +34,14 @@ def wait_until_ready(server: "Server") -> None:
         stopped = (stopped or now) if _is_stopped(server.process.pid) else None
         if server.process.poll() is not None:
             reason = server.triton_process.failure()
-            if not (server.lost_own_port() and policy.restart_on_other_ports()):
+            if server.lost_own_port() and policy.restart_on_other_ports():
+                log.warning("%s, restarting tritonserver on other ports", reason)
+                server.restart_on_other_ports()
+            elif policy.restart_crashed(server.process.returncode):
+                log.warning("tritonserver crashed (%s), restarting it", reason)
+                server.restart()
+            else:
                 raise ServerFailed(f"tritonserver stopped before it was ready: {reason}")
-            log.warning("%s, restarting tritonserver on other ports", reason)
-            server.restart_on_other_ports()
             monitor = ActivityMonitor(server.process.pid)
         elif stopped is not None:
             if now - stopped >= STOPPED_SECONDS and policy.restart_idle(math.inf):

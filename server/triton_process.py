@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -27,6 +28,10 @@ SIG_IGN = 1
 PRCTL, SIGNAL = ctypes.CDLL(None).prctl, ctypes.CDLL(None).signal
 NO_GPU = ("NVML", "CUDA", "CudaDriverHelper")
 LOG_TIMEOUT_SECONDS = 5.0
+LOG_PREFIX = re.compile(r"^[A-Z]\d{4} [^\]]*\] ")
+"""Severity, time and place of what Triton or gRPC writes."""
+THROWN = "what():"
+"""What C++ writes before the text of an exception that nothing catches."""
 
 
 class TritonProcess:
@@ -98,13 +103,19 @@ class TritonProcess:
         return any(f"failed to start {service} service" in self.log for service in services)
 
     def failure(self) -> str:
-        """Why it ended, from its log: Triton writes `failed to load 'MODEL' version 1: REASON`."""
+        """Why it ended, from its log: Triton writes `failed to load 'MODEL' version 1: REASON`, a crash `what():`."""
         self._reader.join(LOG_TIMEOUT_SECONDS)
+        status = self.popen.returncode
+        ending = f"exit status {status}" if status >= 0 else f"ended by {signal.Signals(-status).name}"
         for line in self._log:
-            for mark in ("failed to load '", "failed to start ", "error: "):
+            for mark in ("failed to load '", "failed to start "):
                 if mark in line:
                     return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('" ')
-        return f"exit status {self.popen.returncode}"
+            if "error: " in line:
+                return LOG_PREFIX.sub("", line).strip() + (f"; {ending}" if status < 0 else "")
+            if THROWN in line:
+                return f"{line.partition(THROWN)[2].strip()}; {ending}"
+        return ending
 
     def describe(self) -> str:
         """Each of its processes with state and CPU time, to tell a slow one from a stuck one, and its last lines."""

@@ -1,6 +1,8 @@
 """Which request gets the next slot."""
 
 import asyncio
+import sys
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -238,3 +240,38 @@ def test_a_cancellation_while_a_slot_is_released_blocks_no_other_caller() -> Non
         await stage.leave("d1")
 
     assert scene(play) == ["a1", "b2", "d1"]
+
+
+def test_another_thread_may_read_the_counts_at_any_time() -> None:
+    failures: list[RuntimeError] = []
+    ended = threading.Event()
+
+    def read(queue: FairQueue) -> None:
+        while not ended.is_set():
+            try:
+                assert 0 <= queue.waiting <= 40
+            except RuntimeError as error:  # a dictionary that changed while it was read
+                failures.append(error)
+                return
+
+    async def stay(queue: FairQueue, index: int) -> None:
+        async with queue.slot(str(index), str(index % 7)):
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        queue = FairQueue(2, 40, 2)
+        reader = threading.Thread(target=read, args=(queue,))
+        reader.start()
+        for _ in range(40):
+            await asyncio.gather(*(stay(queue, index) for index in range(40)))
+        ended.set()
+        reader.join()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asyncio.run(run())
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+    assert not failures

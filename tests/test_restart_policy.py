@@ -1,5 +1,7 @@
 """When tritonserver is restarted, and when the server gives up."""
 
+import signal
+
 import pytest
 
 from server import restart_policy
@@ -16,6 +18,16 @@ def test_an_idle_start_is_restarted_once() -> None:
 def test_a_start_that_loses_its_port_is_restarted_twice() -> None:
     policy = StartPolicy(idle_timeout_seconds=30)
     assert [policy.restart_on_other_ports() for _ in range(3)] == [True, True, False]
+
+
+def test_a_start_that_crashes_is_restarted_twice() -> None:
+    policy = StartPolicy(idle_timeout_seconds=30)
+    assert [policy.restart_crashed(-signal.SIGABRT) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("status", [0, 1, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, signal.SIGABRT])
+def test_a_start_that_ends_otherwise_is_not_restarted(status: int) -> None:
+    assert not StartPolicy(idle_timeout_seconds=30).restart_crashed(status)
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,23 @@ def test_a_start_that_makes_no_progress_is_retried(small_repository: Path, caplo
     assert int(found) in stopped
 
 
+@pytest.mark.slow
+def test_a_start_that_crashes_is_retried(small_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
+    started = start(Settings.on_free_ports(small_repository, precision="f32"))
+    try:
+        first = started.process.pid
+        with stopping_what_loads(first, "motion_head") as stopped:
+            os.kill(first, signal.SIGABRT)
+            started.wait_until_ready()
+        with Client(started.url) as client:
+            client.score(encode(20))
+        assert started.process.pid != first
+        assert wait_until_gone([first, *stopped])
+    finally:
+        started.stop()
+    assert caplog.messages == ["tritonserver crashed (ended by SIGABRT), restarting it"]
+
+
 def test_missing_8_bit_networks_are_named(small_repository: Path) -> None:
     result = run_server(Settings.on_free_ports(small_repository), PRECISION="int8")
     assert result.returncode == 1
