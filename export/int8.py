@@ -12,7 +12,7 @@ import openvino
 
 from backends.precision import MAX_INT8_ERROR
 from export.calibration import Clips, VideoClips
-from export.int8_answers import Answers, Values, read_network
+from export.int8_answers import Answers, outputs, read_network
 from export.probabilities import quantize_probabilities
 from export.quantization import quantize, save_quantized
 from export.repository import Transaction
@@ -169,11 +169,11 @@ class _Check:
         """`videos`: the inputs for each video, a row for each run."""
         self._answers = answers
         self._inputs = videos
-        self._expected = [_outputs(exact, rows) for rows in self._inputs]
+        self._expected = [outputs(exact, rows) for rows in self._inputs]
 
     def error(self, quantized: openvino.Model) -> float:
         """The largest error of a video."""
-        found = [_outputs(quantized, rows) for rows in self._inputs]
+        found = [outputs(quantized, rows) for rows in self._inputs]
         return max(self._answers.error(*pair) for pair in zip(self._expected, found, strict=True))
 
 
@@ -203,9 +203,3 @@ def longest(most: int, holds: Callable[[int], bool]) -> int:
 def _some(inputs: Clips, count: int) -> Clips:
     """`count` of them, evenly spread."""
     return inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), count)).astype(int)]
-
-
-def _outputs(network: openvino.Model, rows: Clips) -> Values:
-    hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.Core().compile_model(network, "CPU", hints).create_infer_request()
-    return np.concatenate([np.array(request.infer([row[None]])[0]) for row in rows])

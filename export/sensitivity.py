@@ -60,6 +60,17 @@ def keep_in_float32(network: openvino.Model, names: Collection[str]) -> openvino
     return network
 
 
+def with_exact(network: openvino.Model, *, weights: bool) -> openvino.Model:
+    """A copy of `network` whose weights are as they were before quantization; without `weights`, its activations."""
+    network = network.clone()
+    for product in quantized_products(network):
+        for reader, quantizer in list(_quantized_inputs(product)):
+            if _is_weight(quantizer.input_value(0)) == weights:
+                reader.replace_source_output(quantizer.input_value(0))
+    network.validate_nodes_and_infer_types()
+    return network
+
+
 def _quantized_inputs(product: Node) -> Iterator[tuple[Input, Node]]:
     """Each fake quantization before `product`, with the input that reads it."""
     for reader in map(before_moves, product.inputs()):

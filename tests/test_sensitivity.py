@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from openvino import Node, opset13
 
 from export.int8_answers import Embeddings, Probabilities
-from export.sensitivity import keep_in_float32, losses, quantized_products
+from export.sensitivity import keep_in_float32, losses, quantized_products, with_exact
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.standard_normal((2, 8, 8)).astype(np.float32)
@@ -53,6 +53,16 @@ def test_products_that_are_kept_in_float32_lose_nothing() -> None:
     one = keep_in_float32(model, ["second"])
     assert [product.get_friendly_name() for product in quantized_products(one)] == ["first"]
     assert np.abs(run(one) - exact).max() < 0.2 * np.abs(run(model) - exact).max()
+
+
+def test_weights_or_activations_may_be_exact() -> None:
+    model = network()
+    exact = run(keep_in_float32(model, ["first", "second"]))
+    errors = [np.abs(run(with_exact(model, weights=weights)) - exact).max() for weights in (True, False)]
+    assert errors[1] < errors[0]  # the outlier is one of an activation
+    assert min(errors) > 0
+    both = with_exact(with_exact(model, weights=True), weights=False)
+    np.testing.assert_allclose(run(both), exact, rtol=1e-4, atol=1e-4)
 
 
 def test_errors_are_shares_of_the_range() -> None:
