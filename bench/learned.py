@@ -2,7 +2,8 @@
 
 The answers follow a rule that is known: two measures of the table, and a move that the renderer made. Both learn from
 the same 100 answers, drawn at random, and judge all other clips. Clips are rendered with seeds and photographs that the
-demo's networks, which score them, never saw. They are kept in .bench/learned; run it again after an interruption.
+demo's networks, which score them, never saw. They are kept in .bench/learned: run it again after an interruption. A
+folder that other code or other networks made is refused.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from bench.demo_scores import ROOT, score_clips
+from bench.kept_run import OtherRun, kept_run, made_by
 from bench.markdown import table
 from client._learn.features import feature_names, features_of
 from client._learn.threshold import best_threshold
@@ -85,6 +87,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.clips < 2 * ANSWERS:
         parser.error(f"--clips is {options.clips}, it must be at least {2 * ANSWERS}: {ANSWERS} are answered")
+    try:
+        with kept_run(options.directory, made_by("bench/learned.py")):
+            return _run(options)
+    except OtherRun as error:
+        parser.error(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     labels = write_clips(options.directory / "clips", options.clips)
     scores = options.directory / ("served.jsonl" if options.url else "scores.jsonl")

@@ -24,12 +24,10 @@ class FairQueue:
     slot.
     """
 
-    def __init__(self, max_in_flight: int, max_waiting: int, max_per_caller: int, waste: Waste | None = None) -> None:
-        """At most `max_in_flight` slots, `max_per_caller` of them for one caller, and `max_waiting` in the queue.
-
-        `waste` says which addresses are wasteful; without it, none is.
-        """
-        self.waste = waste or Waste()
+    def __init__(self, max_in_flight: int, max_waiting: int, max_per_caller: int) -> None:
+        """At most `max_in_flight` slots, `max_per_caller` of them for one caller, and `max_waiting` in the queue."""
+        self.waste = Waste()
+        """What addresses have wasted; whoever answers the requests adds to it."""
         self.max_in_flight = max_in_flight
         self.max_per_caller = max_per_caller
         self.max_waiting = max_waiting

@@ -72,7 +72,7 @@ class Server:
         self._cpu_shares: CpuShares | None = None
         self._shared_clips: SharedClips | None = None
         self._shared_videos: SharedVideos | None = None
-        # Native backends know nothing of it, nor do those on a GPU need it.
+        # Native backends know nothing of such files, and those on a GPU do not need them.
         if self.profile == "cpu" and triton.backend_directory is not None:
             self._shared_clips = SharedClips(f"{DIRECTORY}/{self._shared_memory_prefix}clips_")
             if forwards_marks():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 MANIFEST = "weights.json"
 DESCRIBING = "video_sampling"
-"""The model that reads `weights.json`."""
+"""Of the models that read `weights.json`, the one that is loaded again whenever it changes."""
 MAX_HASHED_BYTES = 1 << 16
 """Larger files are compared by inode, time and size. Smaller ones by content: an export writes them again unchanged."""
 

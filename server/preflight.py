@@ -15,8 +15,8 @@ from video.cgroup import usable_cores
 from video.shared_memory import DIRECTORY as SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 1 << 30
-"""Room for three of the largest videos at once: 64 clips of 2.4 MB each, twice (out of the decoder and into a network),
-and the files."""
+"""Room for three of the largest videos at once: 64 clips of 2.4 MB each, twice where Triton copies them (out of the
+decoder and into a network), and the files."""
 
 NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
 

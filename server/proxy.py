@@ -59,8 +59,8 @@ ENSEMBLES = ("video_motion", "video_signals")
 MAX_IN_FLIGHT = 16
 """Calls in flight to Triton: enough to keep every model busy; any more would wait in Triton, not here."""
 MAX_PER_CALLER = 2
-"""Calls of one caller in flight, in the cpu profile. Its models have one process more, so one caller's long videos
-never occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
+"""Calls of one caller in flight, in the cpu profile. The models that read videos have more processes, so one caller's
+long videos never occupy all of them. Two keep the networks busy: while one video is computed, the next is decoded."""
 MAX_PER_CALLER_WITH_GPU = 11
 """The same in the profiles with a GPU, whose `video_decode` has one process more: what NVDEC does not read may take
 long on the CPU."""

@@ -18,7 +18,7 @@ class Settings:
     """How to start a server."""
 
     model_repository: Path
-    """The directory that holds the six models."""
+    """The directory that holds the models."""
     address: str = LOOPBACK
     """The address that it listens on."""
     http_port: int = 8000

@@ -1,7 +1,9 @@
 """Killing a tritonserver that is stopped or hangs; the supervisor then starts it again.
 
 A busy server must not be taken for one that hangs. So one that does not answer is killed at once only if it does
-nothing else either: its threads neither compute, nor wait for a core, nor wait for a disk.
+nothing else either: its threads neither compute, nor wait for a core, nor wait for a disk. The kernel counts the time
+of waiting for a core only when the wait ends, which may take longer than a server may be silent if other programs have
+a higher priority. So threads that wait are looked for, too.
 """
 
 import contextlib
@@ -29,6 +31,8 @@ IDLE_SHARE = 0.05
 """Of a core: threads that poll for something use a little CPU time while the server hangs."""
 PROBES = 2
 """Each has another thread of tritonserver, one of which may be loading a model."""
+BUSY_STATES = ("R", "D")
+"""Of a thread in /proc: it has a core or waits for one, or it waits for a disk."""
 NANOSECONDS = 1e-9
 
 
@@ -37,9 +41,9 @@ class Activity:
     """What the threads of a process have done until now."""
 
     seconds: float
-    """Time of computing and of waiting for a core, summed over its threads."""
-    on_disk: bool
-    """Whether one waits for a disk at this moment."""
+    """Time of computing and of waiting for a core until one came, summed over its threads."""
+    busy: bool
+    """Whether one computes, or waits for a core or a disk, at this moment."""
 
 
 class HangDetector:
@@ -84,7 +88,7 @@ class HangDetector:
         if self._idle is None:
             self._idle = now, activity
         since, before = self._idle
-        if activity.on_disk or activity.seconds - before.seconds > IDLE_SHARE * max(now - since, 1.0):
+        if activity.busy or activity.seconds - before.seconds > IDLE_SHARE * max(now - since, 1.0):
             self._idle = now, activity
         return now - self._idle[0]
 
@@ -132,13 +136,13 @@ class Watchdog:
 
 def activity_of(pid: int) -> Activity | None:
     """What the threads of a process do; None if the kernel does not tell."""
-    seconds, on_disk = 0.0, False
+    seconds, busy = 0.0, False
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(*GONE):  # a thread that has just ended
                 computed, waited, *_ = (thread / "schedstat").read_text().split()
                 seconds += (int(computed) + int(waited)) * NANOSECONDS
-                on_disk |= (thread / "stat").read_text().rpartition(")")[2].split()[0] == "D"
+                busy |= (thread / "stat").read_text().rpartition(")")[2].split()[0] in BUSY_STATES
     except (OSError, ValueError):
         return None
-    return Activity(seconds, on_disk) if seconds else None
+    return Activity(seconds, busy) if seconds else None

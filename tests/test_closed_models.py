@@ -11,11 +11,10 @@ from tritonclient.grpc import service_pb2
 
 from server.closed_models import ClosedModels, model_name
 from server.errors import ServerFailed
-from server.ports import LOOPBACK, free_ports
-from server.proxy import INFER, Proxy
+from server.proxy import INFER
 from server.settings import Settings
 from server.wire import MAX_FIELDS
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream, proxied, upstream
 
 __all__ = ["upstream"]
 
@@ -130,16 +129,12 @@ def test_the_switch_is_off_by_default_and_takes_on_and_off(tmp_path: Path) -> No
 
 
 def test_the_proxy_refuses_before_triton_or_the_queue_sees_the_call(upstream: Upstream) -> None:
-    proxy = Proxy(LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, closed=CLOSED)
-    try:
-        with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
-            infer = channel.unary_unary(INFER)
-            with pytest.raises(grpc.RpcError) as raised:
-                infer(message(), timeout=10)
-            assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
-            assert upstream.calls == []
-            infer(message("video_motion"), timeout=10)
-            infer(message(), timeout=10, metadata=[("video-motion-key", KEY)])
-            assert [request for request, _ in upstream.calls] == [message("video_motion"), message()]
-    finally:
-        proxy.close()
+    with proxied(upstream, closed=CLOSED) as (_, channel):
+        infer = channel.unary_unary(INFER)
+        with pytest.raises(grpc.RpcError) as raised:
+            infer(message(), timeout=10)
+        assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert upstream.calls == []
+        infer(message("video_motion"), timeout=10)
+        infer(message(), timeout=10, metadata=[("video-motion-key", KEY)])
+        assert [request for request, _ in upstream.calls] == [message("video_motion"), message()]

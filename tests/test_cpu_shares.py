@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import grpc
 import pytest
 from tritonclient.grpc import service_pb2
 
@@ -16,11 +15,10 @@ from fixtures.bombs import bomb
 from fixtures.synthetic import encode
 from server.cpu_shares import CpuShares as Writer
 from server.flags import Endpoints, triton_flags
-from server.ports import LOOPBACK, free_ports
-from server.proxy import INFER, Proxy
+from server.proxy import INFER
 from server.settings import Settings
 from tests.test_isolation import orders_of
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
 from video import IsolatedDecoder, Limits
 from video.cpu_share import ABANDONED, CALL, SHARE, VARIABLE, CpuShares
@@ -271,17 +269,13 @@ def test_the_proxy_tells_the_models_that_a_caller_has_gone(
         seen.set()
 
     upstream.during = work
-    proxy = Proxy(LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=writer)
     request = service_pb2.ModelInferRequest(model_name="video_motion").SerializeToString()
-    try:
-        with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
-            call = channel.unary_unary(INFER).future(request)
-            assert arrived.wait(10)
-            call.cancel()
-            assert seen.wait(10)
-            wait_for(lambda: not writer._in_flight)  # the slot is free only when the models have answered
-    finally:
-        proxy.close()
+    with proxied(upstream, cpu_shares=writer) as (_, channel):
+        call = channel.unary_unary(INFER).future(request)
+        assert arrived.wait(10)
+        call.cancel()
+        assert seen.wait(10)
+        wait_for(lambda: not writer._in_flight)  # the slot is free only when the models have answered
     assert shares == [1.0]
 
 
@@ -290,16 +284,12 @@ def test_the_proxy_sends_each_call_its_own_number_and_none_of_the_callers(
 ) -> None:
     shares: list[float] = []
     upstream.during = lambda: shares.append(reader.of(upstream.calls[-1][1][CALL])())
-    proxy = Proxy(LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=writer)
     request = service_pb2.ModelInferRequest(model_name="video_motion").SerializeToString()
-    try:
-        with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
-            infer = channel.unary_unary(INFER)
-            infer(request, timeout=10, metadata=[(CALL, "9"), ("kept", "x")])
-            with writer.presence("another"):
-                infer(request, timeout=10)
-    finally:
-        proxy.close()
+    with proxied(upstream, cpu_shares=writer) as (_, channel):
+        infer = channel.unary_unary(INFER)
+        infer(request, timeout=10, metadata=[(CALL, "9"), ("kept", "x")])
+        with writer.presence("another"):
+            infer(request, timeout=10)
     assert shares == [1.0, 0.5]
     (_, first), (_, second) = upstream.calls
     assert first["kept"] == "x"

@@ -8,13 +8,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from av.stream import Disposition
 
 pytest.importorskip("nvidia.dali", reason="`make test` installs DALI")
 
@@ -23,16 +21,13 @@ from nvidia.dali import backend
 from backends.dali_definition import pipeline_definition
 from bench.gpu.decoding import both_decoders, decoded_by_both, frame_differences
 from fixtures.remuxed import flagged, remux, with_hidden_frames
-from fixtures.several_streams import Video, encode_several
 from fixtures.stripped import strip
 from fixtures.synthetic import encode, transcode
 from tests.conftest import MODEL_REPOSITORY
 from tests.test_orientation import ORIENTATIONS, matrix
 from video import Parameters
-from video.container import open_video
 from video.frame_form import FrameForm
 from video.signals import Signal
-from video.stream_choice import dali_stream
 
 FRAMES = 60
 KINDS = [
@@ -224,25 +219,6 @@ def test_a_stated_color_space_changes_nothing_as_in_the_cpu_profile(tag: str, tm
     tagged = remux(video, "webm", bitstream_filter=f"vp9_metadata={tag}")
     _, found, expected = both_decoders(tagged, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
     assert frame_differences(found, expected).max() < 2
-
-
-NOT_DEFAULT, DEFAULT = Disposition(0), Disposition.default
-
-
-@pytest.mark.parametrize("container", ["matroska", "mp4"])
-@pytest.mark.parametrize(
-    "marks", [(NOT_DEFAULT, DEFAULT), (DEFAULT, NOT_DEFAULT), (NOT_DEFAULT, NOT_DEFAULT), (DEFAULT, DEFAULT)]
-)
-def test_dali_decodes_the_stream_that_is_shown_exactly_where_the_plan_says_so(
-    marks: tuple[Disposition, Disposition], container: str, tmp_path: Path
-) -> None:
-    small, large = Video(10, 64, 48, "libvpx-vp9", marks[0]), Video(20, 128, 96, "libvpx-vp9", marks[1])
-    video = encode_several([small, large], container)
-    with open_video(BytesIO(video)) as (opened, stream):
-        agree = dali_stream(opened.streams.video).index == stream.index
-    _, found, expected = both_decoders(video, definition(tmp_path, 224), "cpu", 224, PARAMETERS)
-    assert (frame_differences(found, expected).max() < 2) == agree
-    assert agree or (container == "matroska" and marks[0] == marks[1])
 
 
 @pytest.mark.slow

@@ -298,7 +298,7 @@ def test_a_process_looks_at_files_and_at_bytes(videos: Path) -> None:
         assert workers.look((videos / "pan.mp4").read_bytes(), WHOLE) is None
         with pytest.raises(FirstPassError, match="it cannot be decoded"):
             workers.look(b"this is no video", WHOLE)
-        (worker,) = workers._all
+        (worker,) = workers._workers.all()
         process = worker._process
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
@@ -317,7 +317,7 @@ def test_a_look_that_takes_too_long_ends(videos: Path, monkeypatch: pytest.Monke
     try:
         with pytest.raises(FirstPassError, match="it takes more than 0 s"):
             workers.look(str(videos / "frozen.mp4"), WHOLE)
-        (worker,) = workers._all
+        (worker,) = workers._workers.all()
         assert worker._process is None
     finally:
         workers.close()

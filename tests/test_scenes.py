@@ -33,6 +33,7 @@ from client._scenes.worker import find_scenes
 from client._scenes.write import COLUMNS, write_scenes
 from client._tables.journal import JournalError, OtherTerms
 from client._tables.table import read_table
+from client._workers.worker import Worker
 from fixtures.joined import RATES, Joined, joined
 from fixtures.real_videos import real_videos
 from fixtures.synthetic import encode, encode_audio
@@ -269,7 +270,7 @@ def test_a_run_adds_videos_and_looks_again_at_failures_alone(
         film(name, [shot(1, 30)])
     Path("c.mp4").write_bytes(b"no video")
     looked: list[str] = []
-    monkeypatch.setattr(workers.Worker, "find", looking(looked))
+    monkeypatch.setattr(workers.Workers, "find", looking(looked))
     common = ["--output", "s.csv", "--jobs", "1"]
     assert scenes.main(["a.mp4", "c.mp4", *common]) == 1
     assert scenes.main([str(tmp_path / "a.mp4"), "b.mp4", "a.mp4", "b.mp4", *common]) == 1  # c has failed still
@@ -289,11 +290,11 @@ def test_a_run_adds_videos_and_looks_again_at_failures_alone(
 
 
 def looking(looked: list[str]) -> Any:
-    """`Worker.find` in this process, which notes what it is asked for."""
+    """`Workers.find` in this process, which notes what it is asked for."""
 
-    def find(self: workers.Worker, path: str, _: object) -> list[tuple[float, float]]:
+    def find(_: workers.Workers, path: str, __: object) -> list[tuple[float, float]]:
         looked.append(path)
-        return find_scenes(path, self._settings)
+        return find_scenes(path, Settings())
 
     return find
 
@@ -312,7 +313,7 @@ def test_a_killed_run_resumes_and_has_every_scene_once(tmp_path: Path, monkeypat
     with journal.open("ab") as file:
         file.write(b'{"names": ["x"], "pa')  # what was being written
     looked: list[str] = []
-    monkeypatch.setattr(workers.Worker, "find", looking(looked))
+    monkeypatch.setattr(workers.Workers, "find", looking(looked))
     assert scenes.main(arguments) == 0
     assert len(looked) == 5 - done < 4
     expected = [(f"./{index}.mp4", scene) for index in range(5) for scene in (0, 1)]
@@ -325,15 +326,15 @@ def test_ctrl_c_ends_the_processes_and_writes_what_was_found(
     for index in range(3):
         film(f"{index}.mp4", [shot(index, 30)])
     started: list[subprocess.Popen[bytes]] = []
-    start = workers.Worker._start
+    start = Worker._new_process
 
-    def start_one_that_hangs(self: workers.Worker) -> subprocess.Popen[bytes]:
+    def start_one_that_hangs(self: Worker) -> subprocess.Popen[bytes]:
         program = "import sys, time; sys.stdin.readline(); print('{\"scenes\": [[0, 1]]}', flush=True); time.sleep(600)"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         started.append(subprocess.Popen([sys.executable, "-c", program], **pipes))  # type: ignore[call-overload]
         return started[-1]
 
-    monkeypatch.setattr(workers.Worker, "_start", start_one_that_hangs)
+    monkeypatch.setattr(Worker, "_new_process", start_one_that_hangs)
     journal = Path("s.csv.journal")
 
     def interrupt() -> None:
@@ -349,7 +350,7 @@ def test_ctrl_c_ends_the_processes_and_writes_what_was_found(
     assert capsys.readouterr().err.endswith(
         "s.csv: 1 scene of 1 video, 0 failed; run the same command again to resume\n"
     )
-    monkeypatch.setattr(workers.Worker, "_start", start)
+    monkeypatch.setattr(Worker, "_new_process", start)
     assert scenes.main([".", "--output", "s.csv", "--jobs", "1"]) == 0
     assert len(rows_of("s.csv")) == 3
 
@@ -359,14 +360,14 @@ def test_a_decoder_that_crashes_or_stands_still_fails_its_video_alone(
 ) -> None:
     for name in ("a.mp4", "b.mp4"):
         Path(name).write_bytes(encode(30))
-    start = workers.Worker._start
+    start = Worker._new_process
     for program, message in (
         ("import sys; sys.stdin.readline()", "the decoder crashed"),
         ("import sys; sys.stdin.read()", "decoding stood still for 0.2 s"),
     ):
         started: list[int] = []
 
-        def once(self: workers.Worker, program: str = program, started: list[int] = started) -> Any:
+        def once(self: Worker, program: str = program, started: list[int] = started) -> Any:
             started.append(1)
             if len(started) > 1:
                 monkeypatch.setattr(workers, "STALL_SECONDS", 60.0)
@@ -374,7 +375,7 @@ def test_a_decoder_that_crashes_or_stands_still_fails_its_video_alone(
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             return subprocess.Popen([sys.executable, "-c", program], **pipes)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(workers.Worker, "_start", once)
+        monkeypatch.setattr(Worker, "_new_process", once)
         monkeypatch.setattr(workers, "STALL_SECONDS", 0.2 if "still" in message else 60.0)
         output = f"{len(message)}.csv"
         assert scenes.main(["a.mp4", "b.mp4", "--output", output, "--jobs", "1"]) == 1

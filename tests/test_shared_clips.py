@@ -16,9 +16,8 @@ from tritonclient.grpc import service_pb2
 
 import server.proxy
 from server.cpu_shares import CpuShares
-from server.ports import LOOPBACK, free_ports
-from server.proxy import INFER, MESSAGES, Proxy
-from tests.upstream import Upstream, upstream
+from server.proxy import INFER
+from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
 from video.clips import CLIP_SHAPE
 from video.cpu_share import CALL
@@ -146,15 +145,11 @@ def test_memory_is_given_back_as_what_it_is() -> None:
 
 
 @pytest.fixture
-def proxied(upstream: Upstream, shared: SharedClips, tmp_path: Path) -> Iterator[grpc.UnaryUnaryMultiCallable]:
+def infer(upstream: Upstream, shared: SharedClips, tmp_path: Path) -> Iterator[grpc.UnaryUnaryMultiCallable]:
     """Inference through a proxy that lets calls share clips."""
     shares = CpuShares(tmp_path / "shares", 4)
-    proxy = Proxy(
-        LOOPBACK, (port := free_ports(LOOPBACK, 1)[0]), upstream.address, cpu_shares=shares, shared_clips=shared
-    )
-    with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=MESSAGES) as channel:
+    with proxied(upstream, cpu_shares=shares, shared_clips=shared) as (_, channel):
         yield channel.unary_unary(INFER)
-    proxy.close()
 
 
 def request_of(model: str, content: bytes = b"") -> bytes:
@@ -163,7 +158,7 @@ def request_of(model: str, content: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("model", ["video_motion", "video_signals"])
 def test_a_call_of_an_ensemble_has_a_file_until_it_ends(
-    model: str, upstream: Upstream, shared: SharedClips, proxied: grpc.UnaryUnaryMultiCallable
+    model: str, upstream: Upstream, shared: SharedClips, infer: grpc.UnaryUnaryMultiCallable
 ) -> None:
     there: list[Path] = []
 
@@ -175,21 +170,21 @@ def test_a_call_of_an_ensemble_has_a_file_until_it_ends(
         assert there[0].exists()
 
     upstream.during = decode
-    proxied(request_of(model), timeout=10, metadata=[(MARK, "x")])
+    infer(request_of(model), timeout=10, metadata=[(MARK, "x")])
     wait_for(lambda: not there[0].exists())
 
 
 @pytest.mark.parametrize("model", ["video_decode", "motion_backbone", "video_sampling", "another"])
 def test_a_call_of_a_model_gets_its_clips_itself(
-    model: str, upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable
+    model: str, upstream: Upstream, infer: grpc.UnaryUnaryMultiCallable
 ) -> None:
-    proxied(request_of(model), timeout=10, metadata=[(MARK, "0")])
+    infer(request_of(model), timeout=10, metadata=[(MARK, "0")])
     assert MARK not in upstream.calls[-1][1]
 
 
 @pytest.mark.parametrize("size", [1000, 8 << 20])
 def test_a_video_that_was_sent_on_is_not_kept(
-    size: int, upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable, monkeypatch: pytest.MonkeyPatch
+    size: int, upstream: Upstream, infer: grpc.UnaryUnaryMultiCallable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests: list[Any] = []
 
@@ -202,16 +197,16 @@ def test_a_video_that_was_sent_on_is_not_kept(
     left: list[bytes] = []
     upstream.during = lambda: left.append(requests[-1].content)
     video = request_of("video_motion", bytes(size))
-    assert proxied(video, timeout=30) == video
+    assert infer(video, timeout=30) == video
     assert left == [b""]
     assert requests[-1].size == len(video)
 
 
-def test_a_large_request_that_fails_says_why(upstream: Upstream, proxied: grpc.UnaryUnaryMultiCallable) -> None:
+def test_a_large_request_that_fails_says_why(upstream: Upstream, infer: grpc.UnaryUnaryMultiCallable) -> None:
     def fail() -> None:
         raise ValueError("the model is not there")
 
     upstream.during = fail
     with pytest.raises(grpc.RpcError) as raised:
-        proxied(request_of("video_motion", bytes(8 << 20)), timeout=30)
+        infer(request_of("video_motion", bytes(8 << 20)), timeout=30)
     assert "the model is not there" in raised.value.details()

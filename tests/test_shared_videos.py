@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -23,13 +24,12 @@ from server import Server
 from server.cpu_shares import CpuShares
 from server.flags import forwards_marks
 from server.leftovers import remove_leftovers
-from server.ports import LOOPBACK, free_ports
-from server.proxy import INFER, MESSAGES, Proxy
+from server.proxy import INFER, MESSAGES
 from server.request_video import find_video
 from server.settings import Settings
 from tests.test_isolation import orders_of
 from tests.test_serve import drain, requests_in_flight, serving, wait_until_gone
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
 from video import DecoderFailed, InvalidParameter, IsolatedDecoder, Limits
 from video.processes import descendants
@@ -203,21 +203,15 @@ def test_a_decoder_reads_an_open_file_as_it_reads_memory(shared: SharedVideos) -
         decoder.close()
 
 
+@pytest.fixture
+def handing_on(shared: SharedVideos, tmp_path: Path) -> dict[str, Any]:
+    """The settings of a proxy that hands videos on."""
+    return {"cpu_shares": CpuShares(tmp_path / "shares", 4), "shared_videos": shared}
+
+
 @contextlib.contextmanager
-def proxied(upstream: Upstream, shared: SharedVideos, tmp_path: Path) -> Iterator[grpc.Channel]:
-    """A channel to a proxy that hands videos on."""
-    port = free_ports(LOOPBACK, 1)[0]
-    shares = CpuShares(tmp_path / "shares", 4)
-    proxy = Proxy(LOOPBACK, port, upstream.address, cpu_shares=shares, shared_videos=shared)
-    with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=MESSAGES) as channel:
-        try:
-            yield channel
-        finally:
-            proxy.close()
-
-
-def held(upstream: Upstream) -> tuple[threading.Event, threading.Event]:
-    """Set when a call has reached `upstream`, and to be set for it to be answered."""
+def held(upstream: Upstream, channel: grpc.Channel) -> Iterator[grpc.Future]:
+    """A call that has reached `upstream`, which answers it after the block."""
     there, go_on = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -225,7 +219,12 @@ def held(upstream: Upstream) -> tuple[threading.Event, threading.Event]:
         go_on.wait(30)
 
     upstream.during = wait
-    return there, go_on
+    call = channel.unary_unary(INFER).future(message().SerializeToString(), timeout=30)
+    try:
+        assert there.wait(30)
+        yield call
+    finally:
+        go_on.set()
 
 
 def files(shared: SharedVideos) -> list[Path]:
@@ -237,7 +236,7 @@ def files(shared: SharedVideos) -> list[Path]:
 @pytest.mark.parametrize("model", ["video_motion", "video_signals"])
 @pytest.mark.parametrize("size", [100, 8 << 20])
 def test_a_video_of_an_ensemble_is_in_a_file_until_its_call_ends(
-    model: str, size: int, upstream: Upstream, shared: SharedVideos, tmp_path: Path
+    model: str, size: int, upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any]
 ) -> None:
     video = bytes(range(100)) + bytes(size - 100)
     found: list[bytes] = []
@@ -247,7 +246,7 @@ def test_a_video_of_an_ensemble_is_in_a_file_until_its_call_ends(
             found.append(os.pread(file.descriptor, size + 1, 0))
 
     upstream.during = look
-    with proxied(upstream, shared, tmp_path) as channel:
+    with proxied(upstream, **handing_on) as (_, channel):
         answer = channel.unary_unary(INFER)(
             message(video, model).SerializeToString(), timeout=30, metadata=[(MARK, FORGED[1])]
         )
@@ -259,59 +258,52 @@ def test_a_video_of_an_ensemble_is_in_a_file_until_its_call_ends(
 
 @pytest.mark.parametrize("model", ["video_decode", "video_sampling", "motion_backbone", "another"])
 def test_a_model_that_is_called_by_itself_gets_its_input_itself(
-    model: str, upstream: Upstream, shared: SharedVideos, tmp_path: Path
+    model: str, upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any]
 ) -> None:
     sent = message(model=model).SerializeToString()
-    with proxied(upstream, shared, tmp_path) as channel:
+    with proxied(upstream, **handing_on) as (_, channel):
         assert channel.unary_unary(INFER)(sent, timeout=30, metadata=[(MARK, shared.new_token())]) == sent
     assert MARK not in upstream.calls[-1][1]
 
 
 @pytest.mark.parametrize("kind", ["empty", "two inputs", "in shared memory"])
-def test_an_unusual_request_reaches_triton_as_it_is(
-    kind: str, upstream: Upstream, shared: SharedVideos, tmp_path: Path
-) -> None:
-    with proxied(upstream, shared, tmp_path) as channel:
+def test_an_unusual_request_reaches_triton_as_it_is(kind: str, upstream: Upstream, handing_on: dict[str, Any]) -> None:
+    with proxied(upstream, **handing_on) as (_, channel):
         answer = channel.unary_unary(INFER)(OTHERS[kind], timeout=30, metadata=[(MARK, "x")])
     assert answer == OTHERS[kind]
     assert MARK not in upstream.calls[-1][1]
 
 
 def test_a_video_stays_until_triton_has_answered_a_caller_that_has_gone(
-    upstream: Upstream, shared: SharedVideos, tmp_path: Path
+    upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any]
 ) -> None:
-    there, go_on = held(upstream)
-    with proxied(upstream, shared, tmp_path) as channel:
-        call = channel.unary_unary(INFER).future(message().SerializeToString(), timeout=30)
-        assert there.wait(30)
-        call.cancel()
-        wait_for(call.cancelled)
-        time.sleep(0.2)  # the proxy learns it a moment later
-        assert len(files(shared)) == 1
-        go_on.set()
+    with proxied(upstream, **handing_on) as (_, channel):
+        with held(upstream, channel) as call:
+            call.cancel()
+            wait_for(call.cancelled)
+            time.sleep(0.2)  # the proxy learns it a moment later
+            assert len(files(shared)) == 1
         wait_for(lambda: not files(shared))
 
 
 def test_a_proxy_that_is_closed_removes_what_is_in_flight(
-    upstream: Upstream, shared: SharedVideos, tmp_path: Path
+    upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any]
 ) -> None:
-    there, go_on = held(upstream)
-    with proxied(upstream, shared, tmp_path) as channel:
-        call = channel.unary_unary(INFER).future(message().SerializeToString(), timeout=30)
-        assert there.wait(30)
-        assert len(files(shared)) == 1
-    assert files(shared) == []
-    go_on.set()
+    with contextlib.ExitStack() as answered:
+        with proxied(upstream, **handing_on) as (_, channel):
+            call = answered.enter_context(held(upstream, channel))
+            assert len(files(shared)) == 1
+        assert files(shared) == []
     assert call.exception(30) is not None
 
 
 def test_a_video_that_has_no_room_can_be_sent_again(
-    upstream: Upstream, shared: SharedVideos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with proxied(upstream, shared, tmp_path) as channel:
+    with proxied(upstream, **handing_on) as (_, channel):
         infer = channel.unary_unary(INFER)
         for name, instead in (("free_bytes", lambda: len(VIDEO) - 1), ("write_all", full)):
             with monkeypatch.context() as patch:

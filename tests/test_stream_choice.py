@@ -8,9 +8,7 @@ from av.stream import Disposition
 
 from fixtures.several_streams import Video, encode_several
 from tests.test_decoding import frame_table
-from video.container import open_video
 from video.decoding import decode
-from video.stream_choice import dali_stream
 
 DEFAULT = Disposition.default
 SMALL, LARGE = Video(3, 64, 48), Video(5, 128, 96)
@@ -46,24 +44,6 @@ def test_the_stream_that_ffmpeg_shows_is_scored(container: str, videos: list[Vid
     video = encode_several(videos, container)
     info = frame_table(video).info
     assert (info.frames, info.width, info.height) == (shown.frames, shown.width, shown.height)
-
-
-@pytest.mark.parametrize(
-    ("container", "videos", "dali"),
-    [
-        ("matroska", [SMALL, LARGE_DEFAULT], 1),
-        ("matroska", [SMALL_DEFAULT, LARGE], 0),
-        ("matroska", [SMALL, LARGE], 0),
-        ("matroska", [SMALL_DEFAULT, LARGE_DEFAULT], 0),
-        ("mp4", [SMALL_DEFAULT, LARGE_DEFAULT], 1),  # which has more bits a second
-        ("mp4", [LARGE], 0),
-    ],
-)
-def test_which_stream_dali_decodes_is_known(container: str, videos: list[Video], dali: int) -> None:
-    """As seen in its CPU decoder, which a test in `test_dali.py` runs."""
-    video = encode_several(videos, container)
-    with open_video(BytesIO(video)) as (opened, _):
-        assert dali_stream(opened.streams.video).index == dali
 
 
 def test_its_frames_are_those_of_the_video_alone() -> None:

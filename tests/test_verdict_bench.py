@@ -1,5 +1,6 @@
 """`bench.verdicts` and `bench.learned`: their figures, and small runs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,17 @@ def test_a_small_run_prints_the_figures_of_every_preset(
     truth = read_truth(tmp_path / "clips" / "truth.jsonl")
     assert {verdict for each in truth for verdict in each.verdicts} == {*ALL_PRESETS} >= {*VERDICTS}
     assert write_clips(tmp_path / "clips", 2) == truth  # none is rendered again
+
+
+@pytest.mark.parametrize("main", [verdicts_main, learned_main])
+def test_a_folder_of_another_run_is_refused(
+    main: Callable[[list[str]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores.jsonl").write_text("{}\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--directory", str(tmp_path)])
+    assert f"{tmp_path} is of a run with other code and networks and packages: delete it" in capsys.readouterr().err
+    assert not (tmp_path / "clips").exists()
 
 
 def test_a_small_run_of_the_learned_filter(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,9 @@ from tritonclient.grpc import service_pb2
 
 from server import waste
 from server.cpu_shares import CpuShares
-from server.ports import LOOPBACK, free_ports
-from server.proxy import INFER, Proxy
+from server.proxy import INFER
 from server.waste import HALF_LIFE_SECONDS, WASTEFUL_SECONDS, Waste
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
 
 __all__ = ["upstream"]
@@ -67,7 +66,7 @@ def test_videos_that_take_too_much_count_and_others_do_not(
     upstream: Upstream, message: str | None, counts: bool
 ) -> None:
     upstream.failure = message
-    with Running(upstream) as (proxy, channel):
+    with proxied(upstream) as (proxy, channel):
         infer = channel.unary_unary(INFER)
         if message is None:
             infer(REQUEST, timeout=10)
@@ -87,7 +86,7 @@ def test_a_call_whose_caller_has_gone_counts_until_triton_has_answered(upstream:
 
     upstream.during = work
     shares = CpuShares(tmp_path / "shares", 4)
-    with Running(upstream, shares) as (proxy, channel):
+    with proxied(upstream, cpu_shares=shares) as (proxy, channel):
         call = channel.unary_unary(INFER).future(REQUEST)
         assert arrived.wait(10)
         call.cancel()
@@ -107,7 +106,7 @@ def test_a_call_that_ends_with_the_connection_to_triton_is_no_waste_of_its_calle
         release.wait(10)
 
     upstream.during = work
-    with Running(upstream) as (proxy, channel):
+    with proxied(upstream) as (proxy, channel):
         call = channel.unary_unary(INFER).future(REQUEST, timeout=10)
         assert arrived.wait(10)
         proxy.change_upstream(upstream.address)
@@ -116,19 +115,3 @@ def test_a_call_that_ends_with_the_connection_to_triton_is_no_waste_of_its_calle
         assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "tritonserver is being restarted")
         wait_for(lambda: proxy.queue.in_flight == 0)
         assert not proxy.queue.waste._wasted
-
-
-class Running:
-    """A proxy before `upstream`, and a channel to it."""
-
-    def __init__(self, upstream: Upstream, shares: CpuShares | None = None) -> None:
-        (port,) = free_ports(LOOPBACK, 1)
-        self._proxy = Proxy(LOOPBACK, port, upstream.address, cpu_shares=shares)
-        self._channel = grpc.insecure_channel(f"{LOOPBACK}:{port}")
-
-    def __enter__(self) -> tuple[Proxy, grpc.Channel]:
-        return self._proxy, self._channel
-
-    def __exit__(self, *_: object) -> None:
-        self._channel.close()
-        self._proxy.close()

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from unittest.mock import ANY
 
 import pytest
 
@@ -22,11 +24,14 @@ Look = tuple[str, bool, Activity]
 
 
 def looks(
-    seconds: float, *, state: str = "S", answers: bool = False, share: float = 0.0, on_disk: bool = False
+    seconds: float, *, state: str = "S", answers: bool = False, share: float = 0.0, busy: bool = False
 ) -> list[Look]:
-    """What is seen for so long, if the threads compute or wait for `share` of a core."""
+    """What is seen for so long.
+
+    The threads compute or wait for `share` of a core; `busy`: one does at each look, or waits for a disk.
+    """
     count = round(seconds / POLL_SECONDS)
-    return [(state, answers, Activity(share * POLL_SECONDS * look, on_disk)) for look in range(1, count + 1)]
+    return [(state, answers, Activity(share * POLL_SECONDS * look, busy)) for look in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,10 @@ def looks(
         pytest.param(looks(10), 3.0, SILENT, id="hangs"),
         pytest.param(looks(10, share=0.02), 3.0, SILENT, id="hangs, and threads poll"),
         pytest.param(looks(20, share=0.2), None, "", id="computes"),
-        pytest.param(looks(20, on_disk=True), None, "", id="waits for a disk"),
+        pytest.param(looks(20, busy=True), None, "", id="waits for a disk, or for a core that does not come"),
+        pytest.param(looks(60, busy=True), BUSY_SECONDS, BUSY, id="waits for ever"),
+        pytest.param(looks(10, busy=True) + looks(10), 12.0, SILENT, id="hangs after it has waited"),
+        pytest.param((looks(1.5) + looks(0.5, busy=True)) * 10, None, "", id="waits now and then"),
         pytest.param(looks(60, share=2.0), BUSY_SECONDS, BUSY, id="computes for ever"),
         pytest.param(looks(10, share=1.0) + looks(10), 12.0, SILENT, id="hangs after it has computed"),
         pytest.param((looks(2.5) + looks(0.5, answers=True)) * 9, None, "", id="answers slowly"),
@@ -67,7 +75,7 @@ def test_what_was_seen_before_this_process_lost_its_core_does_not_count() -> Non
     for round_start in range(0, 100, 4):
         for moment in (0.0, 0.5, 1.0, 1.5, 2.0):  # and then 2 s without a look
             now = round_start + moment
-            still = Activity(0.0, on_disk=False)
+            still = Activity(0.0, busy=False)
             assert detector.verdict(now, state="S", answered=False, activity=still) is None
 
 
@@ -183,18 +191,24 @@ def test_a_probe_survives_refusals_and_closed_connections() -> None:
     probe.close()
 
 
-def test_the_activity_of_a_process_counts_all_its_threads() -> None:
+def threads_of(work: str) -> subprocess.Popen[bytes]:
+    """A process with three threads that do `work`, after they have begun."""
     program = (
-        "import threading\n"
+        "import threading, time\n"
         "def work():\n"
-        "    while True: pass\n"
+        f"    while True: {work}\n"
         "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
         "print(flush=True)\n"
         "input()"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_the_activity_of_a_process_counts_all_its_threads() -> None:
+    with threads_of("pass") as process:
         before = activity_of(process.pid)
         time.sleep(0.3)
         after = activity_of(process.pid)
@@ -203,3 +217,15 @@ def test_the_activity_of_a_process_counts_all_its_threads() -> None:
     assert after is not None
     assert after.seconds - before.seconds > 0.05
     assert activity_of(process.pid) is None
+
+
+def test_a_process_is_busy_while_a_thread_has_a_core_or_waits_for_one() -> None:
+    """Whether the one or the other does not matter, so that this holds on a machine with any load."""
+    for work, busy in (("pass", True), ("time.sleep(1000)", False)):
+        with threads_of(work) as process:
+            wait_for(partial(is_seen, process.pid, busy))
+            process.kill()
+
+
+def is_seen(pid: int, busy: bool) -> bool:
+    return activity_of(pid) == Activity(ANY, busy)

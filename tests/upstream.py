@@ -1,13 +1,15 @@
-"""A gRPC server that stands where Triton would, behind the proxy, and records the calls that it gets."""
+"""A gRPC server that stands where Triton would, behind a proxy, and records the calls that it gets."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
 
-from server.ports import LOOPBACK
-from server.proxy import MESSAGES
+from server.ports import LOOPBACK, free_ports
+from server.proxy import MESSAGES, Proxy
 
 
 class Upstream(grpc.GenericRpcHandler):
@@ -44,3 +46,15 @@ def upstream() -> Iterator[Upstream]:
     server.start()
     yield handler
     server.stop(0).wait()
+
+
+@contextmanager
+def proxied(upstream: Upstream, **settings: Any) -> Iterator[tuple[Proxy, grpc.Channel]]:
+    """A proxy in front of `upstream`, with these settings, and a channel to it, which is closed after the proxy."""
+    (port,) = free_ports(LOOPBACK, 1)
+    proxy = Proxy(LOOPBACK, port, upstream.address, **settings)
+    with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=MESSAGES) as channel:
+        try:
+            yield proxy, channel
+        finally:
+            proxy.close()

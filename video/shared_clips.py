@@ -10,7 +10,7 @@ import contextlib
 import json
 import mmap
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video.clips import CLIP_FRAMES, CLIP_SHAPE, FRAME_BYTES
+from video.shared_files import SharedFiles, create_file
 from video.shared_pages import give_back_pages
 
 VARIABLE = "VIDEO_MOTION_CLIPS"
-"""The environment variable with what the paths of the files begin with; without it, clips are copied."""
+"""The environment variable with what the paths of the files begin with."""
 MARK = "triton_clips"
 """The metadata, and so the request parameter, of calls whose clips are in a file; its value is the call's number."""
 CLIP_BYTES = CLIP_FRAMES * FRAME_BYTES
@@ -31,29 +32,16 @@ PART_CLIPS = 4
 """Clips that are in memory twice while they are written."""
 
 
-class SharedClips:
-    """The files of the calls in flight."""
+class SharedClips(SharedFiles):
+    """The files of the calls in flight; without them, clips are copied."""
 
-    def __init__(self, prefix: str) -> None:
-        """`prefix`: what the paths of the files begin with."""
-        self._prefix = prefix
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "SharedClips | None":
-        """The files of this server; None if it passes clips on in copies."""
-        prefix = environment.get(VARIABLE)
-        return cls(prefix) if prefix else None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variable that tells the models of a server about them."""
-        return {VARIABLE: self._prefix}
+    variable = VARIABLE
 
     def path(self, call: str) -> Path:
         """The file of a call; ValueError if that is not a number."""
         if not call.isdecimal():
             raise ValueError(f"{call!r} is not the number of a call")
-        return Path(f"{self._prefix}{int(call)}")
+        return self._named(str(int(call)))
 
     def write(self, call: str, tensors: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
         """Move the clips of a call into its file; returns the tensors that stand for them, (1, 16, 224, 224, 3).
@@ -64,7 +52,7 @@ class SharedClips:
         path = self.path(call)
         path.unlink(missing_ok=True)
         first, references = 0, []
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as file:
+        with open(create_file(path), "wb", buffering=0) as file:
             for clips in tensors:
                 for start in range(0, len(clips), PART_CLIPS):
                     part = clips[start : start + PART_CLIPS]

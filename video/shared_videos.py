@@ -13,14 +13,15 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from video.errors import DecoderFailed, InvalidParameter
+from video.shared_files import SharedFiles, create_file
 
 VARIABLE = "VIDEO_MOTION_VIDEOS"
-"""The environment variable with what the paths of the files begin with; without it, videos are copied."""
+"""The environment variable with what the paths of the files begin with."""
 MARK = "triton_video"
 """The metadata, and so the request parameter, of calls whose video is in a file; its value is the file's token.
 
@@ -42,23 +43,10 @@ Encoded = memoryview | VideoFile
 """An encoded file, in memory or open."""
 
 
-class SharedVideos:
-    """The files of the calls in flight."""
+class SharedVideos(SharedFiles):
+    """The files of the calls in flight; without them, videos are copied."""
 
-    def __init__(self, prefix: str) -> None:
-        """`prefix`: what the paths of the files begin with."""
-        self._prefix = prefix
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "SharedVideos | None":
-        """The files of this server; None if its videos are copied."""
-        prefix = environment.get(VARIABLE)
-        return cls(prefix) if prefix else None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variable that tells the models of a server about them."""
-        return {VARIABLE: self._prefix}
+    variable = VARIABLE
 
     @staticmethod
     def new_token() -> str:
@@ -69,12 +57,11 @@ class SharedVideos:
         """The file of a call, or its stripped file; `InvalidParameter` if `token` is none."""
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise InvalidParameter(f"{MARK} is {token!r:.60}, which only the server sets: no file has this name")
-        return Path(f"{self._prefix}{token}{_STRIPPED if stripped else ''}")
+        return self._named(f"{token}{_STRIPPED if stripped else ''}")
 
     def create(self, token: str, *, stripped: bool = False) -> int:
         """A new file of a call, mode 0600, or its stripped file: a descriptor for `write_all`; OSError if it fails."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return os.open(self.path(token, stripped=stripped), flags, 0o600)
+        return create_file(self.path(token, stripped=stripped))
 
     @contextlib.contextmanager
     def opened(self, token: str, *, stripped: bool = False) -> Iterator[VideoFile]:

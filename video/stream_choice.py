@@ -1,4 +1,4 @@
-"""Which of several video streams is shown: the one that ffmpeg chooses. And which one DALI decodes."""
+"""Which of several video streams is shown: the one that ffmpeg chooses."""
 
 from collections.abc import Sequence
 
@@ -18,21 +18,6 @@ def shown_stream(streams: Sequence[VideoStream]) -> VideoStream:
     counts `DEFAULT_PIXELS` more, and one that has packets, as far as the container tells, `PACKETS_PIXELS` more.
     """
     return max(streams, key=_rank)
-
-
-def dali_stream(streams: Sequence[VideoStream]) -> VideoStream:
-    """The stream that DALI decodes: the choice of FFmpeg's `av_find_best_stream` before any packet is read.
-
-    `streams` are all video streams in the container's order, at least one.
-    """
-    return max(streams, key=_dali_rank)
-
-
-def _dali_rank(stream: VideoStream) -> tuple[int, int]:
-    impaired = bool(stream.disposition & (Disposition.hearing_impaired | Disposition.visual_impaired))
-    is_default = bool(stream.disposition & Disposition.default)
-    context = stream.codec_context
-    return is_default - impaired, 0 if context is None else context.bit_rate or 0
 
 
 def _rank(stream: VideoStream) -> int:

@@ -2,7 +2,8 @@
 
 The demo's networks score the clips in this process; they learned from rendered clips of other seeds and photographs.
 Clips with even numbers are those on which cut-offs were chosen (--choose prints the best ones); the figures are of the
-others. Clips and scores are kept in .bench/verdicts; run it again after an interruption.
+others. Clips and scores are kept in .bench/verdicts: run it again after an interruption. A folder that other code or
+other networks made is refused.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.demo_scores import ROOT, score_clips
+from bench.kept_run import OtherRun, kept_run, made_by
 from bench.markdown import table
 from bench.verdicts.clips import KINDS, Truth, write_clips
 from bench.verdicts.figures import best_cutoffs, precision, recall
@@ -39,6 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.clips < 2:
         parser.error(f"--clips is {options.clips}, it must be at least 2, one for each half")
+    try:
+        with kept_run(options.directory, made_by("bench/verdicts/clips.py")):
+            return _run(options)
+    except OtherRun as error:
+        parser.error(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     truth = write_clips(options.directory / "clips", options.clips)
     scores = options.directory / ("served.jsonl" if options.url else "scores.jsonl")
@@ -58,13 +68,13 @@ def values_in_order(scores: Path, truth: list[Truth]) -> Values:
     """(clips,) of each score and measure that presets name, in the order of the truth."""
     metadata = read_metadata(scores)
     presets = ALL_PRESETS.values()
-    places: dict[str, int] = {}
+    videos: list[str] = []
     parts: list[Values] = []
     for batch in read_batches(scores, metadata, columns=columns_of(presets)):
-        for video in batch.column("video").to_pylist():
-            places[Path(video).name] = len(places)
+        videos += batch.column("video").to_pylist()
         parts.append(values_of(batch, metadata, presets))
-    order = [places[each.video] for each in truth]
+    rows = {Path(video).name: row for row, video in enumerate(videos)}
+    order = [rows[each.video] for each in truth]
     return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
 

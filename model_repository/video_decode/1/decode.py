@@ -19,6 +19,7 @@ from video.measures.measures import NAMES, Measures, row_of
 from video.nvdec_model import CLIPS, MODEL, NvdecFailed, decode_on_gpu
 from video.orders import FRAME_ORDER, METRIC_ORDER, ORDERS, check_orders, check_stripped, for_dali
 from video.parameters import Parameters
+from video.pool_needs import network_needs
 from video.received_video import ReceivedVideo, received_video
 from video.request_record import RequestRecord
 from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
@@ -47,6 +48,8 @@ class TritonPythonModel(VideoModel):
         super().initialize(args)
         encoder = self.manifest.get("frames")
         self.frame_form = FrameForm.of(encoder["preprocessing"]) if encoder else None
+        self.embedding_bytes = int(encoder["dimensions"]) * 4 if encoder else 0
+        """Of a frame, in float32."""
         self.metrics_names: tuple[str, ...] = tuple(self.manifest.get("metrics", ()))
         autoencoder = self.manifest.get("autoencoder")
         self.latents = tuple(autoencoder["latents"]) if autoencoder else None
@@ -103,24 +106,29 @@ class TritonPythonModel(VideoModel):
         )
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         frame_bytes = len(frame_order) * self.frame_form.frame_bytes if self.frame_form else 0
-        ours = motion_bytes + camera_bytes + frame_bytes
+        call_with_file = None if self.shared_clips is None or on_gpu else marked_call(request.parameters())
+        in_file = 0
+        if call_with_file is not None:
+            in_file = motion_bytes + camera_bytes
+            motion_bytes = camera_bytes = CLIP_BYTES  # of the one that stands for all
+        pools = list(pools_beside_this_process())
+        needs = network_needs(
+            {pool.model for pool in pools},
+            motion_bytes=motion_bytes,
+            camera_bytes=camera_bytes,
+            frame_bytes=frame_bytes,
+            embedding_bytes=len(frame_order) * self.embedding_bytes,
+        )
+        needs["video_decode"] = motion_bytes + camera_bytes + frame_bytes
         if received.token is None:
-            ours += video.nbytes + stripped_video.nbytes
-        needs = {"video_decode": ours, "motion_backbone": motion_bytes, "camera_classifier": camera_bytes}
-        needs |= {"frame_encoder": frame_bytes} if frame_bytes else {}
+            needs["video_decode"] += video.nbytes + stripped_video.nbytes
         if self.latents is not None and len(metric_order):  # a part of the pictures at a time
             needs["video_decode"] += room_for(self.latents)
             needs[AUTOENCODER] = room_for(self.latents)
         if on_gpu:  # what the call takes here, and with pip's DALI there, too
             needs["video_decode"] += stripped_video.nbytes
             needs[MODEL] = stripped_video.nbytes + motion_bytes + camera_bytes + frame_bytes
-        call_with_file = None if self.shared_clips is None or on_gpu else marked_call(request.parameters())
-        in_file = 0
-        if call_with_file is not None:
-            in_file = motion_bytes + camera_bytes
-            needs["video_decode"] += 2 * CLIP_BYTES - in_file
-            needs["motion_backbone"] = needs["camera_classifier"] = CLIP_BYTES
-        check_room(needs, pools_beside_this_process(), free_bytes(), beside_pools=in_file)
+        check_room(needs, pools, free_bytes(), beside_pools=in_file)
         parameters, call = request_parameters(request)
         allow_damaged = bool(Parameters.from_request(parameters, tuple(Signal)).allow_damaged)
         if on_gpu:
