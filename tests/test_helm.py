@@ -15,8 +15,9 @@ import pytest
 import yaml
 from helm_python import Chart, HelmError, lint, package
 
+from backends.precision import MAX_INT8_ERROR
 from server.preflight import SHARED_MEMORY_BYTES
-from server.settings import Settings
+from server.settings import Settings, max_int8_error
 
 ROOT = Path(__file__).parent.parent
 CHART = ROOT / "deploy" / "helm" / "video-motion"
@@ -34,7 +35,11 @@ KEDA: Values = {"kind": "keda", "keda": {"serverAddress": "http://prometheus:909
 MATRIX: dict[str, Values] = {
     "gpu": PVC,
     "cpu": {**CPU, **PVC},
-    "cpu-int8": {**CPU, **PVC, "server": {"precision": "int8", "requestLog": "errors", "gate": False}},
+    "cpu-int8": {
+        **CPU,
+        **PVC,
+        "server": {"precision": "int8", "maxInt8Error": 0, "requestLog": "errors", "gate": False},
+    },
     "writable-pvc": {"modelRepository": {"pvc": {"claimName": "models", "subPath": "v2", "readOnly": False}}},
     "image": {"modelRepository": {"image": {"imageName": "registry/models:3", "path": "/srv/models"}}},
     "s3": {"modelRepository": {"bucket": {"url": "s3://bucket/models", "secretName": "keys"}}},
@@ -253,11 +258,19 @@ def test_the_server_understands_its_environment(case: str, chart: Chart) -> None
     values = chart.merge_values(MATRIX[case])
     assert settings.address == values["server"]["address"]
     assert settings.precision == values["server"]["precision"]
+    assert settings.max_int8_error == values["server"]["maxInt8Error"]
     assert settings.proxy is values["server"]["gate"]
     assert settings.stop_timeout_seconds == values["server"]["stopTimeoutSeconds"]
     assert (settings.max_connection_age_seconds or 0) == values["server"]["maxConnectionAgeSeconds"]
     assert (settings.tls is not None) == bool(values["tls"]["secretName"])
     assert shlex.split(given.get("TRITON_FLAGS", "")) == values["serverArgs"]
+
+
+def test_the_largest_error_of_8_bit_networks_is_the_servers_unless_it_is_set(chart: Chart) -> None:
+    assert environment(render(chart, PVC))["MAX_INT8_ERROR"] == str(MAX_INT8_ERROR)
+    for value in (0, 1, 0.00001, 0.123456789):
+        given = environment(render(chart, {**PVC, "server": {"maxInt8Error": value}}))
+        assert max_int8_error(given) == value
 
 
 def test_it_runs_what_the_image_runs(chart: Chart) -> None:
@@ -455,6 +468,8 @@ REFUSED: list[tuple[Values, str]] = [
     ({"image": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
     ({"replicas": 3}, "additional properties 'replicas' not allowed"),
     ({"server": {"precision": "fp16"}}, "value must be one of 'auto', 'f32', 'bf16', 'int8'"),
+    ({"server": {"maxInt8Error": 1.5}}, "at '/server/maxInt8Error': maximum: got 1.5, want 1"),
+    ({"server": {"maxInt8Error": "0.02"}}, "at '/server/maxInt8Error': got string, want number"),
     ({"server": {"stopTimeoutSeconds": 0}}, "at '/server/stopTimeoutSeconds': minimum: got 0, want 1"),
     ({"server": {"gate": "off"}}, "at '/server/gate': got string, want boolean"),
     ({"sharedMemory": {"sizeGi": 1}}, "at '/sharedMemory/sizeGi': minimum: got 1, want 2"),
@@ -475,6 +490,10 @@ REFUSED: list[tuple[Values, str]] = [
     (
         {"server": {"env": [{"name": "GRPC_PORT", "value": "9"}]}},
         "server.env has GRPC_PORT, which the chart sets itself",
+    ),
+    (
+        {"server": {"env": [{"name": "MAX_INT8_ERROR", "value": "0.02"}]}},
+        "server.env has MAX_INT8_ERROR, which the chart sets itself",
     ),
     ({"modelRepository": {"pvc": {"claimName": ""}}}, "modelRepository has no source: set one of"),
     (

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from client import ClientError, InvalidRequest, Score, ServerAway, ServerError, 
 from client._commands import score as command
 from client._inputs.item import Content, Item
 from client._ray import dataset, engine, waves
+from client._ray.address import Address, ClusterError, cluster_address
 from client._ray.dataset import OtherWeights, Work
 from client._ray.engine import Cluster, RayRun
 from client._ray.pool import Actors
@@ -296,11 +298,102 @@ def test_the_clients_own_error_is_found_behind_rays() -> None:
     assert str(engine._cause(RayLike("long\nlines\nRayOutOfDisk: full"))) == "Ray failed: RayOutOfDisk: full"
 
 
+@pytest.mark.parametrize(
+    ("option", "variable", "expected"),
+    [
+        (None, None, Address("local")),
+        (None, "", Address("local")),
+        (None, "head:6379", Address("head:6379", True)),
+        (None, "auto", Address("auto", True)),
+        ("auto", None, Address("auto")),
+        ("auto", "head:6379", Address("head:6379", True)),  # as Ray has it
+        ("local", "head:6379", Address("local")),
+        ("other:6379", "wrong", Address("other:6379")),
+        ("[::1]:6379", None, Address("[::1]:6379")),
+        ("ray://head:10001", None, Address("ray://head:10001")),
+    ],
+)
+def test_the_address_of_the_cluster(option: str | None, variable: str | None, expected: Address) -> None:
+    assert cluster_address(option, {} if variable is None else {"RAY_ADDRESS": variable}) == expected
+
+
+WRONG_ADDRESSES = (
+    *("head", "head:", ":6379", "head:0", "head:65536", "head:port", "::1:6379", " head:6379", "http://head:8265"),
+    *("ray://head", "user@head:6379", "head:6379/", "head:\u0663", "spark"),
+)
+
+
+@pytest.mark.parametrize("address", ["", *WRONG_ADDRESSES])
+def test_an_option_that_is_no_address_is_refused_with_a_sentence(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["a.mp4", "--engine", "ray", "--output", str(tmp_path / "a.csv"), "--ray-address", address]
+    with pytest.raises(SystemExit) as status:
+        command.main(arguments)
+    assert status.value.code == 2
+    sentence = f"--ray-address is {address!r}, it must be auto, local, HOST:PORT or ray://HOST:PORT"
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [(), ("--ray-address", "auto")])
+@pytest.mark.parametrize("address", WRONG_ADDRESSES)
+def test_a_variable_that_is_no_address_is_refused_with_a_sentence(
+    address: str,
+    option: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(SystemExit) as status:
+        command.main(["a.mp4", "--engine", "ray", "--output", str(tmp_path / "a.csv"), *option])
+    assert status.value.code == 2
+    sentence = f"RAY_ADDRESS is {address!r}, it must be auto, local, HOST:PORT or ray://HOST:PORT"
+    assert sentence in capsys.readouterr().err
+
+
+def test_without_ray_as_engine_the_variable_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    assert command.main([str(tmp_path / "a.mp4"), "--url", "localhost:1", "--away", "0"]) == 1
+
+
 @pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1"])
-def test_an_address_where_nothing_listens_is_refused_at_once(address: str) -> None:
-    with pytest.raises(ClientError, match=f"^no Ray cluster at {address}: Connection refused$"):
-        engine._check_address(address)
-    engine._check_address("auto")
+def test_an_address_where_nothing_listens_is_refused_before_ray_connects(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = SimpleNamespace(is_initialized=lambda: False)  # it has no `init`
+    monkeypatch.setattr(engine, "ray_module", lambda _: fake)
+    for where, of_variable in ((address, False), (f"{address} (RAY_ADDRESS)", True)):
+        cluster = Cluster(Address(address, of_variable))
+        with pytest.raises(ClusterError) as raised:
+            RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=cluster)
+        assert str(raised.value) == f"no Ray cluster at {where}: Connection refused"
+
+
+def test_a_host_that_is_none_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ClusterError, match=r"^no Ray cluster at a{64}:6379: [^\n]+$"):
+        Address(f"{'a' * 64}:6379").check()
+
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    with pytest.raises(ClusterError, match=r"^no Ray cluster at head:6379: Name or service not known$"):
+        Address("head:6379").check()
+
+
+@pytest.mark.parametrize("address", ["auto", "local"])
+def test_what_ray_says_of_this_machine_is_a_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nMore of it")
+
+    monkeypatch.setattr(engine, "ray_module", lambda _: SimpleNamespace(is_initialized=lambda: False, init=init))
+    for name in (engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "0")  # what it would set for good
+    expected = r"^no Ray cluster on this machine: Could not find any running Ray instance\.$"
+    with pytest.raises(ClusterError, match=expected):
+        RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(Address(address)))
 
 
 class FakeDataset:
@@ -337,22 +430,19 @@ class FakeRay:
 def run_with(fake: FakeRay, items: list[Item], monkeypatch: pytest.MonkeyPatch) -> RayRun:
     monkeypatch.setattr(engine, "ray_module", lambda _: fake)
     monkeypatch.setattr(engine, "map_blocks", lambda dataset, *_: dataset)
-    return RayRun(iter(items), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(None))
+    return RayRun(iter(items), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster())
 
 
 @pytest.mark.parametrize(
-    ("address", "variable", "is_own"),
-    [(None, None, True), (None, "host:6379", False), ("auto", None, False)],
+    ("address", "is_own"), [(Address(), True), (Address("auto"), False), (Address("auto", True), False)]
 )
 def test_a_cluster_of_its_own_has_a_cpu_for_each_actor_and_no_nice_workers(
-    address: str | None, variable: str | None, is_own: bool, monkeypatch: pytest.MonkeyPatch
+    address: Address, is_own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("RAY_ADDRESS", engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):
+    for name in (engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):
         monkeypatch.setenv(name, "")  # so that it is as before afterwards
         monkeypatch.delenv(name)
-    if variable is not None:
-        monkeypatch.setenv("RAY_ADDRESS", variable)
-    begun: list[tuple[str | None, dict[str, Any]]] = []
+    begun: list[tuple[str, dict[str, Any]]] = []
     context = SimpleNamespace(get_current=SimpleNamespace)
     fake = SimpleNamespace(
         is_initialized=lambda: False,
@@ -364,7 +454,7 @@ def test_a_cluster_of_its_own_has_a_cpu_for_each_actor_and_no_nice_workers(
     RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=Cluster(address, 3))
     ((to, options),) = begun
     # Without an address, Ray takes a cluster of this machine that is not the command's, and then refuses `num_cpus`.
-    assert to == ("local" if is_own else address)
+    assert to == ("local" if is_own else "auto")
     assert options.get("num_cpus") == (3 if is_own else None)  # a cluster that is there refuses it
     assert os.environ.get(engine.NICENESS) == ("0" if is_own else None)
 

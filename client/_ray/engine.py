@@ -3,9 +3,8 @@
 import logging
 import os
 import pickle
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,30 +15,22 @@ from .._runs.run import TWO_PARTS, VideoResult, selects_part_twice
 from .._runs.signal_options import SignalOptions
 from .._sdk.parameters import REASON
 from ..errors import ClientError, InvalidRequest
+from .address import LOCAL, Address, ClusterError
 from .installed import check_installed, ray_module
 from .pool import Actors, map_blocks
 from .scorer import Job, Scorer, Servers
 
 WHAT = "--engine ray"
-CONNECT_SECONDS = 10.0
-AUTO = "auto"
-"""The address of the cluster that this machine is a node of."""
-LOCAL = "local"
-"""What Ray calls a cluster of its own on this machine."""
 NICENESS = "RAY_worker_niceness"
 """The variable of Ray for the nice value of its workers, which is 15 otherwise."""
-
-
-class ClusterError(ClientError):
-    """There is no Ray cluster, or it cannot do the work; the message says why."""
 
 
 @dataclass(frozen=True)
 class Cluster:
     """The Ray cluster, and how much of it to use."""
 
-    address: str | None
-    """Its address, or `auto`; None: `RAY_ADDRESS`, else a cluster of this machine that ends with the command."""
+    address: Address = field(default_factory=Address)
+    """Where it is; `local`: a cluster of this machine that ends with the command."""
     actors: int = 1
     """Number of actors."""
 
@@ -126,37 +117,21 @@ class RayRun:
             raise ClusterError(f"Ray ended without the results of {counted(len(waiting), 'video')}")
 
     def _connect(self) -> None:
-        if self._cluster.address is not None:
-            _check_address(self._cluster.address)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray sends statistics to its makers
         address, own = self._cluster.address, dict[str, Any]()
-        if address is None and not os.environ.get("RAY_ADDRESS"):
-            address = LOCAL  # or Ray takes a cluster that was started on this machine for something else
+        address.check()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray sends statistics to its makers
+        if address.text == LOCAL:
             own = {"include_dashboard": False, "num_cpus": self._cluster.actors}  # of more CPUs, each gets a process
             # Beside a server on this machine, nice workers would not keep it busy.
             os.environ.setdefault(NICENESS, "0")
         try:
-            self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            self._ray.init(address.text, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            where = f"at {self._cluster.address}" if self._cluster.address else "on this machine"
             sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ClusterError(f"no Ray cluster {where}: {sentence}") from error
+            raise ClusterError(f"no Ray cluster {address}: {sentence}") from error
         context = self._ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-
-
-def _check_address(address: str) -> None:
-    """Raise `ClusterError` if nothing listens there: Ray itself would wait for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not (host and port.isdigit()):
-        return  # `auto`, or what Ray refuses at once
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS):
-            pass
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ClusterError(f"no Ray cluster at {address}: {why}") from error
 
 
 def engine(servers: Servers, cluster: Cluster) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .._optional import missing
 from ..errors import UnreadableFile
+from .hub import Hub, is_in_repository
 
 PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
@@ -84,6 +85,8 @@ def opened(url: str) -> tuple[Any, str]:
         system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except Exception as error:  # each file system has its own
         raise UnreadableFile(f"cannot open {scheme_of(url)}://: {error}") from error
+    if scheme_of(url) == "hf" and is_in_repository(str(path)):
+        system = Hub(system)
     return system, str(path)
 
 

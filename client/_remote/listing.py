@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ClientError
 from .addresses import opened, parts_of
+from .hub import Hub
 from .patience import Patience, Waiting, patience_with
 
 PAGE = 1000
@@ -31,6 +32,8 @@ def files_below(url: str, beginning: str = "") -> Names:
         names = _gs(system, bucket, prefix + beginning, patience)
     elif "az" in protocols or "abfs" in protocols:
         names = _az(system, path.partition("/")[0], prefix + beginning, patience)
+    elif isinstance(system, Hub):
+        names = _resumed(lambda: (name.removeprefix(f"{bucket}/") for name in system.files(path)), patience)
     else:
         names = _resumed(lambda: _walk(system, path, bucket), patience)
     start = f"{scheme}://{bucket}/"

@@ -22,7 +22,7 @@ PARTS_AT_ONCE = 16
 """Ranges that are read at once, of all files together."""
 AHEAD = 2
 """Ranges of a stream that are read before they are asked for."""
-_VERSION = ("size", "ETag", "etag", "LastModified", "last_modified", "Last-Modified", "mtime", "generation")
+_VERSION = ("size", "ETag", "etag", "LastModified", "last_modified", "Last-Modified", "mtime", "generation", "blob_id")
 """What `info` of the file systems says about the version of a file."""
 
 

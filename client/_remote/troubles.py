@@ -29,7 +29,8 @@ _NO_CREDENTIALS = {
     *("DefaultCredentialsError", "RefreshError", "ClientAuthenticationError", "GatedRepoError"),
 }
 _NETWORK = {
-    *("aiohttp", "azure", "google", "gcsfs", "httpx", "httpcore", "requests", "urllib3", "huggingface_hub", "http"),
+    *("aiohttp", "azure", "google", "gcsfs", "httpx", "httpcore", "httpx2", "httpcore2", "requests", "urllib3"),
+    *("huggingface_hub", "http"),
 }
 _BOTOCORE = {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ResponseStreamingError"}
 """The exceptions of botocore that are of the network; others are of parameters and configurations."""

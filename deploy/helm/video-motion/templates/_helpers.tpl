@@ -65,7 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 {{- range .Values.server.env -}}
-{{- if regexMatch "^(ADDRESS|(HTTP|GRPC|METRICS)_PORT|TRITON_FLAGS|TLS_CERTIFICATE|TLS_KEY|TLS_CLIENT_CA|GATE|PRECISION|REQUEST_LOG|OPEN_VIDEO_DECODE|STOP_TIMEOUT_SECONDS|MAX_CONNECTION_AGE_SECONDS)$" .name -}}
+{{- if regexMatch "^(ADDRESS|(HTTP|GRPC|METRICS)_PORT|TRITON_FLAGS|TLS_CERTIFICATE|TLS_KEY|TLS_CLIENT_CA|GATE|PRECISION|MAX_INT8_ERROR|REQUEST_LOG|OPEN_VIDEO_DECODE|STOP_TIMEOUT_SECONDS|MAX_CONNECTION_AGE_SECONDS)$" .name -}}
 {{- fail (printf "server.env has %s, which the chart sets itself" .name) -}}
 {{- end -}}
 {{- end -}}
