@@ -55,7 +55,8 @@ class Supervisor:
         A model is loaded again from its files. If an export has replaced them, all models must be loaded again, so that
         no request uses networks of two exports.
         """
-        watchdog = Watchdog(self._server.process, self._server.http_url)
+        triton = self._server.triton_process
+        watchdog = Watchdog(triton.popen, self._server.http_url, lambda: triton.is_ending)
         try:
             while True:
                 try:

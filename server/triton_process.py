@@ -42,6 +42,8 @@ class TritonProcess:
         self._shared_memory_prefix = shared_memory_prefix
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._show_log = False
+        self.is_ending = False
+        """Whether it was asked to end; it answers no more questions then."""
         self._limit = LogLimit()
         self._lifeline, private, parent = Lifeline(), PrivateMemory(), os.getpid()
         try:
@@ -130,6 +132,7 @@ class TritonProcess:
 
     def interrupt(self, timeout_seconds: float) -> None:
         """Ask it to stop and wait for that; it may still run after `timeout_seconds`."""
+        self.is_ending = True
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

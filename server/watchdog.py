@@ -11,6 +11,7 @@ import logging
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,9 +100,10 @@ class Watchdog:
     The supervisor's own thread may wait for a model to be loaded.
     """
 
-    def __init__(self, process: subprocess.Popen[str], http_url: str) -> None:
-        """`http_url`: the URL of its HTTP API, without a path."""
+    def __init__(self, process: subprocess.Popen[str], http_url: str, is_ending: Callable[[], bool]) -> None:
+        """`http_url`: the URL of its HTTP API, without a path; `is_ending`: whether it was asked to end."""
         self._process = process
+        self._is_ending = is_ending
         self._probes = [Probe(http_url) for _ in range(PROBES)]
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -120,7 +122,7 @@ class Watchdog:
             answered = sum(probe.answered() for probe in self._probes) > 0  # not any(): each one asks
             with contextlib.suppress(OSError):  # without a free descriptor, nothing can be seen
                 seen = find_process(self._process.pid)
-                if seen is None or not seen.alive:
+                if seen is None or not seen.alive or self._is_ending():
                     return
                 why = detector.verdict(
                     time.monotonic(),

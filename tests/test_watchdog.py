@@ -4,8 +4,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from unittest.mock import ANY
@@ -116,7 +117,9 @@ for line in sys.stdin:
 
 
 @contextmanager
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+def watched(
+    monkeypatch: pytest.MonkeyPatch, is_ending: Callable[[], bool] = lambda: False
+) -> Iterator[subprocess.Popen[str]]:
     """A server and its watchdog, whose times are a fifth of the usual ones."""
     for limit in ("POLL_SECONDS", "LATE_SECONDS", "STOPPED_SECONDS", "SILENT_SECONDS"):
         monkeypatch.setattr(watchdog, limit, getattr(watchdog, limit) / 5)
@@ -124,7 +127,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        dog = Watchdog(process, f"http://127.0.0.1:{process.stdout.readline().strip()}")
+        dog = Watchdog(process, f"http://127.0.0.1:{process.stdout.readline().strip()}", is_ending)
         try:
             yield process
         finally:
@@ -154,6 +157,16 @@ def test_a_server_is_killed_if_it_is_stopped_or_hangs(
     (message,) = caplog.messages
     assert f"tritonserver (process {process.pid}): " in message
     assert "stopped for 0.2 s" in message if how == "stopped" else "not answered for 0.6 s, and does nothing" in message
+
+
+@pytest.mark.heavy
+def test_a_server_that_was_asked_to_end_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+    with watched(monkeypatch, asked.is_set) as process:
+        asked.set()
+        tell(process, "served.hangs = True")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
 
 
 @pytest.mark.heavy
