@@ -384,9 +384,12 @@ def test_a_host_that_is_none_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("address", ["auto", "local"])
-def test_what_ray_says_of_this_machine_is_a_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ConnectionError, Exception])
+def test_what_ray_says_of_this_machine_is_a_sentence(
+    kind: type[Exception], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def init(*_: object, **__: object) -> None:
-        raise ConnectionError("Could not find any running Ray instance.\nMore of it")
+        raise kind("Could not find any running Ray instance.\nMore of it")
 
     monkeypatch.setattr(engine, "ray_module", lambda _: SimpleNamespace(is_initialized=lambda: False, init=init))
     for name in (engine.NICENESS, "RAY_USAGE_STATS_ENABLED"):

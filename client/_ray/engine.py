@@ -126,7 +126,7 @@ class RayRun:
             os.environ.setdefault(NICENESS, "0")
         try:
             self._ray.init(address.text, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # what it raises if a node does not start in time is of no class of its own
             sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClusterError(f"no Ray cluster {address}: {sentence}") from error
         context = self._ray.data.DataContext.get_current()
