@@ -193,6 +193,9 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
         assert raised.value.message() == (
             "the model video_decode is closed to callers: call video_motion, or send the server's key"
         )
+    for name in ("video_decode\0", "video_decode\0x"):  # the same model to Triton
+        with pytest.raises(InferenceServerException, match="the name of its model has a zero byte"):
+            call(server, name, to_decode(16, 16, 16))
     answer = call(server, "video_decode", to_decode(16, 16, 32), with_key=True)
     assert answer.as_numpy("MOTION_CLIPS").shape == (1, 16, 224, 224, 3)
     assert answer.as_numpy("CAMERA_CLIPS").shape == (2, 16, 224, 224, 3)
