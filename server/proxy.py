@@ -90,6 +90,8 @@ LISTENING = [
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
     # Callers behind a balancer ping, so that it does not forget their connections; the proxy pings those that do not.
     *GRPC_OPTIONS,
+    # Not compressed: 2 MB of it can be 2 GiB. Videos are compressed already.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
 ]
 CONNECTING = [
     *MESSAGES,
