@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -68,7 +69,8 @@ class KeptRates:
         return openvino.Core()
 
     def _rate(self, name: str, measure: Callable[[], float]) -> float:
-        if not isinstance(self._kept.get(name), float):
+        kept = self._kept.get(name)
+        if not isinstance(kept, float) or not 0 < kept < math.inf:
             self._keep(name, measure())
         return self._kept[name]
 

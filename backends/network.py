@@ -24,7 +24,7 @@ from backends.checked import CheckedNetwork, InvalidInput
 from backends.shared import RemoteNetwork, SharedNetwork, address_of, holds_network
 from backends.tensors import Network, Tensors
 from video.errors import Reason
-from video.shared_clips import SharedClips, marked_call
+from video.shared_clips import SharedClips, token_of
 
 DEFAULT_FILENAME = "model.onnx"
 DEFAULT_MAX_BATCH_SIZE = 4  # Triton's own default for a batching model without a limit
@@ -99,9 +99,9 @@ class NetworkModel(ABC):
         inputs: list[Tensors] = [
             {tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests
         ]
-        # The calls whose clips are in a file; the others have None.
-        calls = [None if self.shared_clips is None else marked_call(request.parameters()) for request in requests]
-        if len(requests) > 1 and not any(calls) and self.batches and _fit_together(inputs):
+        # Of the calls whose clips are in a file; the others have None.
+        tokens = [None if self.shared_clips is None else token_of(request.parameters()) for request in requests]
+        if len(requests) > 1 and not any(tokens) and self.batches and _fit_together(inputs):
             try:
                 together = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
                 outputs = self._run(together)
@@ -115,12 +115,12 @@ class NetworkModel(ABC):
                 pb_utils.Logger.log_warn(
                     f"a batch of {len(requests)} requests failed, running them one by one: {error}"
                 )
-        return [self._respond(*each) for each in zip(requests, inputs, calls, strict=True)]
+        return [self._respond(*each) for each in zip(requests, inputs, tokens, strict=True)]
 
-    def _respond(self, request: Any, inputs: Tensors, call: str | None) -> Any:
+    def _respond(self, request: Any, inputs: Tensors, token: str | None) -> Any:
         try:
-            if self.shared_clips is not None and call is not None:
-                inputs = {name: self.shared_clips.read(call, tensor) for name, tensor in inputs.items()}
+            if self.shared_clips is not None and token is not None:
+                inputs = {name: self.shared_clips.read(token, tensor) for name, tensor in inputs.items()}
             return _response(request, self._run(inputs))
         except InvalidInput as error:
             return error_response(str(error), pb_utils.TritonError.INVALID_ARG)

@@ -42,12 +42,14 @@ def model_name(request: bytes) -> str:
     """The `model_name` of a serialized ModelInferRequest; empty if it has none.
 
     The last one counts, as in protobuf. Raises ValueError for what protobuf does not write: whatever is read here in
-    another way than in Triton would open a model.
+    another way than in Triton would open a model. Triton reads a name only as far as a zero byte.
     """
     name = b""
     for field in fields(request):
         if field.number == MODEL_NAME and field.wire_type == DELIMITED:
             name = request[field.start : field.end]
+    if 0 in name:
+        raise ValueError("the name of its model has a zero byte")
     return name.decode(errors="replace")
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.runtime_files import remove
 from video.cpu_share import ABANDONED, LEAST, SHARE, WHOLE
 
 
@@ -86,7 +87,7 @@ class CpuShares:
 
     def close(self) -> None:
         """Remove the file."""
-        self.path.unlink(missing_ok=True)
+        remove(self.path)
 
     def _update(self) -> None:
         calls_of = Counter(call.caller for number, call in self._in_flight.items() if number not in self._abandoned)

@@ -23,7 +23,7 @@ from server.ports import LOOPBACK, in_url
 from server.private_memory import WARNING, exposed_regions
 from server.proxy import MAX_IN_FLIGHT, MAX_PER_CALLER, MAX_PER_CALLER_WITH_GPU, Proxy
 from server.readiness import wait_until_ready
-from server.runtime_files import RuntimeFiles
+from server.runtime_files import RuntimeFiles, remove
 from server.settings import Settings
 from server.triton_process import TritonProcess
 from video.cpu_share import VARIABLE
@@ -85,7 +85,7 @@ class Server:
             self._files = RuntimeFiles(self.settings.address, self.settings.grpc_port)
             stack.callback(self._files.close)
             self.key_file = write_key(self.key, self.settings.address, self.settings.grpc_port)
-            stack.callback(self.key_file.unlink, missing_ok=True)
+            stack.callback(remove, self.key_file)
             if self.settings.proxy:
                 self._cpu_shares = CpuShares(self._files.path("shares"), MAX_IN_FLIGHT)
                 stack.callback(self._cpu_shares.close)
@@ -158,6 +158,14 @@ class Server:
             self.proxy.change_upstream(self.upstream)
         self._start_triton()
 
+    def lost_files(self) -> list[Path]:
+        """Files that it needs and that somebody removed, such as a cleaner of temporary files or the end of a session.
+
+        Without them, no caller can connect, and no model that reads videos can be loaded again.
+        """
+        needed = [self._files.path(ending) for ending in ("grpc", "shares")] if self.settings.proxy else []
+        return [path for path in needed if not path.exists()]
+
     def lost_own_port(self) -> bool:
         """Whether another process took a port that `restart_on_other_ports` would change."""
         return self.triton_process.lost_port(["HTTP", "Metrics", *(["GRPC"] if self.proxy is not None else [])])
@@ -211,7 +219,7 @@ class Server:
         self.triton_process.interrupt(timeout + STOP_SECONDS)
         self._http.close()
         self._metrics.close()
-        self.key_file.unlink(missing_ok=True)
+        remove(self.key_file)
         if self._cpu_shares is not None:
             self._cpu_shares.close()
         self._files.close()

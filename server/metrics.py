@@ -1,6 +1,7 @@
 """The metrics of a server: those of Triton and its models, and those of the proxy and the supervisor."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import h11
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
@@ -20,6 +21,23 @@ MODELS = ("video_sampling", "video_decode", "video_decode_nvdec", "motion_backbo
 disable_created_metrics()  # no creation time for each counter
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """The queue that counts now, and what those before it have counted."""
+
+    queue: FairQueue | None
+    refused_before: int
+    cancelled_before: int
+
+    @property
+    def all_refused(self) -> int:
+        return self.refused_before + (self.queue.refused if self.queue else 0)
+
+    @property
+    def all_cancelled(self) -> int:
+        return self.cancelled_before + (self.queue.cancelled if self.queue else 0)
+
+
 class Counts(Collector):
     """What the proxy and the supervisor count; kept while tritonserver itself is restarted."""
 
@@ -36,30 +54,27 @@ class Counts(Collector):
         self.server_restarts = Counter(
             "video_motion_server_restarts", "Restarts of tritonserver", registry=self.registry
         )
-        self._queue: FairQueue | None = None
-        self._refused_before = self._cancelled_before = 0
+        self._counted = _Counted(None, 0, 0)
         self.registry.register(self)
 
     def watch(self, queue: FairQueue) -> None:
         """Take the numbers of requests from `queue` from now on."""
-        if self._queue is not None:
-            self._refused_before += self._queue.refused
-            self._cancelled_before += self._queue.cancelled
-        self._queue = queue
+        self._counted = _Counted(queue, self._counted.all_refused, self._counted.all_cancelled)
 
     def collect(self) -> Iterator[Metric]:
         """The numbers of requests, for the registry; none without a proxy."""
-        if (queue := self._queue) is None:
+        counted = self._counted  # once: another thread may set another one
+        if (queue := counted.queue) is None:
             return
         yield CounterMetricFamily(
             "video_motion_queue_rejections",
             "Requests rejected because the queue was full",
-            self._refused_before + queue.refused,
+            counted.all_refused,
         )
         yield CounterMetricFamily(
             "video_motion_requests_abandoned",
             "Requests cancelled by their caller while they waited",
-            self._cancelled_before + queue.cancelled,
+            counted.all_cancelled,
         )
         yield GaugeMetricFamily("video_motion_requests_waiting", "Requests in the queue", queue.waiting)
         yield GaugeMetricFamily("video_motion_requests_in_flight", "Requests in flight to Triton", queue.in_flight)

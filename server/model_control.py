@@ -43,9 +43,10 @@ class ModelControl:
             yield lambda: None
             return
         model, is_loaded = found[1].decode(errors="replace"), found[2] == b"load"
+        # First what can fail, or the supervisor would leave the model alone for ever.
+        before, stamp = self._processes_of(model), self._files.stamp(model)
         with self._lock:
             self._busy[model] += 1
-        before, stamp = self._processes_of(model), self._files.stamp(model)
 
         def succeeded() -> None:
             if is_loaded:

@@ -19,6 +19,8 @@ SHARED_MEMORY_BYTES = 1 << 30
 decoder and into a network), and the files."""
 
 NETWORKS = ("motion_backbone", "motion_head", "camera_classifier")
+OPTIONAL = ("frames", "text", "actions", "autoencoder")
+"""Keys of `weights.json` with the networks that need not be there."""
 
 
 def problems(
@@ -44,6 +46,8 @@ def _repository(model_repository: Path, profile: str, precision: str) -> list[st
     try:
         content = json.loads(manifest.read_text())
     except ValueError:
+        content = None
+    if not isinstance(content, dict) or not all(isinstance(content.get(key, {}), dict) for key in (*OPTIONAL, "int8")):
         return [f"{manifest} is damaged: run `make export` again"]
     if "motion" not in content or "camera" not in content:
         return [nothing]
@@ -59,7 +63,7 @@ def _optional(model_repository: Path, manifest: dict[str, Any], profile: str, pr
     found = [f"{sentence}: train it again, or --remove it" for sentence in other_encoders(manifest)]
     if "text" in manifest and _lacks(model_repository, "text_embedding", "tokenizer.json"):
         found.append(f"{model_repository} has no text_embedding, which weights.json names: export it again (--text)")
-    for key in ("frames", "text", "actions", "autoencoder"):
+    for key in OPTIONAL:
         model = manifest.get(key, {}).get("model")
         if model is None:
             continue

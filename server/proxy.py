@@ -44,13 +44,14 @@ from server.request_video import find_video
 from server.runtime_files import runtime_path
 from server.tcp_front import TcpFront
 from server.tls import ServerTls
+from video.call_files import new_token
 from video.cpu_share import CALL
 from video.errors import NoRoom, Reason
 from video.malloc_trim import LARGE_BYTES, give_back
 from video.shared_clips import MARK, SharedClips
-from video.shared_memory import free_bytes, no_room
+from video.shared_memory import cannot_write, free_bytes, no_room
 from video.shared_videos import MARK as VIDEO
-from video.shared_videos import SharedVideos, write_all
+from video.shared_videos import SharedVideos
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -89,6 +90,8 @@ LISTENING = [
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
     # Callers behind a balancer ping, so that it does not forget their connections; the proxy pings those that do not.
     *GRPC_OPTIONS,
+    # Not compressed: 2 MB of it can be 2 GiB. Videos are compressed already.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
 ]
 CONNECTING = [
     *MESSAGES,
@@ -133,6 +136,8 @@ class Proxy:
         self._closed = closed
         self._shared_clips = shared_clips
         self._shared_videos = shared_videos
+        self._being_written = 0
+        """Bytes of videos that are being written to shared memory: they are not all taken yet."""
         self.queue = FairQueue(MAX_IN_FLIGHT, MAX_WAITING, max_per_caller)
         self._others = FairQueue(OTHERS_IN_FLIGHT, OTHERS_WAITING, OTHERS_PER_CALLER)
         self._reception = Reception(limits or ReceptionLimits())
@@ -264,8 +269,9 @@ class Proxy:
                     )
                     added = [(CALL, str(number))]
                     if self._shared_clips is not None and _is_for_ensemble(request.content):
-                        added.append((MARK, str(number)))
-                        stack.callback(self._shared_clips.remove, str(number))
+                        clips = new_token()
+                        added.append((MARK, clips))
+                        stack.callback(self._shared_clips.remove, clips)
                 call = _InFlight(address, time.monotonic())
                 answer = asyncio.create_task(self._infer(request, context, added))
                 # If the caller disconnects, the call keeps its slot until Triton has answered.
@@ -317,22 +323,34 @@ class Proxy:
         if shared is None or video is None:
             return await self._call(INFER, request, context, added)
         size = video.end - video.start
-        if size > free_bytes():  # beyond the limit of a cgroup, writing would not fail, but end the process
+        # Beyond the limit of a cgroup, writing would not fail, but end the process.
+        if size + self._being_written > free_bytes():
             raise no_room(free_bytes())
-        token = shared.new_token()
+        token = new_token()
         try:
             try:
-                descriptor = shared.create(token)
                 with memoryview(request.take()) as message:
-                    await asyncio.to_thread(write_all, descriptor, message[video.start : video.end])
+                    await self._write(shared, token, message[video.start : video.end])
             except OSError as error:
-                raise no_room(free_bytes()) from error
+                raise cannot_write(error) from error
             if size >= LARGE_BYTES:
                 self._trim_soon()
             request.content = video.rest
             return await self._call(INFER, request, context, [*added, (VIDEO, token)])
         finally:
             shared.remove(token)
+
+    async def _write(self, shared: SharedVideos, token: str, video: memoryview) -> None:
+        """Write the file of a call; OSError if that fails. It has ended in any case when this returns or raises."""
+        self._being_written += video.nbytes
+        writing = asyncio.create_task(asyncio.to_thread(shared.write, token, video))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])  # or the file would be there after it was removed
+            raise
+        finally:
+            self._being_written -= video.nbytes
 
     async def _call(
         self, method: str, request: "_Request", context: grpc.aio.ServicerContext, added: Sequence[tuple[str, str]] = ()

@@ -4,6 +4,7 @@ They are named by address and gRPC port, because servers on several addresses of
 containers share the directory, even both may be the same: so a server locks these names.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -25,18 +26,24 @@ class RuntimeFiles:
 
     def __init__(self, address: str, grpc_port: int) -> None:
         """Lock them; OSError if another living server has them."""
-        self._address, self._grpc_port = address, grpc_port
-        self._lock = _locked(self.path("lock"))
+        self._path = runtime_path(address, grpc_port, "lock")
+        self._lock = _locked(self._path)
 
     def path(self, ending: str) -> Path:
-        """The file with this ending."""
-        return runtime_path(self._address, self._grpc_port, ending)
+        """The file with this ending; in the same directory, wherever another server would now have its own."""
+        return self._path.with_suffix(f".{ending}")
 
     def close(self) -> None:
         """Leave the names to others."""
         if not self._lock.closed:
-            self.path("lock").unlink(missing_ok=True)
+            remove(self._path)
             self._lock.close()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if that is possible: its directory may have been removed, or be another's by now."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _locked(path: Path) -> BinaryIO:

@@ -17,10 +17,11 @@ def stated_error(model_repository: Path) -> float | None:
         manifest = json.loads((model_repository / "weights.json").read_text())
     except (OSError, ValueError):
         return None
-    if not isinstance(manifest, dict):
+    try:
+        models = [*NETWORKS, *(manifest[key]["model"] for key in OPTIONAL if key in manifest)]
+        errors = [manifest.get("int8", {}).get(model, {}).get("error") for model in models]
+    except (AttributeError, KeyError, TypeError):  # other JSON than the export writes
         return None
-    models = [*NETWORKS, *(manifest[key]["model"] for key in OPTIONAL if key in manifest)]
     if any(not list(model_repository.glob(f"{model}/[0-9]*/model_int8.xml")) for model in models):
         return None
-    errors = [manifest.get("int8", {}).get(model, {}).get("error") for model in models]
-    return None if None in errors else max(errors)
+    return max(errors) if all(isinstance(error, int | float) and error >= 0 for error in errors) else None

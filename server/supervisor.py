@@ -81,7 +81,14 @@ class Supervisor:
             self._blind = False
 
     def look(self) -> None:
-        """Kill stopped processes, and load the models again whose processes have died."""
+        """Kill stopped processes, and load the models again whose processes have died.
+
+        If the server's own files have been removed, everything must be started again, with new ones.
+        """
+        if lost := self._server.lost_files():
+            log.error("%s was removed: restarting the server", lost[0])
+            self._restart = True
+            return
         control = self._server.model_control
         busy = control.busy()  # before what was made: a change that ends in between is seen the next time
         for change in control.made():

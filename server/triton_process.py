@@ -88,14 +88,19 @@ class TritonProcess:
         self._show_log = True
 
     @property
+    def _lines(self) -> list[str]:
+        # A copy, made in one step: another thread may add a line meanwhile, after which a deque ends the loop over it.
+        return list(self._log)
+
+    @property
     def log(self) -> str:
         """The last lines that it wrote."""
-        return "".join(self._log)
+        return "".join(self._lines)
 
     @property
     def errors(self) -> str:
         """Those lines that are neither informational nor tables nor about a missing GPU."""
-        return "".join(line for line in self._log if line[0] not in "IW+|\n" and not any(w in line for w in NO_GPU))
+        return "".join(line for line in self._lines if line[0] not in "IW+|\n" and not any(w in line for w in NO_GPU))
 
     def lost_port(self, services: Sequence[str]) -> bool:
         """Whether another process took the port of one of `services` (`GRPC`, `Metrics`) before it listened there.
@@ -109,7 +114,7 @@ class TritonProcess:
         self._reader.join(LOG_TIMEOUT_SECONDS)
         status = self.popen.returncode
         ending = f"exit status {status}" if status >= 0 else f"ended by {signal.Signals(-status).name}"
-        for line in self._log:
+        for line in self._lines:
             for mark in ("failed to load '", "failed to start "):
                 if mark in line:
                     return line[line.index(mark) :].strip().split("\\n\\nAt:")[0].rstrip('" ')
@@ -127,7 +132,7 @@ class TritonProcess:
             for process in descendants(self.popen.pid)
             if (command := process.command)
         ]
-        last = "".join([*self._log][-3:]).strip()
+        last = "".join(self._lines[-3:]).strip()
         return f"its processes are {', '.join(processes) or 'none'}; its last lines: {last}"
 
     def interrupt(self, timeout_seconds: float) -> None:

@@ -16,10 +16,11 @@ from fixtures.bombs import bomb
 from fixtures.synthetic import encode, encode_audio, encode_still
 from server import Server
 from server.flags import GRPC_KEY_NAME
-from server.proxy import INFER, MAX_IN_FLIGHT
+from server.proxy import INFER
 from tests.metrics import risen, scrape
 from tests.processes import workers
 from tests.test_ensemble import infer
+from video.call_files import new_token
 from video.clips import CLIP_SHAPE
 from video.cpu_share import CALL
 from video.shared_clips import CLIP_BYTES, MARK
@@ -192,6 +193,9 @@ def test_the_decoder_is_closed_to_callers_without_the_key(server: Server) -> Non
         assert raised.value.message() == (
             "the model video_decode is closed to callers: call video_motion, or send the server's key"
         )
+    for name in ("video_decode\0", "video_decode\0x"):  # the same model to Triton
+        with pytest.raises(InferenceServerException, match="the name of its model has a zero byte"):
+            call(server, name, to_decode(16, 16, 16))
     answer = call(server, "video_decode", to_decode(16, 16, 32), with_key=True)
     assert answer.as_numpy("MOTION_CLIPS").shape == (1, 16, 224, 224, 3)
     assert answer.as_numpy("CAMERA_CLIPS").shape == (2, 16, 224, 224, 3)
@@ -289,17 +293,20 @@ def test_a_batch_without_rows_is_refused_at_once(server: Server) -> None:
     assert "CAMERA_CLIPS has the shape" in raised.value.details()
 
 
-def test_a_file_of_clips_that_cannot_be_made_is_not_a_lack_of_room(server: Server) -> None:
+def test_a_file_of_clips_that_cannot_be_made_is_not_a_lack_of_room(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert server._shared_clips is not None
-    places = [server._shared_clips.path(str(number)) for number in range(MAX_IN_FLIGHT)]
-    for place in places:
-        place.mkdir()
+    token = new_token()
+    place = server._shared_clips.path(token)
+    place.mkdir()
     try:
-        with pytest.raises(InferenceServerException, match="unexpected IsADirectoryError") as raised:
-            infer(server, GOOD)
+        with monkeypatch.context() as patch:
+            patch.setattr("server.proxy.new_token", lambda: token)
+            with pytest.raises(InferenceServerException, match="unexpected IsADirectoryError") as raised:
+                infer(server, GOOD)
     finally:
-        for place in places:
-            place.rmdir()
+        place.rmdir()
     assert raised.value.status() == "StatusCode.INTERNAL"
     assert infer(server, GOOD)["MOTION_SCORES"].shape == (1, 3)
 

@@ -400,6 +400,17 @@ def test_a_directory_whose_name_is_too_long_for_a_socket_is_named(
         Proxy("127.0.0.1", port, upstream)
 
 
+def test_a_compressed_message_is_refused_before_it_is_unpacked(start: Start) -> None:
+    """A few megabytes can be gigabytes."""
+    _, port = start(PATIENT)
+    for method in (INFER, READY, METADATA):
+        with channel(port) as connected, pytest.raises(grpc.RpcError) as raised:
+            connected.unary_unary(method)(bytes(1 << 20), timeout=10, compression=grpc.Compression.Gzip)
+        assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert raised.value.details() == "Compression algorithm 'gzip' is disabled."
+    assert call(port) == b"3"
+
+
 def test_noise_costs_other_callers_nothing(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     proxy, port = start(PATIENT)
     for junk in (

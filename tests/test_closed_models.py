@@ -87,11 +87,14 @@ def test_every_other_model_is_open(model: str) -> None:
         (b"\x02\x00", "it has a field with the number 0"),
         (b"\x0b\x0c", "it has a field of the wire type 3"),
         (b"\x0f", "it has a field of the wire type 7"),
+        (message("video_decode\0"), "the name of its model has a zero byte"),  # Triton reads it no further
+        (message("video_decode\0_2"), "the name of its model has a zero byte"),
+        (message("\0"), "the name of its model has a zero byte"),
         (ANOTHER * (MAX_FIELDS + 1), f"it has more than {MAX_FIELDS} fields"),
     ],
 )
 def test_what_protobuf_does_not_write_is_refused(request_bytes: bytes, why: str) -> None:
-    """Whatever Triton read differently would open a model."""
+    """Nor what Triton reads in another way: that would open a model."""
     assert CLOSED.refusal(request_bytes, {"video-motion-key": KEY}) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         f"the request is not a valid ModelInferRequest: {why}",

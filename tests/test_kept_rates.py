@@ -60,7 +60,17 @@ def test_another_cpu_openvino_or_number_of_cores_measures_again(
     assert measurements == ["f32"] * 4
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"product f32": "fast"}', '{"product f32": null}'])
+@pytest.mark.parametrize("value", ['"fast"', "null", "NaN", "Infinity", "-1.0", "0.0"])
+def test_what_is_no_rate_is_measured_again(value: str, measurements: list[str], tmp_path: Path) -> None:
+    KeptRates(tmp_path).product("f32")
+    (file,) = tmp_path.iterdir()
+    file.write_text(f'{{"product f32": {value}, "product int8": 4.0}}')
+    assert KeptRates(tmp_path).product("f32") == 1.0
+    assert KeptRates(tmp_path).product("int8") == 4.0
+    assert measurements == ["f32", "f32"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_damaged_file_is_written_anew(content: str, measurements: list[str], tmp_path: Path) -> None:
     KeptRates(tmp_path).product("f32")
     (file,) = tmp_path.iterdir()

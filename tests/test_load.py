@@ -314,3 +314,23 @@ def test_the_supervisor_learns_which_models_are_changed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no"), control.change(b"POST", b"/v2/repository/models/a/unload"):
         raise OSError("no")
     assert control.made() == [Change("a", False, frozenset({1}))]
+
+
+def test_a_change_that_cannot_begin_leaves_the_supervisor_to_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if an export removes a folder while the files of a model are looked at."""
+    files = LoadedFiles(tmp_path)
+    control = ModelControl(lambda _: frozenset(), files)
+
+    def fail(_: str) -> None:
+        raise FileNotFoundError("a/1")
+
+    monkeypatch.setattr(files, "stamp", fail)
+    with (
+        pytest.raises(FileNotFoundError, match="a/1"),
+        control.change(b"POST", b"/v2/repository/models/a/load"),
+    ):
+        pass
+    assert control.busy() == frozenset()
+    assert control.made() == []

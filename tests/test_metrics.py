@@ -17,7 +17,9 @@ import pytest
 from client import Client, InvalidRequest, Parameters, ServerError, ServerUnavailable
 from fixtures.synthetic import encode, encode_audio
 from server import Server
+from server.fair_queue import FairQueue
 from server.local_http import open_local
+from server.metrics import Counts
 from server.proxy import MAX_PER_CALLER, MAX_WAITING
 from tests.metrics import risen, scrape
 from tests.processes import kill_when_busy, stubs, workers
@@ -169,6 +171,29 @@ def test_rejections_of_a_full_queue_are_counted(server: Server, client: Client) 
     assert risen("video_motion_queue_rejections_total", before, after) == {(): answers[False]}
     assert after["video_motion_requests_waiting", ()] == 0
     assert risen("video_motion_requests_abandoned_total", before, after) == {}
+
+
+def test_a_counter_never_falls_when_a_server_takes_the_place_of_another() -> None:
+    """Prometheus takes a counter that falls for one that began again."""
+    seen: list[float] = []
+
+    class Scraped(Counts):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if seen:  # a scrape in another thread, between any two changes
+                scrape_counts()
+
+    def scrape_counts() -> None:
+        seen.append(next(iter(counts.collect())).samples[0].value)
+
+    counts = Scraped()
+    for refused in (3, 2, 5):
+        queue = FairQueue(1, 0, 1)
+        counts.watch(queue)
+        queue.refused += refused
+        scrape_counts()
+    assert seen == sorted(seen)
+    assert seen[-1] == 10
 
 
 def test_every_reason_has_its_outcome_and_a_series_from_the_start(server: Server) -> None:

@@ -93,6 +93,32 @@ def test_no_error_is_stated_if_a_network_states_none(frames: dict[str, float | N
     assert stated_error(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [],
+        None,
+        {"frames": None},
+        {"frames": {}},
+        {"int8": []},
+        {"int8": {"motion_backbone": None}},
+        {"int8": {"motion_backbone": {"error": "0.001"}}},
+        {"int8": {"motion_backbone": {"error": float("nan")}}},
+        {"int8": {"motion_backbone": {"error": -1}}},
+    ],
+)
+def test_no_error_is_stated_in_a_manifest_that_no_export_writes(changed: object, tmp_path: Path) -> None:
+    errors: dict[str, float | None] = {"motion_backbone": 0.001, "camera_classifier": 0.003, "frame_encoder": 0.002}
+    write_repository(tmp_path, errors, [*errors])
+    manifest = json.loads((tmp_path / "weights.json").read_text())
+    if isinstance(changed, dict):
+        entries = changed.pop("int8", {})
+        whole = manifest["int8"] | entries if isinstance(entries, dict) else entries
+        changed = manifest | {"int8": whole} | changed
+    (tmp_path / "weights.json").write_text(json.dumps(changed))
+    assert stated_error(tmp_path) is None
+
+
 @pytest.mark.parametrize(("text", "bound"), [("", None), ("0.02", 0.02), ("0", 0.0), ("1", 1.0)])
 def test_the_largest_error_is_a_setting(text: str, bound: float | None, tmp_path: Path) -> None:
     assert Settings.from_environment(tmp_path, {"MAX_INT8_ERROR": text}).max_int8_error == bound

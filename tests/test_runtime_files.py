@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,31 @@ def test_what_cannot_be_locked_is_an_error(parent: Path) -> None:
     with pytest.raises(IsADirectoryError):
         RuntimeFiles("0.0.0.0", 8001)
     assert len(os.listdir(parent)) == 1
+
+
+def test_a_server_whose_directory_was_removed_ends_and_touches_no_other(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = RuntimeFiles("0.0.0.0", 8001)
+    shares = CpuShares(files.path("shares"), 2)
+    shutil.rmtree(files.path("lock").parent)
+    (elsewhere := parent / "other").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(elsewhere))
+    other = RuntimeFiles("0.0.0.0", 8001)
+    theirs = CpuShares(other.path("shares"), 2)
+    assert files.path("shares") == shares.path != theirs.path
+    shares.close()
+    files.close()
+    assert other.path("lock").exists()
+    assert theirs.path.exists()
+    theirs.close()
+    other.close()
+
+
+def test_what_cannot_be_removed_keeps_no_server_from_ending(parent: Path) -> None:
+    files = RuntimeFiles("0.0.0.0", 8001)
+    directory = files.path("lock").parent
+    shutil.rmtree(directory)
+    directory.touch()  # NotADirectoryError
+    files.close()
+    assert directory.is_file()

@@ -364,6 +364,16 @@ def test_too_little_shared_memory_is_reported_before_the_start(
     assert "--shm-size" in problem
 
 
+@pytest.mark.parametrize(
+    "content", ["[]", "1", '{"frames": null}', '{"text": [], "motion": {}, "camera": {}}', '{"int8": 1}']
+)
+def test_a_manifest_that_no_export_writes_is_damaged(content: str, small_repository: Path, tmp_path: Path) -> None:
+    repository = shutil.copytree(small_repository, tmp_path / "repository")
+    (repository / "weights.json").write_text(content)
+    (problem,) = preflight.problems(repository, "127.0.0.1", {})
+    assert problem == f"{repository / 'weights.json'} is damaged: run `make export` again"
+
+
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = preflight.problems(tmp_path, "127.0.0.1", {"HTTP_PORT": taken.getsockname()[1]})

@@ -19,12 +19,16 @@ from server.cpu_shares import CpuShares
 from server.proxy import INFER
 from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
+from video.call_files import new_token
 from video.clips import CLIP_SHAPE
 from video.cpu_share import CALL
-from video.shared_clips import CLIP_BYTES, MAGIC, MARK, VARIABLE, SharedClips, marked_call
+from video.errors import InvalidParameter
+from video.shared_clips import CLIP_BYTES, MAGIC, MARK, VARIABLE, SharedClips, token_of
 from video.shared_pages import give_back_pages
 
 __all__ = ["upstream"]
+
+TOKENS = [new_token() for _ in range(4)]
 
 
 def in_shared_memory(clips: int, descriptor: int | None = None) -> NDArray[np.uint8]:
@@ -45,10 +49,10 @@ def shared(tmp_path: Path) -> SharedClips:
 
 def test_clips_come_back_as_written_and_only_small_tensors_stand_for_them(shared: SharedClips) -> None:
     clips = in_shared_memory(7)
-    motion, camera = shared.write("3", [clips[:2], clips[2:]])
+    motion, camera = shared.write(TOKENS[3], [clips[:2], clips[2:]])
     assert motion.shape == camera.shape == (1, *CLIP_SHAPE)
-    assert shared.read("3", motion)[:, 5, 100, 100, 1].tolist() == [1, 2]
-    found = shared.read("3", camera)
+    assert shared.read(TOKENS[3], motion)[:, 5, 100, 100, 1].tolist() == [1, 2]
+    found = shared.read(TOKENS[3], camera)
     assert (found.shape, found.dtype, found.flags.writeable) == ((5, *CLIP_SHAPE), np.uint8, False)
     assert (found == np.arange(3, 8, dtype=np.uint8)[:, None, None, None, None]).all()
 
@@ -57,7 +61,7 @@ def test_the_decoders_memory_is_free_once_it_is_copied(shared: SharedClips) -> N
     with open(os.memfd_create("clips"), "r+b") as file:
         clips = in_shared_memory(6, file.fileno())
         assert os.fstat(file.fileno()).st_blocks * 512 == 6 * CLIP_BYTES
-        shared.write("0", [clips[:5]])
+        shared.write(TOKENS[0], [clips[:5]])
         assert os.fstat(file.fileno()).st_blocks * 512 == CLIP_BYTES  # what is not handed on stays
         assert (clips[5] == 6).all()
 
@@ -69,68 +73,77 @@ def test_clips_are_handed_on_where_the_kernel_gives_no_pages_back(
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr("video.shared_clips.give_back_pages", refuse)
-    (reference,) = shared.write("0", [in_shared_memory(2)])
-    assert shared.read("0", reference)[:, 0, 0, 0, 0].tolist() == [1, 2]
+    (reference,) = shared.write(TOKENS[0], [in_shared_memory(2)])
+    assert shared.read(TOKENS[0], reference)[:, 0, 0, 0, 0].tolist() == [1, 2]
 
 
 def test_what_nobody_wants_stays_empty(shared: SharedClips) -> None:
     clips = in_shared_memory(1)
-    motion, camera = shared.write("0", [clips[:0], clips])
+    motion, camera = shared.write(TOKENS[0], [clips[:0], clips])
     assert motion.shape == (0, *CLIP_SHAPE)
-    assert shared.read("0", camera).shape == (1, *CLIP_SHAPE)
+    assert shared.read(TOKENS[0], camera).shape == (1, *CLIP_SHAPE)
 
 
 def test_a_tensor_that_is_no_reference_is_taken_as_it_is(shared: SharedClips) -> None:
     for tensor in (in_shared_memory(1), np.ones((4, 768), np.float32), np.frombuffer(MAGIC, np.uint8)):
-        assert shared.read("0", tensor) is tensor
+        assert shared.read(TOKENS[0], tensor) is tensor
 
 
 def test_the_file_is_for_its_user_only_and_is_removed_with_its_call(shared: SharedClips) -> None:
     clips = in_shared_memory(2)
-    (reference,) = shared.write("1", [clips])
-    path = shared.path("1")
+    (reference,) = shared.write(TOKENS[1], [clips])
+    path = shared.path(TOKENS[1])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    mapped = shared.read("1", reference)
-    shared.remove("1")
-    shared.remove("1")  # a call that had no file
+    mapped = shared.read(TOKENS[1], reference)
+    shared.remove(TOKENS[1])
+    shared.remove(TOKENS[1])  # a call that had no file
     assert not path.exists()
     assert mapped[1].mean() == 2  # a network that still computes keeps its clips
 
 
+def test_the_name_of_a_file_is_no_token(shared: SharedClips) -> None:
+    """Every user of the machine can list /dev/shm."""
+    (reference,) = shared.write(TOKENS[1], [in_shared_memory(1)])
+    listed = shared.path(TOKENS[1]).name.removeprefix("clips_")
+    assert TOKENS[1] not in listed
+    with pytest.raises(FileNotFoundError):
+        shared.read(listed, reference)
+
+
 def test_a_file_that_an_earlier_call_left_is_replaced(shared: SharedClips) -> None:
-    (earlier,) = shared.write("1", [in_shared_memory(3)])
-    mapped = shared.read("1", earlier)
-    (reference,) = shared.write("1", [in_shared_memory(1)])
-    assert shared.read("1", reference).shape == (1, *CLIP_SHAPE)
+    (earlier,) = shared.write(TOKENS[1], [in_shared_memory(3)])
+    mapped = shared.read(TOKENS[1], earlier)
+    (reference,) = shared.write(TOKENS[1], [in_shared_memory(1)])
+    assert shared.read(TOKENS[1], reference).shape == (1, *CLIP_SHAPE)
     assert mapped[2].mean() == 3
 
 
 @pytest.mark.parametrize("place", ["[0, 3]", "[2, 1]", "[-1, 1]", "[0, 0]", "[0, 1.5]", "[0]", "x"])
 def test_a_reference_to_clips_that_are_not_there_is_refused(place: str, shared: SharedClips) -> None:
-    (reference,) = shared.write("1", [in_shared_memory(2)])
+    (reference,) = shared.write(TOKENS[1], [in_shared_memory(2)])
     content = MAGIC + place.encode()
     reference[:] = 0
     reference.reshape(-1)[: len(content)] = np.frombuffer(content, np.uint8)
     with pytest.raises(ValueError):  # noqa: PT011 - several sentences; the request fails with each
-        shared.read("1", reference)
+        shared.read(TOKENS[1], reference)
 
 
 def test_a_call_without_a_file_fails(shared: SharedClips) -> None:
-    (reference,) = shared.write("1", [in_shared_memory(1)])
+    (reference,) = shared.write(TOKENS[1], [in_shared_memory(1)])
     with pytest.raises(FileNotFoundError):
-        shared.read("2", reference)
-    for call in ("", "../1", "-1", "x"):
-        with pytest.raises(ValueError, match="is not the number of a call"):
-            shared.path(call)
+        shared.read(TOKENS[2], reference)
+    for token in ("", "../1", "1", "0" * 31 + "/", shared.path(TOKENS[1]).name):
+        with pytest.raises(InvalidParameter, match=r"^triton_clips is .*, which only the server sets: no file has"):
+            shared.read(token, reference)
 
 
 def test_models_learn_from_the_environment_and_from_the_request(shared: SharedClips) -> None:
     found = SharedClips.from_environment(shared.environment)
     assert found is not None
-    assert found.path("4") == shared.path("4")
+    assert found.path(TOKENS[0]) == shared.path(TOKENS[0])
     assert SharedClips.from_environment({}) is SharedClips.from_environment({VARIABLE: ""}) is None
-    assert marked_call('{"triton_clips": "4", "fps": 2}') == "4"
-    assert marked_call("") is marked_call('{"fps": 2}') is None
+    assert token_of('{"triton_clips": "4", "fps": 2}') == "4"
+    assert token_of("") is token_of('{"fps": 2}') is None
 
 
 def test_memory_is_given_back_as_what_it_is() -> None:
@@ -164,7 +177,7 @@ def test_a_call_of_an_ensemble_has_a_file_until_it_ends(
 
     def decode() -> None:
         metadata = upstream.calls[-1][1]
-        assert metadata[MARK] == metadata[CALL] != "x"
+        assert metadata[MARK] not in ("x", metadata[CALL])
         shared.write(str(metadata[MARK]), [in_shared_memory(1)])
         there.append(shared.path(str(metadata[MARK])))
         assert there[0].exists()

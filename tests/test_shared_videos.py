@@ -1,6 +1,7 @@
 """Videos that go from the proxy to the models in a file of shared memory."""
 
 import contextlib
+import errno
 import os
 import stat
 import threading
@@ -32,9 +33,10 @@ from tests.test_serve import drain, requests_in_flight, serving, wait_until_gone
 from tests.upstream import Upstream, proxied, upstream
 from tests.waiting import wait_for
 from video import DecoderFailed, InvalidParameter, IsolatedDecoder, Limits
+from video.call_files import new_token
 from video.processes import descendants
 from video.shared_memory import DIRECTORY
-from video.shared_videos import MARK, VARIABLE, SharedVideos, VideoFile, write_all
+from video.shared_videos import MARK, VARIABLE, SharedVideos, VideoFile
 from video.strip import Strip
 
 __all__ = ["upstream"]
@@ -115,14 +117,14 @@ def shared(tmp_path: Path) -> SharedVideos:
 
 
 def written(shared: SharedVideos, content: bytes = VIDEO) -> str:
-    token = shared.new_token()
-    write_all(shared.create(token), memoryview(content))
+    token = new_token()
+    shared.write(token, memoryview(content))
     return token
 
 
 def test_a_file_is_for_its_user_only_and_is_removed_with_its_call(shared: SharedVideos) -> None:
     token = written(shared)
-    write_all(shared.create(token, stripped=True), np.arange(5, dtype=np.uint8).data)
+    shared.write(token, np.arange(5, dtype=np.uint8).data, stripped=True)
     path = shared.path(token)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with shared.opened(token) as file, shared.opened(token, stripped=True) as stripped:
@@ -135,9 +137,19 @@ def test_a_file_is_for_its_user_only_and_is_removed_with_its_call(shared: Shared
         shared.opened(token).__enter__()
 
 
+def test_the_name_of_a_file_is_no_token(shared: SharedVideos) -> None:
+    """Every user of the machine can list /dev/shm."""
+    token = written(shared)
+    (path,) = files(shared)
+    listed = path.name.removeprefix("video_")
+    assert token not in path.name
+    with pytest.raises(DecoderFailed, match=r"^the server has no video for this call any more"):
+        shared.opened(listed).__enter__()
+
+
 def test_no_file_is_written_twice(shared: SharedVideos) -> None:
     with pytest.raises(FileExistsError):
-        shared.create(written(shared))
+        shared.write(written(shared), memoryview(VIDEO))
 
 
 @pytest.mark.parametrize("token", [*FORGED, 0, None, 1.5, True])
@@ -149,7 +161,7 @@ def test_a_forged_token_names_no_file(token: object, shared: SharedVideos) -> No
 
 def test_a_link_is_not_followed(shared: SharedVideos, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(VIDEO)
-    token = shared.new_token()
+    token = new_token()
     shared.path(token).symlink_to(tmp_path / "secret")
     with pytest.raises(DecoderFailed):
         shared.opened(token).__enter__()
@@ -158,7 +170,7 @@ def test_a_link_is_not_followed(shared: SharedVideos, tmp_path: Path) -> None:
 def test_models_learn_from_the_environment(shared: SharedVideos) -> None:
     found = SharedVideos.from_environment(shared.environment)
     assert found is not None
-    token = found.new_token()
+    token = new_token()
     assert found.path(token) == shared.path(token)
     assert SharedVideos.from_environment({}) is SharedVideos.from_environment({VARIABLE: ""}) is None
 
@@ -179,7 +191,7 @@ def test_a_decoder_reads_an_open_file_as_it_reads_memory(shared: SharedVideos) -
     try:
         expected = decoder.plan(memoryview(video), {}, strip=Strip.FOR_FFMPEG)
         token = written(shared, video)
-        write_all(shared.create(token, stripped=True), expected["stripped_video"].data)
+        shared.write(token, expected["stripped_video"].data, stripped=True)
         with shared.opened(token) as file, shared.opened(token, stripped=True) as stripped:
             plan = decoder.plan(file, {}, strip=Strip.FOR_FFMPEG)
             assert np.array_equal(plan.pop("stripped_video"), expected.pop("stripped_video"))
@@ -229,8 +241,8 @@ def held(upstream: Upstream, channel: grpc.Channel) -> Iterator[grpc.Future]:
 
 def files(shared: SharedVideos) -> list[Path]:
     """The files of all calls."""
-    prefix = shared.path("0" * 32)
-    return sorted(prefix.parent.glob(f"{prefix.name.removesuffix('0' * 32)}*"))
+    prefix = Path(shared._prefix)
+    return sorted(prefix.parent.glob(f"{prefix.name}*"))
 
 
 @pytest.mark.parametrize("model", ["video_motion", "video_signals"])
@@ -262,7 +274,7 @@ def test_a_model_that_is_called_by_itself_gets_its_input_itself(
 ) -> None:
     sent = message(model=model).SerializeToString()
     with proxied(upstream, **handing_on) as (_, channel):
-        assert channel.unary_unary(INFER)(sent, timeout=30, metadata=[(MARK, shared.new_token())]) == sent
+        assert channel.unary_unary(INFER)(sent, timeout=30, metadata=[(MARK, new_token())]) == sent
     assert MARK not in upstream.calls[-1][1]
 
 
@@ -300,20 +312,72 @@ def test_a_proxy_that_is_closed_removes_what_is_in_flight(
 def test_a_video_that_has_no_room_can_be_sent_again(
     upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fail_with(number: int) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
 
+        return fail
+
+    no_room, too_many = "has no room for this video: retry later", "shared memory (Too many open files): retry later"
     with proxied(upstream, **handing_on) as (_, channel):
         infer = channel.unary_unary(INFER)
-        for name, instead in (("free_bytes", lambda: len(VIDEO) - 1), ("write_all", full)):
+        for what, name, instead, sentence in (
+            (server.proxy, "free_bytes", lambda: len(VIDEO) - 1, no_room),
+            (shared, "write", fail_with(errno.ENOSPC), no_room),
+            (shared, "write", fail_with(errno.EMFILE), too_many),
+        ):
             with monkeypatch.context() as patch:
-                patch.setattr(server.proxy, name, instead)
+                patch.setattr(what, name, instead)
                 with pytest.raises(grpc.RpcError) as raised:
                     infer(message().SerializeToString(), timeout=30)
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert "has no room for this video: retry later" in raised.value.details()
+            assert sentence in raised.value.details()
         assert upstream.calls == []
         assert infer(message().SerializeToString(), timeout=30)
+    assert files(shared) == []
+
+
+def holding(shared: SharedVideos, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Set when a file is about to be written, and to be set for it to be written."""
+    there, go_on = threading.Event(), threading.Event()
+    write = shared.write
+
+    def held(token: str, content: memoryview) -> None:
+        there.set()
+        go_on.wait(30)
+        write(token, content)
+
+    monkeypatch.setattr(shared, "write", held)
+    return there, go_on
+
+
+def test_what_is_being_written_counts_as_taken(
+    upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, go_on = holding(shared, monkeypatch)
+    monkeypatch.setattr(server.proxy, "free_bytes", lambda: 2 * len(VIDEO) - 1)
+    with proxied(upstream, **handing_on) as (_, channel):
+        infer = channel.unary_unary(INFER)
+        first = infer.future(message().SerializeToString(), timeout=30)
+        assert there.wait(30)
+        with pytest.raises(grpc.RpcError) as raised:
+            infer(message().SerializeToString(), timeout=30)
+        assert "has no room for this video: retry later" in raised.value.details()
+        go_on.set()
+        assert first.result(30)
+        assert infer(message().SerializeToString(), timeout=30)
+
+
+def test_a_proxy_that_is_closed_while_a_file_is_written_leaves_none(
+    upstream: Upstream, shared: SharedVideos, handing_on: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, go_on = holding(shared, monkeypatch)
+    with proxied(upstream, **handing_on) as (_, channel):
+        call = channel.unary_unary(INFER).future(message().SerializeToString(), timeout=30)
+        assert there.wait(30)
+        threading.Timer(0.3, go_on.set).start()  # after the call was cancelled
+    assert call.exception(30) is not None
+    assert upstream.calls == []
     assert files(shared) == []
 
 
@@ -376,6 +440,20 @@ def test_who_reaches_triton_beside_the_proxy_cannot_name_a_file_either(token: st
         ask(server.upstream, message(), **{MARK: token})
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert f"triton_video is {token!r}, which only the server sets: no file has this name" in raised.value.details()
+
+
+def test_who_lists_shared_memory_and_reaches_triton_beside_the_proxy_reads_no_file(server: Server) -> None:
+    token = written(of_server(server))
+    try:
+        (path,) = files(of_server(server))
+        listed = path.name.removeprefix(Path(of_server(server)._prefix).name)
+        with pytest.raises(grpc.RpcError) as raised:
+            ask(server.upstream, message(), **{MARK: listed})
+        assert "the server has no video for this call any more" in raised.value.details()
+        assert path.exists()
+        assert ask(server.upstream, message(), **{MARK: token}).outputs  # as the proxy asks
+    finally:
+        of_server(server).remove(token)
 
 
 def test_a_call_whose_file_is_gone_fails_and_the_next_one_is_answered(server: Server) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -29,6 +30,7 @@ from export.random_weights import write_motion_checkpoint
 from fixtures.synthetic import encode
 from server import Server, Settings
 from server.flags import GRPC_KEY_NAME
+from server.runtime_files import RuntimeFiles
 from server.supervisor import Supervisor
 from tests.processes import alive, command, descendants, hanging, stubs, workers
 from tests.test_serve import drain, serving, wait_until_gone
@@ -223,6 +225,56 @@ def test_the_death_of_tritonserver_during_a_control_request_is_noticed() -> None
         server = SimpleNamespace(process=process, http_url=url, key_header={})
         with pytest.raises(ConnectionError, match="tritonserver ended before it answered"):
             Supervisor(cast(Server, server))._control("repository/models/motion_head/load")
+
+
+@pytest.mark.parametrize("missing", ["grpc", "shares"])
+def test_a_server_whose_files_were_removed_is_started_again(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    server = object.__new__(Server)
+    server.settings = Settings(tmp_path)
+    server._files = RuntimeFiles("127.0.0.1", 1)
+    for ending in ("grpc", "shares"):
+        server._files.path(ending).touch()
+    assert server.lost_files() == []
+    server._files.path(missing).unlink()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            seen = SimpleNamespace(process=process, http_url="http://127.0.0.1:1", lost_files=server.lost_files)
+            assert Supervisor(cast(Server, seen)).watch() is None
+        finally:
+            process.kill()
+    assert f"127.0.0.1_1.{missing} was removed: restarting the server" in caplog.text
+    server.settings = Settings(tmp_path, proxy=False)
+    assert server.lost_files() == []
+    server._files.close()
+
+
+@pytest.mark.slow
+def test_a_server_recovers_if_its_runtime_directory_is_removed(small_repository: Path) -> None:
+    """As when the user's last session ends."""
+    settings = Settings.on_free_ports(small_repository, precision="f32")
+    url = f"localhost:{settings.grpc_port}"
+    with tempfile.TemporaryDirectory() as short:  # paths of sockets may have 107 bytes
+        gone = Path(short, "gone")
+        gone.mkdir()
+        with serving(settings, XDG_RUNTIME_DIR=str(gone), TMPDIR=short) as supervisor:
+            lines = drain(supervisor.stdout)
+            served = Served(supervisor.pid, url)
+            victims = stubs(served.triton, "video_decode")
+            with Client(url, away_seconds=WHOLE_SECONDS) as client:
+                expected = client.score(GOOD)
+                shutil.rmtree(gone)
+                assert wait_until_gone(victims, WHOLE_SECONDS)
+                assert client.score(GOOD) == expected
+                (decoder,) = stubs(served.triton, "video_decode")
+                os.kill(decoder, signal.SIGKILL)
+                assert wait_until_gone([decoder])
+                assert client.score(GOOD) == expected
+            supervisor.send_signal(signal.SIGTERM)
+            assert supervisor.wait(40) == 0
+        assert any("was removed: restarting the server" in line for line in lines)
 
 
 @pytest.mark.parametrize("with_key", [False, True])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 
 import pytest
 
@@ -39,3 +40,25 @@ def ended(lines: str, then: str = "raise SystemExit(1)") -> str:
 )
 def test_the_reason_is_what_it_wrote_and_how_it_ended(lines: str, then: str, reason: str) -> None:
     assert ended(lines, then) == reason
+
+
+def test_its_errors_can_be_read_while_it_writes() -> None:
+    """As if a start takes too long, and it is still loading models."""
+    process = TritonProcess([sys.executable, "-c", "print('E1128 failed')"], os.environ, "none_")
+    process.popen.wait(30)
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            process._keep("E1128 failed\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(1000):
+            assert "E1128 failed" in process.errors + process.log
+            assert process.failure() == "exit status 0"
+    finally:
+        ended.set()
+        writer.join()
+        process.kill()

@@ -54,6 +54,13 @@ def no_room(free_bytes: int) -> NoRoom:
     return NoRoom(f"the server's shared memory ({left}) has no room for this video: retry later")
 
 
+def cannot_write(error: OSError) -> NoRoom:
+    """The error if a video's file there cannot be written because of `error`."""
+    if error.errno in NO_ROOM:
+        return no_room(free_bytes())
+    return NoRoom(f"the video cannot be written to the server's shared memory ({error.strerror}): retry later")
+
+
 def free_bytes() -> int:
     """Bytes that can still be written to /dev/shm: what is free there, and what the cgroup leaves."""
     status = os.statvfs(DIRECTORY)

@@ -2,8 +2,8 @@
 
 Triton would have a file of 30 MB nine times: in its message, in its tensor, and in each of two stubs in a pool, an
 array and the memory that the decoder process reads. So for a call of an ensemble, the proxy writes the video into a
-file, and VIDEO is a stand-in of one byte. A parameter that callers cannot set says which file it is. Its name cannot be
-guessed: whoever reaches Triton beside the proxy cannot name the video of another's call.
+file, and VIDEO is a stand-in of one byte. A parameter that callers cannot set says which file it is, by a token that
+cannot be guessed (`video.call_files`): whoever reaches Triton beside the proxy cannot name the video of another's call.
 
 `video_sampling` hands its stripped file on in the same way. `video_decode` removes both when it has read them; the
 proxy removes what is left when the call has ended, however it ends.
@@ -11,13 +11,12 @@ proxy removes what is left when the call has ended, however it ends.
 
 import contextlib
 import os
-import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from video.errors import DecoderFailed, InvalidParameter
+from video.call_files import name_of
+from video.errors import DecoderFailed
 from video.shared_files import SharedFiles, create_file
 
 VARIABLE = "VIDEO_MOTION_VIDEOS"
@@ -27,7 +26,6 @@ MARK = "triton_video"
 
 Triton refuses parameters of callers that begin with `triton_`, and the proxy removes metadata of this name.
 """
-_TOKEN = re.compile("[0-9a-f]{32}")
 _STRIPPED = "_stripped"
 
 
@@ -48,20 +46,19 @@ class SharedVideos(SharedFiles):
 
     variable = VARIABLE
 
-    @staticmethod
-    def new_token() -> str:
-        """A name for the files of a new call, which cannot be guessed."""
-        return secrets.token_hex(16)
-
     def path(self, token: str, *, stripped: bool = False) -> Path:
         """The file of a call, or its stripped file; `InvalidParameter` if `token` is none."""
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise InvalidParameter(f"{MARK} is {token!r:.60}, which only the server sets: no file has this name")
-        return self._named(f"{token}{_STRIPPED if stripped else ''}")
+        return self._named(f"{name_of(token, MARK)}{_STRIPPED if stripped else ''}")
 
-    def create(self, token: str, *, stripped: bool = False) -> int:
-        """A new file of a call, mode 0600, or its stripped file: a descriptor for `write_all`; OSError if it fails."""
-        return create_file(self.path(token, stripped=stripped))
+    def write(self, token: str, content: memoryview, *, stripped: bool = False) -> None:
+        """Write the new file of a call, mode 0600, or its stripped file; OSError if that fails, as if it has no room.
+
+        What is written then stays until `remove`.
+        """
+        with open(create_file(self.path(token, stripped=stripped)), "wb", buffering=0) as file:
+            rest = content
+            while rest:
+                rest = rest[file.write(rest) :]
 
     @contextlib.contextmanager
     def opened(self, token: str, *, stripped: bool = False) -> Iterator[VideoFile]:
@@ -83,11 +80,3 @@ class SharedVideos(SharedFiles):
         """Remove the files of a call, if they are there; their memory is free once nobody reads them."""
         for stripped in (False, True):
             self.path(token, stripped=stripped).unlink(missing_ok=True)
-
-
-def write_all(descriptor: int, content: memoryview) -> None:
-    """Write `content` and close `descriptor`; OSError if there is no room."""
-    with open(descriptor, "wb", buffering=0) as file:
-        rest = content
-        while rest:
-            rest = rest[file.write(rest) :]

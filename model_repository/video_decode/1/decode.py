@@ -22,7 +22,7 @@ from video.parameters import Parameters
 from video.pool_needs import network_needs
 from video.received_video import ReceivedVideo, received_video
 from video.request_record import RequestRecord
-from video.shared_clips import CLIP_BYTES, SharedClips, marked_call
+from video.shared_clips import CLIP_BYTES, SharedClips, token_of
 from video.shared_memory import NO_ROOM, check_room, free_bytes, no_room, pools_beside_this_process
 from video.shared_videos import VideoFile
 from video.signals import Signal
@@ -106,9 +106,9 @@ class TritonPythonModel(VideoModel):
         )
         motion_bytes, camera_bytes = (len(order) * FRAME_BYTES for order in (motion_order, camera_order))
         frame_bytes = len(frame_order) * self.frame_form.frame_bytes if self.frame_form else 0
-        call_with_file = None if self.shared_clips is None or on_gpu else marked_call(request.parameters())
+        clips_token = None if self.shared_clips is None or on_gpu else token_of(request.parameters())
         in_file = 0
-        if call_with_file is not None:
+        if clips_token is not None:
             in_file = motion_bytes + camera_bytes
             motion_bytes = camera_bytes = CLIP_BYTES  # of the one that stands for all
         pools = list(pools_beside_this_process())
@@ -158,11 +158,11 @@ class TritonPythonModel(VideoModel):
         finally:
             record.frames_decoded = self.decoder.frames_decoded - before
         tensors = [clips.motion, clips.camera]
-        if self.shared_clips is not None and call_with_file is not None:
+        if self.shared_clips is not None and clips_token is not None:
             asked = request.requested_output_names()
             wanted = [rows if name in asked else rows[:0] for name, rows in zip(CLIPS, tensors, strict=False)]
             try:
-                tensors = self.shared_clips.write(call_with_file, wanted)
+                tensors = self.shared_clips.write(clips_token, wanted)
             except OSError as error:
                 if error.errno in NO_ROOM:
                     raise no_room(free_bytes()) from error

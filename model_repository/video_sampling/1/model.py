@@ -15,8 +15,7 @@ from video.gpu_decoder import Choice, choose, decoded_size, positive
 from video.nvdec_capabilities import capabilities
 from video.received_video import ReceivedVideo, received_video
 from video.request_record import RequestRecord
-from video.shared_memory import free_bytes, no_room
-from video.shared_videos import write_all
+from video.shared_memory import cannot_write
 from video.signals import OF_VIDEO_MOTION, served_signals
 from video.strip import Strip
 from video.triton import VideoModel, request_parameters, text
@@ -104,9 +103,9 @@ class TritonPythonModel(VideoModel):
         if self.shared_videos is None or received.token is None or not len(stripped) or decoder == Decoder.NVDEC:
             return stripped
         try:
-            write_all(self.shared_videos.create(received.token, stripped=True), stripped.data)
+            self.shared_videos.write(received.token, stripped.data, stripped=True)
         except OSError as error:
-            raise no_room(free_bytes()) from error
+            raise cannot_write(error) from error
         return np.zeros(1, np.uint8)
 
     def _choice(self, plan: dict[str, Any], file_bytes: int) -> Choice:
