@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif found := re.fullmatch(rf"/datasets/{REPOSITORY}/resolve/main/(.*)", address.path):
             self._file(unquote(found[1]))
         else:
-            self._refuse(404, "RevisionNotFound")
+            self._refuse(404, "RevisionNotFound" if address.path.startswith(_API) else "RepoNotFound")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()

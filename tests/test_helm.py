@@ -268,9 +268,9 @@ def test_the_server_understands_its_environment(case: str, chart: Chart) -> None
 
 def test_the_largest_error_of_8_bit_networks_is_the_servers_unless_it_is_set(chart: Chart) -> None:
     assert environment(render(chart, PVC))["MAX_INT8_ERROR"] == str(MAX_INT8_ERROR)
-    for value in (0, 1, 0.00001, 0.123456789):
+    for value in (0, 1, 0.00001, 0.123456789, "0", "1", "0.02"):
         given = environment(render(chart, {**PVC, "server": {"maxInt8Error": value}}))
-        assert max_int8_error(given) == value
+        assert max_int8_error(given) == float(value)
 
 
 def test_it_runs_what_the_image_runs(chart: Chart) -> None:
@@ -447,6 +447,17 @@ def test_autoscaling_asks_for_the_ratio_of_queue_to_compute(chart: Chart) -> Non
     assert given == MATRIX["hpa-cpu-metric"]["autoscaling"]["metrics"]
 
 
+@pytest.mark.parametrize("ratio", ["0.5", "0.05", "2", "1.25"])
+def test_a_fraction_may_be_text_because_set_makes_it_that(ratio: str, chart: Chart) -> None:
+    given = {"targetQueueRatio": ratio}
+    objects = render(chart, {**PVC, "tags": {"autoscaling": True}, "autoscaling": given})
+    check(json.dumps(objects["HorizontalPodAutoscaler/video-motion"]), NEWEST)
+    (metric,) = objects["HorizontalPodAutoscaler/video-motion"]["spec"]["metrics"]
+    assert metric["pods"]["target"]["averageValue"] == ratio
+    scaled = render(chart, {**PVC, "tags": {"autoscaling": True}, "autoscaling": {**KEDA, **given}})
+    assert scaled["ScaledObject/video-motion"]["spec"]["triggers"][0]["metadata"]["threshold"] == ratio
+
+
 def test_keda_asks_for_the_same(chart: Chart) -> None:
     objects = render(chart, MATRIX["keda"])
     assert not [key for key in objects if key.startswith("HorizontalPodAutoscaler")]
@@ -469,12 +480,14 @@ REFUSED: list[tuple[Values, str]] = [
     ({"replicas": 3}, "additional properties 'replicas' not allowed"),
     ({"server": {"precision": "fp16"}}, "value must be one of 'auto', 'f32', 'bf16', 'int8'"),
     ({"server": {"maxInt8Error": 1.5}}, "at '/server/maxInt8Error': maximum: got 1.5, want 1"),
-    ({"server": {"maxInt8Error": "0.02"}}, "at '/server/maxInt8Error': got string, want number"),
+    ({"server": {"maxInt8Error": "much"}}, "at '/server/maxInt8Error': 'much' does not match pattern"),
+    ({"server": {"maxInt8Error": "1.5"}}, "at '/server/maxInt8Error': '1.5' does not match pattern"),
     ({"server": {"stopTimeoutSeconds": 0}}, "at '/server/stopTimeoutSeconds': minimum: got 0, want 1"),
     ({"server": {"gate": "off"}}, "at '/server/gate': got string, want boolean"),
     ({"sharedMemory": {"sizeGi": 1}}, "at '/sharedMemory/sizeGi': minimum: got 1, want 2"),
     ({"service": {"type": "ExternalName"}}, "value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
     ({"autoscaling": {"targetQueueRatio": 0}}, "at '/autoscaling/targetQueueRatio': exclusiveMinimum: got 0, want 0"),
+    ({"autoscaling": {"targetQueueRatio": "0.0"}}, "at '/autoscaling/targetQueueRatio': '0.0' does not match pattern"),
     ({"autoscaling": {"kind": "vpa"}}, "value must be one of 'hpa', 'keda'"),
     ({"tls": {"secretName": "Not A Name"}}, "'Not A Name' does not match pattern"),
     ({"serverArgs": ["log-verbose"]}, "'log-verbose' does not match pattern"),

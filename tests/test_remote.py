@@ -13,7 +13,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from client._remote import listing, patience, reading, writing
-from client._remote.addresses import beside, canonical, file_name, is_remote, lacks, opened, parts_of
+from client._remote.addresses import beside, canonical, file_name, is_remote, lacks, no_bucket, opened, parts_of
 from client._remote.listing import files_below
 from client._remote.looking import is_file, is_prefix
 from client._remote.pattern import files_matching, is_pattern
@@ -329,6 +329,79 @@ def test_what_exceptions_mean() -> None:
     behind.__cause__ = ConnectionRefusedError("refused")
     assert kind_of(behind) is Kind.BROKEN
     assert sentence_of(ValueError("a\nb"), Kind.REFUSED) == "the store refuses the request: a b"
+
+
+@pytest.mark.parametrize("module", ["aiohttp", "httpx2", "azure.core.exceptions"])
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(module: str) -> None:
+    text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1006)"
+    error: Exception = type("ConnectError", (Exception,), {"__module__": module})(f"Cannot connect: [E: (1, '{text}')]")
+    behind = FileNotFoundError("https://host/a.mp4")
+    behind.__cause__ = error
+    for one in (error, behind):
+        assert kind_of(one) is Kind.REFUSED
+        assert sentence_of(one, kind_of(one)) == (
+            "the certificate of the server is not trusted: certificate has expired"
+        )
+
+
+def test_a_key_that_is_none_is_not_tried_again() -> None:
+    above = type("ClientAuthenticationError", (Exception,), {"__module__": "azure.core.exceptions"})
+    error = type("AzureSigningError", (above,), {"__module__": "azure.storage.blob"})("Invalid base64-encoded string")
+    assert kind_of(error) is Kind.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("s3://b/", "bucket"),
+        ("gcs://b/", "bucket"),
+        ("abfs://b/", "container"),
+        ("hf://b/", "repository"),
+        ("memory://b", "folder"),
+    ],
+)
+def test_what_a_file_would_be_in_is_named(url: str, what: str) -> None:
+    error = no_bucket(url, UnreadableFile("the store has no such file (404)", reason="not_found"))
+    assert (str(error), error.reason) == (f"the store has no such {what} (404)", "not_found")
+
+
+def test_web_servers_and_googles_store_are_reached_through_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened("https://host/a.mp4")[0].client_kwargs == {"trust_env": True}
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"trust_env": False, "headers": {"a": "b"}}})
+    assert opened("https://host/a.mp4")[0].client_kwargs == {"trust_env": False, "headers": {"a": "b"}}
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr("client._optional.find_spec", lambda name: name)
+
+    def url_to_fs(url: str, **options: Any) -> tuple[None, str]:
+        given.append(options)
+        return None, url
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", url_to_fs)
+    for url in ("gs://b/k", "gcs://b/k", "s3://b/k"):
+        opened(url)
+    assert [options.get("session_kwargs") for options in given] == [{"trust_env": True}, {"trust_env": True}, None]
+
+
+def test_a_proxy_of_the_environment_is_used(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store stands for the proxy: it is asked for whole addresses."""
+    monkeypatch.setenv("http_proxy", store.endpoint)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    fails(lambda: read_remote("http://host.invalid/clips/a.mp4", LIMIT))
+    assert store.asked("HEAD") or store.asked("GET")
+
+
+def test_googles_store_says_once_that_it_may_not_know_a_bucket(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("client._remote.addresses._bucket_types", set())
+    opened("memory://a")
+    log = logging.getLogger("gcsfs")
+    for bucket in ("one", "one", "two", "one"):
+        log.warning(f"Could not determine bucket type for bucket name {bucket}: 403, falling back")
+        log.warning("another line")
+    assert len(caplog.messages) == 6
+    assert sum("bucket type" in line for line in caplog.messages) == 2
 
 
 def test_wrong_names_of_buckets_are_not_tried_again(store: ObjectStore) -> None:

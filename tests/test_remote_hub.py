@@ -15,6 +15,7 @@ from client._remote.looking import is_file, is_prefix
 from client._remote.pattern import files_matching
 from client._remote.reading import read_remote
 from client._remote.troubles import Kind, kind_of
+from client._remote.writing import UploadError, try_write
 from client.errors import UnreadableFile
 from tests.hub import REPOSITORY, TOKEN, Hub, hub
 
@@ -113,6 +114,18 @@ def test_what_the_hub_says_no_to(repository: Hub, monkeypatch: pytest.MonkeyPatc
     HfFileSystem.clear_instance_cache()
     assert fails(f"{ROOT}/videos/a.mp4").reason == "forbidden"
     assert repository.asked("bad") == 0
+
+
+def test_a_repository_that_is_not_there_is_found_before_the_work(repository: Hub) -> None:
+    try_write(f"{ROOT}/scores.parquet")
+    other = "hf://datasets/owner/other"
+    sentence = "the store has no such repository (404)"
+    with pytest.raises(UploadError) as raised:
+        try_write(f"{other}/scores.parquet")
+    assert str(raised.value) == f"{other}/scores.parquet: cannot write there: {sentence}"
+    with pytest.raises(UnreadableFile) as listed:
+        next(files_below(f"{other}/"))
+    assert str(listed.value) == sentence
 
 
 @pytest.mark.parametrize("module", ["httpx", "httpcore", "httpx2", "httpcore2"])

@@ -1,5 +1,6 @@
 """Addresses of files in stores: which names are URLs, and the file system behind each."""
 
+import logging
 import re
 from typing import Any
 
@@ -19,6 +20,14 @@ WEB = ("http", "https")
 """Schemes whose servers do not list files, and whose addresses may have question marks."""
 _SAME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
 """Other names of schemes."""
+_BUCKETS = {
+    **dict.fromkeys(("s3", "s3a", "gs", "gcs"), "bucket"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "container"),
+    "hf": "repository",
+}
+"""What each store calls what its files are in."""
+_PROXIES = {"client_kwargs": WEB, "session_kwargs": ("gs", "gcs")}
+"""Which option of which file systems goes to aiohttp, which looks for proxies only if it is told to."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.ASCII)
 
 
@@ -81,13 +90,46 @@ def opened(url: str) -> tuple[Any, str]:
         raise UnreadableFile(sentence)
     import fsspec
 
+    logging.getLogger("gcsfs").addFilter(_said_once)
     try:
-        system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        system, path = fsspec.core.url_to_fs(url, use_listings_cache=False, **_proxies(scheme_of(url)))
     except Exception as error:  # each file system has its own
         raise UnreadableFile(f"cannot open {scheme_of(url)}://: {error}") from error
     if scheme_of(url) == "hf" and is_in_repository(str(path)):
         system = Hub(system)
     return system, str(path)
+
+
+def no_bucket(url: str, error: UnreadableFile) -> UnreadableFile:
+    """The error of a call that says `not_found` of what the file is in, with a sentence that says so."""
+    what = _BUCKETS.get(scheme_of(url), "folder")
+    return UnreadableFile(str(error).replace("no such file", f"no such {what}"), reason=error.reason)
+
+
+def _proxies(scheme: str) -> dict[str, Any]:
+    """The option that makes a file system use `http_proxy` and its like, beside what the user configured."""
+    import fsspec
+
+    found = {}
+    for option, schemes in _PROXIES.items():
+        if scheme in schemes:
+            found[option] = {"trust_env": True}
+            for one in schemes:
+                found[option] |= fsspec.config.conf.get(one, {}).get(option, {})
+    return found
+
+
+_bucket_types: set[str] = set()
+
+
+def _said_once(record: logging.LogRecord) -> bool:
+    """Whether a line of gcsfs is new: it says of each file again that it may not know the type of a bucket."""
+    text = record.getMessage()
+    if "bucket type" not in text:
+        return True
+    is_new = text not in _bucket_types
+    _bucket_types.add(text)
+    return is_new
 
 
 def _without_query(url: str) -> str:

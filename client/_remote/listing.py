@@ -5,10 +5,11 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from ..errors import ClientError
-from .addresses import opened, parts_of
+from ..errors import ClientError, UnreadableFile
+from .addresses import no_bucket, opened, parts_of
 from .hub import Hub
 from .patience import Patience, Waiting, patience_with
+from .troubles import Kind
 
 PAGE = 1000
 """Names asked for at once; what S3 gives at most."""
@@ -36,8 +37,16 @@ def files_below(url: str, beginning: str = "") -> Names:
         names = _resumed(lambda: (name.removeprefix(f"{bucket}/") for name in system.files(path)), patience)
     else:
         names = _resumed(lambda: _walk(system, path, bucket), patience)
-    start = f"{scheme}://{bucket}/"
-    return (start + name for name in names)
+    return _named(names, url, f"{scheme}://{bucket}/")
+
+
+def _named(names: Names, url: str, start: str) -> Names:
+    try:
+        yield from (start + name for name in names)
+    except UnreadableFile as error:
+        if error.reason == Kind.NOT_FOUND.value:
+            raise no_bucket(url, error) from error
+        raise
 
 
 def _s3(system: Any, bucket: str, prefix: str, patience: Patience) -> Names:

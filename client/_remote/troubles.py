@@ -1,6 +1,7 @@
 """What an exception of a store means: nothing there, no permission, too many requests, or a broken connection."""
 
 import enum
+import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -34,6 +35,7 @@ _NETWORK = {
 }
 _BOTOCORE = {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ResponseStreamingError"}
 """The exceptions of botocore that are of the network; others are of parameters and configurations."""
+_DISTRUST = re.compile(r"CERTIFICATE_VERIFY_FAILED\] certificate verify failed: ([^(]+)")
 _FINAL = (FileExistsError, IsADirectoryError, NotADirectoryError, NotImplementedError)
 _THROTTLED = ("SlowDown", "Throttling", "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable")
 
@@ -42,9 +44,11 @@ def kind_of(error: BaseException) -> Kind:
     """What an exception of a file system means."""
     status = status_of(error)
     causes = [*_chain(error)]
+    if _distrust(error):
+        return Kind.REFUSED
     if status in (404, 410):
         return Kind.NOT_FOUND
-    if status in (401, 403) or {type(one).__name__ for one in causes} & _NO_CREDENTIALS:
+    if status in (401, 403) or _NO_CREDENTIALS & {kind.__name__ for one in causes for kind in type(one).__mro__}:
         return Kind.FORBIDDEN
     if status in (429, 503) or any(_code(one) in _THROTTLED for one in causes):
         return Kind.THROTTLED
@@ -64,6 +68,8 @@ def kind_of(error: BaseException) -> Kind:
 
 def sentence_of(error: BaseException, kind: Kind) -> str:
     """What went wrong, in one sentence."""
+    if why := _distrust(error):
+        return f"the certificate of the server is not trusted: {why}"
     status = status_of(error)
     teller = next((one for one in _chain(error) if _status(one)), error)
     # The text of aiohttp's errors has the whole address, which may be a signed one; that of fsspec's is the address.
@@ -95,6 +101,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _distrust(error: BaseException) -> str:
+    """What Python's ssl says against the certificate of a server; empty if that is not the trouble."""
+    found = filter(None, (_DISTRUST.search(str(one)) for one in _chain(error)))
+    return next((one[1].strip() for one in found), "")
 
 
 def _is_of_network(error: BaseException) -> bool:

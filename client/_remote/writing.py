@@ -9,10 +9,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ..errors import ClientError
-from .addresses import WEB, canonical, file_name, opened, scheme_of
+from ..errors import ClientError, UnreadableFile
+from .addresses import WEB, canonical, file_name, no_bucket, opened, scheme_of
 from .patience import patience_with
-from .troubles import Incomplete
+from .troubles import Incomplete, Kind
 
 _WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
 """Stores in which a file appears when its last part has come."""
@@ -41,7 +41,9 @@ def upload(local: Path, url: str) -> None:
         if not is_whole:
             patience(lambda: system.mv(to, path))
     except ClientError as error:
-        raise UploadError(f"{url}: cannot write it: {error}; it is on this machine as {local}") from error
+        raise UploadError(
+            f"{url}: cannot write it: {_sentence(url, error)}; it is on this machine as {local}"
+        ) from error
 
 
 @contextmanager
@@ -75,16 +77,17 @@ def uploading(places: Mapping[str, Path | str]) -> Iterator[dict[str, Path]]:
 def try_write(url: str) -> None:
     """Write an empty file beside a URL and remove it: before the work, it is found whether the bucket takes files.
 
-    Not on the hub, where each file is a commit. Raises `UploadError`.
+    On the hub, where each file is a commit, it is only found whether there is the repository. Raises `UploadError`.
     """
-    if scheme_of(url) == "hf":
-        return
     try:
         system, path = opened(url)
         patience = patience_with(url)
+        if scheme_of(url) == "hf":
+            patience(lambda: system.resolve_path(path))
+            return
         patience(lambda: system.pipe_file(f"{path}.partial", b""))
     except ClientError as error:
-        raise UploadError(f"{url}: cannot write there: {error}") from error
+        raise UploadError(f"{url}: cannot write there: {_sentence(url, error)}") from error
     with suppress(ClientError):  # who may write need not be allowed to remove
         patience(lambda: system.rm_file(f"{path}.partial"))
 
@@ -94,6 +97,12 @@ def state_of(url: str) -> Path:
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     digest = blake2b(canonical(url).encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
     return Path(base) / "video-motion" / f"{file_name(url)[:100] or 'output'}-{digest}"
+
+
+def _sentence(url: str, error: ClientError) -> str:
+    if isinstance(error, UnreadableFile) and error.reason == Kind.NOT_FOUND.value:
+        return str(no_bucket(url, error))
+    return str(error)
 
 
 def _put(system: Any, local: Path, to: str) -> None:
