@@ -4,6 +4,8 @@ import os
 
 # Read when gRPC is imported. By default it writes a line for each TLS handshake that fails, as often as callers like.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# Likewise. Its handlers crash some processes that are forked while calls arrive, before they become tritonserver.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from server.errors import NoServer, ServerFailed
 from server.installation import Triton, find_triton

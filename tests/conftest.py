@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+# As in `server`, but here the client imports gRPC first.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from google.protobuf import text_format
 from hypothesis import HealthCheck, settings
 from tritonclient.grpc import model_config_pb2
