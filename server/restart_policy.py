@@ -15,8 +15,8 @@ CRASHES = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL
 class StartPolicy:
     """During the start: one restart if tritonserver is idle, two if it crashes, two if another process takes its port.
 
-    About one start in several hundred hangs without an error, and about as many crash in Triton's own code. A port may
-    be lost because tritonserver listens only after it has loaded its models.
+    About one start in several hundred hangs without an error; crashes are rarer. A port may be lost because
+    tritonserver listens only after it has loaded its models.
     """
 
     def __init__(self, idle_timeout_seconds: float) -> None:
