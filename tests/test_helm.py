@@ -375,6 +375,10 @@ def test_models_are_copied_from_an_image_or_a_bucket(chart: Chart) -> None:
     assert copier(render(chart, MATRIX["gs"]))[1]["RCLONE_CONFIG_SOURCE_TYPE"] == "google cloud storage"
     given = copier(render(chart, MATRIX["az"]))[1]
     assert (given["RCLONE_CONFIG_SOURCE_TYPE"], given["RCLONE_CONFIG_SOURCE_ACCOUNT"]) == ("azureblob", "ours")
+    assert "RCLONE_CONFIG_SOURCE_ENV_AUTH" not in given  # it would make rclone ignore the key in the Secret
+    bucket = {"url": "az://container/models", "account": "ours"}
+    for values in (MATRIX["s3"], MATRIX["gs"], {"modelRepository": {"bucket": bucket}}):
+        assert copier(render(chart, values))[1]["RCLONE_CONFIG_SOURCE_ENV_AUTH"] == "true"
     objects = render(chart, MATRIX["export"])
     copy, export = pod(objects)["initContainers"]
     assert (copy["name"], export["name"]) == ("copy-models", "export-models")

@@ -6,12 +6,17 @@ import pickle
 import re
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,6 +38,7 @@ from client._tables.row import failed_row
 from client._tables.table import Metadata
 from client.ray import score
 from fixtures.fake_server import FakeServer, content, fake_server
+from server.ports import LOOPBACK
 from tests.waiting import wait_for
 
 WEIGHTS = Weights("a@1", "b@2", ("left", "right"), "f32")
@@ -369,6 +375,74 @@ def test_an_address_where_nothing_listens_is_refused_before_ray_connects(
         with pytest.raises(ClusterError) as raised:
             RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=cluster)
         assert str(raised.value) == f"no Ray cluster at {where}: Connection refused"
+
+
+METHOD = "/ray.rpc.NodeInfoGcsService/GetClusterId"
+
+
+class Stub:
+    """What Ray generates for its service, as far as it is used."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.GetClusterId = channel.unary_unary(METHOD)
+
+
+@pytest.fixture
+def ray_stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules of Ray that `Address.check` uses."""
+    messages = SimpleNamespace(GetClusterIdRequest=bytes)
+    service = SimpleNamespace(NodeInfoGcsServiceStub=Stub)
+    generated = SimpleNamespace(gcs_service_pb2=messages, gcs_service_pb2_grpc=service)
+    for name, module in (
+        ("ray", SimpleNamespace()),
+        ("ray.core", SimpleNamespace()),
+        ("ray.core.generated", generated),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+@contextmanager
+def grpc_server(answer: grpc.StatusCode | None, *, is_head: bool) -> Iterator[str]:
+    """The address of a gRPC server that answers Ray's first question, or knows no method at all."""
+
+    def say(_: bytes, context: grpc.ServicerContext) -> bytes:
+        if answer is not None:
+            context.abort(answer, "no")
+        return b""
+
+    handlers = {METHOD.rpartition("/")[2]: grpc.unary_unary_rpc_method_handler(say)} if is_head else {}
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", handlers)])
+    port = server.add_insecure_port(f"{LOOPBACK}:0")
+    server.start()
+    try:
+        yield f"{LOOPBACK}:{port}"
+    finally:
+        server.stop(None)
+
+
+@pytest.mark.parametrize("answer", [None, grpc.StatusCode.UNAUTHENTICATED])
+def test_the_head_of_a_cluster_is_accepted(answer: grpc.StatusCode | None, ray_stub: None) -> None:
+    with grpc_server(answer, is_head=True) as place:
+        Address(place).check()
+
+
+def test_another_server_is_refused_before_ray_connects(ray_stub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "what listens there is no head of one, whose port is mostly 6379"
+    with grpc_server(None, is_head=False) as place:
+        with pytest.raises(ClusterError) as raised:
+            Address(place, True).check()
+        assert str(raised.value) == f"no Ray cluster at {place} (RAY_ADDRESS): {sentence}"
+        Address(f"ray://{place}").check()  # Ray's own client speaks another protocol
+        monkeypatch.setenv("RAY_USE_TLS", "1")
+        Address(place).check()
+    monkeypatch.setenv("RAY_USE_TLS", "0")
+    with ThreadingHTTPServer((LOOPBACK, 0), BaseHTTPRequestHandler) as web:
+        monkeypatch.setattr(BaseHTTPRequestHandler, "log_message", lambda *_: None)
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        with pytest.raises(ClusterError, match=sentence):
+            Address(f"{LOOPBACK}:{web.server_port}").check()
+        web.shutdown()
 
 
 def test_a_host_that_is_none_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ AUTO = "auto"
 LOCAL = "local"
 """What Ray calls a cluster of its own on this machine."""
 CONNECT_SECONDS = 10.0
+_CLIENT = "ray://"
 _PLACE = re.compile(r"(?:ray://)?(?:\[(?P<literal>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/@\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -36,7 +37,7 @@ class Address:
         return f"at {self.text}" + (f" ({VARIABLE})" if self.is_of_variable else "")
 
     def check(self) -> None:
-        """Raise `ClusterError` if nothing listens there: Ray itself would wait for minutes."""
+        """Raise `ClusterError` if nothing listens there, or something else: Ray itself would wait for minutes."""
         place = _PLACE.fullmatch(self.text)
         if place is None:
             return
@@ -45,6 +46,31 @@ class Address:
                 pass
         except (OSError, ValueError) as error:
             raise ClusterError(f"no Ray cluster {self}: {getattr(error, 'strerror', None) or error}") from error
+        if not self.text.startswith(_CLIENT) and not _is_head(self.text):
+            raise ClusterError(
+                f"no Ray cluster {self}: what listens there is no head of one, whose port is mostly 6379"
+            )
+
+
+def _is_head(place: str) -> bool:
+    """Whether the head of a cluster listens, by the first question of Ray's own client; True where that is not told."""
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return True
+    try:
+        from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+    except ImportError:
+        return True
+    import grpc
+
+    with grpc.insecure_channel(place, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            stub = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
+            stub.GetClusterId(gcs_service_pb2.GetClusterIdRequest(), timeout=CONNECT_SECONDS)
+        except grpc.RpcError as error:
+            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED)
+        except AttributeError:
+            return True
+    return True
 
 
 def cluster_address(option: str | None, environment: Mapping[str, str] = os.environ) -> Address:
