@@ -421,9 +421,19 @@ def grpc_server(answer: grpc.StatusCode | None, *, is_head: bool) -> Iterator[st
         server.stop(None)
 
 
-@pytest.mark.parametrize("answer", [None, grpc.StatusCode.UNAUTHENTICATED])
+@pytest.mark.parametrize("answer", [None, grpc.StatusCode.INTERNAL])
 def test_the_head_of_a_cluster_is_accepted(answer: grpc.StatusCode | None, ray_stub: None) -> None:
     with grpc_server(answer, is_head=True) as place:
+        Address(place).check()
+
+
+def test_a_cluster_that_asks_for_a_token_says_how_to_give_it(ray_stub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_server(grpc.StatusCode.UNAUTHENTICATED, is_head=True) as place:
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        with pytest.raises(ClusterError) as raised:
+            Address(place).check()
+        assert str(raised.value) == f"no Ray cluster at {place}: it asks for a token: set RAY_AUTH_MODE=token"
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")  # Ray then sends what it finds
         Address(place).check()
 
 
