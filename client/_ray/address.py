@@ -14,9 +14,8 @@ AUTO = "auto"
 LOCAL = "local"
 """What Ray calls a cluster of its own on this machine."""
 CONNECT_SECONDS = 10.0
-_CLIENT = "ray://"
 _AUTHENTICATION = "RAY_AUTH_MODE"
-_PLACE = re.compile(r"(?:ray://)?(?:\[(?P<literal>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/@\[\]]+)):(?P<port>[0-9]{1,5})")
+_PLACE = re.compile(r"(?:\[(?P<literal>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/@\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
 class ClusterError(ClientError):
@@ -28,7 +27,7 @@ class Address:
     """The address of a cluster; `str` says where it is."""
 
     text: str = LOCAL
-    """`auto`, `local`, HOST:PORT or ray://HOST:PORT."""
+    """`auto`, `local` or HOST:PORT; not ray://HOST:PORT, through which Ray Data does not work."""
     is_of_variable: bool = False
     """Whether `RAY_ADDRESS` gave it."""
 
@@ -47,7 +46,7 @@ class Address:
                 pass
         except (OSError, ValueError) as error:
             raise ClusterError(f"no Ray cluster {self}: {getattr(error, 'strerror', None) or error}") from error
-        if not self.text.startswith(_CLIENT) and (why := _refusal(self.text)):
+        if why := _refusal(self.text):
             raise ClusterError(f"no Ray cluster {self}: {why}")
 
 
@@ -85,5 +84,5 @@ def cluster_address(option: str | None, environment: Mapping[str, str] = os.envi
     place = _PLACE.fullmatch(text)
     if text not in (AUTO, LOCAL) and (place is None or not 0 < int(place["port"]) < 65536):
         name = VARIABLE if is_of_variable else OPTION
-        raise ValueError(f"{name} is {text!r}, it must be {AUTO}, {LOCAL}, HOST:PORT or ray://HOST:PORT")
+        raise ValueError(f"{name} is {text!r}, it must be {AUTO}, {LOCAL} or HOST:PORT")
     return Address(text, is_of_variable)
