@@ -316,7 +316,6 @@ def test_the_clients_own_error_is_found_behind_rays() -> None:
         ("local", "head:6379", Address("local")),
         ("other:6379", "wrong", Address("other:6379")),
         ("[::1]:6379", None, Address("[::1]:6379")),
-        ("ray://head:10001", None, Address("ray://head:10001")),
     ],
 )
 def test_the_address_of_the_cluster(option: str | None, variable: str | None, expected: Address) -> None:
@@ -325,7 +324,7 @@ def test_the_address_of_the_cluster(option: str | None, variable: str | None, ex
 
 WRONG_ADDRESSES = (
     *("head", "head:", ":6379", "head:0", "head:65536", "head:port", "::1:6379", " head:6379", "http://head:8265"),
-    *("ray://head", "user@head:6379", "head:6379/", "head:\u0663", "spark"),
+    *("ray://head:10001", "user@head:6379", "head:6379/", "head:\u0663", "spark"),
 )
 
 
@@ -337,7 +336,7 @@ def test_an_option_that_is_no_address_is_refused_with_a_sentence(
     with pytest.raises(SystemExit) as status:
         command.main(arguments)
     assert status.value.code == 2
-    sentence = f"--ray-address is {address!r}, it must be auto, local, HOST:PORT or ray://HOST:PORT"
+    sentence = f"--ray-address is {address!r}, it must be auto, local or HOST:PORT"
     assert sentence in capsys.readouterr().err
 
 
@@ -354,7 +353,7 @@ def test_a_variable_that_is_no_address_is_refused_with_a_sentence(
     with pytest.raises(SystemExit) as status:
         command.main(["a.mp4", "--engine", "ray", "--output", str(tmp_path / "a.csv"), *option])
     assert status.value.code == 2
-    sentence = f"RAY_ADDRESS is {address!r}, it must be auto, local, HOST:PORT or ray://HOST:PORT"
+    sentence = f"RAY_ADDRESS is {address!r}, it must be auto, local or HOST:PORT"
     assert sentence in capsys.readouterr().err
 
 
@@ -364,14 +363,11 @@ def test_without_ray_as_engine_the_variable_is_not_read(monkeypatch: pytest.Monk
     assert command.main([str(tmp_path / "a.mp4"), "--url", "localhost:1", "--away", "0"]) == 1
 
 
-@pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1"])
-def test_an_address_where_nothing_listens_is_refused_before_ray_connects(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_where_nothing_listens_is_refused_before_ray_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(is_initialized=lambda: False)  # it has no `init`
     monkeypatch.setattr(engine, "ray_module", lambda _: fake)
-    for where, of_variable in ((address, False), (f"{address} (RAY_ADDRESS)", True)):
-        cluster = Cluster(Address(address, of_variable))
+    for where, of_variable in (("localhost:1", False), ("localhost:1 (RAY_ADDRESS)", True)):
+        cluster = Cluster(Address("localhost:1", of_variable))
         with pytest.raises(ClusterError) as raised:
             RayRun(iter([]), {}, None, servers=Servers(("localhost:1",)), cluster=cluster)
         assert str(raised.value) == f"no Ray cluster at {where}: Connection refused"
@@ -421,9 +417,19 @@ def grpc_server(answer: grpc.StatusCode | None, *, is_head: bool) -> Iterator[st
         server.stop(None)
 
 
-@pytest.mark.parametrize("answer", [None, grpc.StatusCode.UNAUTHENTICATED])
+@pytest.mark.parametrize("answer", [None, grpc.StatusCode.INTERNAL])
 def test_the_head_of_a_cluster_is_accepted(answer: grpc.StatusCode | None, ray_stub: None) -> None:
     with grpc_server(answer, is_head=True) as place:
+        Address(place).check()
+
+
+def test_a_cluster_that_asks_for_a_token_says_how_to_give_it(ray_stub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_server(grpc.StatusCode.UNAUTHENTICATED, is_head=True) as place:
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        with pytest.raises(ClusterError) as raised:
+            Address(place).check()
+        assert str(raised.value) == f"no Ray cluster at {place}: it asks for a token: set RAY_AUTH_MODE=token"
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")  # Ray then sends what it finds
         Address(place).check()
 
 
@@ -433,7 +439,6 @@ def test_another_server_is_refused_before_ray_connects(ray_stub: None, monkeypat
         with pytest.raises(ClusterError) as raised:
             Address(place, True).check()
         assert str(raised.value) == f"no Ray cluster at {place} (RAY_ADDRESS): {sentence}"
-        Address(f"ray://{place}").check()  # Ray's own client speaks another protocol
         monkeypatch.setenv("RAY_USE_TLS", "1")
         Address(place).check()
     monkeypatch.setenv("RAY_USE_TLS", "0")

@@ -14,8 +14,8 @@ AUTO = "auto"
 LOCAL = "local"
 """What Ray calls a cluster of its own on this machine."""
 CONNECT_SECONDS = 10.0
-_CLIENT = "ray://"
-_PLACE = re.compile(r"(?:ray://)?(?:\[(?P<literal>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/@\[\]]+)):(?P<port>[0-9]{1,5})")
+_AUTHENTICATION = "RAY_AUTH_MODE"
+_PLACE = re.compile(r"(?:\[(?P<literal>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/@\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
 class ClusterError(ClientError):
@@ -27,7 +27,7 @@ class Address:
     """The address of a cluster; `str` says where it is."""
 
     text: str = LOCAL
-    """`auto`, `local`, HOST:PORT or ray://HOST:PORT."""
+    """`auto`, `local` or HOST:PORT; not ray://HOST:PORT, through which Ray Data does not work."""
     is_of_variable: bool = False
     """Whether `RAY_ADDRESS` gave it."""
 
@@ -46,20 +46,18 @@ class Address:
                 pass
         except (OSError, ValueError) as error:
             raise ClusterError(f"no Ray cluster {self}: {getattr(error, 'strerror', None) or error}") from error
-        if not self.text.startswith(_CLIENT) and not _is_head(self.text):
-            raise ClusterError(
-                f"no Ray cluster {self}: what listens there is no head of one, whose port is mostly 6379"
-            )
+        if why := _refusal(self.text):
+            raise ClusterError(f"no Ray cluster {self}: {why}")
 
 
-def _is_head(place: str) -> bool:
-    """Whether the head of a cluster listens, by the first question of Ray's own client; True where that is not told."""
+def _refusal(place: str) -> str:
+    """Why Ray could not connect, by the first question of its own client; empty if it can, or that is not told."""
     if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return True
+        return ""
     try:
         from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
     except ImportError:
-        return True
+        return ""
     import grpc
 
     with grpc.insecure_channel(place, options=[("grpc.enable_http_proxy", 0)]) as channel:
@@ -67,10 +65,13 @@ def _is_head(place: str) -> bool:
             stub = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
             stub.GetClusterId(gcs_service_pb2.GetClusterIdRequest(), timeout=CONNECT_SECONDS)
         except grpc.RpcError as error:
-            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED)
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED):
+                return "what listens there is no head of one, whose port is mostly 6379"
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED and os.environ.get(_AUTHENTICATION) != "token":
+                return f"it asks for a token: set {_AUTHENTICATION}=token"
         except AttributeError:
-            return True
-    return True
+            pass
+    return ""
 
 
 def cluster_address(option: str | None, environment: Mapping[str, str] = os.environ) -> Address:
@@ -83,5 +84,5 @@ def cluster_address(option: str | None, environment: Mapping[str, str] = os.envi
     place = _PLACE.fullmatch(text)
     if text not in (AUTO, LOCAL) and (place is None or not 0 < int(place["port"]) < 65536):
         name = VARIABLE if is_of_variable else OPTION
-        raise ValueError(f"{name} is {text!r}, it must be {AUTO}, {LOCAL}, HOST:PORT or ray://HOST:PORT")
+        raise ValueError(f"{name} is {text!r}, it must be {AUTO}, {LOCAL} or HOST:PORT")
     return Address(text, is_of_variable)
