@@ -241,7 +241,12 @@ def test_a_server_whose_files_were_removed_is_started_again(
     server._files.path(missing).unlink()
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            seen = SimpleNamespace(process=process, http_url="http://127.0.0.1:1", lost_files=server.lost_files)
+            seen = SimpleNamespace(
+                process=process,
+                triton_process=SimpleNamespace(popen=process, is_ending=False),
+                http_url="http://127.0.0.1:1",
+                lost_files=server.lost_files,
+            )
             assert Supervisor(cast(Server, seen)).watch() is None
         finally:
             process.kill()
