@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from video.container import DEFAULT_LIMITS, open_video
+from video.demuxing import demux
 from video.limits import Limits
 
 EIGHT_BITS, TEN_BITS = ("yuv420p", "yuvj420p"), ("yuv420p10le",)
@@ -80,7 +81,7 @@ def _bitstream_states_full_range(video: BinaryIO, limits: Limits, allow_damaged:
         context.extradata = source.extradata
         context.thread_count = 1  # more threads return the first frame later
         with contextlib.suppress(av.FFmpegError):
-            for count, packet in enumerate(container.demux(stream)):
+            for count, packet in enumerate(demux(container, stream)):
                 for frame in context.decode(packet):
                     return _is_full(frame.format.name, frame.color_range)
                 if count == MAX_PACKETS:

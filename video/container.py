@@ -19,6 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from video.demuxing import demux
 from video.duration import agrees, choose_duration, frame_rate, frames_duration
 from video.endings import truncation, ts_packet_bytes
 from video.errors import InvalidVideo, Reason
@@ -133,7 +134,7 @@ def read_frame_table(
     first = FirstFrame(stream) if oriented else None
     size = stream.codec_context.width, stream.codec_context.height  # decoding may change them
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if packet.size == 0:
                 continue
             if packet.is_corrupt and damaged is None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from video.cgroup import usable_cores
 from video.container import DEFAULT_LIMITS, FrameTable, check_size, open_video, read_frame_table
+from video.demuxing import demux
 from video.errors import InvalidParameter, InvalidVideo, Reason
 from video.frame_form import FrameForm
 from video.frame_garbage import FrameGarbage
@@ -159,7 +160,7 @@ def _place_stripped(
             if with_vectors:
                 export_vectors(stream)
             _use_threads(stream)
-            frames = (frame for packet in container.demux(stream) for frame in packet.decode())
+            frames = (frame for packet in demux(container, stream) for frame in packet.decode())
             return _place_frames(_numbered(frames, decoded), [int(index) for index in indices], place)
     except av.FFmpegError as error:
         if error.errno == errno.ENOMEM:
@@ -276,7 +277,7 @@ def _frames_of(
     other; without timestamps, frames are counted. With `uses`, packets that no wanted frame needs are skipped.
     """
     _use_threads(stream)
-    packets = container.demux(stream)
+    packets = demux(container, stream)
     if table.is_damaged:
         packets = until_unreadable(packets)
     count = 0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from video.container import FrameTable, open_video
 from video.decoding import Decoded, arrive, until_unreadable
+from video.demuxing import demux
 from video.errors import InvalidVideo, Reason
 from video.limits import Limits
 from video.parameters import Parameters
@@ -94,7 +95,7 @@ def _decode(container: InputContainer, stream: VideoStream, total: Decoded) -> t
     stream.codec_context.thread_count = 1
     packets: list[_Packet] = []
     frames: list[_Frame] = []
-    for packet in until_unreadable(container.demux(stream)):
+    for packet in until_unreadable(demux(container, stream)):
         if packet.size:
             decoded, refused = _frames(stream, packet)
             packets.append(_Packet(packet.pts, packet.is_keyframe, refused or packet.is_corrupt))

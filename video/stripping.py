@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from video.bits import nal_units
 from video.container import FrameTable, open_video
 from video.decoding import frames_to_decode
+from video.demuxing import demux
 from video.keeping import Doubt, Kept, check_for_dali, kept_packets
 from video.limits import Limits
 from video.packet_notes import HEVC_CRA, HIDDEN, UNREFERENCED
@@ -196,10 +197,10 @@ def _kept_from(
         yield map(table.packets.__getitem__, kept.packets.tolist())
     elif container.format.name in REWOUND:
         container.seek(BEFORE_ANYTHING)
-        yield _chosen(container.demux(stream), table, kept)
+        yield _chosen(demux(container, stream), table, kept)
     else:
         with open_video(video, limits) as (again, same):
-            yield _chosen(again.demux(same), table, kept)
+            yield _chosen(demux(again, same), table, kept)
 
 
 def _chosen(packets: Iterable[Packet], table: FrameTable, kept: Kept) -> Iterator[Packet]:
