@@ -1,14 +1,15 @@
 """Packets of files whose streams appear while they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from client import _demuxing as of_client
 from tests.fuzz import decode
 from video import InvalidVideo, IsolatedDecoder, Limits
-from video.demuxing import demux
+from video import demuxing as of_server
 
 LATE_STREAM = Path(__file__).parent / "data" / "video" / "late_stream.m2ts"
 """A damaged file, made by a random mutation. PyAV looks for a second stream at its end."""
@@ -22,7 +23,8 @@ class Container:
         raise IndexError("list index out of range")
 
 
-def test_a_stream_that_appeared_ends_the_file_after_its_last_packet() -> None:
+@pytest.mark.parametrize("demux", [of_client.demux, of_server.demux])
+def test_a_stream_that_appeared_ends_the_file_after_its_last_packet(demux: Callable[[Any, Any], Any]) -> None:
     stream = object()
     assert [*demux(cast(Any, Container()), cast(Any, stream))] == [stream, stream]
 

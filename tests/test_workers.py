@@ -63,8 +63,8 @@ class Fake(Worker):
         self._program = program
 
     def _new_process(self) -> subprocess.Popen[bytes]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.started.append(subprocess.Popen([sys.executable, "-S", "-c", self._program], **pipes))  # type: ignore[call-overload]
+        command, pipe = [sys.executable, "-S", "-c", self._program], subprocess.PIPE
+        self.started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe))
         return self.started[-1]
 
 

@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from .._demuxing import demux
 from .errors import PartError
 
 TOLERANCE_SECONDS = 0.0005
@@ -86,13 +87,13 @@ def packets_from(source: Source, start_seconds: float | None) -> Iterator[Packet
     video = source.video
     assert video.time_base is not None
     if start_seconds is None or start_seconds <= source.first_seconds():
-        return source.container.demux(source.streams)
+        return demux(source.container, source.streams)
     for step in _STEPS_BACK:
         try:
             source.container.seek(int((start_seconds - step) / video.time_base), stream=video)
         except av.FFmpegError:
             break
-        packets = source.container.demux(source.streams)
+        packets = demux(source.container, source.streams)
         waiting: list[Packet] = []
         for packet in packets:
             waiting.append(packet)
@@ -105,7 +106,7 @@ def packets_from(source: Source, start_seconds: float | None) -> Iterator[Packet
         if start_seconds - step <= source.first_seconds():
             break
     source.container.seek(source.container.start_time or 0)
-    return source.container.demux(source.streams)
+    return demux(source.container, source.streams)
 
 
 def _rank(stream: VideoStream) -> int:

@@ -8,6 +8,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from .._demuxing import demux
 from .errors import SourceError, SourceStalled
 from .opening import PROBE_SECONDS, is_download, is_live, opened, video_stream, why
 from .packet_queue import PacketQueue, Read
@@ -125,7 +126,7 @@ class Reader:
         self._opened.set()
         began: tuple[float, float] | None = None
         seconds = 0.0
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if self._stopped.is_set():
                 return
             if not packet.size:
