@@ -22,6 +22,7 @@ import pytest
 from client import Client, ClientError
 from fixtures.synthetic import encode
 from server import (
+    Server,
     ServerFailed,
     Settings,
     Triton,
@@ -284,6 +285,14 @@ def test_a_start_that_times_out_names_the_stuck_process(small_repository: Path) 
         started.stop()
 
 
+def assert_serves_anew(started: Server, first: int, stopped: set[int]) -> None:
+    """Another tritonserver than `first` answers, and nothing is left of that one and its stopped processes."""
+    with Client(started.url) as client:
+        client.score(encode(20))
+    assert started.process.pid != first
+    assert wait_until_gone([first, *stopped])
+
+
 @pytest.mark.slow
 def test_a_start_that_makes_no_progress_is_retried(small_repository: Path, caplog: pytest.LogCaptureFixture) -> None:
     started = start(Settings.on_free_ports(small_repository, precision="f32", idle_timeout_seconds=4))
@@ -291,10 +300,7 @@ def test_a_start_that_makes_no_progress_is_retried(small_repository: Path, caplo
         first = started.process.pid
         with stopping_what_loads(first, "motion_head") as stopped:
             started.wait_until_ready()
-        with Client(started.url) as client:
-            client.score(encode(20))
-        assert started.process.pid != first
-        assert wait_until_gone([first, *stopped])
+        assert_serves_anew(started, first, stopped)
     finally:
         started.stop()
     (message,) = caplog.messages
@@ -311,10 +317,7 @@ def test_a_start_that_crashes_is_retried(small_repository: Path, caplog: pytest.
         with stopping_what_loads(first, "motion_head") as stopped:
             os.kill(first, signal.SIGABRT)
             started.wait_until_ready()
-        with Client(started.url) as client:
-            client.score(encode(20))
-        assert started.process.pid != first
-        assert wait_until_gone([first, *stopped])
+        assert_serves_anew(started, first, stopped)
     finally:
         started.stop()
     assert caplog.messages == ["tritonserver crashed (ended by SIGABRT), restarting it"]
